@@ -1,0 +1,66 @@
+"""The protocol between the renderer and an acoustic engine."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from spatialqa.geometry import Pose, Vec3
+from spatialqa.rooms.room import Room
+
+
+@dataclass(frozen=True)
+class EngineIdentity:
+    """Everything that must be the same for an engine to give the same RIRs again; stored with the data set."""
+
+    name: str
+    version: str
+    sha256: str  # of the engine's library
+    config: dict[str, Any]  # every setting, resolved
+    config_hash: str  # first 16 hex digits of the sha256 of config as sorted JSON
+    hrtf: str  # "rlr-default", or file name and content hash
+    calibration_gain: float  # linear factor already applied to the RIRs
+    sample_rate: int
+    seeded: bool  # whether the engine takes a seed
+
+
+class OpenRoom(Protocol):
+    """A room held by an engine, ready to simulate."""
+
+    def rirs(self, listener: Pose, sources: Sequence[Vec3], seed: int) -> list[npt.NDArray[np.float32]]:
+        """Return one calibrated RIR per source, in order: float32 (channels, n), linear, left then right.
+
+        The same arguments give the same bytes in any process. `sources` are world positions in metres.
+        """
+        ...
+
+    @property
+    def ray_efficiency(self) -> float | None:
+        """The share of indirect rays that met a surface in the last simulation, about 1 in a closed room."""
+        ...
+
+    def close(self) -> None:
+        """Release the room."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class Engine(Protocol):
+    """A configured acoustic engine."""
+
+    @property
+    def identity(self) -> EngineIdentity:
+        """What this engine is, to the byte."""
+        ...
+
+    def open(self, room: Room) -> OpenRoom:
+        """Prepare a room for simulation; raises EngineError or RoomError when it cannot be used."""
+        ...

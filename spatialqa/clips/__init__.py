@@ -1,0 +1,1 @@
+"""What sounds: sets of labelled dry clips."""

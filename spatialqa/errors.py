@@ -1,0 +1,37 @@
+"""The errors a user can meet. The command line prints them in one line and exits with 2."""
+
+
+class SpatialQAError(Exception):
+    """Root of every error that a user can cause or mend; its text says what, where and what to do."""
+
+
+class RecipeError(SpatialQAError):
+    """A recipe key or command line option is unknown or has a value that cannot be used."""
+
+
+class MissingDependencyError(SpatialQAError):
+    """An optional package or engine is needed and absent; the text names the pip command."""
+
+
+class RoomError(SpatialQAError):
+    """A room cannot be read, is not a closed space, or has an unknown material."""
+
+
+class PlacementError(SpatialQAError):
+    """A room has no valid place for a listener or a source; the text says why."""
+
+
+class ClipError(SpatialQAError):
+    """A clip or a folder of clips cannot be used."""
+
+
+class EngineError(SpatialQAError):
+    """An acoustic engine refused its configuration or failed while it simulated."""
+
+
+class DatasetError(SpatialQAError):
+    """A data set folder is not ours, differs from the run that is asked for, or fails validation."""
+
+
+class TemplateError(SpatialQAError):
+    """A question template cannot be read or uses a slot that does not exist."""

@@ -1,0 +1,1 @@
+"""Scene -> questions and answers. Reads geometry and labels, never audio."""

@@ -1,0 +1,1 @@
+"""Where sound happens: room sets, their materials, and the placement of listeners and sources."""

@@ -1,0 +1,103 @@
+"""What every kind of room looks like to the rest: a triangle mesh with a material for every face, and its regions."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from spatialqa.geometry import Vec3
+from spatialqa.rooms.materials import Material
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of a building that people would call a room: a vertical prism over a floor polygon.
+
+    polygon holds (x, z) corners in metres, world frame, in order around the outline.
+    """
+
+    region_id: str
+    label: str | None
+    level_index: int | None
+    polygon: tuple[tuple[float, float], ...]
+    floor_y: float
+    ceiling_y: float
+
+    def contains(self, position: Vec3) -> bool:
+        """Tell whether a world point lies in the prism."""
+        x, y, z = position
+        if not self.floor_y <= y <= self.ceiling_y:
+            return False
+        inside = False
+        previous_x, previous_z = self.polygon[-1]
+        for corner_x, corner_z in self.polygon:
+            if (corner_z > z) != (previous_z > z):
+                crossing = corner_x + (z - corner_z) * (previous_x - corner_x) / (previous_z - corner_z)
+                inside ^= x < crossing
+            previous_x, previous_z = corner_x, corner_z
+        return inside
+
+
+@dataclass(frozen=True, eq=False)
+class Room:
+    """A loaded building in the world frame.
+
+    vertices: float32 (V, 3), metres. faces: int32 (F, 3), indices into vertices, winding free.
+    face_material: int32 (F,), indices into materials. warnings: what a user should know about this mesh.
+    """
+
+    room_set: str
+    room_id: str
+    house_id: str
+    vertices: npt.NDArray[np.float32]
+    faces: npt.NDArray[np.int32]
+    face_material: npt.NDArray[np.int32]
+    materials: tuple[Material, ...]
+    regions: tuple[Region, ...] = ()
+    warnings: tuple[str, ...] = field(default=())
+
+    @cached_property
+    def sha256(self) -> str:
+        """The hash of everything that shapes the sound: geometry and materials."""
+        digest = hashlib.sha256()
+        for array, kind in ((self.vertices, "<f4"), (self.faces, "<i4"), (self.face_material, "<i4")):
+            digest.update(str(array.shape).encode())
+            digest.update(np.ascontiguousarray(array, dtype=kind).tobytes())
+        digest.update(repr(self.materials).encode())
+        return digest.hexdigest()
+
+    @cached_property
+    def size(self) -> tuple[float, float, float]:
+        """Extent along x, y and z, metres."""
+        x, y, z = (float(v) for v in np.ptp(self.vertices, axis=0))
+        return (x, y, z)
+
+    def region_at(self, position: Vec3) -> Region | None:
+        """Return the region that holds a world point, or None where no region is known."""
+        return next((region for region in self.regions if region.contains(position)), None)
+
+
+class RoomSet(Protocol):
+    """A named collection of rooms.
+
+    room_ids returns up to `count` different ids for a seed (fewer where the set is finite, all of them when count is
+    None and the set is finite); it reads no mesh. house_of names the house of a room: splits keep houses apart.
+    """
+
+    name: str
+
+    def room_ids(self, count: int | None, seed: int) -> Sequence[str]:
+        """Return different room ids, drawn by seed where the set is larger than count."""
+        ...
+
+    def house_of(self, room_id: str) -> str:
+        """Return the house that a room belongs to."""
+        ...
+
+    def load(self, room_id: str) -> Room:
+        """Read or make one room; raises RoomError when it cannot be used."""
+        ...

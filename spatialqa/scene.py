@@ -1,0 +1,151 @@
+"""The frozen records that every step passes on, and their plain form (the rows of `scenes` and `groups`).
+
+`plan` makes a Scene whose measured fields are None; `render` returns it with them filled in; `ask` reads it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+from spatialqa.geometry import Pose, Quaternion, Vec3
+
+
+def _vec3(values: Any) -> Vec3:
+    x, y, z = (float(v) for v in values)
+    return (x, y, z)
+
+
+def _quaternion(values: Any) -> Quaternion:
+    w, x, y, z = (float(v) for v in values)
+    return (w, x, y, z)
+
+
+def _plain(value: Any) -> Any:
+    """Return the value with tuples as lists, all the way down."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
+
+
+@dataclass(frozen=True)
+class Source:
+    """One sound in a scene: which clip, where it is for the listener, and what was measured of it."""
+
+    clip_id: str
+    clip_sha256: str | None  # None until a synthesised clip has been made
+    clip_start_s: float
+    native_sample_rate: int
+    licence: str | None
+    labels: tuple[str, ...]
+    mids: tuple[str | None, ...]  # None for a custom label
+    position: Vec3  # world, metres
+    azimuth_deg: float
+    elevation_deg: float
+    distance_m: float
+    region_id: str | None
+    region_label: str | None
+    onset_s: float
+    line_of_sight: bool
+    rir_id: str
+    offset_s: float | None = None
+    dry_level_dbfs: float | None = None
+    wet_level_dbfs: tuple[float, ...] | None = None  # (left, right), before gain
+    drr_db: float | None = None
+    rt60_s: float | None = None
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """Read one item of the `sources` column; unknown keys are ignored."""
+        values = {f.name: row[f.name] for f in fields(cls)}
+        values["labels"] = tuple(row["labels"])
+        values["mids"] = tuple(row["mids"])
+        values["position"] = _vec3(row["position"])
+        wet = row["wet_level_dbfs"]
+        values["wet_level_dbfs"] = None if wet is None else tuple(float(x) for x in wet)
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One row of `scenes`, without its audio."""
+
+    scene_id: str
+    split: str
+    sample_rate: int
+    duration_s: float
+    channels: str
+    room_set: str
+    room_id: str
+    house_id: str
+    region_id: str | None  # the listener's
+    region_label: str | None
+    level_index: int | None
+    group_id: str
+    engine: str
+    engine_config_hash: str
+    hrtf: str
+    rir_time_zero: str
+    listener_position: Vec3
+    listener_orientation: Quaternion
+    gain_db: float
+    rir_reuse_count: int
+    sources: tuple[Source, ...]
+    seed: int
+    recipe_hash: str
+
+    @property
+    def listener(self) -> Pose:
+        """The listener's head."""
+        return Pose(self.listener_position, self.listener_orientation)
+
+    def to_row(self) -> dict[str, Any]:
+        """Return the plain form: dicts, lists and scalars, keyed by column name."""
+        row: dict[str, Any] = _plain(asdict(self))
+        return row
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """Read a row of `scenes`; columns that a Scene does not hold (audio) are ignored."""
+        values = {f.name: row[f.name] for f in fields(cls)}
+        values["listener_position"] = _vec3(row["listener_position"])
+        values["listener_orientation"] = _quaternion(row["listener_orientation"])
+        values["sources"] = tuple(Source.from_row(source) for source in row["sources"])
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A point where a source may sound, as one listener has it."""
+
+    position: Vec3  # world, metres
+    azimuth_deg: float
+    elevation_deg: float
+    distance_m: float
+    line_of_sight: bool
+    region_id: str | None = None
+    region_label: str | None = None
+
+
+@dataclass(frozen=True)
+class ListenerGroup:
+    """The unit of simulation: one listener pose and its ordered source places in one room.
+
+    The RIR of place k is named `{group_id}/{k}`.
+    """
+
+    group_id: str
+    split: str
+    room_set: str
+    room_id: str
+    room_sha256: str
+    house_id: str
+    listener: Pose
+    places: tuple[Place, ...]
+    seed: int
+    region_id: str | None = None
+    region_label: str | None = None
+    level_index: int | None = None
+
+    def rir_id(self, place_index: int) -> str:
+        """Return the id of the RIR from place `place_index` to the listener."""
+        return f"{self.group_id}/{place_index}"
