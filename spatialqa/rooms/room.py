@@ -98,6 +98,10 @@ class RoomSet(Protocol):
         """Return the house that a room belongs to."""
         ...
 
+    def content_hash(self) -> str:
+        """Return a hash that changes when any room of the set would be loaded differently."""
+        ...
+
     def load(self, room_id: str) -> Room:
         """Read or make one room; raises RoomError when it cannot be used."""
         ...

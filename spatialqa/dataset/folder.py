@@ -1,0 +1,150 @@
+"""The folder of a data set: where its parts lie, what run made it, which shards are committed."""
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from spatialqa.dataset.commit import FileRecord, commit_json
+from spatialqa.errors import DatasetError
+
+RUN_FILE = "run.json"
+
+
+class DatasetFolder:
+    """Paths and records of one data set.
+
+    Everything beside the tables and the card lies in `_spatialqa`: run.json (recipe, fingerprint, plan), shards/ (one
+    JSON a committed shard) and rejects/ (what was drawn and could not be used, with the reason).
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+        self.meta = self.root / "_spatialqa"
+
+    @property
+    def exists(self) -> bool:
+        """Whether a run of ours has claimed this folder."""
+        return (self.meta / RUN_FILE).is_file()
+
+    def read_run(self) -> dict[str, Any]:
+        """Return the run record; raises DatasetError when the folder holds none."""
+        if not self.root.exists():
+            raise DatasetError(f"{self.root}: no such data set; make one with `spatialqa render {self.root}`")
+        if not self.exists:
+            raise DatasetError(
+                f"{self.root}: is not a spatialqa data set (it has no _spatialqa/{RUN_FILE}); name the folder that "
+                f"`spatialqa render` wrote"
+            )
+        return self._read_json(self.meta / RUN_FILE)
+
+    def claim(self, run: dict[str, Any]) -> None:
+        """Make this the folder of a run, or check that it is: same fingerprint, or DatasetError naming what changed."""
+        if self.exists:
+            differences = changed_keys(self.read_run()["fingerprint"], run["fingerprint"])
+            if differences:
+                raise DatasetError(
+                    f"{self.root}: holds another run ({'; '.join(differences[:4])}); use another folder, or repeat the "
+                    f"run that began it"
+                )
+            return
+        self.refuse_foreign()
+        commit_json(self.meta / RUN_FILE, run)
+
+    def refuse_foreign(self) -> None:
+        """Raise DatasetError when the folder holds something that no run of ours has written."""
+        if self.exists or not self.root.exists():
+            return
+        if not self.root.is_dir():
+            raise DatasetError(f"{self.root}: is a file, and a data set needs a folder; name another place")
+        if any(item.name != self.meta.name for item in self.root.iterdir()):
+            raise DatasetError(f"{self.root}: is not empty and not a spatialqa data set; name a new or an empty folder")
+
+    def shard_file(self, name: str) -> Path:
+        """Return where the record of a shard lies."""
+        return self.meta / "shards" / f"{name}.json"
+
+    def commit_shard(self, name: str, files: list[FileRecord], facts: dict[str, Any]) -> dict[str, Any]:
+        """Record a shard whose files are all in place; returns the record."""
+        record = {**facts, "files": [asdict(file) for file in files]}
+        commit_json(self.shard_file(name), record)
+        return record
+
+    def committed(self, name: str, fingerprint: str) -> dict[str, Any] | None:
+        """Return the record of a shard that this run committed and whose files are still there, else None."""
+        path = self.shard_file(name)
+        if not path.is_file():
+            return None
+        record = self._read_json(path)
+        if record.get("fingerprint") != fingerprint:
+            return None
+        for item in record["files"]:
+            file = self.root / item["path"]
+            if not file.is_file() or file.stat().st_size != item["bytes"]:
+                return None
+        return record
+
+    def shards(self) -> list[dict[str, Any]]:
+        """Return the records of all committed shards, by name."""
+        return [self._read_json(path) for path in sorted((self.meta / "shards").glob("*.json"))]
+
+    def tables(self, kind: str) -> list[Path]:
+        """Return the Parquet files of one table (`scenes`, `groups`, `rirs`, `qa`, ...), by name."""
+        return sorted((self.root / kind).glob("*.parquet"))
+
+    def sweep(self) -> None:
+        """Remove what an interrupted run left under temporary names."""
+        for leftover in self.root.rglob(".*.tmp"):
+            with contextlib.suppress(OSError):
+                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder for one writing command; a second one gets DatasetError. Ends with the process."""
+        self.refuse_foreign()
+        self.meta.mkdir(parents=True, exist_ok=True)
+        try:
+            import fcntl
+        except ImportError:  # not a POSIX system: no lock that ends with its process
+            yield
+            return
+        descriptor = os.open(self.meta / "lock", os.O_CREAT | os.O_RDWR, 0o644)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise DatasetError(
+                    f"{self.root}: another spatialqa command is writing here; wait until it ends"
+                ) from None
+            yield
+        finally:
+            os.close(descriptor)
+
+    @staticmethod
+    def _read_json(path: Path) -> dict[str, Any]:
+        try:
+            value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise DatasetError(f"{path}: cannot be read ({error}); remove it and run again") from None
+        return value
+
+
+def changed_keys(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:
+    """Return `key: before -> now` for every leaf in which two fingerprints differ."""
+    changes = []
+    for name in sorted({*before, *now}):
+        old, new = before.get(name), now.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            changes += changed_keys(old, new, f"{prefix}{name}.")
+        elif old != new:
+            changes.append(f"{prefix}{name} was {_short(old)} and is {_short(new)}")
+    return changes
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."

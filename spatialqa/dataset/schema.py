@@ -1,0 +1,164 @@
+"""The tables of a data set: names and types are fixed, since other programs read them; columns may be appended."""
+
+import json
+from typing import Any
+
+import pyarrow as pa
+
+SCHEMA_VERSION = "1"
+
+_LIST_F64 = pa.list_(pa.float64())
+_LIST_F32 = pa.list_(pa.float32())
+_LIST_STR = pa.list_(pa.string())
+AUDIO = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+SOURCE = pa.struct(
+    [
+        ("clip_id", pa.string()),
+        ("clip_sha256", pa.string()),
+        ("clip_start_s", pa.float64()),
+        ("native_sample_rate", pa.int32()),
+        ("licence", pa.string()),
+        ("labels", _LIST_STR),
+        ("mids", _LIST_STR),
+        ("position", _LIST_F64),
+        ("azimuth_deg", pa.float64()),
+        ("elevation_deg", pa.float64()),
+        ("distance_m", pa.float64()),
+        ("region_id", pa.string()),
+        ("region_label", pa.string()),
+        ("onset_s", pa.float64()),
+        ("offset_s", pa.float64()),
+        ("dry_level_dbfs", pa.float32()),
+        ("wet_level_dbfs", _LIST_F32),
+        ("line_of_sight", pa.bool_()),
+        ("drr_db", pa.float32()),
+        ("rt60_s", pa.float64()),
+        ("rir_id", pa.string()),
+    ]
+)
+
+SCENES = pa.schema(
+    [
+        ("scene_id", pa.string()),
+        ("split", pa.string()),
+        ("audio", AUDIO),
+        ("sample_rate", pa.int32()),
+        ("duration_s", pa.float64()),
+        ("channels", pa.string()),
+        ("room_set", pa.string()),
+        ("room_id", pa.string()),
+        ("house_id", pa.string()),
+        ("region_id", pa.string()),
+        ("region_label", pa.string()),
+        ("level_index", pa.int32()),
+        ("group_id", pa.string()),
+        ("engine", pa.string()),
+        ("engine_config_hash", pa.string()),
+        ("hrtf", pa.string()),
+        ("rir_time_zero", pa.string()),
+        ("listener_position", _LIST_F64),
+        ("listener_orientation", _LIST_F64),
+        ("gain_db", pa.float32()),
+        ("rir_reuse_count", pa.int32()),
+        ("sources", pa.list_(SOURCE)),
+        ("seed", pa.int64()),
+        ("recipe_hash", pa.string()),
+    ]
+)
+
+GROUPS = pa.schema(
+    [
+        ("group_id", pa.string()),
+        ("split", pa.string()),
+        ("room_set", pa.string()),
+        ("room_id", pa.string()),
+        ("room_sha256", pa.string()),
+        ("listener_position", _LIST_F64),
+        ("listener_orientation", _LIST_F64),
+        ("source_positions", pa.list_(_LIST_F64)),
+        ("engine", pa.string()),
+        ("engine_config", pa.string()),
+        ("engine_sha256", pa.string()),
+        ("sample_rate", pa.int32()),
+        ("seed", pa.int64()),
+        ("ray_efficiency", pa.float32()),
+    ]
+)
+
+RIRS = pa.schema(
+    [
+        ("rir_id", pa.string()),
+        ("group_id", pa.string()),
+        ("room_id", pa.string()),
+        ("room_sha256", pa.string()),
+        ("listener_position", _LIST_F64),
+        ("listener_orientation", _LIST_F64),
+        ("source_position", _LIST_F64),
+        ("sample_rate", pa.int32()),
+        ("n_samples", pa.int32()),
+        ("rir", pa.binary()),
+        ("rir_time_zero", pa.string()),
+        ("engine", pa.string()),
+        ("engine_config_hash", pa.string()),
+        ("drr_db", pa.float32()),
+        ("rt60_s", pa.float64()),
+    ]
+)
+
+QA = pa.schema(
+    [
+        ("qa_id", pa.string()),
+        ("scene_id", pa.string()),
+        ("split", pa.string()),
+        ("type", pa.string()),
+        ("subtype", pa.string()),
+        ("question", pa.string()),
+        ("answer", pa.string()),
+        ("template_id", pa.string()),
+        ("source_indices", pa.list_(pa.int32())),
+        ("asked_labels", _LIST_STR),
+        ("asked_direction", _LIST_STR),
+        ("asked_distance_m", pa.float64()),
+        ("polarity", pa.string()),
+        ("choices", _LIST_STR),
+        ("answer_labels", _LIST_STR),
+        ("answer_direction", _LIST_STR),
+        ("answer_distance_m", pa.float64()),
+        ("answer_bool", pa.bool_()),
+        ("answer_count", pa.int32()),
+        ("margin_deg", pa.float64()),
+        ("margin_m", pa.float64()),
+        ("rationale", pa.string()),
+    ]
+)
+
+TABLES = {"scenes": SCENES, "groups": GROUPS, "rirs": RIRS, "qa": QA}
+
+
+def hf_features(schema: pa.Schema) -> dict[str, Any]:
+    """Return the schema as Hugging Face `datasets` features, in their JSON form."""
+    return {field.name: _hf_feature(field.type) for field in schema}
+
+
+def _hf_feature(kind: pa.DataType) -> Any:
+    if kind == AUDIO:
+        return {"_type": "Audio"}
+    if pa.types.is_struct(kind):
+        return {field.name: _hf_feature(field.type) for field in kind}
+    if pa.types.is_list(kind):
+        return [_hf_feature(kind.value_type)]  # the list-of-one form: every version of `datasets` reads it
+    return {"dtype": _HF_DTYPES.get(str(kind), str(kind)), "_type": "Value"}
+
+
+_HF_DTYPES = {"double": "float64", "float": "float32"}
+
+
+def with_metadata(schema: pa.Schema) -> pa.Schema:
+    """Return the schema with our version and the features that let `datasets` see `audio` as sound."""
+    return schema.with_metadata(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "huggingface": json.dumps({"info": {"features": hf_features(schema)}}),
+        }
+    )

@@ -1,0 +1,101 @@
+"""Engines are native code and may take the process down with them.
+
+A journal remembers what was being simulated when that happened, and the suspect group is tried in a process of its own:
+if that dies too, the group is rejected; if not, the death came from outside (a kill, a full machine) and the group is
+simulated as usual.
+"""
+
+import json
+import multiprocessing
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spatialqa.errors import EngineError, SpatialQAError
+
+if TYPE_CHECKING:
+    from spatialqa.plan import GroupSlot
+    from spatialqa.run import Run
+
+_CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGBUS, signal.SIGILL}
+
+
+class CrashJournal:
+    """One small file a shard: the group in the engine's hands now, and those in whose midst a process ended before."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._suspects: list[str] = []
+        try:
+            entry = json.loads(path.read_text(encoding="utf-8"))
+            self._suspects = [str(name) for name in (*entry["suspects"], entry["current"]) if name]
+        except (OSError, ValueError, KeyError, TypeError):
+            pass  # no journal, or one cut off while it was written: nobody is suspect
+
+    def suspects(self, group_id: str, attempt: int) -> bool:
+        """Tell whether an earlier process ended while it simulated this group."""
+        return f"{group_id}#{attempt}" in self._suspects
+
+    def enter(self, group_id: str, attempt: int) -> None:
+        """Note that this group goes to the engine now."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._write(f"{group_id}#{attempt}")
+
+    def leave(self) -> None:
+        """Note that the engine gave the group back."""
+        self._write(None)
+
+    def clear(self) -> None:
+        """Forget everything: the shard is committed."""
+        self._path.unlink(missing_ok=True)
+
+    def _write(self, current: str | None) -> None:
+        self._path.write_text(json.dumps({"suspects": self._suspects, "current": current}), encoding="utf-8")
+
+
+def simulate_apart(run: "Run", slot: "GroupSlot", attempt: int, expected: EngineError | None = None) -> None:
+    """Simulate a group in a fresh process and look only at how that ends.
+
+    Args:
+        run, slot, attempt: the group.
+        expected: the failure that was seen in this process; the fresh one must show a failure too.
+
+    Raises:
+        EngineError: the engine crashed (when nothing was expected), or failed once and not again.
+    """
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_simulate_once, args=(run, slot, attempt, sender), daemon=True)
+    process.start()
+    sender.close()
+    try:
+        failure = receiver.recv()
+    except EOFError:
+        failure = None
+    process.join()
+    code = process.exitcode
+    if code is not None and code < 0:
+        name = signal.Signals(-code).name
+        if -code not in _CRASHES:
+            raise SpatialQAError(f"the check of group {slot.group_id} was ended by {name}; run the command again")
+        failure = f"the engine crashed ({name}), again in a fresh process"
+    if expected is None and failure:
+        raise EngineError(str(failure))
+    if expected is not None and not failure:
+        raise SpatialQAError(f"group {slot.group_id}: {expected} (not again in a fresh process: run the command again)")
+
+
+def _simulate_once(
+    run: "Run", slot: "GroupSlot", attempt: int, sender: "multiprocessing.connection.Connection"
+) -> None:
+    from spatialqa.acoustics.registry import engine_for
+    from spatialqa.render import simulate
+    from spatialqa.shard import ShardMaker
+
+    maker = ShardMaker(run, engine_for(run.recipe))
+    opened = maker.open_room(slot.room_id)
+    group = maker.planner.group(slot, opened.room, opened.placer, attempt)
+    try:
+        simulate(group, opened.acoustic, run.recipe.sample_rate)
+    except EngineError as error:
+        sender.send(str(error))

@@ -1,0 +1,168 @@
+"""Recipes: every choice of a run as plain keys. A command line option and a recipe key are the same field of one class.
+
+A recipe file is YAML with up to two sections, `render` and `make-qa`, whose keys are the fields below.
+"""
+
+import dataclasses
+import hashlib
+import importlib.resources
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from spatialqa.errors import RecipeError
+from spatialqa.recipe_keys import key
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class RenderRecipe:
+    """Everything that decides what `spatialqa render` makes."""
+
+    rooms: str = key(
+        "procedural", "procedural, or mesh:PATH (a GLB, OBJ, PLY or STL file, or a folder of them)", path=True
+    )
+    home_kinds: list[str] = key([], "procedural: keep only these kinds (shoebox, l_shape, apartment)")
+    up: str = key("y", "mesh: the axis that points up in the file", choices=("y", "z"))
+    unit_scale: float = key(1.0, "mesh: metres per unit of the file", minimum=1e-6)
+    materials: str | None = key(None, "mesh: YAML file that maps object names to materials", path=True)
+    default_material: str | None = key(None, "mesh: material of the faces that nothing else names")
+    groups_per_room: int = key(2, "listener groups in one room before the next room is taken", minimum=1)
+    sources_per_group: int = key(8, "source places that are simulated for one listener", minimum=1)
+    scenes_per_group: int = key(8, "training scenes drawn from one listener group", minimum=1)
+    yaw: str = key("any", "which way listeners face: any, or degrees to the left of -z")
+    clearance_m: float = key(0.3, "least distance of listener and sources from every surface", minimum=0.0)
+    min_distance_m: float = key(0.5, "least distance from listener to source", minimum=0.1)
+    max_distance_m: float = key(10.0, "greatest distance from listener to source", minimum=0.1)
+    clips: str = key("foley", "foley, or folder:DIR (WAV, FLAC, OGG, MP3 files with labels)", path=True)
+    foley_clips_per_class: int = key(100, "foley: different clips of every class", minimum=1)
+    labels_file: str | None = key(None, "folder: CSV or TSV with path and label (or mid) columns", path=True)
+    unknown_labels: str = key(
+        "error", "folder: leave out labels AudioSet lacks, or keep them", choices=("error", "custom")
+    )
+    licences: list[str] = key([], "folder: keep only clips under these licences (globs)")
+    clip_rms_dbfs: float = key(-14.0, "level that every whole clip is brought to", maximum=0.0)
+    clip_start: str = key("zero", "where a clip longer than the scene starts", choices=("zero", "random"))
+    class_balance: str = key(
+        "uniform", "draw classes evenly, or as often as clips have them", choices=("uniform", "natural")
+    )
+    scenes: int = key(64, "how many scenes, over all splits", minimum=1)
+    splits: str = key("auto", "shares of train,validation,test; auto is 0.8,0.1,0.1, or train alone for a single house")
+    sources_per_scene: dict[int, float] = key({1: 0.32, 2: 0.68}, "share of scenes by their number of sources")
+    onset_max_s: float = key(0.0, "latest start of a sound, drawn evenly from 0", minimum=0.0)
+    mix: str = key("sum", "add sources, or average them as SpatialSoundQA does", choices=("sum", "mean"))
+    seed: int = key(0, "seed of every draw", minimum=0)
+    engine: str = key("auto", "acoustic engine: auto, soundspaces")
+    preset: str = key("fast", "engine settings to start from", choices=("fast", "reference"))
+    engine_config: dict[str, Any] = key({}, "single engine settings that replace the preset's")
+    hrtf: str | None = key(None, "SOFA file that replaces the engine's own HRTF", path=True)
+    calibrated: bool = key(True, "scale RIRs so that a source at 1 m in front has direct energy 1 (0 dB)")
+    rir_time_zero: str = key(
+        "emission", "keep the propagation delay, or start at the direct sound", choices=("emission", "direct")
+    )
+    sample_rate: int = key(32000, "sample rate of the scenes, Hz", minimum=1)
+    duration_s: float = key(10.0, "length of every scene", minimum=0.1, maximum=600.0)
+    channels: str = key("binaural", "what the listener records", choices=("binaural",))
+    gain_db: float = key(-24.0, "one constant gain for every scene of the data set")
+    save_rirs: bool = key(False, "write the RIRs as well (rirs/)")
+    scenes_per_shard: int = key(64, "scenes in one Parquet file, about", minimum=1)
+    workers: int | None = key(
+        None, "Ray workers; 0 runs in this process; default one per core", minimum=0, execution=True
+    )
+    ray_address: str | None = key(None, "a running Ray cluster to use, such as auto or HOST:6379", execution=True)
+
+    def __post_init__(self) -> None:
+        shares = self.sources_per_scene
+        if not shares or any(n < 1 or share < 0 for n, share in shares.items()) or not sum(shares.values()) > 0:
+            raise RecipeError(
+                f"sources_per_scene {shares} needs counts of 1 or more and shares above 0, such as 1=0.32,2=0.68"
+            )
+        if max(n for n, share in shares.items() if share > 0) > self.sources_per_group:
+            raise RecipeError(
+                f"sources_per_scene asks for {max(shares)} sources, but a group has only sources_per_group = "
+                f"{self.sources_per_group}: raise sources_per_group"
+            )
+        if self.min_distance_m >= self.max_distance_m:
+            raise RecipeError(
+                f"min_distance_m {self.min_distance_m:g} must be less than max_distance_m {self.max_distance_m:g}"
+            )
+        if self.onset_max_s >= self.duration_s:
+            raise RecipeError(f"onset_max_s {self.onset_max_s:g} must be less than duration_s {self.duration_s:g}")
+        self.split_shares()
+        self.yaw_deg()
+
+    def split_shares(self) -> tuple[float, float, float] | None:
+        """Return the shares of train, validation and test, or None for `auto`."""
+        if self.splits == "auto":
+            return None
+        try:
+            shares = [float(part) for part in self.splits.split(",")]
+        except ValueError:
+            shares = []
+        if len(shares) != 3 or any(not 0 <= share <= 1 for share in shares) or abs(sum(shares) - 1) > 1e-6:
+            raise RecipeError(
+                f"splits {self.splits!r} must be three shares that add to 1, such as 0.8,0.1,0.1 (or auto)"
+            )
+        return (shares[0], shares[1], shares[2])
+
+    def yaw_deg(self) -> float | None:
+        """Return the fixed yaw of every listener, or None for any."""
+        if self.yaw == "any":
+            return None
+        try:
+            yaw = float(self.yaw)
+        except ValueError:
+            yaw = math.nan
+        if not math.isfinite(yaw):
+            raise RecipeError(f"yaw {self.yaw!r} must be `any` or a number of degrees")
+        return yaw
+
+    def identity(self) -> dict[str, Any]:
+        """Return the keys that shape the data: no execution keys, and of paths only their kind."""
+        identity = {}
+        for f in dataclasses.fields(self):
+            value = getattr(self, f.name)
+            if f.metadata["execution"]:
+                continue
+            if f.metadata["path"] and value is not None:
+                value = value.partition(":")[0] if ":" in value or value in ("procedural", "foley") else "given"
+            identity[f.name] = value
+        return identity
+
+
+def digest(value: Any) -> str:
+    """Return the sha256 of plain data as sorted JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_recipe(path_or_name: str) -> dict[str, dict[str, Any]]:
+    """Read a recipe file, or a bundled recipe by its bare name, into its sections as plain values."""
+    path = Path(path_or_name)
+    bundled = importlib.resources.files("spatialqa.recipes")
+    if not path.is_file():
+        candidate = bundled / f"{path.stem}.yaml"
+        if not candidate.is_file():
+            names = sorted(item.name for item in bundled.iterdir() if item.name.endswith(".yaml"))
+            raise RecipeError(f"no recipe file {path_or_name!r}; bundled recipes: {', '.join(names)}")
+        text = candidate.read_text(encoding="utf-8")
+    else:
+        text = path.read_text(encoding="utf-8")
+    try:
+        data = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise RecipeError(f"recipe {path_or_name}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(data, dict):
+        raise RecipeError(f"recipe {path_or_name}: must be a mapping with the sections render and make-qa")
+    data.pop("description", None)
+    for section, values in data.items():
+        if section not in ("render", "make-qa"):
+            raise RecipeError(f"recipe {path_or_name}: unknown section {section!r}; known: render, make-qa")
+        if not isinstance(values, dict):
+            raise RecipeError(f"recipe {path_or_name}: section {section!r} must be a mapping of keys")
+    return data

@@ -1,0 +1,137 @@
+"""render: a listener group and its scenes become audio and measured truth. Nothing is drawn here."""
+
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import scipy.fft
+import soundfile
+
+from spatialqa.acoustics.engine import OpenRoom
+from spatialqa.acoustics.metrics import drr_db, rt60
+from spatialqa.clips.prepare import PreparedClip
+from spatialqa.scene import ListenerGroup, Scene, Source
+
+Audio = npt.NDArray[np.float32]
+
+FULL_SCALE = 1.0 - 2.0**-23  # the largest sample that PCM_24 holds
+
+
+class ClippedSceneError(Exception):
+    """A scene peaks above full scale after the data set's gain; it is to be drawn again."""
+
+
+@dataclass(frozen=True, eq=False)
+class SimulatedGroup:
+    """A group with one RIR per place, each float32 (channels, n), and what was measured of them."""
+
+    group: ListenerGroup
+    rirs: Sequence[Audio]
+    drr_db: Sequence[float | None]
+    rt60_s: Sequence[float | None]
+    sample_rate: int
+
+
+@dataclass(frozen=True, eq=False)
+class RenderedScene:
+    """A scene with its measured fields filled in, and its audio: float32 (channels, n), within full scale."""
+
+    scene: Scene
+    audio: Audio
+
+
+def simulate(group: ListenerGroup, room: OpenRoom, sample_rate: int) -> SimulatedGroup:
+    """Simulate every place of a group in one call and measure its RIRs.
+
+    Raises:
+        EngineError: the engine failed.
+    """
+    rirs = room.rirs(group.listener, [place.position for place in group.places], group.seed)
+    return SimulatedGroup(
+        group,
+        rirs,
+        [drr_db(rir, sample_rate, place.line_of_sight) for rir, place in zip(rirs, group.places, strict=True)],
+        [rt60(rir, sample_rate) for rir in rirs],
+        sample_rate,
+    )
+
+
+def convolve(dry: Audio, rir: Audio) -> Audio:
+    """Convolve a mono signal (n,) with every channel of an RIR (channels, m): float32 (channels, n + m - 1)."""
+    n_out = dry.shape[0] + rir.shape[1] - 1
+    n_fft = scipy.fft.next_fast_len(n_out, real=True)
+    wet: Audio = scipy.fft.irfft(scipy.fft.rfft(dry, n_fft) * scipy.fft.rfft(rir, n_fft), n_fft)[:, :n_out]
+    return wet
+
+
+def render_scene(scene: Scene, simulated: SimulatedGroup, clips: Sequence[PreparedClip], mix: str) -> RenderedScene:
+    """Render one scene.
+
+    Args:
+        scene: a planned scene of the simulated group.
+        simulated: the group's RIRs.
+        clips: the prepared clip of every source, in order.
+        mix: "sum" adds the sources; "mean" divides the sum by their number.
+
+    Raises:
+        ClippedSceneError: the mix peaks above full scale.
+    """
+    n_samples = round(scene.duration_s * scene.sample_rate)
+    total = np.zeros((simulated.rirs[0].shape[0], n_samples), dtype=np.float32)
+    measured = []
+    for source, clip in zip(scene.sources, clips, strict=True):
+        wet, source_truth = _render_source(source, simulated, clip, n_samples)
+        total[:, n_samples - wet.shape[1] :] += wet
+        measured.append(source_truth)
+    gain = 10.0 ** (scene.gain_db / 20.0) / (len(clips) if mix == "mean" else 1)
+    audio = total * np.float32(gain)
+    peak = float(np.max(np.abs(audio)))
+    if peak > FULL_SCALE:
+        raise ClippedSceneError(f"peaks at {20 * math.log10(peak):+.1f} dBFS")
+    return RenderedScene(replace(scene, sources=tuple(measured)), audio)
+
+
+def _render_source(
+    source: Source, simulated: SimulatedGroup, clip: PreparedClip, n_samples: int
+) -> tuple[Audio, Source]:
+    """Return the source's sound from its onset to the scene's end, (channels, n_samples - onset), and its truth."""
+    rate = simulated.sample_rate
+    place = int(source.rir_id.rpartition("/")[2])
+    onset = round(source.onset_s * rate)
+    start = round(source.clip_start_s * rate)
+    dry = clip.audio[start : start + n_samples - onset]
+    wet = np.zeros((simulated.rirs[place].shape[0], n_samples - onset), dtype=np.float32)
+    convolved = convolve(dry, simulated.rirs[place])[:, : wet.shape[1]]
+    wet[:, : convolved.shape[1]] = convolved
+    truth = replace(
+        source,
+        clip_sha256=clip.sha256,
+        offset_s=(onset + dry.shape[0]) / rate,
+        dry_level_dbfs=level_dbfs(dry),
+        wet_level_dbfs=tuple(level_dbfs(channel) for channel in wet[:, : dry.shape[0]]),
+        drr_db=simulated.drr_db[place],
+        rt60_s=simulated.rt60_s[place],
+    )
+    return wet, truth
+
+
+def level_dbfs(signal: Audio) -> float:
+    """Return the RMS level of a signal (n,) in dB re full scale, rounded to float32; silence gives -200."""
+    power = float(np.mean(np.square(signal, dtype=np.float64))) if signal.size else 0.0
+    return float(np.float32(10.0 * math.log10(max(power, 1e-20))))
+
+
+def encode_flac(audio: Audio, sample_rate: int) -> bytes:
+    """Encode float32 (channels, n) within full scale as FLAC with 24 bits."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, audio.T, sample_rate, format="FLAC", subtype="PCM_24")
+    return buffer.getvalue()
+
+
+def decode_flac(data: bytes) -> tuple[Audio, int]:
+    """Return float32 (channels, n) and the sample rate of an encoded scene."""
+    audio, sample_rate = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
+    return np.ascontiguousarray(audio.T), int(sample_rate)

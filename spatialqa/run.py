@@ -1,0 +1,138 @@
+"""A run: a recipe with its rooms, clips, engine and plan resolved, and the fingerprint that says which run it is."""
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+import spatialqa
+from spatialqa.acoustics.engine import EngineIdentity
+from spatialqa.acoustics.registry import engine_for
+from spatialqa.clips.clip import ClipRecord, ClipSet
+from spatialqa.clips.registry import open_clips
+from spatialqa.errors import ClipError
+from spatialqa.plan import RunPlan, plan_run
+from spatialqa.recipe import RenderRecipe, digest
+from spatialqa.rooms.registry import open_rooms
+from spatialqa.rooms.room import RoomSet
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """Everything that a worker needs to make any shard of a run; travels to the workers whole."""
+
+    root: Path
+    recipe: RenderRecipe
+    recipe_hash: str
+    fingerprint: Mapping[str, Any]
+    rooms: RoomSet
+    clips: ClipSet
+    clips_by_split: Mapping[str, Sequence[ClipRecord]]
+    identity: EngineIdentity
+
+    @property
+    def fingerprint_hash(self) -> str:
+        """One hash for the whole fingerprint."""
+        return digest(self.fingerprint)
+
+
+def prepare_run(recipe: RenderRecipe, root: Path) -> tuple[Run, RunPlan]:
+    """Open what a recipe names and lay out the run; renders nothing and writes nothing.
+
+    Raises:
+        SpatialQAError: rooms, clips or engine cannot be used, or are too few for the recipe.
+    """
+    identity = engine_for(recipe).identity
+    rooms = open_rooms(recipe)
+    clips = open_clips(recipe)
+    records = clips.records()
+    if not records:
+        raise ClipError(f"{recipe.clips}: holds no usable clip")
+    plan = plan_run(recipe, rooms, records)
+    recipe_hash = digest(recipe.identity())
+    fingerprint = {
+        "recipe": recipe.identity(),
+        "rooms": rooms.content_hash(),
+        "clips": digest([_clip_identity(record) for record in records]),
+        "engine": {
+            "name": identity.name,
+            "version": identity.version,
+            "sha256": identity.sha256,
+            "config_hash": identity.config_hash,
+            "hrtf": identity.hrtf,
+        },
+        "versions": library_versions(),
+    }
+    # recipes come back from JSON with text keys; compare and hash what can be stored
+    fingerprint = _as_stored(fingerprint)
+    run = Run(root.absolute(), recipe, recipe_hash, fingerprint, rooms, clips, plan.clips, identity)
+    return run, plan
+
+
+def _clip_identity(record: ClipRecord) -> dict[str, Any]:
+    return {name: value for name, value in asdict(record).items() if name != "attribution"}
+
+
+def _as_stored(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _as_stored(item) for key, item in value.items()}
+    return [_as_stored(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def run_record(run: Run, plan: RunPlan) -> dict[str, Any]:
+    """Return what run.json holds."""
+    return {
+        "schema_version": "1",
+        "spatialqa": spatialqa.__version__,
+        "recipe": asdict(run.recipe),
+        "recipe_hash": run.recipe_hash,
+        "fingerprint": run.fingerprint,
+        "fingerprint_hash": run.fingerprint_hash,
+        "engine": asdict(run.identity),
+        "plan": {
+            "scenes": dict(plan.scenes),
+            "houses": dict(plan.houses),
+            "clips": {split: len(records) for split, records in plan.clips.items()},
+            "shards": [shard.name for shard in plan.shards],
+        },
+        "attributions": attributions(run),
+        "machine": machine_facts(),
+    }
+
+
+def attributions(run: Run) -> list[dict[str, Any]]:
+    """Return licence and attribution of the clips of the run, each pair once, with the number of clips."""
+    counts: dict[tuple[str, str], int] = {}
+    for records in run.clips_by_split.values():
+        for record in records:
+            pair = (record.licence or "not stated", record.attribution or "")
+            counts[pair] = counts.get(pair, 0) + 1
+    return [{"licence": a, "attribution": b, "clips": n} for (a, b), n in sorted(counts.items())]
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of everything that touches a sample or a byte."""
+    packages = ("numpy", "scipy", "soxr", "pyarrow", "embreex", "trimesh")
+    return {
+        "spatialqa": spatialqa.__version__,
+        **{name: version(name) for name in packages},
+        "libsndfile": soundfile.__libsndfile_version__,
+    }
+
+
+def machine_facts() -> dict[str, Any]:
+    """Return what else can change a bit: the processor's kind and the instruction sets that numpy uses."""
+    features = getattr(np._core._multiarray_umath, "__cpu_features__", {})
+    return {
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "cpu_features": sorted(name for name, present in features.items() if present),
+        "cores": os.cpu_count(),
+    }

@@ -1,0 +1,250 @@
+"""Makes one shard: plans its groups, renders its scenes, and commits its files.
+
+A shard is a pure function of the run and its index. What fails every time (a bad clip, a room without a place, an
+engine that crashes again in a fresh process) is drawn anew and written to the rejects with the reason; what fails once
+fails the shard, so that a later run makes it whole.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from spatialqa.acoustics.engine import Engine, OpenRoom
+from spatialqa.clips.prepare import PreparedClips
+from spatialqa.dataset.commit import commit_table, commit_text
+from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.schema import GROUPS, RIRS, SCENES
+from spatialqa.errors import ClipError, EngineError, PlacementError
+from spatialqa.isolation import CrashJournal, simulate_apart
+from spatialqa.plan import GroupSlot, Planner, ShardPlan
+from spatialqa.render import ClippedSceneError, RenderedScene, SimulatedGroup, encode_flac, render_scene, simulate
+from spatialqa.rooms.placement import Placer
+from spatialqa.rooms.room import Room
+from spatialqa.run import Run
+from spatialqa.scene import ListenerGroup, Scene
+from spatialqa.stopwatch import Stopwatch
+
+GROUP_ATTEMPTS = 8
+SCENE_ATTEMPTS = 16
+
+
+@dataclass(eq=False)
+class OpenedRoom:
+    """A room with what was built on it; kept while groups of the same room follow each other."""
+
+    room: Room
+    placer: Placer
+    acoustic: OpenRoom
+
+
+@dataclass(eq=False)
+class _Content:
+    """The rows of a shard while it is made."""
+
+    scenes: list[dict[str, Any]] = field(default_factory=list)
+    groups: list[dict[str, Any]] = field(default_factory=list)
+    rirs: list[dict[str, Any]] = field(default_factory=list)
+    rejects: list[dict[str, Any]] = field(default_factory=list)
+
+
+class ShardMaker:
+    """Makes shards of one run in this process, keeping the last room and the recent clips."""
+
+    def __init__(self, run: Run, engine: Engine, watch: Stopwatch | None = None) -> None:
+        if engine.identity != run.identity:
+            raise EngineError(
+                f"the engine here ({engine.identity.name} {engine.identity.sha256[:12]}) is not the one that the run was "
+                f"planned with ({run.identity.name} {run.identity.sha256[:12]}): install the same version everywhere"
+            )
+        self.run = run
+        self.engine = engine
+        self.planner = Planner(run.recipe, run.recipe_hash, run.identity, run.clips_by_split)
+        self.prepared = PreparedClips(run.clips, run.recipe.sample_rate, run.recipe.clip_rms_dbfs)
+        self.watch = watch or Stopwatch()
+        self._opened: OpenedRoom | None = None
+        self._records = {record.clip_id: record for records in run.clips_by_split.values() for record in records}
+
+    def make(self, shard: ShardPlan, on_scenes: Callable[[int], None] | None = None) -> dict[str, Any]:
+        """Make and commit a shard; returns its record.
+
+        Args:
+            shard: which one.
+            on_scenes: told after every group how many scenes it gave.
+
+        Raises:
+            SpatialQAError: something failed that may not fail again; nothing of the shard was committed.
+        """
+        content = _Content()
+        journal = CrashJournal(DatasetFolder(self.run.root).meta / "journal" / f"{shard.name}.json")
+        for slot in shard.groups:
+            before = len(content.scenes)
+            self._group(slot, content, journal)
+            if on_scenes:
+                on_scenes(len(content.scenes) - before)
+        record = self._commit(shard, content)
+        journal.clear()
+        return record
+
+    def open_room(self, room_id: str) -> OpenedRoom:
+        """Return a room ready for placement and simulation, the one at hand if it is the same."""
+        if self._opened is None or self._opened.room.room_id != room_id:
+            if self._opened is not None:
+                self._opened.acoustic.close()
+                self._opened = None
+            with self.watch.stage("room"):
+                room = self.run.rooms.load(room_id)
+                recipe = self.run.recipe
+                placer = Placer(
+                    room,
+                    clearance_m=recipe.clearance_m,
+                    min_distance_m=recipe.min_distance_m,
+                    max_distance_m=recipe.max_distance_m,
+                )
+                self._opened = OpenedRoom(room, placer, self.engine.open(room))
+        return self._opened
+
+    def draw_and_simulate(
+        self, slot: GroupSlot, attempt: int, journal: CrashJournal
+    ) -> tuple[SimulatedGroup, float | None]:
+        """Draw one group and simulate it; returns it with the engine's ray efficiency.
+
+        Raises:
+            PlacementError: no valid place.
+            EngineError: the engine fails on this group every time.
+        """
+        opened = self.open_room(slot.room_id)
+        with self.watch.stage("placement"):
+            group = self.planner.group(slot, opened.room, opened.placer, attempt)
+        if journal.suspects(slot.group_id, attempt):
+            simulate_apart(self.run, slot, attempt)
+        journal.enter(slot.group_id, attempt)
+        with self.watch.stage("simulation"):
+            simulated = simulate(group, opened.acoustic, self.run.recipe.sample_rate)
+        journal.leave()
+        return simulated, opened.acoustic.ray_efficiency
+
+    def _group(self, slot: GroupSlot, content: _Content, journal: CrashJournal) -> None:
+        for attempt in range(GROUP_ATTEMPTS):
+            try:
+                simulated, efficiency = self.draw_and_simulate(slot, attempt, journal)
+            except PlacementError as error:
+                content.rejects.append(_reject("group", slot.group_id, attempt, error))
+            except EngineError as error:
+                simulate_apart(self.run, slot, attempt, expected=error)
+                content.rejects.append(_reject("group", slot.group_id, attempt, error))
+            else:
+                break
+        else:
+            content.rejects += [
+                {"kind": "scene", "id": scene_id, "attempt": None, "reason": f"its group {slot.group_id} was rejected"}
+                for scene_id in slot.scene_ids
+            ]
+            return
+        content.groups.append(self._group_row(simulated.group, efficiency))
+        if self.run.recipe.save_rirs:
+            content.rirs += self._rir_rows(simulated)
+        for scene in self.planner.scenes(slot, simulated.group):
+            rendered = self._scene(scene, simulated, content)
+            if rendered is not None:
+                with self.watch.stage("encoding"):
+                    flac = encode_flac(rendered.audio, self.run.recipe.sample_rate)
+                row = rendered.scene.to_row()
+                row["audio"] = {"bytes": flac, "path": f"{scene.scene_id}.flac"}
+                content.scenes.append(row)
+
+    def _scene(self, scene: Scene, simulated: SimulatedGroup, content: _Content) -> RenderedScene | None:
+        """Render a scene, drawing its sounds again when they clip or cannot be read."""
+        for attempt in range(SCENE_ATTEMPTS):
+            try:
+                with self.watch.stage("clips"):
+                    drawn = scene if attempt == 0 else self.planner.redraw(scene, simulated.group, attempt)
+                    clips = [self.prepared.get(self._records[source.clip_id]) for source in drawn.sources]
+                with self.watch.stage("convolution"):
+                    return render_scene(drawn, simulated, clips, self.run.recipe.mix)
+            except (ClippedSceneError, ClipError) as error:
+                content.rejects.append(_reject("draw", scene.scene_id, attempt, error))
+        content.rejects.append(
+            {"kind": "scene", "id": scene.scene_id, "attempt": None, "reason": f"{SCENE_ATTEMPTS} draws failed"}
+        )
+        return None
+
+    def _group_row(self, group: ListenerGroup, efficiency: float | None) -> dict[str, Any]:
+        return {
+            "group_id": group.group_id,
+            "split": group.split,
+            "room_set": group.room_set,
+            "room_id": group.room_id,
+            "room_sha256": group.room_sha256,
+            "listener_position": list(group.listener.position),
+            "listener_orientation": list(group.listener.orientation),
+            "source_positions": [list(place.position) for place in group.places],
+            "engine": self.run.identity.name,
+            "engine_config": json.dumps(self.run.identity.config, sort_keys=True),
+            "engine_sha256": self.run.identity.sha256,
+            "sample_rate": self.run.recipe.sample_rate,
+            "seed": group.seed,
+            "ray_efficiency": efficiency,
+        }
+
+    def _rir_rows(self, simulated: SimulatedGroup) -> list[dict[str, Any]]:
+        group = simulated.group
+        return [
+            {
+                "rir_id": group.rir_id(k),
+                "group_id": group.group_id,
+                "room_id": group.room_id,
+                "room_sha256": group.room_sha256,
+                "listener_position": list(group.listener.position),
+                "listener_orientation": list(group.listener.orientation),
+                "source_position": list(place.position),
+                "sample_rate": simulated.sample_rate,
+                "n_samples": rir.shape[1],
+                "rir": rir_bytes(rir),
+                "rir_time_zero": self.run.recipe.rir_time_zero,
+                "engine": self.run.identity.name,
+                "engine_config_hash": self.run.identity.config_hash,
+                "drr_db": simulated.drr_db[k],
+                "rt60_s": simulated.rt60_s[k],
+            }
+            for k, (place, rir) in enumerate(zip(group.places, simulated.rirs, strict=True))
+        ]
+
+    def _commit(self, shard: ShardPlan, content: _Content) -> dict[str, Any]:
+        folder = DatasetFolder(self.run.root)
+        with self.watch.stage("writing"):
+            content.scenes.sort(key=lambda row: row["scene_id"])
+            tables = {"scenes": (content.scenes, SCENES), "groups": (content.groups, GROUPS)}
+            if self.run.recipe.save_rirs:
+                tables["rirs"] = (content.rirs, RIRS)
+            files = [
+                commit_table(folder.root, f"{name}/{shard.name}.parquet", pa.Table.from_pylist(rows, schema=schema))
+                for name, (rows, schema) in tables.items()
+            ]
+            lines = "".join(json.dumps(reject, ensure_ascii=False) + "\n" for reject in content.rejects)
+            files.append(
+                commit_text(folder.root, f"_spatialqa/rejects/{shard.name}.jsonl", lines, len(content.rejects))
+            )
+            facts = {
+                "shard": shard.name,
+                "split": shard.split,
+                "fingerprint": self.run.fingerprint_hash,
+                "scenes": len(content.scenes),
+                "scenes_planned": shard.n_scenes,
+                "draws_rejected": sum(reject["kind"] != "scene" for reject in content.rejects),
+                "engine": {"name": self.run.identity.name, "sha256": self.run.identity.sha256},
+            }
+            return folder.commit_shard(shard.name, files, facts)
+
+
+def rir_bytes(rir: npt.NDArray[np.float32]) -> bytes:
+    """Return an RIR (channels, n) as little-endian float32 in C order, the form of the `rirs` table."""
+    return np.ascontiguousarray(rir, dtype="<f4").tobytes()
+
+
+def _reject(kind: str, identifier: str, attempt: int, error: Exception) -> dict[str, Any]:
+    return {"kind": kind, "id": identifier, "attempt": attempt, "reason": f"{type(error).__name__}: {error}"}

@@ -1,0 +1,123 @@
+"""Which houses and which clips belong to train, validation and test: disjoint by house and by clip content."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from spatialqa.clips.clip import ClipRecord
+from spatialqa.errors import ClipError, RoomError
+from spatialqa.recipe import SPLITS
+from spatialqa.seeds import rng
+
+Shares = tuple[float, float, float]
+AUTO_SHARES: Shares = (0.8, 0.1, 0.1)
+ALL_TRAIN: Shares = (1.0, 0.0, 0.0)
+
+
+def apportion(total: int, weights: Sequence[float], at_least_one: bool = False) -> list[int]:
+    """Divide `total` in proportion to `weights` (largest remainders); with at_least_one, no positive weight gets 0."""
+    exact = total * np.asarray(weights, dtype=np.float64) / sum(weights)
+    parts = np.floor(exact + 1e-9).astype(int)
+    for i in np.argsort(-(exact - parts), kind="stable")[: total - int(parts.sum())]:
+        parts[i] += 1
+    if at_least_one:
+        for i, weight in enumerate(weights):
+            if weight > 0 and parts[i] == 0:
+                parts[int(np.argmax(parts))] -= 1
+                parts[i] += 1
+    return [int(part) for part in parts]
+
+
+def split_houses(houses: Sequence[str], rooms_wanted: Mapping[str, int], seed: int) -> dict[str, set[str]]:
+    """Give every split its houses, in proportion to the rooms it wants and at least one each.
+
+    Raises:
+        RoomError: there are fewer houses than splits that want one.
+    """
+    wanting = [split for split in SPLITS if rooms_wanted.get(split, 0) > 0]
+    distinct = sorted(set(houses))
+    if len(distinct) < len(wanting):
+        raise RoomError(
+            f"the splits {', '.join(wanting)} need {len(wanting)} different houses and there are {len(distinct)}: "
+            f"add rooms, or render with --splits 1,0,0"
+        )
+    order = rng(seed, "houses", "split").permutation(len(distinct))
+    counts = apportion(len(distinct), [rooms_wanted[split] for split in wanting], at_least_one=True)
+    bounds = np.cumsum([0, *counts])
+    return {
+        split: {distinct[i] for i in order[a:b]} for split, a, b in zip(wanting, bounds[:-1], bounds[1:], strict=True)
+    }
+
+
+def split_clips(records: Sequence[ClipRecord], shares: Shares, seed: int) -> dict[str, list[ClipRecord]]:
+    """Divide clips by content, class by class (the first label); a class with one clip goes to train.
+
+    Files with the same bytes stay together, in the split of the first of them. A class with two clips gives one to
+    train and one to an evaluation split; larger classes give every split at least one.
+    """
+    contents: dict[str, list[ClipRecord]] = {}
+    for record in records:
+        contents.setdefault(record.sha256 or record.clip_id, []).append(record)
+    by_class: dict[str, list[str]] = defaultdict(list)
+    for content, same in contents.items():
+        by_class[same[0].labels[0]].append(content)
+    used = [i for i, share in enumerate(shares) if share > 0]
+    result: dict[str, list[ClipRecord]] = {SPLITS[i]: [] for i in used}
+    for label in sorted(by_class):
+        members = sorted(by_class[label])
+        draw = rng(seed, "clips", label)
+        order = draw.permutation(len(members))
+        counts = _class_counts(len(members), [shares[i] for i in used], used[0] == 0, int(draw.integers(1 << 30)))
+        bounds = np.cumsum([0, *counts])
+        for i, a, b in zip(used, bounds[:-1], bounds[1:], strict=True):
+            for member in order[a:b]:
+                result[SPLITS[i]].extend(contents[members[member]])
+    return {split: sorted(clips, key=lambda clip: clip.clip_id) for split, clips in result.items()}
+
+
+def _class_counts(n: int, shares: Sequence[float], has_train: bool, draw: int) -> list[int]:
+    if n >= len(shares):
+        return apportion(n, shares, at_least_one=True)
+    counts = [0] * len(shares)
+    if has_train:
+        counts[0] = 1
+        for k in range(n - 1):
+            counts[1 + (draw + k) % (len(shares) - 1)] += 1
+    else:
+        for k in range(n):
+            counts[(draw + k) % len(shares)] += 1
+    return counts
+
+
+def choose_shares(asked: Shares | None, n_houses: int, records: Sequence[ClipRecord], n_sounds: int) -> Shares:
+    """Return the shares of the run: those asked for, or 0.8,0.1,0.1 where houses and clips allow it, else all train.
+
+    Args:
+        asked: the recipe's shares; None is `auto`.
+        n_houses: how many different houses there are.
+        records: the clips.
+        n_sounds: the most sounds of different classes that one scene needs.
+
+    Raises:
+        RoomError, ClipError: shares were asked for that houses or clips cannot serve.
+    """
+    shares = AUTO_SHARES if asked is None else asked
+    used = sum(share > 0 for share in shares)
+    if n_houses < used:
+        if asked is None:
+            return ALL_TRAIN
+        raise RoomError(
+            f"the splits {','.join(f'{s:g}' for s in shares)} need {used} different houses and the room set has "
+            f"{n_houses}: add rooms, or render with --splits 1,0,0"
+        )
+    for split, clips in split_clips(records, shares, 0).items():
+        classes = {clip.labels[0] for clip in clips}
+        if len(classes) < n_sounds:
+            if asked is None and split != "train":
+                return choose_shares(ALL_TRAIN, n_houses, records, n_sounds)
+            raise ClipError(
+                f"the {split} split gets clips of {len(classes)} classes and a scene needs {n_sounds} different ones: "
+                f"add clips, or ask for fewer splits or fewer sources a scene"
+            )
+    return shares
