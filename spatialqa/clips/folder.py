@@ -1,0 +1,226 @@
+"""Labelled sound files in a folder: labels from the names of its sub-folders, or from a table."""
+
+import hashlib
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from spatialqa.clips.clip import ClipRecord, RawClip, RejectedClip
+from spatialqa.clips.label_table import Listing, find_table, folder_labels, read_table
+from spatialqa.clips.prepare import level_dbfs
+from spatialqa.errors import ClipError
+
+SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3")
+OTHER_AUDIO_SUFFIXES = (".aac", ".aif", ".aiff", ".m4a", ".mp4", ".webm", ".wma")
+# Raising anything quieter to a scene's level would make the recording's noise the sound (16-bit noise is at -101 dBFS).
+SILENCE_DBFS = -70.0
+
+
+class FolderClips:
+    """The clip set of a folder. It is read once, when the object is made; files are read again when they are loaded.
+
+    A label is an AudioSet display name, a mid, or a folder's spelling of one (`spatialqa.labels.resolve_label`).
+    Without a table a clip has the labels of the nearest sub-folder above it whose name is one ("Dog", "bow_wow";
+    several joined by ";" or "__"). A table (labels.csv, labels.tsv or clips.tsv in the folder, or `labels_file`)
+    decides alone when there is one; see `label_table.read_table` for its columns.
+
+    A file that cannot be used never raises: `rejected()` names it with a reason "kind: detail", where kind is one of
+    duplicate, licence, link, missing, name, too short, too long, silent, unlabelled, unknown label, unreadable,
+    unsupported. A second file with the same bytes and the same labels is a duplicate; with other labels it stays, under
+    its own id (splits keep equal content together by sha256). Names that begin with a dot are passed over; links to
+    folders are not followed.
+
+    Args:
+        path: the folder.
+        labels_file: the table; its paths are relative to the folder.
+        unknown_labels: "error" leaves clips with labels that AudioSet lacks out; "custom" keeps them, with mid None.
+        licence: the licence of every clip for which a table names none.
+        min_duration_s: shorter clips are left out.
+        max_duration_s: longer ones too; a clip is held in memory whole.
+        licences: when given, only clips whose licence matches one of these are kept (any case; `*` and `?` match).
+
+    Raises:
+        ClipError: no such folder, a table that cannot be read, or no usable clip; one line, with counts by reason.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        labels_file: Path | None = None,
+        unknown_labels: Literal["error", "custom"] = "error",
+        licence: str | None = None,
+        min_duration_s: float = 0.1,
+        licences: Sequence[str] | None = None,
+        max_duration_s: float = 600.0,
+    ) -> None:
+        self.root = Path(path)
+        if not self.root.is_dir():
+            raise ClipError(f"{path} is not a folder; folder:DIR wants a folder of WAV, FLAC, OGG or MP3 files")
+        if unknown_labels not in ("error", "custom"):
+            raise ClipError(f"unknown_labels is {unknown_labels!r}; it must be 'error' or 'custom'")
+        self.name = f"folder:{self.root.resolve().name}"
+        self.min_duration_s = min_duration_s
+        self.max_duration_s = max_duration_s
+        files, rejected = _sound_files(self.root)
+        table = find_table(self.root, labels_file)
+        if table is None:
+            listings: Iterable[Listing] = (folder_labels(clip_id, unknown_labels == "custom") for clip_id in files)
+        else:
+            listings = read_table(table, self.root, files, {r.path for r in rejected}, unknown_labels == "custom")
+        candidates: list[Listing] = []
+        for listing in listings:
+            listing = replace(listing, licence=listing.licence or licence)
+            reason = listing.reason or _licence_reason(listing.licence, licences)
+            if reason is None:
+                candidates.append(listing)
+            else:
+                rejected.append(RejectedClip(listing.path, reason))
+        # Decoding and hashing leave the interpreter lock, so a few threads read a large folder faster.
+        with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+            checked = list(pool.map(self._check, candidates))
+        records, duplicates = _without_duplicates([item for item in checked if isinstance(item, ClipRecord)])
+        rejected += [item for item in checked if isinstance(item, RejectedClip)] + duplicates
+        if not records:
+            raise ClipError(_nothing_usable(self.root, rejected))
+        self._records = tuple(records)
+        self._rejected = tuple(sorted(rejected, key=lambda clip: clip.path))
+
+    def records(self) -> Sequence[ClipRecord]:
+        """Return every usable clip, sorted by clip_id: its path relative to the folder, with forward slashes."""
+        return self._records
+
+    def rejected(self) -> Sequence[RejectedClip]:
+        """Return the files that were left out, with the reason, sorted by path."""
+        return self._rejected
+
+    def load(self, record: ClipRecord) -> RawClip:
+        """Read channel 0 of a clip; raises ClipError when the file is gone, damaged or has changed since."""
+        path = self.root / record.clip_id
+        try:
+            with _open(path) as (sha256, file):
+                if sha256 != record.sha256:
+                    raise ClipError(f"{path} has changed since the folder was read; start again")
+                return RawClip(_first_channel(file), file.samplerate, sha256)
+        except (OSError, soundfile.SoundFileError) as error:
+            raise ClipError(f"{path} cannot be read: {_cause(error)}") from error
+
+    def _check(self, listing: Listing) -> ClipRecord | RejectedClip:
+        try:
+            with _open(self.root / listing.path) as (sha256, file):
+                rate = file.samplerate
+                if listing.sha256 not in (None, sha256):
+                    return RejectedClip(listing.path, "unreadable: its sha256 is not the table's; the file has changed")
+                if file.frames > self.max_duration_s * rate:
+                    reason = f"too long: {file.frames / rate:.0f} s, over {self.max_duration_s:g} s; cut it"
+                    return RejectedClip(listing.path, reason)
+                audio = _first_channel(file)
+        except (OSError, soundfile.SoundFileError) as error:
+            return RejectedClip(listing.path, f"unreadable: {_cause(error)}")
+        if audio.size < self.min_duration_s * rate or not audio.size:
+            return RejectedClip(listing.path, f"too short: {audio.size / rate:.3f} s, under {self.min_duration_s:g} s")
+        if not np.isfinite(audio).all():
+            return RejectedClip(listing.path, "unreadable: it has samples that are not finite")
+        if (level := level_dbfs(audio)) < SILENCE_DBFS:
+            return RejectedClip(listing.path, f"silent: channel 0 is at {level:.0f} dBFS RMS, under {SILENCE_DBFS:g}")
+        return ClipRecord(
+            clip_id=listing.path,
+            sha256=sha256,
+            native_sample_rate=rate,
+            duration_s=audio.size / rate,
+            licence=listing.licence,
+            labels=tuple(label.name for label in listing.labels),
+            mids=tuple(label.mid for label in listing.labels),
+            attribution=listing.attribution,
+        )
+
+
+def _sound_files(root: Path) -> tuple[list[str], list[RejectedClip]]:
+    """Return the sorted relative paths of the sound files under a folder, and what cannot be one."""
+    files: list[str] = []
+    rejected: list[RejectedClip] = []
+
+    def cannot_list(error: OSError) -> None:
+        rejected.append(RejectedClip(_relative(str(error.filename), root), f"unreadable: {error.strerror}"))
+
+    for folder, subfolders, names in os.walk(root, onerror=cannot_list):
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        for name in subfolders:
+            if os.path.islink(os.path.join(folder, name)):
+                path = _relative(os.path.join(folder, name), root)
+                rejected.append(RejectedClip(path, "link: links to folders are not followed; give that folder itself"))
+        for name in names:
+            suffix = os.path.splitext(name)[1].lower()
+            path = _relative(os.path.join(folder, name), root)
+            if name.startswith(".") or suffix not in SUFFIXES + OTHER_AUDIO_SUFFIXES:
+                continue
+            if suffix in OTHER_AUDIO_SUFFIXES:
+                rejected.append(RejectedClip(path, f"unsupported: {suffix} is not read; convert it to WAV or FLAC"))
+            elif path != _relative(os.path.join(folder, name), root, errors="surrogateescape"):
+                rejected.append(RejectedClip(path, "name: it is not UTF-8; rename the file or its folder"))
+            else:
+                files.append(path)
+    return sorted(files), rejected
+
+
+def _relative(path: str, root: Path, errors: str = "backslashreplace") -> str:
+    """Return a path below the folder with forward slashes; bytes that are no UTF-8 are shown as \\xNN."""
+    return os.fsencode(os.path.relpath(path, root)).decode("utf-8", errors).replace(os.sep, "/")
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[tuple[str, soundfile.SoundFile]]:
+    """Give the sha256 of a sound file's bytes and a decoder of those same bytes."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError("it is not a regular file")  # opening a pipe would wait for ever
+    with open(path, "rb") as stream:
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+        stream.seek(0)
+        with soundfile.SoundFile(stream) as file:
+            yield sha256, file
+
+
+def _first_channel(file: soundfile.SoundFile) -> npt.NDArray[np.float32]:
+    # One call for the whole file: soundfile seeks after every read, and an MP3 decoder that has sought starts anew
+    # without its bit reservoir, so reading in blocks gives other samples.
+    return np.ascontiguousarray(file.read(dtype="float32", always_2d=True)[:, 0])
+
+
+def _cause(error: Exception) -> str:
+    text = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
+    return " ".join(str(text).split()).rstrip(".")
+
+
+def _licence_reason(licence: str | None, wanted: Sequence[str] | None) -> str | None:
+    if wanted is None or (licence and any(fnmatchcase(licence.casefold(), w.strip().casefold()) for w in wanted)):
+        return None
+    return f"licence: {licence or 'none stated'}, wanted {' or '.join(wanted)}"
+
+
+def _without_duplicates(records: Sequence[ClipRecord]) -> tuple[list[ClipRecord], list[RejectedClip]]:
+    first: dict[tuple[str | None, frozenset[str]], ClipRecord] = {}
+    duplicates = []
+    for record in sorted(records, key=lambda r: r.clip_id):
+        kept = first.setdefault((record.sha256, frozenset(record.labels)), record)
+        if kept is not record:
+            duplicates.append(RejectedClip(record.clip_id, f"duplicate: same content and labels as {kept.clip_id}"))
+    return list(first.values()), duplicates
+
+
+def _nothing_usable(root: Path, rejected: Sequence[RejectedClip]) -> str:
+    if not rejected:
+        return f"no sound files in {root}; put WAV, FLAC, OGG or MP3 files into sub-folders named after their sounds"
+    counts = Counter(clip.reason.split(":")[0] for clip in rejected)
+    first = min(rejected, key=lambda clip: clip.path)
+    summary = ", ".join(f"{n} {kind}" for kind, n in counts.most_common())
+    return f"no usable clip in {root}: {summary}; the first: {first.path}: {first.reason}"

@@ -1,0 +1,129 @@
+"""From a clip as it is stored to the dry signal of a scene: resample, level, cut and pad."""
+
+import math
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import soxr
+
+from spatialqa.clips.clip import ClipRecord, ClipSet, RawClip
+from spatialqa.errors import ClipError
+
+
+def level_dbfs(audio: npt.NDArray[np.floating]) -> float:
+    """Return the RMS level of a signal in dB re full scale (a constant 1.0 is 0 dBFS); -inf for silence."""
+    if not audio.size:
+        return -math.inf
+    power = float(np.mean(np.square(audio, dtype=np.float64)))
+    return 10.0 * math.log10(power) if power > 0.0 else -math.inf
+
+
+def prepare(raw: RawClip, sample_rate: int, rms_dbfs: float | None = -14.0) -> npt.NDArray[np.float32]:
+    """Return the whole clip at a scene's rate and level.
+
+    Args:
+        raw: the clip as it is stored.
+        sample_rate: the rate wanted, Hz. Resampled by soxr at its quality VHQ: linear phase, no delay.
+        rms_dbfs: RMS level of the whole clip afterwards (SpatialSoundQA: -14); None leaves the level alone.
+
+    Returns:
+        float32 (n,), linear, n = the clip's duration times sample_rate to within one sample. May exceed 1.
+
+    Raises:
+        ClipError: the clip is silent or has a sample that is not finite.
+    """
+    if not np.isfinite(raw.audio).all():
+        raise ClipError("the clip has samples that are not finite (NaN or infinity); write the file anew")
+    audio = np.asarray(raw.audio, dtype=np.float32)
+    if raw.sample_rate != sample_rate and audio.size:
+        audio = np.asarray(soxr.resample(audio, raw.sample_rate, sample_rate, quality="VHQ"), dtype=np.float32)
+    level = level_dbfs(audio)
+    if level == -math.inf:
+        raise ClipError("the clip is silent; leave it out")
+    if rms_dbfs is None:
+        return audio.copy() if audio is raw.audio else audio
+    gain = 10.0 ** ((rms_dbfs - level) / 20.0)
+    return np.asarray(audio * gain, dtype=np.float32)
+
+
+class DrySignal(NamedTuple):
+    """The dry signal of one source of a scene."""
+
+    audio: npt.NDArray[np.float32]  # (N,), N = the scene's samples
+    offset_s: float  # where the clip ends within the scene
+    dry_level_dbfs: float  # RMS of the part of the clip that is used
+
+
+def place_in_scene(
+    dry: npt.NDArray[np.float32], sample_rate: int, duration_s: float, start_s: float, onset_s: float
+) -> DrySignal:
+    """Lay a prepared clip into the length of a scene: zeros before and after it, cut where the scene ends.
+
+    Args:
+        dry: float32 (n,), a clip at `sample_rate`.
+        sample_rate: Hz.
+        duration_s: length of the scene.
+        start_s: where in the clip to begin.
+        onset_s: where in the scene it begins to sound.
+
+    Raises:
+        ClipError: nothing of the clip falls within the scene, or what does is silent.
+    """
+    total = round(duration_s * sample_rate)
+    first, onset = round(start_s * sample_rate), round(onset_s * sample_rate)
+    if not 0 <= first < dry.size:
+        raise ClipError(f"a clip of {dry.size / sample_rate:.3f} s cannot begin at {start_s:.3f} s")
+    if not 0 <= onset < total:
+        raise ClipError(f"an onset at {onset_s:.3f} s lies outside a scene of {duration_s:.3f} s")
+    used = dry[first : first + total - onset]
+    level = level_dbfs(used)
+    if level == -math.inf:
+        raise ClipError(f"the clip is silent from {start_s:.3f} s to {start_s + used.size / sample_rate:.3f} s")
+    audio = np.zeros(total, dtype=np.float32)
+    audio[onset : onset + used.size] = used
+    return DrySignal(audio, (onset + used.size) / sample_rate, level)
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedClip:
+    """A clip at a scene's rate and level (float32 (n,), read-only), and the hash of the content it was made from."""
+
+    audio: npt.NDArray[np.float32]
+    sha256: str
+
+
+class PreparedClips:
+    """The prepared clips of one set; those asked for last are kept in memory, up to `max_bytes` of audio."""
+
+    def __init__(
+        self, clip_set: ClipSet, sample_rate: int, rms_dbfs: float | None = -14.0, max_bytes: int = 256 * 2**20
+    ) -> None:
+        self.clip_set = clip_set
+        self.sample_rate = sample_rate
+        self.rms_dbfs = rms_dbfs
+        self.max_bytes = max_bytes
+        self._kept: OrderedDict[str, PreparedClip] = OrderedDict()
+        self._kept_bytes = 0
+
+    def get(self, record: ClipRecord) -> PreparedClip:
+        """Return a clip ready to be placed; raises ClipError, with the clip's id, when it cannot be read or used."""
+        clip_id = record.clip_id
+        if clip_id in self._kept:
+            self._kept.move_to_end(clip_id)
+            return self._kept[clip_id]
+        raw = self.clip_set.load(record)
+        try:
+            audio = prepare(raw, self.sample_rate, self.rms_dbfs)
+        except ClipError as error:
+            raise ClipError(f"clip {clip_id!r} of {self.clip_set.name}: {error}") from error
+        audio.flags.writeable = False
+        clip = PreparedClip(audio, raw.sha256)
+        self._kept[clip_id] = clip
+        self._kept_bytes += audio.nbytes
+        while self._kept_bytes > self.max_bytes:
+            _, dropped = self._kept.popitem(last=False)
+            self._kept_bytes -= dropped.audio.nbytes
+        return clip
