@@ -1,0 +1,68 @@
+"""What may be asked, and how clear a scene must be before it is asked."""
+
+import math
+from dataclasses import dataclass
+
+from spatialqa.errors import RecipeError
+
+TYPES = ("A", "B", "C", "D", "E")
+ANSWER_FORMS = ("open",)
+
+
+@dataclass(frozen=True)
+class AskOptions:
+    """How questions are asked. A margin of 0 switches that check off, as SpatialSoundQA (which has none) needs.
+
+    types: some of A, B, C, D, E.
+    answer_form: "open".
+    questions_per_subtype: how many of each subtype a scene is asked.
+    seed: make-qa's own; the same seed and scene give the same questions, whatever else is asked.
+
+    direction_margin_deg: a direction word is used only where the source is at least this many degrees from the plane at
+    which the word changes. 5 is beyond the minimum audible angle at every plane that matters: about 1 degree ahead
+    (Mills 1958), 3.7 for elevation (Perrott & Saberi 1990), and near the localisation blur of broadband sound, 4 to
+    10 (Blauert 1997). Wider margins cost octants: most sources in rooms are within 20 degrees of the horizon.
+
+    relation_margin_deg: two sources are compared along an axis only when their angles from that axis' plane, as the
+    listener has them, differ by at least this much. 10 is the upper end of the concurrent minimum audible angle of two
+    sounds ahead, 4 to 10 degrees (Perrott 1984).
+
+    distance_margin_m: two distances, or two coordinates along an axis, are compared only when they differ by at least
+    this much. 0.5 is the step in which distances are written, and at 5 m the 10 % that listeners need at best to tell
+    distances in a room apart (Zahorik, Brungart & Bronkhorst 2005: 5 to 25 %).
+
+    masking_db: a source whose level, in the ear where it fares best, lies further than this below the sum of the others
+    is not asked about. Speech in steady noise is half understood at about -5 dB, and separation in space is worth some
+    10 dB more (Bronkhorst 2000). Scenes that have not been rendered have no levels, and nothing is skipped there.
+    """
+
+    types: tuple[str, ...] = TYPES
+    answer_form: str = "open"
+    questions_per_subtype: int = 1
+    seed: int = 0
+    direction_margin_deg: float = 5.0
+    relation_margin_deg: float = 10.0
+    distance_margin_m: float = 0.5
+    masking_db: float = 15.0
+
+    def __post_init__(self) -> None:
+        unknown = [t for t in self.types if t not in TYPES]
+        if unknown or not self.types:
+            raise RecipeError(f"types: {', '.join(map(repr, unknown)) or 'none'} given; choose from {', '.join(TYPES)}")
+        if len(set(self.types)) != len(self.types):
+            raise RecipeError(f"types: {', '.join(self.types)} names a type twice")
+        if self.answer_form not in ANSWER_FORMS:
+            raise RecipeError(f"answer_form: {self.answer_form!r} is not one of {', '.join(ANSWER_FORMS)}")
+        if self.questions_per_subtype < 1:
+            raise RecipeError(f"questions_per_subtype: must be 1 or more, got {self.questions_per_subtype}")
+        if self.seed < 0:
+            raise RecipeError(f"seed: must be 0 or more, got {self.seed}")
+        for key, most in (
+            ("direction_margin_deg", 90.0),
+            ("relation_margin_deg", 180.0),
+            ("distance_margin_m", math.inf),
+            ("masking_db", math.inf),
+        ):
+            value = getattr(self, key)
+            if not 0 <= value < most:
+                raise RecipeError(f"{key}: must be 0 or more and below {most:g}, got {value}")

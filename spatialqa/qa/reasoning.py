@@ -1,0 +1,249 @@
+"""Type E: how the sources of a scene with two or more relate.
+
+Everything is in the listener's head frame. "left of", "in front of" and "above" another source mean further to the
+left, further forward (along the nose, not nearer to the listener) and higher: a smaller x, a smaller z, a larger y.
+A relation is asked only where the coordinates and the angles, as the listener has them, agree on it, both by their
+margins. "closer" is distance to the listener; distance_between is the straight line between two sources.
+
+Balance. Every binary finder gives "Yes" and "No" the same total weight in every scene, so the answer is an even draw
+that knows nothing of the scene; a scene in which only one answer is possible is not asked. Where a statement and its
+converse are both askable, word and order of names are even too. both_on_side says what remains.
+"""
+
+from itertools import permutations
+
+from spatialqa.qa import answer_text as text
+from spatialqa.qa.fact import (
+    NEAR_BOUNDARY,
+    NEEDS_TWO_SOURCES,
+    NOT_APART,
+    ONE_ANSWER,
+    YES_NO,
+    Fact,
+    Facts,
+    why_not_named,
+    yes_no,
+)
+from spatialqa.qa.options import AskOptions
+from spatialqa.qa.view import AXES, HORIZONTAL_AXES, SceneView
+
+
+def _named_pairs(view: SceneView) -> list[tuple[int, int]] | str:
+    """Return every ordered pair of sources that can be named, or why there is none."""
+    if len(view.sources) < 2:
+        return NEEDS_TWO_SOURCES
+    return list(permutations(view.namable(), 2)) or why_not_named(view)
+
+
+def _relation(view: SceneView, i: int, j: int, axis: int, options: AskOptions) -> tuple[float, float] | None:
+    """Return by how much (degrees, metres) source i is beyond source j along an axis; None where that is not clear."""
+    a, b = view.sources[i], view.sources[j]
+    margin_m = a.along_m[axis] - b.along_m[axis]
+    margin_deg = a.angle_deg[axis] - b.angle_deg[axis]
+    if margin_m <= 0 or margin_m < options.distance_margin_m:
+        return None
+    if options.relation_margin_deg > 0 and margin_deg < options.relation_margin_deg:
+        return None
+    return margin_deg, margin_m
+
+
+def relative_direction(view: SceneView, options: AskOptions) -> Facts:
+    """Yes/No: is one source left of, right of, in front of, behind, above or below another."""
+    pairs = _named_pairs(view)
+    if isinstance(pairs, str):
+        return pairs
+    facts = []
+    for i, j in pairs:
+        for axis, ends in enumerate(AXES):
+            margins = _relation(view, i, j, axis, options)
+            if margins is None:
+                continue
+            facts.append(_binary((i, j), ends.positive, True, *margins))
+            facts.append(_binary((i, j), ends.negative, False, *margins))
+            facts.append(_binary((j, i), ends.negative, True, *margins))
+            facts.append(_binary((j, i), ends.positive, False, *margins))
+    return facts or NOT_APART
+
+
+def relative_distance(view: SceneView, options: AskOptions) -> Facts:
+    """Yes/No: is one source closer to the listener, or farther away, than another."""
+    pairs = _named_pairs(view)
+    if isinstance(pairs, str):
+        return pairs
+    facts = []
+    for i, j in pairs:
+        margin_m = view.sources[j].distance_m - view.sources[i].distance_m
+        if margin_m <= 0 or margin_m < options.distance_margin_m:
+            continue
+        for sources, word, truth in (
+            ((i, j), "closer", True),
+            ((i, j), "farther", False),
+            ((j, i), "farther", True),
+            ((j, i), "closer", False),
+        ):
+            facts.append(_binary(sources, word, truth, None, margin_m))
+    return facts or NOT_APART
+
+
+def both_on_side(view: SceneView, options: AskOptions) -> Facts:
+    """Yes/No: are two sources both on one side of the listener.
+
+    "Yes" needs an axis on which both lie on one side; "No" names the other end of that axis, or, half of the time where
+    the other horizontal axis parts the two, one of its ends. As a head may face any way, this makes the answer even for
+    every horizontal word. For "above" and "below" it is even only as far as the scenes have as many pairs above the
+    head as below it: no rule that sees one scene at a time can mend that.
+    """
+    pairs = _named_pairs(view)
+    if isinstance(pairs, str):
+        return pairs
+    facts: list[Fact] = []
+    some_axis_clear = False
+    for i, j in pairs:
+        a, b = view.sources[i], view.sources[j]
+        clear = [
+            n
+            for n in range(len(AXES))
+            if a.clear_of(n, options.direction_margin_deg) and b.clear_of(n, options.direction_margin_deg)
+        ]
+        some_axis_clear = some_axis_clear or bool(clear)
+        margin_deg = {n: min(abs(a.angle_deg[n]), abs(b.angle_deg[n])) for n in clear}
+        parting = [n for n in clear if n in HORIZONTAL_AXES and a.words[n] != b.words[n]]
+        for n in clear:
+            if a.words[n] != b.words[n]:
+                continue
+            word = a.words[n]
+            facts.append(_binary((i, j), word, True, margin_deg[n], None))
+            other_axis = parting if n in HORIZONTAL_AXES else []
+            facts.append(_binary((i, j), _opposite(n, word), False, margin_deg[n], None, 0.5 if other_axis else 1.0))
+            for m in other_axis:
+                facts.extend(_binary((i, j), end, False, margin_deg[m], None, 0.25) for end in AXES[m])
+    return facts or (ONE_ANSWER if some_axis_clear else NEAR_BOUNDARY)
+
+
+def distance_between(view: SceneView, options: AskOptions) -> Facts:
+    """The distance in a straight line between two sources."""
+    pairs = _named_pairs(view)
+    if isinstance(pairs, str):
+        return pairs
+    facts = []
+    for i, j in pairs:
+        (xa, ya, za), (xb, yb, zb) = view.sources[i].head_m, view.sources[j].head_m
+        between_m = ((xa - xb) ** 2 + (ya - yb) ** 2 + (za - zb) ** 2) ** 0.5
+        facts.append(
+            Fact(
+                "open",
+                (i, j),
+                text.distance_answer(between_m),
+                answer_distance_m=between_m,
+                margin_m=text.rounding_margin_m(between_m),
+            )
+        )
+    return facts
+
+
+def source_at_direction(view: SceneView, options: AskOptions) -> Facts:
+    """Which sound is on a side of the listener: a label of the only source there, one that fits no other source."""
+    if len(view.sources) < 2:
+        return NEEDS_TWO_SOURCES
+    named = view.namable()
+    if not named:
+        return why_not_named(view)
+    facts = []
+    some_axis_clear = False
+    for axis in range(len(AXES)):
+        if not all(source.clear_of(axis, options.direction_margin_deg) for source in view.sources):
+            continue
+        some_axis_clear = True
+        margin_deg = min(abs(source.angle_deg[axis]) for source in view.sources)
+        for i in named:
+            word = view.sources[i].words[axis]
+            if [source.words[axis] for source in view.sources].count(word) == 1:
+                facts.append(Fact("open", (i,), None, words=(word,), asked_direction=(word,), margin_deg=margin_deg))
+    return facts or (ONE_ANSWER if some_axis_clear else NEAR_BOUNDARY)
+
+
+def direction_word(view: SceneView, options: AskOptions) -> Facts:
+    """One word out of two: on which side of the listener, or of another source, a source is.
+
+    The two words and the order in which they are offered are even draws in every scene: the side of the listener is
+    asked on an axis only where a source lies on either side of it, a relation as often one way round as the other. Both
+    kinds weigh the same where a scene has both, and so do the axes.
+    """
+    if len(view.sources) < 2:
+        return NEEDS_TWO_SOURCES
+    named = view.namable()
+    if not named:
+        return why_not_named(view)
+    facts = []
+    for axis, ends in enumerate(AXES):
+        clear = [i for i in named if view.sources[i].clear_of(axis, options.direction_margin_deg)]
+        by_word = [[i for i in clear if view.sources[i].words[axis] == word] for word in ends]
+        for word, here in zip(ends, by_word, strict=True):
+            if not all(by_word):
+                continue
+            for i in here:
+                margin_deg = abs(view.sources[i].angle_deg[axis])
+                facts.extend(_one_word("listener", (i,), axis, word, margin_deg, None, 0.5 / len(here)))
+        related = [
+            (pair, margins)
+            for pair in permutations(named, 2)
+            if (margins := _relation(view, *pair, axis, options)) is not None
+        ]
+        for (i, j), margins in related:
+            weight = 0.5 / len(related)
+            facts.extend(_one_word("source", (i, j), axis, ends.positive, *margins, weight))
+            facts.extend(_one_word("source", (j, i), axis, ends.negative, *margins, weight))
+    return facts or NOT_APART
+
+
+def _one_word(
+    form: str,
+    sources: tuple[int, ...],
+    axis: int,
+    answer: str,
+    margin_deg: float,
+    margin_m: float | None,
+    weight: float,
+) -> list[Fact]:
+    return [
+        Fact(
+            form,
+            sources,
+            answer,
+            weight=weight / 2,
+            words=offered,
+            choices=offered,
+            answer_direction=(answer,),
+            margin_deg=margin_deg,
+            margin_m=margin_m,
+        )
+        for offered in (tuple(AXES[axis]), tuple(reversed(AXES[axis])))
+    ]
+
+
+def _binary(
+    sources: tuple[int, ...],
+    word: str,
+    truth: bool,
+    margin_deg: float | None,
+    margin_m: float | None,
+    weight: float = 1.0,
+) -> Fact:
+    answer, polarity = yes_no(truth)
+    return Fact(
+        "open",
+        sources,
+        answer,
+        weight=weight,
+        words=(word,),
+        asked_direction=(word,),
+        polarity=polarity,
+        choices=YES_NO,
+        answer_bool=truth,
+        margin_deg=margin_deg,
+        margin_m=margin_m,
+    )
+
+
+def _opposite(axis: int, word: str) -> str:
+    return AXES[axis].negative if word == AXES[axis].positive else AXES[axis].positive

@@ -1,0 +1,253 @@
+"""One template file: its format, and its strict reader; nothing in a file is ever executed.
+
+A file has four keys. `type` is the question type. `templates` maps each subtype to its templates, {id: text}. `phrases`
+holds the tables that say a direction word in a sentence (see slots.TABLES): a list of styles, each a mapping from every
+word of the table to its phrase; one style is drawn a question. `synonyms` holds named lists. In a text, `{slot}` is
+filled from the question, `[one|another]` is one of the alternatives, and `[name]` is one of the synonyms of that name.
+Alternatives are plain text; an empty one leaves the word out. {source} stands before {other}, so that the first sound
+that is named is the one the question is about.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources.abc import Traversable
+from typing import Any
+
+import numpy as np
+import yaml
+
+from spatialqa.errors import TemplateError
+from spatialqa.qa.fact import pick
+from spatialqa.qa.slots import FORMS, SUBTYPES, TABLES, VALUE_SLOTS, WORD_SLOTS
+
+_KEYS = ("type", "phrases", "synonyms", "templates")
+_ID = re.compile(r"[a-z0-9][a-z0-9_.-]*")
+_TOKEN = re.compile(r"\{([^{}\[\]|]*)\}|\[([^{}\[\]]*)\]|([^{}\[\]|]+)")
+_LARGEST_FILE_BYTES = 1 << 20
+
+PhraseTable = tuple[Mapping[str, str], ...]  # styles, each: word -> phrase
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A place in a text to fill in; table is its phrase table's name, or None where it holds a name or a value."""
+
+    name: str
+    table: str | None
+
+
+Part = str | tuple[str, ...] | Slot  # fixed text, alternatives, slot
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """One way to ask a form of a subtype."""
+
+    template_id: str
+    subtype: str
+    form: str
+    parts: tuple[Part, ...]
+    phrases: Mapping[str, PhraseTable]
+
+    def render(self, values: Mapping[str, str], rng: np.random.Generator) -> str:
+        """Return the question: slots filled with `values`, phrases and alternatives drawn, a capital first."""
+        styles = {table: pick(options, rng) for table, options in self.phrases.items()}
+        said = []
+        for part in self.parts:
+            if isinstance(part, str):
+                said.append(part)
+            elif isinstance(part, tuple):
+                said.append(pick(part, rng))
+            else:
+                value = values[part.name]
+                said.append(value if part.table is None else styles[part.table][value])
+        text = "".join(said)
+        if "  " in text or text[0] == " ":  # an empty alternative was drawn
+            text = " ".join(text.split())
+        return text[0].upper() + text[1:]
+
+
+def read_template_file(file: Traversable) -> tuple[str, list[Template]]:
+    """Return the type and the templates of one file.
+
+    Raises:
+        TemplateError: the file or one of its templates is wrong; the text names both.
+    """
+    data = _read_yaml(file)
+    kind = data.get("type")
+    if not isinstance(kind, str) or kind not in SUBTYPES:
+        raise TemplateError(f"{file.name}: type {kind!r} is not one of {', '.join(SUBTYPES)}")
+    return kind, _templates_of(file.name, kind, data)
+
+
+def _templates_of(file: str, kind: str, data: Mapping[str, Any]) -> list[Template]:
+    unknown = [key for key in data if key not in _KEYS]
+    if unknown:
+        raise TemplateError(f"{file}: unknown key {unknown[0]!r}; known: {', '.join(_KEYS)}")
+    phrases = {table: _phrase_table(file, table, styles) for table, styles in _mapping(file, data, "phrases").items()}
+    synonyms = {name: _synonyms(file, name, words) for name, words in _mapping(file, data, "synonyms").items()}
+    subtypes = _mapping(file, data, "templates")
+    templates: list[Template] = []
+    text_of: dict[str, str] = {}
+    for subtype, texts in subtypes.items():
+        if subtype not in SUBTYPES[kind]:
+            raise TemplateError(f"{file}: type {kind} has no subtype {subtype!r}; known: {', '.join(SUBTYPES[kind])}")
+        if not isinstance(texts, dict):
+            raise TemplateError(f"{file}: {subtype}: must be a mapping of template ids to texts")
+        for template_id, text in texts.items():
+            where = f"{file}: template {template_id}"
+            if not isinstance(template_id, str) or not _ID.fullmatch(template_id):
+                raise TemplateError(f"{where}: an id is lower-case letters, digits, '.', '-' and '_'")
+            if template_id in {t.template_id for t in templates}:
+                raise TemplateError(f"{where}: the id is used twice; rename one")
+            if text in text_of:
+                raise TemplateError(f"{where}: the same text as {text_of[text]}; remove one")
+            templates.append(_template(where, template_id, subtype, text, phrases, synonyms))
+            text_of[text] = template_id
+    have = {(t.subtype, t.form) for t in templates}
+    for subtype in SUBTYPES[kind]:
+        for form in FORMS[subtype]:
+            if (subtype, form) not in have:
+                slots = ", ".join(f"{{{slot}}}" for slot in FORMS[subtype][form]) or "no slots"
+                raise TemplateError(f"{file}: no template for {subtype} with {slots}; add one")
+    return templates
+
+
+def _template(
+    where: str,
+    template_id: str,
+    subtype: str,
+    text: Any,
+    phrases: Mapping[str, PhraseTable],
+    synonyms: Mapping[str, tuple[str, ...]],
+) -> Template:
+    if not isinstance(text, str) or not text.isprintable() or text != " ".join(text.split()):
+        raise TemplateError(f"{where}: must be one line of text with single spaces, got {text!r}")
+    if text[-1:] not in ("?", "."):
+        raise TemplateError(f"{where}: must end with '?' or '.'")
+    parts = _parse(where, text, synonyms)
+    slots = [part.name for part in parts if isinstance(part, Slot)]
+    for slot in slots:
+        if slots.count(slot) > 1:
+            raise TemplateError(f"{where}: slot {{{slot}}} stands twice; keep one")
+    known = sorted({slot for form in FORMS[subtype].values() for slot in form})
+    for slot in slots:
+        if slot not in known:
+            raise TemplateError(
+                f"{where}: unknown slot {{{slot}}}; {subtype} has {', '.join(f'{{{k}}}' for k in known) or 'none'}"
+            )
+    form = next((name for name, wanted in FORMS[subtype].items() if set(wanted) == set(slots)), None)
+    if form is None:
+        forms = " or ".join(" ".join(f"{{{k}}}" for k in wanted) for wanted in FORMS[subtype].values())
+        raise TemplateError(f"{where}: what it asks is unclear; {subtype} needs exactly the slots {forms}")
+    for first, second in (("source", "other"), ("side_1", "side_2"), ("option_1", "option_2")):
+        if second in slots and slots.index(first) > slots.index(second):
+            raise TemplateError(f"{where}: {{{first}}} must stand before {{{second}}}")
+    tables = {part.table for part in parts if isinstance(part, Slot) and part.table is not None}
+    for table in sorted(tables - phrases.keys()):
+        raise TemplateError(f"{where}: needs the phrase table {table!r}, which the file lacks; add it under phrases")
+    return Template(template_id, subtype, form, parts, {table: phrases[table] for table in sorted(tables)})
+
+
+def _parse(where: str, text: str, synonyms: Mapping[str, tuple[str, ...]]) -> tuple[Part, ...]:
+    parts: list[Part] = []
+    at = 0
+    while at < len(text):
+        match = _TOKEN.match(text, at)
+        if match is None:
+            raise TemplateError(f"{where}: {text[at]!r} at character {at + 1} has no partner, or brackets are nested")
+        slot, choice, fixed = match.groups()
+        if slot is not None:
+            if slot not in VALUE_SLOTS and slot not in WORD_SLOTS:
+                raise TemplateError(f"{where}: unknown slot {{{slot}}}; slots are plain names such as {{source}}")
+            parts.append(Slot(slot, WORD_SLOTS.get(slot)))
+        elif choice is not None:
+            parts.append(_alternatives(where, choice, synonyms))
+        else:
+            parts.append(fixed)
+        at = match.end()
+    return tuple(parts)
+
+
+def _alternatives(where: str, choice: str, synonyms: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    options = tuple(choice.split("|"))
+    if len(options) == 1:
+        if choice not in synonyms:
+            known = ", ".join(sorted(synonyms)) or "none"
+            raise TemplateError(f"{where}: unknown synonyms [{choice}]; known: {known}")
+        return synonyms[choice]
+    if len(set(options)) != len(options):
+        raise TemplateError(f"{where}: [{choice}] has the same alternative twice")
+    return options
+
+
+def _phrase_table(file: str, table: str, styles: Any) -> PhraseTable:
+    where = f"{file}: phrases {table}"
+    if table not in TABLES:
+        raise TemplateError(f"{where}: unknown table; known: {', '.join(TABLES)}")
+    if not isinstance(styles, list) or not styles:
+        raise TemplateError(f"{where}: must be a list of styles, each a mapping of {', '.join(TABLES[table])}")
+    for number, style in enumerate(styles, 1):
+        if not isinstance(style, dict) or set(style) != set(TABLES[table]):
+            raise TemplateError(f"{where}: style {number} must say exactly {', '.join(TABLES[table])}")
+        for phrase in style.values():
+            _check_plain(f"{where}: style {number}", phrase)
+        if len(set(style.values())) != len(style):
+            raise TemplateError(f"{where}: style {number} says two words alike")
+    return tuple(styles)
+
+
+def _synonyms(file: str, name: str, words: Any) -> tuple[str, ...]:
+    where = f"{file}: synonyms {name}"
+    if not isinstance(words, list) or len(words) < 2 or len({str(word) for word in words}) != len(words):
+        raise TemplateError(f"{where}: must be a list of two or more different texts")
+    for word in words:
+        _check_plain(where, word)
+    return tuple(words)
+
+
+def _check_plain(where: str, text: Any) -> None:
+    if not isinstance(text, str) or not text or not text.isprintable() or text != " ".join(text.split()):
+        raise TemplateError(f"{where}: {text!r} must be one line of text with single spaces (quote yes, no, on, off)")
+    if any(mark in text for mark in "{}[]|"):
+        raise TemplateError(f"{where}: {text!r} must be plain text without slots or alternatives")
+
+
+def _mapping(file: str, data: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = data.get(key) or {}
+    if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
+        raise TemplateError(f"{file}: {key}: must be a mapping with names as keys")
+    return value
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Plain data only, and neither aliases (which can grow without bound) nor a key that silently replaces another."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases (*name) are not allowed")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.tag == "tag:yaml.org,2002:merge":
+                raise yaml.YAMLError("merge keys (<<) are not allowed")
+            if not isinstance(key.value, str) or key.value in seen:
+                raise yaml.YAMLError(f"line {key.start_mark.line + 1}: {key.value!r} is a duplicate or no plain key")
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _read_yaml(file: Traversable) -> dict[str, Any]:
+    try:
+        raw = file.read_bytes()
+        if len(raw) > _LARGEST_FILE_BYTES:
+            raise TemplateError(f"{file.name}: larger than 1 MiB, which no template file needs")
+        data = yaml.load(raw.decode("utf-8"), Loader=_StrictLoader)  # a SafeLoader underneath
+    except (yaml.YAMLError, UnicodeDecodeError, OSError, RecursionError, ValueError) as error:
+        raise TemplateError(f"{file.name}: not readable as YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(data, dict):
+        raise TemplateError(f"{file.name}: must be a mapping with the keys {', '.join(_KEYS)}")
+    return data

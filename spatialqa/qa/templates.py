@@ -1,0 +1,80 @@
+"""All question templates of a run: the bundled ones, and those of a user's folder (format: see template_file)."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from spatialqa.errors import TemplateError
+from spatialqa.qa.template_file import Template, read_template_file
+
+
+@dataclass(frozen=True)
+class TemplateSet:
+    """All templates, by (subtype, form)."""
+
+    by_form: Mapping[tuple[str, str], tuple[Template, ...]]
+
+    def all(self) -> Iterable[Template]:
+        """Return every template, in a stable order."""
+        for templates in self.by_form.values():
+            yield from templates
+
+
+@cache
+def bundled_templates() -> TemplateSet:
+    """Return the templates that come with spatialqa."""
+    return TemplateSet(_bundled())
+
+
+def load_templates(folder: Path | None = None) -> TemplateSet:
+    """Return the templates of a folder's *.yaml files; types that the folder does not have stay as bundled.
+
+    Raises:
+        TemplateError: the folder has no templates, or a file or template is wrong; the text names both.
+    """
+    if folder is None:
+        return bundled_templates()
+    files = sorted(folder.glob("*.yaml")) if folder.is_dir() else []
+    if not files:
+        raise TemplateError(f"{folder}: no such folder, or no *.yaml file in it; put one file a question type there")
+    own = _read_all(files)
+    own_subtypes = {subtype for subtype, _ in own}
+    rest = {key: value for key, value in _bundled().items() if key[0] not in own_subtypes}
+    _refuse_shared_ids(folder, own, rest)
+    return TemplateSet({**rest, **own})
+
+
+@cache
+def _bundled() -> dict[tuple[str, str], tuple[Template, ...]]:
+    folder = resources.files("spatialqa").joinpath("templates")
+    return _read_all(sorted((f for f in folder.iterdir() if f.name.endswith(".yaml")), key=lambda f: f.name))
+
+
+def _refuse_shared_ids(
+    folder: Path, own: Mapping[Any, tuple[Template, ...]], rest: Mapping[Any, tuple[Template, ...]]
+) -> None:
+    taken = {t.template_id for templates in rest.values() for t in templates}
+    for template in (t for templates in own.values() for t in templates):
+        if template.template_id in taken:
+            raise TemplateError(f"{folder}: template {template.template_id} has the id of a bundled one; rename it")
+
+
+def _read_all(files: Iterable[Traversable]) -> dict[tuple[str, str], tuple[Template, ...]]:
+    by_form: dict[tuple[str, str], list[Template]] = {}
+    file_of_type: dict[str, str] = {}
+    file_of_id: dict[str, str] = {}
+    for file in files:
+        kind, templates = read_template_file(file)
+        if kind in file_of_type:
+            raise TemplateError(f"{file.name}: type {kind} is already in {file_of_type[kind]}; put both in one file")
+        file_of_type[kind] = file.name
+        for template in templates:
+            first = file_of_id.setdefault(template.template_id, file.name)
+            if first != file.name:
+                raise TemplateError(f"{file.name}: template {template.template_id} is also in {first}; rename one")
+            by_form.setdefault((template.subtype, template.form), []).append(template)
+    return {key: tuple(found) for key, found in by_form.items()}

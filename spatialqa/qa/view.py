@@ -1,0 +1,127 @@
+"""A scene as its listener has it: each source in the head frame, and what may be said of it."""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from spatialqa import geometry
+from spatialqa.errors import DatasetError
+from spatialqa.labels import ontology
+from spatialqa.qa.options import AskOptions
+from spatialqa.scene import Scene, Source
+
+
+class Axis(NamedTuple):
+    """A head axis: the word at its positive and at its negative end."""
+
+    positive: str
+    negative: str
+
+
+AXES = (Axis("left", "right"), Axis("front", "behind"), Axis("above", "below"))
+HORIZONTAL_AXES = (0, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One source, in the listener's head frame.
+
+    along_m: metres towards the left, the front and above (head -x, -z, +y).
+    angle_deg: degrees from each axis' boundary plane, -90 to 90, positive to the left, front, above.
+    words: the octant: left or right, front or behind, above or below.
+    labels: as given. names: lower-case labels that name this source and no other of the scene.
+    """
+
+    head_m: geometry.Vec3
+    distance_m: float
+    along_m: geometry.Vec3
+    angle_deg: geometry.Vec3
+    words: geometry.DirectionWords
+    labels: tuple[str, ...]
+    names: tuple[str, ...]
+    masked: bool
+
+    def clear_of(self, axis: int, margin_deg: float) -> bool:
+        """Return whether the source is at least `margin_deg` from the plane at which the word of this axis changes."""
+        return abs(self.angle_deg[axis]) >= margin_deg
+
+    @property
+    def octant_margin_deg(self) -> float:
+        """The angle to the nearest of the three boundary planes."""
+        return min(abs(a) for a in self.angle_deg)
+
+
+@dataclass(frozen=True, slots=True)
+class SceneView:
+    """All sources of a scene as they are heard."""
+
+    sources: tuple[Heard, ...]
+
+    def audible(self) -> list[int]:
+        """Return the indices of the sources that are not masked."""
+        return [i for i, s in enumerate(self.sources) if not s.masked]
+
+    def namable(self) -> list[int]:
+        """Return the indices of the sources that are not masked and have a name of their own."""
+        return [i for i, s in enumerate(self.sources) if s.names and not s.masked]
+
+
+def view(scene: Scene, options: AskOptions) -> SceneView:
+    """Return the scene as its listener has it; raises DatasetError for a source at the centre of the head."""
+    heads = geometry.to_head(scene.listener, [source.position for source in scene.sources]).tolist()
+    heard = []
+    for i, (source, (x, y, z)) in enumerate(zip(scene.sources, heads, strict=True)):
+        distance = math.sqrt(x * x + y * y + z * z)
+        if distance == 0:
+            raise DatasetError(f"scene {scene.scene_id}: source {i} is at the centre of the listener's head")
+        along = (-x, -z, y)
+        left, front, above = (math.degrees(math.asin(max(-1.0, min(1.0, c / distance)))) for c in along)
+        heard.append(
+            Heard(
+                head_m=(x, y, z),
+                distance_m=distance,
+                along_m=along,
+                angle_deg=(left, front, above),
+                words=geometry.direction_words((x, y, z)),
+                labels=source.labels,
+                names=_names(i, scene.sources),
+                masked=_masked(i, scene.sources, options.masking_db),
+            )
+        )
+    return SceneView(tuple(heard))
+
+
+def _names(index: int, sources: tuple[Source, ...]) -> tuple[str, ...]:
+    """Return the labels of one source that fit no other, in lower case, each once.
+
+    A label also fits a source that has an ancestor or a descendant of it: among an animal and a dog, "animal" fits
+    both, and the animal may be a dog.
+    """
+    tree = ontology()
+    names: dict[str, None] = {}
+    for label, mid in zip(sources[index].labels, sources[index].mids, strict=True):
+        if mid is not None and not tree.is_nameable(mid):
+            continue
+        name = label.lower()
+        fits_another = any(
+            name == other_label.lower() or (mid is not None and other_mid is not None and tree.related(mid, other_mid))
+            for j, other in enumerate(sources)
+            if j != index
+            for other_label, other_mid in zip(other.labels, other.mids, strict=True)
+        )
+        if name and not fits_another:
+            names[name] = None
+    return tuple(names)
+
+
+def _masked(index: int, sources: tuple[Source, ...], masking_db: float) -> bool:
+    """Return whether a source is too far below the others in both ears."""
+    own = sources[index].wet_level_dbfs
+    others = [s.wet_level_dbfs for j, s in enumerate(sources) if j != index and s.wet_level_dbfs is not None]
+    if own is None or not others or masking_db == 0:
+        return False
+    for ear, level in enumerate(own):
+        masker = sum(10 ** (other[ear] / 10) for other in others)
+        if masker == 0 or level - 10 * math.log10(masker) >= -masking_db:
+            return False
+    return True
