@@ -1,0 +1,67 @@
+"""Choose an acoustic engine by name."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from spatialqa.acoustics.engine import Engine
+from spatialqa.errors import EngineError, SpatialQAError
+
+ENGINE_NAMES = ("auto", "soundspaces", "geometric", "habitat")
+
+
+class Availability(NamedTuple):
+    """Whether an engine can be used here, and if not, what to do."""
+
+    name: str
+    usable: bool
+    how_to_get: str
+
+
+def open_engine(
+    name: str,
+    sample_rate: int,
+    preset: str = "fast",
+    overrides: Mapping[str, Any] | None = None,
+    hrtf: Path | None = None,
+) -> Engine:
+    """Return a configured engine; its identity tells which one `auto` took.
+
+    Args:
+        name: one of ENGINE_NAMES; "auto" takes soundspaces.
+        sample_rate: Hz.
+        preset: "fast" or "reference".
+        overrides: engine settings that replace the preset's.
+        hrtf: a SOFA file, or None for the engine's own HRTF.
+
+    Raises:
+        EngineError: the name is unknown, the engine is not in this version, or it refuses its configuration.
+        MissingDependencyError: the engine's package is not installed.
+    """
+    if name in ("auto", "soundspaces"):
+        from spatialqa.acoustics.soundspaces import SoundSpacesEngine
+
+        return SoundSpacesEngine(sample_rate, preset, overrides, hrtf)
+    if name in ENGINE_NAMES:
+        raise EngineError(f"the engine {name} is planned and not in this version: use soundspaces")
+    raise EngineError(f"there is no engine {name!r}: choose one of {', '.join(ENGINE_NAMES)}")
+
+
+def available() -> list[Availability]:
+    """Return every engine in the order in which `auto` prefers them."""
+    return [
+        _soundspaces(),
+        Availability("geometric", False, "planned, not in this version"),
+        Availability("habitat", False, "planned, not in this version"),
+    ]
+
+
+def _soundspaces() -> Availability:
+    from spatialqa.acoustics import rlr_api
+
+    try:
+        loaded = rlr_api.library()
+        loaded.default_configuration()
+    except SpatialQAError as error:
+        return Availability("soundspaces", False, str(error))
+    return Availability("soundspaces", True, f"rlr-audio-propagation {loaded.version}, CC-BY-NC-4.0")

@@ -1,0 +1,296 @@
+"""The C interface of RLRAudioPropagation, the engine inside SoundSpaces 2.0, through ctypes.
+
+The package's own binding holds the interpreter lock while it simulates; ctypes lets it go. The library reports part of
+its failures (an HRTF that cannot be read, a material that matches nothing) only as text on stderr, and chats on
+stdout, so every call that can do so runs inside `_captured`, which turns such text into an EngineError.
+"""
+
+import contextlib
+import ctypes
+import functools
+import hashlib
+import importlib.metadata
+import os
+import platform
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from spatialqa.errors import EngineError, MissingDependencyError
+from spatialqa.geometry import Quaternion, Vec3
+
+DISTRIBUTION = "rlr-audio-propagation"
+PIP_COMMAND = "pip install 'spatialqa[soundspaces]'"
+BINAURAL_LAYOUT = 3
+_CONFIGURATION_BYTES = 146  # what the published header's packed struct measures
+_SIZE, _FLOAT, _BOOL, _POINTER = ctypes.c_size_t, ctypes.c_float, ctypes.c_uint8, ctypes.c_void_p
+_STDOUT_CHATTER = (b"CreateContext: Context created",)
+
+
+class ContextConfiguration(ctypes.Structure):
+    """The library's configuration struct, packed; `this_size` guards its layout."""
+
+    _pack_ = 1
+    _fields_ = (
+        ("this_size", _SIZE),
+        ("frequency_bands", _SIZE),
+        ("direct_sh_order", _SIZE),
+        ("indirect_sh_order", _SIZE),
+        ("direct_ray_count", _SIZE),
+        ("indirect_ray_count", _SIZE),
+        ("indirect_ray_depth", _SIZE),
+        ("source_ray_count", _SIZE),
+        ("source_ray_depth", _SIZE),
+        ("max_diffraction_order", _SIZE),
+        ("thread_count", _SIZE),
+        ("sample_rate", _FLOAT),
+        ("max_ir_length", _FLOAT),
+        ("unit_scale", _FLOAT),
+        ("global_volume", _FLOAT),
+        ("hrtf_right", _FLOAT * 3),
+        ("hrtf_up", _FLOAT * 3),
+        ("hrtf_back", _FLOAT * 3),
+        ("direct", _BOOL),
+        ("indirect", _BOOL),
+        ("diffraction", _BOOL),
+        ("transmission", _BOOL),
+        ("mesh_simplification", _BOOL),
+        ("temporal_coherence", _BOOL),
+    )
+
+
+class _ChannelLayout(ctypes.Structure):
+    _pack_ = 1
+    _fields_ = (("channel_count", _SIZE), ("kind", ctypes.c_int))
+
+
+_SIGNATURES: dict[str, tuple[Any, ...]] = {
+    "RLRA_ContextConfigurationDefault": (ctypes.POINTER(ContextConfiguration),),
+    "RLRA_CreateContext": (ctypes.POINTER(_POINTER), ctypes.POINTER(ContextConfiguration)),
+    "RLRA_DestroyContext": (_POINTER,),
+    "RLRA_AddSource": (_POINTER,),
+    "RLRA_SetSourcePosition": (_POINTER, _SIZE, _POINTER),
+    "RLRA_AddListener": (_POINTER, ctypes.POINTER(_ChannelLayout)),
+    "RLRA_SetListenerPosition": (_POINTER, _SIZE, _POINTER),
+    "RLRA_SetListenerOrientationQuaternion": (_POINTER, _SIZE, _POINTER),
+    "RLRA_SetListenerHRTF": (_POINTER, _SIZE, ctypes.c_char_p),
+    "RLRA_AddObject": (_POINTER,),
+    "RLRA_AddMeshVertices": (_POINTER, _POINTER, _SIZE),
+    "RLRA_AddMeshIndices": (_POINTER, _POINTER, _SIZE, _SIZE, ctypes.c_char_p),
+    "RLRA_FinalizeObjectMesh": (_POINTER, _SIZE),
+    "RLRA_SetMaterialDatabaseJSON": (_POINTER, ctypes.c_char_p),
+    "RLRA_Simulate": (_POINTER,),
+}
+
+
+@dataclass
+class _Captured:
+    stderr: str = ""
+
+    def last_line(self) -> str:
+        """Return the library's own words, the last two lines at most, on one line."""
+        lines = [line.strip() for line in self.stderr.splitlines() if line.strip()]
+        return " ".join(line for line in lines if not line.startswith(("File:", "Function:")))[-300:]
+
+
+_descriptor_lock = threading.RLock()
+_libc = ctypes.CDLL(None)
+
+
+@contextlib.contextmanager
+def _captured() -> Iterator[_Captured]:
+    """Catch what the library writes on descriptors 1 and 2 while the block runs.
+
+    One thread at a time. What another thread writes on stdout meanwhile is handed on afterwards; the library's own
+    greeting is dropped.
+    """
+    result = _Captured()
+    with _descriptor_lock, contextlib.ExitStack() as stack:
+        sinks: dict[int, int] = {}
+        for descriptor in (1, 2):
+            try:
+                saved = os.dup(descriptor)
+            except OSError:  # the process runs without this stream
+                continue
+            sinks[descriptor] = os.memfd_create(f"spatialqa-rlr-{descriptor}")
+            stack.callback(os.close, sinks[descriptor])
+            stack.callback(os.close, saved)
+            stack.callback(os.dup2, saved, descriptor)
+            os.dup2(sinks[descriptor], descriptor)
+        try:
+            yield result
+        finally:
+            _libc.fflush(None)
+            written = {descriptor: _contents(sink) for descriptor, sink in sinks.items()}
+            stack.close()
+            result.stderr = written.get(2, b"").decode(errors="replace")
+            foreign = [x for x in written.get(1, b"").splitlines(keepends=True) if x.strip() not in _STDOUT_CHATTER]
+            if foreign:
+                os.write(1, b"".join(foreign))
+
+
+def _contents(descriptor: int) -> bytes:
+    return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+
+
+def library_path() -> Path:
+    """Return where the engine's shared library is installed; nothing is loaded.
+
+    Raises:
+        EngineError: the platform is not Linux on x86-64, for which alone the library exists.
+        MissingDependencyError: the package is not installed.
+    """
+    if sys.platform != "linux" or platform.machine() not in ("x86_64", "AMD64"):
+        raise EngineError(
+            f"the engine soundspaces exists for Linux on x86-64 only, not for {sys.platform} on {platform.machine()}; "
+            "the open engine geometric is planned and not in this version, so render on a Linux x86-64 machine"
+        )
+    try:
+        distribution = importlib.metadata.distribution(DISTRIBUTION)
+    except importlib.metadata.PackageNotFoundError:
+        raise MissingDependencyError(
+            f"the engine soundspaces needs the package {DISTRIBUTION}: {PIP_COMMAND}"
+        ) from None
+    for file in distribution.files or ():
+        if file.name == "libRLRAudioPropagation.so":
+            path = Path(str(distribution.locate_file(file)))
+            if path.is_file():
+                return path
+    raise MissingDependencyError(
+        f"the package {DISTRIBUTION} is installed without its library libRLRAudioPropagation.so: install it again with "
+        f"{PIP_COMMAND} --force-reinstall"
+    )
+
+
+class Library:
+    """The loaded library: its path, the sha256 of its bytes, the version of its package, and its calls."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        self.version = importlib.metadata.version(DISTRIBUTION)
+        try:
+            self.c = ctypes.CDLL(str(path))
+            for name, arguments in _SIGNATURES.items():
+                getattr(self.c, name).argtypes = arguments
+                getattr(self.c, name).restype = ctypes.c_int
+            for name in ("RLRA_GetIRChannelCount", "RLRA_GetIRSampleCount"):
+                getattr(self.c, name).argtypes = (_POINTER, _SIZE, _SIZE)
+                getattr(self.c, name).restype = _SIZE
+            self.c.RLRA_GetIRChannel.argtypes = (_POINTER, _SIZE, _SIZE, _SIZE)
+            self.c.RLRA_GetIRChannel.restype = ctypes.POINTER(_FLOAT)
+            self.c.RLRA_GetIndirectRayEfficiency.argtypes = (_POINTER,)
+            self.c.RLRA_GetIndirectRayEfficiency.restype = _FLOAT
+        except (OSError, AttributeError) as error:
+            raise EngineError(f"cannot load the engine's library {path}: {error} (it needs glibc 2.29)") from None
+
+    def default_configuration(self) -> ContextConfiguration:
+        """Return the library's defaults; EngineError when its struct is not the one declared here."""
+        configuration = ContextConfiguration()
+        configuration.this_size = ctypes.sizeof(configuration)
+        with _captured() as captured:
+            code = self.c.RLRA_ContextConfigurationDefault(ctypes.byref(configuration))
+        if code != 0 or configuration.this_size != _CONFIGURATION_BYTES or configuration.indirect_ray_depth == 0:
+            raise EngineError(
+                f"the library {self.path} does not take a configuration of {_CONFIGURATION_BYTES} bytes "
+                f"(code {code}; {captured.last_line()}): install the pinned version with {PIP_COMMAND}"
+            )
+        return configuration
+
+
+@functools.cache
+def library() -> Library:
+    """Return the installed library, loaded once per process; raises as `library_path` and `Library` do."""
+    return Library(library_path())
+
+
+class Context:
+    """One simulation: a mesh, one binaural listener and its sources. Used once: a second run would differ."""
+
+    def __init__(self, configuration: ContextConfiguration) -> None:
+        self._library = library()
+        self._c = self._library.c
+        self._sources = 0
+        self._handle = _POINTER()
+        self._call("RLRA_CreateContext", "its configuration", ctypes.byref(self._handle), ctypes.byref(configuration))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._c.RLRA_DestroyContext(self._handle)
+
+    def _call(self, name: str, what: str, *arguments: Any) -> None:
+        with _captured() as captured:
+            code = getattr(self._c, name)(*arguments)
+        said = captured.last_line()
+        if code != 0 or said:
+            raise EngineError(f"the engine soundspaces does not take {what}: {said or f'error code {code}'}")
+
+    def add_mesh(
+        self, vertices: npt.NDArray[np.float32], groups: Sequence[tuple[str, npt.NDArray[np.uint32]]], database: str
+    ) -> None:
+        """Upload a mesh.
+
+        Args:
+            vertices: float32 (V, 3), metres, C order.
+            groups: for each material its category and its faces, uint32 (F, 3), C order.
+            database: path of the material database, JSON.
+
+        Raises:
+            EngineError: the database cannot be read, or a category matches no material in it.
+        """
+        self._call("RLRA_SetMaterialDatabaseJSON", "the room's materials", self._handle, os.fsencode(database))
+        self._call("RLRA_AddObject", "a mesh", self._handle)
+        self._call("RLRA_AddMeshVertices", "the room's vertices", self._handle, vertices.ctypes.data, len(vertices))
+        for category, faces in groups:
+            what = f"the faces of material {category}"
+            data = faces.ctypes.data
+            self._call("RLRA_AddMeshIndices", what, self._handle, data, faces.size, 3, category.encode())
+        self._call("RLRA_FinalizeObjectMesh", "the room's mesh", self._handle, 0)
+
+    def add_listener(self, position: Vec3, orientation: Quaternion, hrtf: Path | None = None) -> None:
+        """Add the binaural listener: position in metres, orientation (w, x, y, z) head to world, optional SOFA file."""
+        layout = _ChannelLayout(2, BINAURAL_LAYOUT)
+        self._call("RLRA_AddListener", "a binaural listener", self._handle, ctypes.byref(layout))
+        place, turn = (_FLOAT * 3)(*position), (_FLOAT * 4)(*orientation)
+        self._call("RLRA_SetListenerPosition", f"the listener position {position}", self._handle, 0, place)
+        self._call("RLRA_SetListenerOrientationQuaternion", f"the orientation {orientation}", self._handle, 0, turn)
+        if hrtf is not None:
+            self._call("RLRA_SetListenerHRTF", f"the HRTF file {hrtf}", self._handle, 0, os.fsencode(hrtf))
+
+    def add_source(self, position: Vec3) -> None:
+        """Add a point source at a position in metres."""
+        self._call("RLRA_AddSource", "a source", self._handle)
+        place = (_FLOAT * 3)(*position)
+        self._call("RLRA_SetSourcePosition", f"the source position {position}", self._handle, self._sources, place)
+        self._sources += 1
+
+    def simulate(self) -> None:
+        """Run the simulation; other Python threads run meanwhile."""
+        code = self._c.RLRA_Simulate(self._handle)
+        if code != 0:
+            raise EngineError(f"the engine soundspaces failed while it simulated: error code {code}")
+
+    def impulse_response(self, source: int) -> npt.NDArray[np.float32]:
+        """Return a copy of one source's impulse response, float32 (channels, n), at the engine's own scale."""
+        samples = self._c.RLRA_GetIRSampleCount(self._handle, 0, source)
+        channels = range(self._c.RLRA_GetIRChannelCount(self._handle, 0, source))
+        pointers = [self._c.RLRA_GetIRChannel(self._handle, 0, source, channel) for channel in channels]
+        if not samples or not all(pointers):
+            return np.zeros((len(pointers), 0), dtype=np.float32)
+        return np.stack([np.ctypeslib.as_array(pointer, shape=(samples,)) for pointer in pointers]).copy()
+
+    @property
+    def ray_efficiency(self) -> float:
+        """The share of indirect rays of the simulation that met a surface."""
+        return float(self._c.RLRA_GetIndirectRayEfficiency(self._handle))

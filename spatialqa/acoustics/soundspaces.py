@@ -1,0 +1,291 @@
+"""The soundspaces engine: RLRAudioPropagation behind the engine protocol.
+
+A fresh context serves every call, because a context that has simulated once answers differently the second time; one
+thread, because more do not repeat. The library takes no seed: with equal arguments in equal order it gives equal bytes.
+"""
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from spatialqa.acoustics import rlr_api, sofa
+from spatialqa.acoustics.engine import EngineIdentity
+from spatialqa.acoustics.ray_depth import DepthEstimator
+from spatialqa.acoustics.soundspaces_settings import check_sample_rate, resolve
+from spatialqa.errors import EngineError, RoomError
+from spatialqa.geometry import IDENTITY, SPEED_OF_SOUND_M_S, Pose, Vec3
+from spatialqa.rooms.materials import Curve
+from spatialqa.rooms.room import Room
+
+DEFAULT_HRTF = "rlr-default"
+LISTENER_RADIUS_M = 0.1  # the library's default: sound arrives when it meets this sphere, not its centre
+_AIR_DENSITY_KG_M3 = 1.2
+_TAIL_LEFT = 1e-8  # -80 dB
+_OURS = ("calibrated", "rir_time_zero", "indirect_ray_depth")  # settings that the library does not take as they are
+
+Rir = npt.NDArray[np.float32]
+
+
+class SoundSpacesEngine:
+    """The engine inside SoundSpaces 2.0, with one sample rate, one configuration and one HRTF.
+
+    RIRs are calibrated: a frontal free-field source at 1 m has direct energy 1 (0 dB, the mean of both ears) at this
+    rate with this HRTF. The gain is measured when the engine is made; `calibrated: false` keeps the library's scale.
+
+    `rir_time_zero: emission` (the default) starts the RIR when the source emits; the direct sound comes
+    (distance - 0.1 m) / 343 m/s later plus the HRTF's own lag. `direct` drops the first
+    round((distance - 0.1 m) / 343 m/s * sample_rate) samples of both ears, so the HRTF's lag stays.
+
+    The tail is cut where less than 1e-8 (-80 dB) of the RIR's energy, both ears together, is left: too little to move a
+    T30, which ends at -35 dB, or to be heard.
+
+    Args:
+        sample_rate: Hz, 8000 to 48000; with a SOFA file at most the file's own rate.
+        preset: "fast" (1000 rays, as many reflections as the room needs) or "reference" (SoundSpaces' defaults).
+        overrides: settings that replace the preset's; names in soundspaces_settings.
+        hrtf: a SOFA file (SimpleFreeFieldHRIR) instead of the built-in HRTF.
+
+    Raises:
+        EngineError: a rate, preset, setting or HRTF that cannot be used, or a library that is not the expected one.
+        MissingDependencyError: the package is not installed.
+    """
+
+    def __init__(
+        self,
+        sample_rate: int,
+        preset: str = "fast",
+        overrides: Mapping[str, Any] | None = None,
+        hrtf: Path | None = None,
+    ) -> None:
+        check_sample_rate(sample_rate)
+        self.settings = resolve(preset, overrides)
+        self.sample_rate = sample_rate
+        library = rlr_api.library()
+        self.hrtf = None if hrtf is None else Path(hrtf).absolute()
+        label = DEFAULT_HRTF if self.hrtf is None else _usable_hrtf(self.hrtf, sample_rate)
+        self.gain = self._measured_gain() if self.settings["calibrated"] else 1.0
+        config = {**self.settings, "thread_count": 1, "sample_rate": sample_rate, "hrtf": label}
+        digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
+        self._identity = EngineIdentity(
+            name="soundspaces",
+            version=library.version,
+            sha256=library.sha256,
+            config=config,
+            config_hash=digest[:16],
+            hrtf=label,
+            calibration_gain=self.gain,
+            sample_rate=sample_rate,
+            seeded=False,
+        )
+
+    @property
+    def identity(self) -> EngineIdentity:
+        """What this engine is, to the byte."""
+        return self._identity
+
+    def open(self, room: Room) -> "SoundSpacesRoom":
+        """Prepare a room; raises RoomError for a mesh or material that cannot be used, EngineError from the library."""
+        return SoundSpacesRoom(self, room)
+
+    def configuration(self, depth: int, **changes: Any) -> rlr_api.ContextConfiguration:
+        """Return the library's configuration for this engine, with this many reflections of an indirect ray."""
+        configuration = rlr_api.library().default_configuration()
+        for name, value in {**self.settings, **changes}.items():
+            if name not in _OURS:
+                setattr(configuration, name, value)
+        configuration.indirect_ray_depth = depth
+        configuration.thread_count = 1
+        configuration.sample_rate = self.sample_rate
+        return configuration
+
+    def _measured_gain(self) -> float:
+        with rlr_api.Context(self.configuration(depth=1, direct=True, indirect=False)) as context:
+            context.add_listener((0.0, 0.0, 0.0), IDENTITY, self.hrtf)
+            context.add_source((0.0, 0.0, -1.0))
+            context.simulate()
+            rir = context.impulse_response(0).astype(np.float64)
+        energy = float(np.sum(rir * rir)) / 2
+        if not math.isfinite(energy) or energy <= 0:
+            raise EngineError(f"a frontal source at 1 m has direct energy {energy} with the HRTF {self.hrtf}: no level")
+        return 1 / math.sqrt(energy)
+
+
+class SoundSpacesRoom:
+    """A room held for simulation: its faces by material, and a material database that lives in memory."""
+
+    def __init__(self, engine: SoundSpacesEngine, room: Room) -> None:
+        _check_room(room)
+        self._engine = engine
+        self._room = room
+        self._efficiency: float | None = None
+        self._vertices = np.ascontiguousarray(room.vertices, dtype=np.float32)
+        faces = np.ascontiguousarray(room.faces, dtype=np.uint32)
+        used = [int(m) for m in np.unique(room.face_material)]
+        self._groups = [(_category(m), np.ascontiguousarray(faces[room.face_material == m])) for m in used]
+        self._depth = DepthEstimator(room) if engine.settings["indirect_ray_depth"] == "auto" else None
+        self._database = os.memfd_create("spatialqa-materials")
+        try:
+            os.write(self._database, _material_database(room).encode())
+            self._check_materials()
+        except BaseException:
+            self.close()
+            raise
+
+    def _check_materials(self) -> None:
+        triangle = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], dtype=np.float32)
+        face = np.array([[0, 1, 2]], dtype=np.uint32)
+        with rlr_api.Context(self._engine.configuration(depth=1)) as context:
+            context.add_mesh(triangle, [(category, face) for category, _ in self._groups], self._database_path)
+
+    @property
+    def _database_path(self) -> str:
+        if self._database < 0:
+            raise EngineError(f"the room {self._room.room_id} was closed: open it again")
+        return f"/proc/self/fd/{self._database}"
+
+    def ray_depth(self, listener: Vec3) -> int:
+        """Return how many reflections an indirect ray makes for a listener at this position."""
+        if self._depth is not None:
+            return self._depth.depth(listener)
+        return int(self._engine.settings["indirect_ray_depth"])
+
+    def rirs(self, listener: Pose, sources: Sequence[Vec3], seed: int = 0) -> list[Rir]:
+        """Return one calibrated RIR per source, in order: float32 (2, n), linear, left then right.
+
+        A source's late reverberation depends on the other sources of the call and on their order: repeat a call whole.
+        `seed` is not used, the library takes none.
+
+        Raises:
+            EngineError: a source lies inside the listener's head, is not heard at all, or the library failed.
+        """
+        distances = [math.dist(listener.position, source) for source in sources]
+        for source, distance in zip(sources, distances, strict=True):
+            if not distance > LISTENER_RADIUS_M:
+                raise EngineError(
+                    f"the source at {source} is {distance:.3g} m from the centre of the listener's head: "
+                    f"keep more than {LISTENER_RADIUS_M} m"
+                )
+        if not sources:
+            return []
+        with rlr_api.Context(self._engine.configuration(self.ray_depth(listener.position))) as context:
+            context.add_mesh(self._vertices, self._groups, self._database_path)
+            context.add_listener(listener.position, listener.orientation, self._engine.hrtf)
+            for source in sources:
+                context.add_source(source)
+            context.simulate()
+            self._efficiency = context.ray_efficiency
+            raw = [context.impulse_response(index) for index in range(len(sources))]
+        return [self._finished(*parts) for parts in zip(raw, sources, distances, strict=True)]
+
+    def _finished(self, rir: Rir, source: Vec3, distance: float) -> Rir:
+        where = f"for the source at {source}, {distance:.2f} m from the listener, in room {self._room.room_id}"
+        delay = round((distance - LISTENER_RADIUS_M) / SPEED_OF_SOUND_M_S * self._engine.sample_rate)
+        if rir.shape[0] != 2 or rir.shape[1] <= delay:
+            raise EngineError(
+                f"the engine soundspaces gave an RIR of shape {rir.shape} {where}: too short for its delay"
+            )
+        if not np.isfinite(rir).all():
+            raise EngineError(f"the engine soundspaces gave an RIR that is not finite {where}: check the room's mesh")
+        if not rir.any():
+            raise EngineError(f"the engine soundspaces gave a silent RIR {where}: no path joins them, move the source")
+        if self._engine.settings["rir_time_zero"] == "direct":
+            rir = rir[:, delay:]
+        return np.ascontiguousarray(_trimmed(rir) * np.float32(self._engine.gain))
+
+    @property
+    def ray_efficiency(self) -> float | None:
+        """The share of indirect rays that met a surface in the last call, about 1 in a closed room; None before it."""
+        return self._efficiency
+
+    def close(self) -> None:
+        """Release the room; closing twice is fine."""
+        if self._database >= 0:
+            os.close(self._database)
+            self._database = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _trimmed(rir: Rir) -> Rir:
+    energy = np.sum(np.square(rir, dtype=np.float64), axis=0)
+    left = np.cumsum(energy[::-1])[::-1]
+    return rir[:, : int(np.count_nonzero(left > _TAIL_LEFT * left[0]))]
+
+
+def _usable_hrtf(path: Path, sample_rate: int) -> str:
+    summary = sofa.read_summary(path)
+    if sample_rate > summary.sample_rate_hz:
+        # The library writes past its buffers when it has to resample a file upwards.
+        raise EngineError(
+            f"the HRTF file {path} has {summary.sample_rate_hz:g} Hz and the engine soundspaces cannot raise it to "
+            f"{sample_rate} Hz: render at {summary.sample_rate_hz:g} Hz or less, or give a file of a higher rate"
+        )
+    return summary.label
+
+
+def _category(material: int) -> str:
+    # The library takes the material whose label is found inside the category, so no label may be part of another.
+    return f"m{material:05d}x"
+
+
+def _material_database(room: Room) -> str:
+    def pairs(curve: Curve) -> list[float]:
+        return [float(number) for point in curve for number in point]
+
+    materials = [
+        {
+            "name": material.name,
+            "labels": [_category(index)],
+            "absorption": pairs(material.absorption),
+            "scattering": pairs(material.scattering),
+            "transmission": pairs(material.transmission),
+            # The library refuses a material without these three; what passes a thin shell travels on as in air.
+            "damping": [1000.0, 0.0],
+            "speed": SPEED_OF_SOUND_M_S,
+            "density": _AIR_DENSITY_KG_M3,
+        }
+        for index, material in enumerate(room.materials)
+    ]
+    return json.dumps({"materials": materials})
+
+
+def _check_room(room: Room) -> None:
+    def refuse(why: str) -> None:
+        raise RoomError(f"the room {room.room_id} ({room.room_set}) cannot be simulated: {why}")
+
+    faces, vertices = room.faces, room.vertices
+    if vertices.ndim != 2 or vertices.shape[1:] != (3,) or faces.ndim != 2 or faces.shape[1:] != (3,) or not len(faces):
+        refuse(f"it has vertices of shape {vertices.shape} and faces of shape {faces.shape}, not (V, 3) and (F, 3)")
+    if not np.isfinite(vertices).all():
+        refuse("some of its vertices are not finite")
+    if faces.min() < 0 or faces.max() >= len(vertices):
+        refuse(f"its faces name vertices {faces.min()} to {faces.max()}, and there are {len(vertices)}")
+    if room.face_material.shape != (len(faces),):
+        refuse(f"it has {len(faces)} faces and {room.face_material.size} face materials")
+    if room.face_material.min() < 0 or room.face_material.max() >= len(room.materials):
+        refuse(
+            f"its faces name materials {room.face_material.min()} to {room.face_material.max()}, "
+            f"and there are {len(room.materials)}"
+        )
+    for material in room.materials:
+        for kind in ("absorption", "scattering", "transmission"):
+            curve: Curve = getattr(material, kind)
+            frequencies = [point[0] for point in curve]
+            if not curve or frequencies != sorted(set(frequencies)) or not 0 < frequencies[0] < math.inf:
+                refuse(f"the {kind} of material {material.name!r} needs positive, rising frequencies")
+            if not all(0 <= point[1] <= 1 for point in curve):
+                refuse(f"the {kind} of material {material.name!r} must lie between 0 and 1")
