@@ -113,7 +113,7 @@ def _rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
     delimiter = "\t" if table.suffix.lower() == ".tsv" else ","
     reader = csv.reader(lines[skipped:], delimiter=delimiter)
     try:
-        header = [name.strip().lower() for name in next(reader, [])]
+        header = [name.strip().lower().replace("license", "licence") for name in next(reader, [])]
         if "path" not in header or not {"label", "mid"}.intersection(header):
             raise ClipError(
                 f"{table}: the header must name the columns path and label (or mid), separated by "
