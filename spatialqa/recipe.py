@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from spatialqa.errors import RecipeError
+from spatialqa.qa.options import ANSWER_FORMS, AskOptions
 from spatialqa.recipe_keys import key
 
 SPLITS = ("train", "validation", "test")
@@ -133,6 +134,30 @@ class RenderRecipe:
                 value = value.partition(":")[0] if ":" in value or value in ("procedural", "foley") else "given"
             identity[f.name] = value
         return identity
+
+
+@dataclass(frozen=True)
+class QaRecipe(AskOptions):
+    """Everything that decides what `spatialqa make-qa` asks; AskOptions says what each margin means and why."""
+
+    types: tuple[str, ...] = key(
+        AskOptions.types, "question types: A, B perception; C, D with two sources; E reasoning"
+    )
+    answer_form: str = key(AskOptions.answer_form, "how answers are given", choices=ANSWER_FORMS)
+    questions_per_subtype: int = key(AskOptions.questions_per_subtype, "questions of each subtype a scene", minimum=1)
+    seed: int = key(AskOptions.seed, "seed of the questions, apart from the scenes' own", minimum=0)
+    direction_margin_deg: float = key(
+        AskOptions.direction_margin_deg, "least angle from the plane where a direction word changes", minimum=0.0
+    )
+    relation_margin_deg: float = key(
+        AskOptions.relation_margin_deg, "least angle between two compared directions", minimum=0.0
+    )
+    distance_margin_m: float = key(
+        AskOptions.distance_margin_m, "least difference of two compared distances", minimum=0.0
+    )
+    masking_db: float = key(AskOptions.masking_db, "a source further than this below the others is not asked about")
+    templates: str | None = key(None, "folder of template files that replaces the bundled ones", path=True)
+    name: str | None = key(None, "write qa-NAME/ instead of qa/")
 
 
 def digest(value: Any) -> str:

@@ -80,11 +80,12 @@ def _coerce(hint: Any, value: Any) -> Any:
         inner = next(part for part in hint.__args__ if part is not types.NoneType)
         return None if value is None else _coerce(inner, value)
     origin = typing.get_origin(hint)
-    if origin is list:
+    if origin in (list, tuple):
         items = value.split(",") if isinstance(value, str) else value
         if not isinstance(items, list | tuple):
             raise TypeError("must be a list, such as a,b,c")
-        return [_coerce(typing.get_args(hint)[0], item.strip() if isinstance(item, str) else item) for item in items]
+        inner = typing.get_args(hint)[0]
+        return origin(_coerce(inner, item.strip() if isinstance(item, str) else item) for item in items)
     if origin is dict:
         return _coerce_dict(hint, value)
     if hint is Any:

@@ -1,5 +1,6 @@
 """A run: a recipe with its rooms, clips, engine and plan resolved, and the fingerprint that says which run it is."""
 
+import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -136,3 +137,8 @@ def machine_facts() -> dict[str, Any]:
         "cpu_features": sorted(name for name, present in features.items() if present),
         "cores": os.cpu_count(),
     }
+
+
+def reject_lines(run: Run) -> str:
+    """Return the clips that were left out as JSON lines."""
+    return "".join(json.dumps(asdict(reject), ensure_ascii=False) + "\n" for reject in run.clips.rejected())

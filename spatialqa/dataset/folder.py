@@ -40,7 +40,7 @@ class DatasetFolder:
                 f"{self.root}: is not a spatialqa data set (it has no _spatialqa/{RUN_FILE}); name the folder that "
                 f"`spatialqa render` wrote"
             )
-        return self._read_json(self.meta / RUN_FILE)
+        return self.read_json(self.meta / RUN_FILE)
 
     def claim(self, run: dict[str, Any]) -> None:
         """Make this the folder of a run, or check that it is: same fingerprint, or DatasetError naming what changed."""
@@ -79,7 +79,7 @@ class DatasetFolder:
         path = self.shard_file(name)
         if not path.is_file():
             return None
-        record = self._read_json(path)
+        record = self.read_json(path)
         if record.get("fingerprint") != fingerprint:
             return None
         for item in record["files"]:
@@ -90,14 +90,28 @@ class DatasetFolder:
 
     def shards(self) -> list[dict[str, Any]]:
         """Return the records of all committed shards, by name."""
-        return [self._read_json(path) for path in sorted((self.meta / "shards").glob("*.json"))]
+        return [self.read_json(path) for path in sorted((self.meta / "shards").glob("*.json"))]
 
     def tables(self, kind: str) -> list[Path]:
         """Return the Parquet files of one table (`scenes`, `groups`, `rirs`, `qa`, ...), by name."""
         return sorted((self.root / kind).glob("*.parquet"))
 
+    def replace_table(self, finished: str, table: str) -> None:
+        """Put a finished folder in the place of a table that may exist; a kill in between leaves one of the two."""
+        target, previous = self.root / table, self.root / f".{table}.previous"
+        if target.exists():
+            os.replace(target, previous)
+        os.replace(self.root / finished, target)
+        shutil.rmtree(previous, ignore_errors=True)
+
     def sweep(self) -> None:
-        """Remove what an interrupted run left under temporary names."""
+        """Remove what an interrupted command left under temporary names, and restore a table it was replacing."""
+        for previous in self.root.glob(".*.previous"):
+            table = previous.with_name(previous.name[1 : -len(".previous")])
+            if table.exists():
+                shutil.rmtree(previous, ignore_errors=True)
+            else:
+                os.replace(previous, table)
         for leftover in self.root.rglob(".*.tmp"):
             with contextlib.suppress(OSError):
                 shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
@@ -125,7 +139,8 @@ class DatasetFolder:
             os.close(descriptor)
 
     @staticmethod
-    def _read_json(path: Path) -> dict[str, Any]:
+    def read_json(path: Path) -> dict[str, Any]:
+        """Read one of our small records; DatasetError when it is damaged."""
         try:
             value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:

@@ -1,0 +1,224 @@
+"""Measures our pipeline against the same work done by bare calls in a loop, as CPU time in one run.
+
+The bare loop is what somebody would write without this package for scenes that are already planned: the engine's C
+calls with the mesh at hand, clips read, resampled and scaled, one FFT convolution a source, FLAC, and nothing else.
+"""
+
+import io
+import json
+import resource
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.fft
+import soundfile
+import soxr
+from rich.table import Table
+
+from spatialqa.acoustics import rlr_api
+from spatialqa.acoustics.registry import engine_for
+from spatialqa.acoustics.soundspaces import SoundSpacesRoom
+from spatialqa.clips.clip import ClipRecord, ClipSet
+from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.reading import read_rows, read_scenes
+from spatialqa.errors import SpatialQAError
+from spatialqa.execution import render_dataset
+from spatialqa.plan import RunPlan, ShardPlan
+from spatialqa.qa.ask import ask
+from spatialqa.qa.templates import load_templates
+from spatialqa.recipe import QaRecipe, RenderRecipe
+from spatialqa.report import stdout
+from spatialqa.run import Run, prepare_run, run_record
+from spatialqa.scene import Scene
+from spatialqa.shard import ShardMaker
+from spatialqa.stopwatch import Stopwatch
+
+STAGES = ("room", "placement", "simulation", "clips", "convolution", "encoding", "writing")
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a bench measured: pairs of a name and a number with its unit, in the order of printing."""
+
+    title: str
+    rows: tuple[tuple[str, float, str], ...]
+
+    def as_json(self) -> str:
+        """Return the figures as one JSON object."""
+        return json.dumps({"bench": self.title, **{name: value for name, value, _ in self.rows}})
+
+
+def bench_render(recipe: RenderRecipe) -> Figures:
+    """Render a recipe's training scenes by the pipeline and by bare calls, shard by shard in turn.
+
+    With `workers` of 2 or more it also renders with one and with that many Ray workers and compares wall times.
+
+    Raises:
+        SpatialQAError: the recipe cannot be rendered, or its engine is not soundspaces.
+    """
+    with tempfile.TemporaryDirectory(prefix="spatialqa-bench-") as folder:
+        run, plan = prepare_run(recipe, Path(folder) / "pipeline")
+        DatasetFolder(run.root).claim(run_record(run, plan))
+        watch = Stopwatch()
+        maker = ShardMaker(run, engine_for(recipe), watch)
+        bare = _BareLoop(run)
+        ours_s = bare_s = 0.0
+        n_rirs = n_scenes = 0
+        for shard in plan.shards:
+            start = time.process_time()
+            record = maker.make(shard)
+            ours_s += time.process_time() - start
+            n_scenes += record["scenes"]
+            stored = _stored_groups(run, shard)
+            n_rirs += sum(len(row["source_positions"]) for row, _ in stored)
+            rooms = {row["room_id"]: run.rooms.load(row["room_id"]) for row, _ in stored}
+            with_rooms = [(maker.engine.open(rooms[row["room_id"]]), row, scenes) for row, scenes in stored]
+            start = time.process_time()
+            for room, row, scenes in with_rooms:
+                bare.group(room, row, scenes)
+            bare_s += time.process_time() - start
+            for room, _, _ in with_rooms:
+                room.close()
+        stages = [(f"share of {name}", watch.cpu_s[name] / ours_s, "") for name in STAGES]
+        rows = [
+            ("scenes", float(n_scenes), ""),
+            ("RIRs", float(n_rirs), ""),
+            ("scenes/s of CPU time", n_scenes / ours_s, "1/s"),
+            ("RIRs/s of CPU time in simulation", n_rirs / watch.cpu_s["simulation"], "1/s"),
+            *stages,
+            ("share of everything else", 1.0 - sum(watch.cpu_s[name] for name in STAGES) / ours_s, ""),
+            ("CPU time, pipeline / bare calls", ours_s / bare_s, "x"),
+            ("the same without opening rooms", (ours_s - watch.cpu_s["room"]) / bare_s, "x"),
+            ("peak memory of the process", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, "GiB"),
+        ]
+        if recipe.workers and recipe.workers > 1:
+            rows += _bench_workers(recipe, plan, Path(folder))
+    return Figures(f"render, rooms {recipe.rooms}, clips {recipe.clips}, preset {recipe.preset}", tuple(rows))
+
+
+class _BareLoop:
+    """Bare calls: no checks, no truth, no schema."""
+
+    def __init__(self, run: Run) -> None:
+        self.recipe = run.recipe
+        self.clips: ClipSet = run.clips
+        self.records = {record.clip_id: record for records in run.clips_by_split.values() for record in records}
+        self.dry: dict[str, npt.NDArray[np.float32]] = {}
+
+    def group(self, room: Any, row: dict[str, Any], scenes: Sequence[Scene]) -> None:
+        if not isinstance(room, SoundSpacesRoom):
+            raise SpatialQAError(
+                "bench compares with bare calls of the engine soundspaces only: use --engine soundspaces"
+            )
+        depth = room.ray_depth(tuple(row["listener_position"]))
+        with rlr_api.Context(room._engine.configuration(depth)) as context:
+            context.add_mesh(room._vertices, room._groups, room._database_path)
+            context.add_listener(tuple(row["listener_position"]), tuple(row["listener_orientation"]))
+            for position in row["source_positions"]:
+                context.add_source(tuple(position))
+            context.simulate()
+            rirs = [context.impulse_response(k) for k in range(len(row["source_positions"]))]
+        n = round(self.recipe.duration_s * self.recipe.sample_rate)
+        for scene in scenes:
+            total = np.zeros((2, n), dtype=np.float32)
+            for source in scene.sources:
+                rir = rirs[int(source.rir_id.rpartition("/")[2])]
+                dry = self._dry(self.records[source.clip_id])[:n]
+                n_out = len(dry) + rir.shape[1] - 1
+                n_fft = scipy.fft.next_fast_len(n_out, real=True)
+                wet = scipy.fft.irfft(scipy.fft.rfft(dry, n_fft) * scipy.fft.rfft(rir, n_fft), n_fft)
+                kept = min(n, n_out)
+                total[:, :kept] += wet[:, :kept]
+            total *= np.float32(10.0 ** (self.recipe.gain_db / 20.0))
+            soundfile.write(io.BytesIO(), total.T, self.recipe.sample_rate, format="FLAC", subtype="PCM_24")
+
+    def _dry(self, record: ClipRecord) -> npt.NDArray[np.float32]:
+        if record.clip_id not in self.dry:
+            raw = self.clips.load(record)
+            audio = raw.audio
+            if raw.sample_rate != self.recipe.sample_rate:
+                audio = soxr.resample(audio, raw.sample_rate, self.recipe.sample_rate, quality="VHQ")
+            scale = 10.0 ** (self.recipe.clip_rms_dbfs / 20.0) / float(np.sqrt(np.mean(audio * audio)))
+            self.dry[record.clip_id] = np.asarray(audio * scale, dtype=np.float32)
+        return self.dry[record.clip_id]
+
+
+def _stored_groups(run: Run, shard: ShardPlan) -> list[tuple[dict[str, Any], list[Scene]]]:
+    scenes = list(read_scenes(run.root / "scenes" / f"{shard.name}.parquet"))
+    rows = read_rows(run.root / "groups" / f"{shard.name}.parquet")
+    return [(row, [scene for scene in scenes if scene.group_id == row["group_id"]]) for row in rows]
+
+
+class _Silent:
+    def started(self, plan: RunPlan, done_scenes: int, workers: int) -> None:
+        pass
+
+    def advanced(self, scenes: int) -> None:
+        pass
+
+
+def _bench_workers(recipe: RenderRecipe, plan: RunPlan, folder: Path) -> list[tuple[str, float, str]]:
+    """Render the whole run with one and with several workers of one Ray; what is compared is wall time."""
+    import ray
+
+    workers = recipe.workers or 2
+    ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    try:
+        warm_up = replace(recipe, scenes=min(recipe.scenes, workers * recipe.scenes_per_shard))
+        render_dataset(replace(warm_up, seed=recipe.seed + 1), folder / "warm-up", _Silent())
+        wall_s = {}
+        for n in (1, workers):
+            start = time.perf_counter()
+            render_dataset(replace(recipe, workers=n), folder / f"workers-{n}", _Silent())
+            wall_s[n] = time.perf_counter() - start
+    finally:
+        ray.shutdown()
+    return [
+        ("shards", float(len(plan.shards)), ""),
+        (f"wall time, 1 worker / {workers} workers", wall_s[1] / wall_s[workers], "x"),
+    ]
+
+
+def bench_questions(recipe: RenderRecipe) -> Figures:
+    """Ask all types of questions of planned scenes (no audio is rendered) and measure CPU time a question."""
+    with tempfile.TemporaryDirectory(prefix="spatialqa-bench-") as folder:
+        run, plan = prepare_run(recipe, Path(folder))
+        scenes = list(_planned_scenes(run, plan))
+        templates, options = load_templates(), QaRecipe()
+        start = time.process_time()
+        n_questions = sum(len(ask(scene, options, templates).questions) for scene in scenes)
+        cpu_s = time.process_time() - start
+    rows = (
+        ("scenes", float(len(scenes)), ""),
+        ("questions", float(n_questions), ""),
+        ("questions/s of CPU time", n_questions / cpu_s, "1/s"),
+    )
+    return Figures(f"make-qa, rooms {recipe.rooms}", rows)
+
+
+def _planned_scenes(run: Run, plan: RunPlan) -> Iterator[Scene]:
+    maker = ShardMaker(run, engine_for(run.recipe))
+    for shard in plan.shards:
+        for slot in shard.groups:
+            opened = maker.open_room(slot.room_id)
+            yield from maker.planner.scenes(slot, maker.planner.group(slot, opened.room, opened.placer))
+
+
+def print_figures(figures: Figures, as_json: bool) -> None:
+    """Print figures as a table or as JSON."""
+    if as_json:
+        stdout.print(figures.as_json(), markup=False)
+        return
+    table = Table(title=figures.title, box=None, show_header=False, title_justify="left")
+    for name, value, unit in figures.rows:
+        shown = f"{100 * value:.1f} %" if name.startswith("share") else f"{value:.3g} {unit}"
+        if value == int(value) and not unit and not name.startswith("share"):
+            shown = str(int(value))
+        table.add_row(name, shown)
+    stdout.print(table)

@@ -1,0 +1,222 @@
+"""The command line: one short command a verb, no logic. Heavy imports happen inside the commands."""
+
+import dataclasses
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from spatialqa import __version__
+from spatialqa.errors import SpatialQAError
+from spatialqa.recipe import QaRecipe, RenderRecipe, read_recipe
+from spatialqa.recipe_keys import build
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+out_argument = click.argument("out", type=click.Path(path_type=Path), default=Path("spatialqa-out"))
+recipe_option = click.option("--recipe", metavar="FILE", help="A recipe file, or the name of a bundled recipe.")
+
+
+def keys_of(cls: type) -> Callable[[F], F]:
+    """Give a command one option for every key of a recipe class; those not given arrive as None."""
+
+    def decorate(command: F) -> F:
+        for field in reversed(dataclasses.fields(cls)):
+            flag = "--" + field.name.replace("_", "-")
+            default = field.default if field.default is not dataclasses.MISSING else field.default_factory()  # type: ignore[misc]
+            text = field.metadata["help"]
+            if isinstance(default, bool):
+                declared = click.option(f"{flag}/--no-{flag[2:]}", default=None, help=f"{text} [{_shown(default)}]")
+            else:
+                declared = click.option(flag, default=None, metavar=_metavar(field), help=f"{text} [{_shown(default)}]")
+            command = declared(command)
+        return command
+
+    return decorate
+
+
+def _shown(default: Any) -> str:
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    if isinstance(default, dict):
+        return ",".join(f"{k}={v}" for k, v in default.items()) or "none"
+    if isinstance(default, list | tuple):
+        return ",".join(map(str, default)) or "all"
+    return "none" if default is None else str(default)
+
+
+def _metavar(field: "dataclasses.Field[Any]") -> str:
+    return "|".join(field.metadata["choices"]) or "VALUE"
+
+
+R = TypeVar("R")
+
+
+def resolve(cls: type[R], section: str, recipe: str | None, given: dict[str, Any], base: dict[str, Any]) -> R:
+    """Make a recipe: defaults, then `base`, then the recipe file's section, then what was typed."""
+    values = dict(base)
+    if recipe:
+        values |= read_recipe(recipe).get(section, {})
+        build(cls, values, f"recipe {recipe}")
+    typed = {name: value for name, value in given.items() if value is not None}
+    return build(cls, values | typed, "command line")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="spatialqa")
+def cli() -> None:
+    """Make spatial-audio question-answering data: scenes in simulated rooms, exact labels, questions."""
+
+
+@cli.command()
+@out_argument
+@recipe_option
+@click.option("--from", "source", type=click.Path(path_type=Path), help="Render the recipe of this data set again.")
+@keys_of(RenderRecipe)
+def render(out: Path, recipe: str | None, source: Path | None, **given: Any) -> None:
+    """Plan and render binaural scenes into OUT; run it again to finish an interrupted run."""
+    from spatialqa.dataset.folder import DatasetFolder
+    from spatialqa.execution import render_dataset
+    from spatialqa.report import RenderProgress, print_summary
+
+    base = DatasetFolder(source).read_run()["recipe"] if source else {}
+    resolved = resolve(RenderRecipe, "render", recipe, given, base)
+    qa = read_recipe(recipe).get("make-qa", {}) if recipe else {}
+    build(QaRecipe, qa, f"recipe {recipe}")
+    with RenderProgress() as progress:
+        summary = render_dataset(resolved, out, progress, qa)
+    print_summary(summary)
+
+
+@cli.command("make-qa")
+@out_argument
+@recipe_option
+@keys_of(QaRecipe)
+def make_qa_command(out: Path, recipe: str | None, **given: Any) -> None:
+    """Ask questions of every scene in OUT."""
+    from spatialqa.dataset.folder import DatasetFolder
+    from spatialqa.questions import make_qa
+    from spatialqa.report import QaProgress, print_questions
+
+    base = {} if recipe else DatasetFolder(out).read_run().get("qa_recipe", {})
+    resolved = resolve(QaRecipe, "make-qa", recipe, given, base)
+    with QaProgress() as progress:
+        summary = make_qa(out, resolved, progress.update)
+    print_questions(summary)
+
+
+@cli.command()
+@out_argument
+@click.option("--count", default=3, show_default=True, type=click.IntRange(1), help="How many scenes to show.")
+@click.option("--scene", "scene_id", help="Show this scene.")
+@click.option("--wav", type=click.Path(path_type=Path), metavar="DIR", help="Also write the scenes there as WAV files.")
+def preview(out: Path, count: int, scene_id: str | None, wav: Path | None) -> None:
+    """Show scenes of OUT with their sources and questions, and write them out to listen to."""
+    from spatialqa.preview import show
+
+    show(out, count, scene_id, wav)
+
+
+@cli.command()
+@out_argument
+def status(out: Path) -> None:
+    """Tell what OUT holds and what is missing."""
+    from spatialqa.report import print_status
+
+    print_status(out)
+
+
+@cli.command()
+@out_argument
+@click.option(
+    "--rerender", default=0, metavar="N", type=click.IntRange(0), help="Render N scenes again and compare bits."
+)
+def validate(out: Path, rerender: int) -> None:
+    """Check OUT: hashes, schema, geometry, audio, splits, questions."""
+    from spatialqa.dataset.validate import validate_dataset
+    from spatialqa.report import print_validation
+    from spatialqa.rerender import rerender_scenes
+
+    report = validate_dataset(out)
+    if rerender:
+        report = report.with_rerender(rerender_scenes(out, rerender))
+    print_validation(report)
+    if report.problems:
+        sys.exit(1)
+
+
+@cli.group()
+def clips() -> None:
+    """Get and inspect clips."""
+
+
+@clips.command("debian")
+@click.argument("dest", type=click.Path(path_type=Path))
+@click.option("--all", "everything", is_flag=True, help="Every mapped file, also those whose label no tagger confirms.")
+def clips_debian(dest: Path, everything: bool) -> None:
+    """Fetch real recorded sounds out of Debian packages into DEST (needs apt-get and dpkg, not root)."""
+    from spatialqa.clips.debian import fetch
+    from spatialqa.report import print_fetch
+
+    print_fetch(dest, fetch(dest, everything=everything, progress=lambda line: click.echo(line, err=True)))
+
+
+@clips.command("list")
+@click.argument("source", default="foley")
+@click.option("--labels-file", help="CSV or TSV with path and label (or mid) columns.")
+@click.option("--unknown-labels", type=click.Choice(["error", "custom"]), default="error", show_default=True)
+def clips_list(source: str, labels_file: str | None, unknown_labels: str) -> None:
+    """List the classes of SOURCE (foley or folder:DIR), and the files that were left out with the reason."""
+    from spatialqa.clips.registry import open_clips
+    from spatialqa.report import print_clips
+
+    values = {"clips": source, "labels_file": labels_file, "unknown_labels": unknown_labels}
+    print_clips(open_clips(build(RenderRecipe, values, "command line")))
+
+
+@cli.command()
+@recipe_option
+@click.option("--qa", is_flag=True, help="Measure make-qa instead of rendering.")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@keys_of(RenderRecipe)
+def bench(recipe: str | None, qa: bool, as_json: bool, **given: Any) -> None:
+    """Measure CPU time by stage, and the ratio to the same work done by bare calls."""
+    from spatialqa.bench import bench_questions, bench_render, print_figures
+
+    resolved = resolve(RenderRecipe, "render", recipe, given, {"splits": "1,0,0"})
+    print_figures(bench_questions(resolved) if qa else bench_render(resolved), as_json)
+
+
+@cli.command()
+def doctor() -> None:
+    """Tell which engines, clip sources and optional packages are usable here, and how to get the others."""
+    from spatialqa.doctor import print_report
+
+    print_report()
+
+
+def main() -> None:
+    """Run the command line: errors a user can mend are one line and exit code 2."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        where = getattr(getattr(error, "ctx", None), "command_path", "spatialqa")
+        click.echo(f"{where}: {' '.join(error.format_message().split())} (see {where} --help)", err=True)
+        sys.exit(2)
+    except SpatialQAError as error:
+        click.echo(f"spatialqa: {' '.join(str(error).split())}", err=True)
+        sys.exit(2)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("spatialqa: interrupted; run the same command again and it goes on where it stopped", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""The data set card, README.md: its YAML tells Hugging Face `datasets` what lies where, its text tells a reader."""
+
+from collections import Counter
+from typing import Any
+
+import pyarrow.parquet as pq
+import yaml
+
+from spatialqa.dataset.commit import commit_text
+from spatialqa.dataset.folder import DatasetFolder
+
+_MAX_ATTRIBUTIONS = 200
+
+
+def write_card(folder: DatasetFolder) -> None:
+    """Write the card of what is committed now; run again whenever a table is added."""
+    run = folder.read_run()
+    configs = _configs(folder)
+    front = {
+        "pretty_name": "spatialqa data set",
+        "task_categories": ["question-answering", "audio-classification"],
+        "tags": ["spatial-audio", "binaural", "spatialqa"],
+        "configs": configs,
+    }
+    text = "---\n" + yaml.safe_dump(front, sort_keys=False, allow_unicode=True) + "---\n\n" + _body(folder, run)
+    commit_text(folder.root, "README.md", text)
+
+
+def _configs(folder: DatasetFolder) -> list[dict[str, Any]]:
+    """One config a table; `scenes` is the default. The Parquet files carry their features themselves."""
+    configs: list[dict[str, Any]] = []
+    names = ["scenes", "groups", "rirs", *sorted(p.name for p in folder.root.glob("qa*") if p.is_dir())]
+    for name in names:
+        splits = sorted({path.name.split("-")[0] for path in folder.tables(name)}, key=_split_order)
+        if splits:
+            files = [{"split": split, "path": f"{name}/{split}-*.parquet"} for split in splits]
+            configs.append({"config_name": name, "data_files": files})
+    if configs:
+        configs[0]["default"] = True
+    return configs
+
+
+def _split_order(split: str) -> int:
+    order = ("train", "validation", "test")
+    return order.index(split) if split in order else len(order)
+
+
+def _body(folder: DatasetFolder, run: dict[str, Any]) -> str:
+    recipe, engine, plan = run["recipe"], run["engine"], run["plan"]
+    counts = Counter[str]()
+    for shard in folder.shards():
+        counts[shard["split"]] += shard["scenes"]
+    lines = [
+        "# A spatialqa data set",
+        "",
+        f"Binaural scenes with exact source positions, made by spatialqa {run['spatialqa']}.",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| scenes | {', '.join(f'{split} {counts[split]}' for split in sorted(counts, key=_split_order))} |",
+        f"| houses | {', '.join(f'{split} {n}' for split, n in plan['houses'].items())} |",
+        f"| clips | {', '.join(f'{split} {n}' for split, n in plan['clips'].items())} |",
+        f"| rooms | {recipe['rooms']} |",
+        f"| sounds | {recipe['clips']} |",
+        f"| engine | {engine['name']} {engine['version']}, HRTF {engine['hrtf']} |",
+        f"| audio | {recipe['sample_rate']} Hz, {recipe['duration_s']:g} s, left and right, FLAC with 24 bits |",
+        f"| gain | {recipe['gain_db']:g} dB on every scene: signal level = audio / 10^({recipe['gain_db']:g}/20) |",
+        f"| seed | {recipe['seed']} |",
+        "",
+        "Angles are in the head frame: azimuth 0 straight ahead, positive to the left; elevation positive up.",
+        "Positions are metres in the world frame: +x right, +y up, -z forward.",
+        "",
+        "```python",
+        "from datasets import load_dataset",
+        f'scenes = load_dataset("{folder.root.name}", "scenes")',
+        "```",
+        "",
+    ]
+    question_counts = _question_counts(folder)
+    if question_counts:
+        lines += ["## Questions", "", "| table | split | questions |", "|---|---|---|"]
+        lines += [f"| {table} | {split} | {n} |" for (table, split), n in question_counts.items()]
+        lines.append("")
+    lines += _licences(run)
+    return "\n".join(lines) + "\n"
+
+
+def _question_counts(folder: DatasetFolder) -> dict[tuple[str, str], int]:
+    counts: Counter[tuple[str, str]] = Counter()
+    for table in sorted(p.name for p in folder.root.glob("qa*") if p.is_dir()):
+        for path in folder.tables(table):
+            counts[table, path.name.split("-")[0]] += pq.ParquetFile(path).metadata.num_rows
+    return dict(counts)
+
+
+def _licences(run: dict[str, Any]) -> list[str]:
+    lines = ["## Licences and attributions", ""]
+    if run["engine"]["name"] == "soundspaces":
+        lines += [
+            "The room impulse responses were computed by RLRAudioPropagation (SoundSpaces 2.0), CC BY-NC 4.0.",
+            "Class names come from AudioSet (class list CC BY 4.0, ontology CC BY-SA 4.0).",
+            "",
+        ]
+    lines += ["| licence of the clips | attribution | clips |", "|---|---|---|"]
+    items = run["attributions"]
+    lines += [f"| {item['licence']} | {item['attribution']} | {item['clips']} |" for item in items[:_MAX_ATTRIBUTIONS]]
+    if len(items) > _MAX_ATTRIBUTIONS:
+        lines.append(f"| ... | {len(items) - _MAX_ATTRIBUTIONS} more in _spatialqa/run.json | |")
+    return lines

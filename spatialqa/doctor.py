@@ -1,0 +1,52 @@
+"""Which engines, clip sources and optional packages are usable here, and how to get the others."""
+
+import importlib.metadata
+import shutil
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from rich.table import Table
+
+from spatialqa.acoustics.registry import available
+from spatialqa.report import stdout
+from spatialqa.run import library_versions
+
+
+class Finding(NamedTuple):
+    """One thing that a command may need."""
+
+    what: str
+    usable: bool
+    detail: str
+
+
+def findings() -> Iterator[Finding]:
+    """Yield what was found, the needed things first."""
+    for name, usable, detail in available():
+        yield Finding(f"engine {name}", usable, detail)
+    yield Finding("rooms procedural", True, "built in")
+    yield Finding("rooms mesh:PATH", True, "GLB, OBJ, PLY, STL")
+    yield Finding("clips foley", True, "built in")
+    yield Finding("clips folder:DIR", True, "WAV, FLAC, OGG, MP3")
+    tools = [tool for tool in ("apt-get", "dpkg-deb") if shutil.which(tool) is None]
+    missing = f"needs {' and '.join(tools)}, on Debian or Ubuntu"
+    yield Finding("clips debian", not tools, missing if tools else "run: spatialqa clips debian DIR")
+    yield _package("ray", "render with several workers", "pip install ray")
+    yield _package("pandas", "read the tables as data frames", "pip install pandas")
+    yield _package("datasets", "read the data set with Hugging Face datasets", "pip install datasets")
+
+
+def _package(name: str, purpose: str, command: str) -> Finding:
+    try:
+        return Finding(f"package {name}", True, f"{importlib.metadata.version(name)}: {purpose}")
+    except importlib.metadata.PackageNotFoundError:
+        return Finding(f"package {name}", False, f"{command} to {purpose}")
+
+
+def print_report() -> None:
+    """Print the findings and the versions that a fingerprint holds."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for what, usable, detail in findings():
+        table.add_row("[green]ok[/green]" if usable else "[yellow]--[/yellow]", what, detail)
+    stdout.print(table)
+    stdout.print(", ".join(f"{name} {version}" for name, version in library_versions().items()))

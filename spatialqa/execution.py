@@ -1,0 +1,192 @@
+"""Runs the shards of a run, in this process or on Ray, and resumes: a committed shard is never made again."""
+
+import os
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from spatialqa.acoustics.registry import engine_for
+from spatialqa.dataset.card import write_card
+from spatialqa.dataset.commit import commit_text
+from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.errors import DatasetError, MissingDependencyError, SpatialQAError
+from spatialqa.plan import RunPlan, ShardPlan
+from spatialqa.recipe import RenderRecipe
+from spatialqa.run import Run, prepare_run, reject_lines, run_record
+from spatialqa.shard import ShardMaker
+
+IN_PROCESS_SCENES = 128  # below this, starting Ray costs more than it saves
+CRASHES_PER_SHARD = 6
+_OBJECT_STORE_BYTES = 256 * 2**20
+
+
+class Observer(Protocol):
+    """Told how a run goes on."""
+
+    def started(self, plan: RunPlan, done_scenes: int, workers: int) -> None:
+        """Called once, when it is known what is left to do."""
+        ...
+
+    def advanced(self, scenes: int) -> None:
+        """Called whenever scenes are finished."""
+        ...
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a finished run holds."""
+
+    root: Path
+    scenes: int
+    scenes_planned: int
+    draws_rejected: int
+    shards: int
+    shards_resumed: int
+
+
+def render_dataset(
+    recipe: RenderRecipe, root: Path, observer: Observer, qa_recipe: Mapping[str, Any] | None = None
+) -> RunSummary:
+    """Render a data set, or what is missing of it.
+
+    Args:
+        recipe: what to render.
+        root: where; a new or empty folder, or one that this very run has begun.
+        observer: told how it goes on.
+        qa_recipe: the recipe's make-qa section, kept for a later `make-qa`.
+
+    Raises:
+        SpatialQAError: the folder is not this run's, or a shard could not be made (what was made stays and counts).
+    """
+    folder = DatasetFolder(root)
+    folder.refuse_foreign()
+    run, plan = prepare_run(recipe, root)
+    with folder.lock():
+        folder.claim(run_record(run, plan) | {"qa_recipe": dict(qa_recipe or {})})
+        folder.sweep()
+        commit_text(folder.root, "_spatialqa/rejects/clips.jsonl", reject_lines(run))
+        done = {shard.name: folder.committed(shard.name, run.fingerprint_hash) for shard in plan.shards}
+        missing = [shard for shard in plan.shards if done[shard.name] is None]
+        workers = _worker_count(recipe, sum(shard.n_scenes for shard in missing), len(missing))
+        observer.started(plan, sum(record["scenes"] for record in done.values() if record), workers)
+        make = _on_ray if workers else _in_this_process
+        for shard, record in make(run, missing, workers, observer):
+            done[shard.name] = record
+        records = [record for record in done.values() if record]
+        write_card(folder)
+    summary = RunSummary(
+        folder.root,
+        sum(record["scenes"] for record in records),
+        sum(shard.n_scenes for shard in plan.shards),
+        sum(record["draws_rejected"] for record in records),
+        len(records),
+        len(plan.shards) - len(missing),
+    )
+    if summary.scenes == 0:
+        raise DatasetError(f"{root}: not one scene could be rendered; {_first_reason(folder)}")
+    return summary
+
+
+def _first_reason(folder: DatasetFolder) -> str:
+    for path in sorted((folder.meta / "rejects").glob("*-of-*.jsonl")):
+        first = path.read_text(encoding="utf-8").partition("\n")[0]
+        if first:
+            return f"the first of the rejects: {first}"
+    return "see _spatialqa/rejects"
+
+
+def _worker_count(recipe: RenderRecipe, scenes: int, shards: int) -> int:
+    """Return how many Ray workers to use; 0 is this process."""
+    if recipe.workers is not None:
+        return min(recipe.workers, shards)
+    if recipe.ray_address:
+        return shards  # the cluster's own scheduler limits what runs at once
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = min(cores, shards)
+    return 0 if workers <= 1 or scenes <= IN_PROCESS_SCENES else workers
+
+
+Made = tuple[ShardPlan, dict[str, Any]]
+
+
+def _in_this_process(run: Run, shards: list[ShardPlan], workers: int, observer: Observer) -> Iterator[Made]:
+    if not shards:
+        return
+    maker = ShardMaker(run, engine_for(run.recipe))
+    for shard in shards:
+        yield shard, maker.make(shard, observer.advanced)
+
+
+def _on_ray(run: Run, shards: list[ShardPlan], workers: int, observer: Observer) -> Iterator[Made]:
+    """Make shards as Ray tasks, `workers` at once; a worker that dies costs its shard a new try."""
+    try:
+        import ray
+    except ImportError:
+        raise MissingDependencyError(
+            "--workers needs Ray: pip install ray, or use --workers 0 to run in this process"
+        ) from None
+    started_here = not ray.is_initialized()
+    if started_here:
+        _start_ray(ray, run.recipe.ray_address, workers)
+    try:
+        task = ray.remote(_make_on_worker).options(num_cpus=1, max_retries=0)
+        shared = ray.put(run)
+        queue, running, crashes = deque(shards), {}, dict.fromkeys((shard.name for shard in shards), 0)
+        failure: SpatialQAError | None = None
+        while queue or running:
+            while queue and len(running) < workers and failure is None:
+                shard = queue.popleft()
+                running[task.remote(shared, shard)] = shard
+            if not running:
+                break
+            (ready, *_), _ = ray.wait(list(running), num_returns=1)
+            shard = running.pop(ready)
+            try:
+                record = ray.get(ready)
+            except ray.exceptions.RayTaskError as error:
+                cause = error.cause if isinstance(error.cause, Exception) else error
+                if not isinstance(cause, SpatialQAError):
+                    raise
+                failure = failure or type(cause)(f"shard {shard.name}: {cause}")
+            except (ray.exceptions.RaySystemError, ray.exceptions.RayError) as error:
+                crashes[shard.name] += 1
+                if crashes[shard.name] >= CRASHES_PER_SHARD:
+                    failure = failure or DatasetError(
+                        f"shard {shard.name}: its worker died {CRASHES_PER_SHARD} times ({type(error).__name__}); "
+                        f"give workers more memory or fewer per machine, and run the command again"
+                    )
+                else:
+                    queue.appendleft(shard)
+            else:
+                observer.advanced(record["scenes"])
+                yield shard, record
+        if failure is not None:
+            raise failure
+    finally:
+        if started_here:
+            ray.shutdown()
+
+
+def _start_ray(ray: Any, address: str | None, workers: int) -> None:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    common = {"log_to_driver": False, "logging_level": "ERROR"}
+    if address:
+        try:
+            ray.init(address=address, **common)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise SpatialQAError(f"--ray-address {address}: no Ray cluster answers there ({error})") from None
+    else:
+        ray.init(num_cpus=workers, include_dashboard=False, object_store_memory=_OBJECT_STORE_BYTES, **common)
+
+
+_maker: ShardMaker | None = None  # one a worker process: it keeps its room, its clips and its engine
+
+
+def _make_on_worker(run: Run, shard: ShardPlan) -> dict[str, Any]:
+    global _maker
+    if _maker is None or _maker.run.fingerprint_hash != run.fingerprint_hash or _maker.run.root != run.root:
+        _maker = ShardMaker(run, engine_for(run.recipe))
+    return _maker.make(shard)

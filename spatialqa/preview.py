@@ -1,0 +1,92 @@
+"""Shows scenes of a data set with their sources and questions, and writes them out to listen to."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import soundfile
+from rich.table import Table
+
+from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.reading import read_audio, read_rows, scene_files
+from spatialqa.errors import DatasetError
+from spatialqa.geometry import direction_words, to_head
+from spatialqa.render import decode_flac
+from spatialqa.report import stdout
+from spatialqa.scene import Scene
+
+_QUESTIONS_SHOWN = 12
+
+
+def show(root: Path, count: int, scene_id: str | None, wav: Path | None) -> None:
+    """Print scenes and their questions.
+
+    Args:
+        root: the data set.
+        count: how many scenes, from the first split on.
+        scene_id: show this scene instead.
+        wav: also write these scenes there, as 24-bit WAV files at a level that is pleasant to listen to.
+
+    Raises:
+        DatasetError: no such data set or scene.
+    """
+    folder = DatasetFolder(root)
+    folder.read_run()
+    shown = 0
+    for scene, flac in _scenes(folder, scene_id):
+        if shown == count:
+            break
+        shown += 1
+        _print_scene(scene)
+        _print_questions(folder, scene)
+        if wav is not None:
+            stdout.print(f"written to {_write_wav(scene, flac, wav)}\n")
+    if not shown:
+        raise DatasetError(f"{root}: has no scene {scene_id!r}; ids look like train-00000000")
+
+
+def _scenes(folder: DatasetFolder, scene_id: str | None) -> Iterator[tuple[Scene, bytes]]:
+    split = scene_id.rpartition("-")[0] if scene_id else None
+    files = scene_files(folder) if split is None else [p for p in scene_files(folder) if p.name.startswith(f"{split}-")]
+    for path in files:
+        for scene, flac in read_audio(path):
+            if scene_id in (None, scene.scene_id):
+                yield scene, flac
+
+
+def _print_scene(scene: Scene) -> None:
+    where = f" ({scene.region_label})" if scene.region_label else ""
+    stdout.print(f"[bold]{scene.scene_id}[/bold]  room {scene.room_id}{where}")
+    table = Table("sound", "direction", "azimuth", "elevation", "distance", "seen", "RT60", box=None, pad_edge=False)
+    for source in scene.sources:
+        words = direction_words(to_head(scene.listener, source.position))
+        table.add_row(
+            "; ".join(source.labels),
+            ", ".join(words),
+            f"{source.azimuth_deg:+.0f}°",
+            f"{source.elevation_deg:+.0f}°",
+            f"{source.distance_m:.1f} m",
+            "yes" if source.line_of_sight else "no",
+            "-" if source.rt60_s is None else f"{source.rt60_s:.2f} s",
+        )
+    stdout.print(table)
+
+
+def _print_questions(folder: DatasetFolder, scene: Scene) -> None:
+    shown = 0
+    for path in folder.tables("qa"):
+        if not path.name.startswith(f"{scene.split}-"):
+            continue
+        for row in read_rows(path, ["scene_id", "type", "question", "answer"], batch_rows=4096):
+            if row["scene_id"] == scene.scene_id and shown < _QUESTIONS_SHOWN:
+                shown += 1
+                stdout.print(f"  {row['type']}  {row['question']}  [bold]{row['answer']}[/bold]")
+    stdout.print()
+
+
+def _write_wav(scene: Scene, flac: bytes, folder: Path) -> Path:
+    audio, sample_rate = decode_flac(flac)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{scene.scene_id}.wav"
+    # the data set's gain leaves head room for the loudest scene; one scene alone may use it
+    soundfile.write(path, audio.T * (0.7 / max(1e-9, float(abs(audio).max()))), sample_rate, subtype="PCM_24")
+    return path

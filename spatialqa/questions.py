@@ -1,0 +1,126 @@
+"""make-qa: asks questions of every scene of a data set and publishes the table whole."""
+
+import shutil
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import spatialqa
+from spatialqa.dataset.card import write_card
+from spatialqa.dataset.commit import FileRecord, commit_json, commit_table
+from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.reading import read_scenes, scene_files
+from spatialqa.dataset.schema import QA
+from spatialqa.errors import DatasetError, RecipeError
+from spatialqa.qa.ask import ask
+from spatialqa.qa.templates import load_templates
+from spatialqa.recipe import QaRecipe
+
+_SCENES_PER_FILE = 20_000
+
+
+@dataclass(frozen=True)
+class QaSummary:
+    """What a run of make-qa wrote; the counters are keyed by subtype and by (subtype, reason)."""
+
+    folder: Path
+    scenes: int
+    questions: Counter[str]
+    skipped: Counter[tuple[str, str]]
+
+
+def make_qa(root: Path, recipe: QaRecipe, on_scenes: Callable[[int, int], None] | None = None) -> QaSummary:
+    """Ask questions of all scenes of `root` and write them to qa/ (or qa-NAME/), replacing what an earlier run wrote.
+
+    Args:
+        root: the data set.
+        recipe: what to ask.
+        on_scenes: told now and then (scenes done, scenes in all).
+
+    Raises:
+        SpatialQAError: the data set, the recipe or a template cannot be used, or no question at all could be asked.
+            An earlier table stays as it was.
+    """
+    folder = DatasetFolder(root)
+    fingerprint = folder.read_run()["fingerprint_hash"]
+    if recipe.name and not recipe.name.replace("-", "").replace("_", "").isalnum():
+        raise RecipeError(f"name {recipe.name!r} becomes part of a folder name: use letters, digits, - and _")
+    table = f"qa-{recipe.name}" if recipe.name else "qa"
+    with folder.lock():
+        folder.sweep()
+        # the dot and .tmp mark it as unfinished, so that a later command sweeps it up after a kill
+        aside = f".{table}.{uuid.uuid4().hex}.tmp"
+        try:
+            summary, files = _write(folder, recipe, aside, on_scenes)
+            folder.replace_table(aside, table)
+        finally:
+            shutil.rmtree(folder.root / aside, ignore_errors=True)
+        commit_json(
+            folder.meta / f"{table}.json",
+            {
+                "schema_version": "1",
+                "spatialqa": spatialqa.__version__,
+                "scenes_fingerprint": fingerprint,
+                "recipe": asdict(recipe),
+                "questions": dict(summary.questions),
+                "skipped": [{"subtype": s, "reason": r, "count": n} for (s, r), n in sorted(summary.skipped.items())],
+                "files": [{**asdict(file), "path": file.path.replace(aside, table, 1)} for file in files],
+            },
+        )
+        write_card(folder)
+    return QaSummary(folder.root / table, summary.scenes, summary.questions, summary.skipped)
+
+
+def _write(
+    folder: DatasetFolder, recipe: QaRecipe, aside: str, on_scenes: Callable[[int, int], None] | None
+) -> tuple[QaSummary, list[FileRecord]]:
+    templates = load_templates(Path(recipe.templates) if recipe.templates else None)
+    bundles = list(_bundles(scene_files(folder)))
+    total = sum(rows for _, _, rows in bundles)
+    per_split = Counter(split for split, _, _ in bundles)
+    seen: Counter[str] = Counter()
+    done = 0
+    questions: Counter[str] = Counter()
+    skipped: Counter[tuple[str, str]] = Counter()
+    files = []
+    for split, paths, rows in bundles:
+        batches = []
+        for path in paths:
+            asked_rows = []
+            for scene in read_scenes(path):
+                asked = ask(scene, recipe, templates)
+                asked_rows += [question.to_row() for question in asked.questions]
+                questions.update(question.subtype for question in asked.questions)
+                skipped.update((skip.subtype, skip.reason) for skip in asked.skipped)
+            batches += pa.Table.from_pylist(asked_rows, schema=QA).to_batches()
+        name = f"{split}-{seen[split]:05d}-of-{per_split[split]:05d}.parquet"
+        files.append(commit_table(folder.root, f"{aside}/{name}", pa.Table.from_batches(batches, QA), 10_000))
+        seen[split] += 1
+        done += rows
+        if on_scenes:
+            on_scenes(done, total)
+    if not questions:
+        reasons = ", ".join(f"{reason} ({n})" for (_, reason), n in skipped.most_common(3))
+        raise DatasetError(
+            f"{folder.root}: no question of type {','.join(recipe.types)} can be asked of its {total} scenes: {reasons}"
+        )
+    return QaSummary(folder.root / aside, total, questions, skipped), files
+
+
+def _bundles(files: Sequence[Path]) -> Iterator[tuple[str, list[Path], int]]:
+    """Group consecutive scene files of a split until they hold enough scenes for one file of questions."""
+    bundle: list[Path] = []
+    rows = 0
+    for i, path in enumerate(files):
+        split = path.name.split("-")[0]
+        bundle.append(path)
+        rows += pq.ParquetFile(path).metadata.num_rows
+        last_of_split = i + 1 == len(files) or not files[i + 1].name.startswith(f"{split}-")
+        if rows >= _SCENES_PER_FILE or last_of_split:
+            yield split, bundle, rows
+            bundle, rows = [], 0

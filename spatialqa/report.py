@@ -1,0 +1,163 @@
+"""What the commands print: progress on a terminal, plain lines elsewhere."""
+
+from collections import Counter
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from spatialqa.clips.clip import ClipSet
+from spatialqa.dataset.folder import DatasetFolder
+
+stdout = Console(soft_wrap=True, highlight=False)
+stderr = Console(stderr=True, soft_wrap=True, highlight=False)
+
+_MAX_LISTED = 20
+
+
+class _Bar:
+    """A progress bar with rate and time left; silent when stderr is not a terminal."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=stderr,
+            disable=not stderr.is_terminal,
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def _begin(self, total: int, done: int, detail: str = "") -> None:
+        self._task = self._progress.add_task(self._what + detail, total=total, completed=done, rate="")
+
+    def _add(self, count: int) -> None:
+        if self._task is None:
+            return
+        self._progress.advance(self._task, count)
+        speed = self._progress.tasks[0].finished_speed or self._progress.tasks[0].speed
+        if speed:
+            self._progress.update(self._task, rate=f"{speed:.1f} scenes/s")
+
+
+class RenderProgress(_Bar):
+    """Follows a render; the Observer of `execution`."""
+
+    def __init__(self) -> None:
+        super().__init__("rendering")
+
+    def started(self, plan: Any, done_scenes: int, workers: int) -> None:
+        """Show how much there is to do."""
+        total = sum(plan.scenes.values())
+        how = f" with {workers} workers" if workers else ""
+        if done_scenes and done_scenes < total:
+            stderr.print(f"{done_scenes} of {total} scenes are there already; going on")
+        self._begin(total, done_scenes, how)
+
+    def advanced(self, scenes: int) -> None:
+        """Move on by so many scenes."""
+        self._add(scenes)
+
+
+class QaProgress(_Bar):
+    """Follows make-qa."""
+
+    def __init__(self) -> None:
+        super().__init__("asking")
+        self._done = 0
+
+    def update(self, done: int, total: int) -> None:
+        """Set how many scenes have been asked."""
+        if self._task is None:
+            self._begin(total, 0)
+        self._add(done - self._done)
+        self._done = done
+
+
+def print_summary(summary: Any) -> None:
+    """Print what a render left behind."""
+    stdout.print(f"{summary.scenes} scenes in {summary.root} ({summary.shards} shards)")
+    if summary.draws_rejected:
+        stdout.print(f"{summary.draws_rejected} draws were rejected and drawn again: {summary.root}/_spatialqa/rejects")
+    if summary.scenes < summary.scenes_planned:
+        stdout.print(
+            f"{summary.scenes_planned - summary.scenes} scenes are missing for reasons that will not go away: "
+            f"{summary.root}/_spatialqa/rejects"
+        )
+
+
+def print_questions(summary: Any) -> None:
+    """Print how many questions of each subtype there are, and why others were not asked."""
+    total = sum(summary.questions.values())
+    stdout.print(f"{total} questions about {summary.scenes} scenes in {summary.folder}")
+    stdout.print("  " + ", ".join(f"{subtype} {n}" for subtype, n in sorted(summary.questions.items())))
+    reasons: Counter[str] = Counter()
+    for (_, reason), n in summary.skipped.items():
+        reasons[reason] += n
+    if reasons:
+        stdout.print("not asked: " + ", ".join(f"{reason} ({n})" for reason, n in reasons.most_common(6)))
+
+
+def print_status(root: Path) -> None:
+    """Print what a data set holds and what is missing of it."""
+    folder = DatasetFolder(root)
+    run = folder.read_run()
+    recipe, plan = run["recipe"], run["plan"]
+    committed = [folder.committed(name, run["fingerprint_hash"]) for name in plan["shards"]]
+    done = [record for record in committed if record]
+    scenes = sum(record["scenes"] for record in done)
+    stdout.print(f"{root}: rooms {recipe['rooms']}, clips {recipe['clips']}, engine {run['engine']['name']}")
+    stdout.print(f"seed {recipe['seed']}, fingerprint {run['fingerprint_hash'][:16]}, spatialqa {run['spatialqa']}")
+    stdout.print(f"{scenes} of {sum(plan['scenes'].values())} scenes, {len(done)} of {len(committed)} shards")
+    for path in sorted(folder.meta.glob("qa*.json")):
+        record = folder.read_json(path)
+        stdout.print(f"{path.stem}: {sum(record['questions'].values())} questions")
+    if len(done) < len(committed):
+        stdout.print("unfinished: run the render command again and it goes on where it stopped")
+
+
+def print_validation(report: Any) -> None:
+    """Print what was checked and every problem that was found."""
+    for line in report.checked:
+        stdout.print(f"ok   {line}", markup=False)
+    for problem in report.problems[:_MAX_LISTED]:
+        stdout.print(f"BAD  {problem}", markup=False)
+    if len(report.problems) > _MAX_LISTED:
+        stdout.print(f"     and {len(report.problems) - _MAX_LISTED} more")
+    stdout.print("valid" if not report.problems else f"{len(report.problems)} problems", style="bold")
+
+
+def print_fetch(dest: Path, report: Any) -> None:
+    """Print what `clips debian` brought."""
+    stdout.print(f"{report.clips} clips of {report.classes} classes in {dest}")
+    for skipped in report.rejected[:_MAX_LISTED]:
+        stdout.print(f"  left out {skipped.path}: {skipped.reason}", markup=False)
+    stdout.print(f"use them with: spatialqa render --clips folder:{dest}")
+
+
+def print_clips(clips: ClipSet) -> None:
+    """Print the classes of a clip set and the files that were left out."""
+    records = clips.records()
+    by_class = Counter(record.labels[0] for record in records)
+    table = Table("class", "clips", box=None)
+    for label, n in sorted(by_class.items()):
+        table.add_row(label, str(n))
+    stdout.print(table)
+    stdout.print(f"{len(records)} clips of {len(by_class)} classes")
+    for reject in clips.rejected():
+        stdout.print(f"left out {reject.path}: {reject.reason}", markup=False)
