@@ -1,0 +1,274 @@
+"""Animals: voices by source and filter (Fant 1960; Fitch 2006 on mammals), insects by their wings.
+
+A vocal tract closed at the folds and open at the mouth resonates at odd multiples of c / 4L; mouths that open and
+close move these formants together (Riede and Fitch 1999 measured it in dogs).
+"""
+
+import numpy as np
+
+from spatialqa.clips.foley_models import dsp
+from spatialqa.clips.foley_models.dsp import RATE, Signal, curve, samples
+
+SPEED_OF_SOUND_M_S = 343.0
+
+
+def voice(
+    rng: np.random.Generator,
+    f0_hz: Signal,
+    tract_m: float,
+    opening: Signal,
+    *,
+    breath_db: float,
+    jitter: float = 0.01,
+    tilt_db: float = 4.0,
+    tones: int = 6,
+) -> Signal:
+    """Return one cry: glottal pulses and breath noise through `tones` formants of a tube scaled by `opening`.
+
+    breath_db is noise against pulses (RMS), tilt_db the fall from one formant to the next.
+    """
+    source = dsp.glottal(rng, f0_hz, jitter)
+    hiss = rng.standard_normal(len(f0_hz)) * (0.4 + np.abs(source))
+    source = dsp.mixed(source, hiss, breath_db)
+    spacing = SPEED_OF_SOUND_M_S / (4.0 * tract_m) * rng.uniform(0.95, 1.05)
+    centres = [(2 * k + 1) * spacing * rng.uniform(0.93, 1.07) for k in range(tones)]
+    widths = [60.0 + 0.09 * f for f in centres]
+    levels = [-tilt_db * k for k in range(tones)]
+    y = dsp.gliding_formants(source, [f * opening for f in centres], widths, levels)
+    return y + 0.02 * source
+
+
+def bark(rng: np.random.Generator, n: int) -> Signal:
+    """Dog: short pitch arches, rough with noise and subharmonic growl (Riede et al. 2005), in groups of 1 to 4."""
+    size = rng.uniform(0.0, 1.0)
+    pitch = 820.0 * 0.26**size * rng.uniform(0.85, 1.2)
+    tract = 0.10 + 0.11 * size
+    rough, breath = rng.uniform(0.2, 0.7), rng.uniform(-9.0, -1.0)
+    arch = rng.uniform(0.55, 0.8)
+
+    def one() -> Signal:
+        m = samples(rng.uniform(0.11, 0.19) + 0.09 * size)
+        f0 = pitch * rng.uniform(0.93, 1.08) * curve(m, [(0, arch), (0.3, 1.15), (0.55, 1.0), (1, 0.5)])
+        growl = 1.0 - rough * (0.5 + 0.5 * dsp.sine(f0 * 0.5)) * dsp.wander(rng, m, 40.0, 0.2, 1.0)
+        cry = voice(
+            rng, f0, tract, curve(m, [(0, 0.7), (0.3, 1.1), (1, 0.75)]), breath_db=breath, jitter=0.03 + 0.06 * rough
+        )
+        return dsp.normalised(cry * growl * curve(m, [(0, 0), (0.07, 1.0), (0.5, 0.75), (1, 0)]))
+
+    return dsp.calls(rng, n, one, group=(1, 4), gap_s=(0.08, 0.3), pause_s=(0.25, 0.7))
+
+
+def meow(rng: np.random.Generator, n: int) -> Signal:
+    """Cat: a pitch arch while the mouth opens and closes again (Nicastro 2004; f0 about 400 to 800 Hz)."""
+    pitch, tract = rng.uniform(420.0, 800.0), rng.uniform(0.065, 0.095)
+    breath = rng.uniform(-22.0, -12.0)
+
+    def one() -> Signal:
+        m = samples(rng.uniform(0.55, 1.25))
+        top = rng.uniform(0.25, 0.6)
+        f0 = pitch * curve(m, [(0, 0.78), (top, rng.uniform(1.1, 1.35)), (0.85, 0.9), (1, rng.uniform(0.6, 0.85))])
+        f0 *= 1.0 + 0.012 * dsp.sine(np.full(m, rng.uniform(4.0, 8.0)))
+        shape = curve(m, [(0, 0.5), (0.12, 0.6), (top, rng.uniform(1.0, 1.2)), (0.8, 0.75), (1, 0.45)])
+        cry = voice(rng, f0, tract, shape, breath_db=breath, jitter=0.006, tilt_db=rng.uniform(3.0, 5.0))
+        return dsp.normalised(cry * curve(m, [(0, 0), (0.1, 0.4), (top, 1.0), (0.85, 0.45), (1, 0)]))
+
+    return dsp.calls(rng, n, one, group=(1, 2), gap_s=(0.1, 0.4), pause_s=(0.3, 0.9))
+
+
+def crowing(rng: np.random.Generator, n: int) -> Signal:
+    """Rooster: four syllables, the last the longest, bright syringeal harmonics (Collias 1987)."""
+    pitch, tract = rng.uniform(480.0, 800.0), rng.uniform(0.075, 0.11)
+    breath = rng.uniform(-20.0, -10.0)
+
+    def one() -> Signal:
+        parts = []
+        last = rng.uniform(0.6, 1.2)
+        plan = [(rng.uniform(0.1, 0.2), 0.75, 0.95), (rng.uniform(0.1, 0.2), 0.95, 1.1)]
+        plan += [(rng.uniform(0.25, 0.45), 1.15, 1.3), (last, 1.25, rng.uniform(0.55, 0.8))]
+        for length, start, end in plan:
+            m = samples(length)
+            f0 = pitch * curve(m, [(0, start * 0.9), (0.15, start), (0.6, 0.5 * (start + end) + 0.1), (1, end)])
+            cry = voice(
+                rng, f0, tract, curve(m, [(0, 0.8), (0.3, 1.1), (1, 0.85)]), breath_db=breath, jitter=0.01, tilt_db=2.5
+            )
+            parts += [
+                dsp.normalised(cry) * curve(m, [(0, 0), (0.08, 1), (0.75, 0.8), (1, 0)]),
+                np.zeros(samples(rng.uniform(0.01, 0.06))),
+            ]
+        return np.concatenate(parts)
+
+    return dsp.outdoors(
+        rng, dsp.calls(rng, n, one, group=(1, 1), gap_s=(0.2, 0.9), pause_s=(0.0, 0.2)), rng.uniform(-32.0, -24.0)
+    )
+
+
+def caw(rng: np.random.Generator, n: int) -> Signal:
+    """Crow: harsh calls of dense noisy harmonics around 1 to 2 kHz in series of two to five (Brown 1985)."""
+    pitch, tract = rng.uniform(280.0, 520.0), rng.uniform(0.05, 0.07)
+    breath, jitter = rng.uniform(-4.0, 3.0), rng.uniform(0.05, 0.14)
+    length = rng.uniform(0.22, 0.42)
+
+    def one() -> Signal:
+        m = samples(length * rng.uniform(0.9, 1.15))
+        f0 = pitch * curve(m, [(0, 0.85), (0.25, 1.12), (0.7, 1.05), (1, 0.8)])
+        cry = voice(
+            rng, f0, tract, curve(m, [(0, 0.8), (0.25, 1.05), (1, 0.8)]), breath_db=breath, jitter=jitter, tilt_db=5.0
+        )
+        cry *= 0.7 + 0.3 * dsp.sine(np.full(m, pitch * 0.25))
+        return dsp.normalised(cry) * curve(m, [(0, 0), (0.12, 1), (0.75, 0.8), (1, 0)])
+
+    out = dsp.calls(rng, n, one, group=(2, 5), gap_s=(0.1, 0.35), pause_s=(0.35, 0.9))
+    return dsp.outdoors(rng, out, rng.uniform(-32.0, -25.0))
+
+
+def chirp(rng: np.random.Generator, n: int) -> Signal:
+    """Songbird: a motif of fast whistled sweeps from 2 to 8 kHz, repeated with changes (Catchpole and Slater 2008)."""
+    base = dsp.log_uniform(rng, 2300.0, 5000.0)
+    motif = [
+        (
+            rng.uniform(0.03, 0.16),
+            rng.uniform(0.75, 1.5),
+            rng.uniform(0.7, 1.6),
+            rng.uniform(0.75, 1.5),
+            rng.uniform(0.0, 0.06),
+        )
+        for _ in range(rng.integers(2, 6))
+    ]
+    second = dsp.gain(rng.uniform(-30.0, -16.0))
+
+    def one() -> Signal:
+        parts = []
+        for length, start, middle, end, trill in motif:
+            m = samples(length * rng.uniform(0.92, 1.08))
+            f = base * curve(m, [(0, start), (0.5, middle), (1, end)]) * (1.0 + trill * dsp.sine(np.full(m, 45.0)))
+            tone = dsp.sine(f) + second * dsp.sine(2.0 * f)
+            parts += [tone * np.hanning(m), np.zeros(samples(rng.uniform(0.015, 0.06)))]
+        return np.concatenate(parts)
+
+    out = dsp.calls(rng, n, one, group=(1, 4), gap_s=(0.04, 0.15), pause_s=(0.2, 0.8))
+    return dsp.outdoors(rng, out, rng.uniform(-23.0, -18.0))
+
+
+def cricket(rng: np.random.Generator, n: int) -> Signal:
+    """Field cricket: file teeth drive the wing's harp near 4 to 5 kHz, 2 to 5 pulses a chirp (Bennet-Clark 1989)."""
+    carrier, pulse_s = rng.uniform(3800.0, 5400.0), rng.uniform(0.012, 0.02)
+    period, pulses = pulse_s * rng.uniform(1.5, 2.0), int(rng.integers(2, 6))
+    trilling = rng.random() < 0.25
+    rest = pulse_s if trilling else rng.uniform(0.12, 0.4)
+    out, at = np.zeros(n), rng.uniform(0.0, 0.1)
+    m = samples(pulse_s)
+    while at * RATE < n:
+        for k in range(pulses):
+            f = carrier * curve(m, [(0, 1.02), (1, rng.uniform(0.96, 0.99))])
+            teeth = dsp.harmonics(f, [1.0, 0.09, 0.05], rng) + 0.04 * rng.standard_normal(m)
+            dsp.place(
+                out,
+                teeth * curve(m, [(0, 0), (0.3, 0.8), (0.7, 1), (1, 0)]),
+                int(at * RATE),
+                0.5 + 0.5 * (k + 1) / pulses,
+            )
+            at += period * rng.uniform(0.97, 1.03)
+        at += rest * rng.uniform(0.9, 1.1)
+    return dsp.outdoors(rng, out, rng.uniform(-22.0, -17.0))
+
+
+def croak(rng: np.random.Generator, n: int) -> Signal:
+    """Frog: trains of 30 to 110 pulses a second that ring the vocal sac's two bands (Gerhardt and Huber 2002)."""
+    pulse_rate, low = rng.uniform(30.0, 110.0), dsp.log_uniform(rng, 450.0, 1100.0)
+    high, length = low * rng.uniform(2.0, 3.2), rng.uniform(0.18, 0.6)
+    glide = rng.uniform(0.9, 1.25)
+
+    def one() -> Signal:
+        m = samples(length * rng.uniform(0.85, 1.15))
+        rate = pulse_rate * curve(m, [(0, 1.0), (1, glide)]) * (1.0 + 0.05 * dsp.wander(rng, m, 30.0, -1.0, 1.0))
+        source = np.diff(np.floor(dsp.phase_of(rate)), prepend=0.0) * (1.0 + 0.2 * rng.standard_normal(m))
+        source += 0.006 * rng.standard_normal(m)
+        ring = dsp.modes(
+            source, [low, high, 2.7 * high, 6.1 * high], [0.035, 0.02, 0.008, 0.004], [1.0, 0.7, 0.35, 0.3]
+        )
+        return dsp.normalised(ring * curve(m, [(0, 0.2), (0.4, 1), (0.9, 0.9), (1, 0)]))
+
+    out = dsp.calls(rng, n, one, group=(1, 3), gap_s=(0.06, 0.3), pause_s=(0.1, 0.7))
+    return dsp.outdoors(rng, out, rng.uniform(-28.0, -20.0))
+
+
+def bee(rng: np.random.Generator, n: int) -> Signal:
+    """Bee: wing beat near 180 to 280 Hz with many harmonics; flight moves its level and pitch (Dudley 2000)."""
+    f0 = rng.uniform(175.0, 285.0) * dsp.wander(rng, n, 3.0, 0.93, 1.08) * dsp.wander(rng, n, 25.0, 0.985, 1.015)
+    k = np.arange(1, 60)
+    hum = dsp.harmonics(f0, k**-1.0 * rng.uniform(0.4, 1.0, len(k)), rng)
+    flutter = rng.standard_normal(n) * (0.3 + 0.7 * np.maximum(dsp.sine(f0), 0.0))
+    x = dsp.mixed(hum, dsp.highpassed(flutter, 800.0), rng.uniform(-24.0, -17.0))
+    return x * dsp.wander(rng, n, rng.uniform(0.8, 2.5), 0.15, 1.0)
+
+
+def moo(rng: np.random.Generator, n: int) -> Signal:
+    """Cow: low long calls; the mouth opens after a closed nasal start (Padilla de la Torre et al. 2015)."""
+    pitch, tract = rng.uniform(85.0, 170.0), rng.uniform(0.28, 0.42)
+    breath, length = rng.uniform(-14.0, -6.0), rng.uniform(0.9, 1.7)
+
+    def one() -> Signal:
+        m = samples(length * rng.uniform(0.85, 1.15))
+        f0 = pitch * curve(m, [(0, 0.75), (0.35, 1.1), (0.75, 1.15), (1, 0.7)])
+        shape = curve(m, [(0, 0.6), (0.25, 0.7), (0.5, 1.1), (0.8, 1.0), (1, 0.65)])
+        cry = voice(rng, f0, tract, shape, breath_db=breath, jitter=0.015, tilt_db=2.2, tones=9)
+        return dsp.normalised(cry * curve(m, [(0, 0), (0.12, 0.5), (0.5, 1), (0.85, 0.7), (1, 0)]))
+
+    return dsp.calls(rng, n, one, group=(1, 2), gap_s=(0.2, 0.7), pause_s=(0.2, 0.6))
+
+
+def bleat(rng: np.random.Generator, n: int) -> Signal:
+    """Sheep or goat: a held vowel shaken at 7 to 14 Hz in level and pitch (Briefer and McElligott 2011)."""
+    pitch, tract = rng.uniform(170.0, 430.0), rng.uniform(0.13, 0.2)
+    tremor, breath = rng.uniform(7.0, 14.0), rng.uniform(-14.0, -6.0)
+
+    def one() -> Signal:
+        m = samples(rng.uniform(0.5, 1.1))
+        shake = dsp.sine(tremor * dsp.wander(rng, m, 4.0, 0.9, 1.1))
+        f0 = pitch * curve(m, [(0, 0.9), (0.2, 1.08), (1, 0.85)]) * (1.0 + rng.uniform(0.03, 0.07) * shake)
+        cry = voice(
+            rng,
+            f0,
+            tract,
+            curve(m, [(0, 0.75), (0.2, 1.05), (1, 0.95)]),
+            breath_db=breath,
+            jitter=0.03,
+            tilt_db=2.5,
+            tones=7,
+        )
+        return dsp.normalised(cry * (0.6 + 0.4 * shake) * curve(m, [(0, 0), (0.1, 1), (0.7, 0.8), (1, 0)]))
+
+    return dsp.calls(rng, n, one, group=(1, 3), gap_s=(0.15, 0.5), pause_s=(0.2, 0.7))
+
+
+def quack(rng: np.random.Generator, n: int) -> Signal:
+    """Duck: short nasal calls, each softer than the one before it in a decrescendo (Abraham 1974)."""
+    pitch, tract = rng.uniform(180.0, 330.0), rng.uniform(0.07, 0.095)
+    breath, length = rng.uniform(-8.0, 0.0), rng.uniform(0.12, 0.24)
+
+    def one() -> Signal:
+        m = samples(length * rng.uniform(0.85, 1.15))
+        f0 = pitch * curve(m, [(0, 1.15), (0.3, 1.05), (1, 0.75)])
+        cry = voice(
+            rng, f0, tract, curve(m, [(0, 1.1), (0.4, 1.25), (1, 0.9)]), breath_db=breath, jitter=0.05, tilt_db=3.0
+        )
+        nasal = dsp.formants(cry, [(1350.0, 600.0, 0.0), (2700.0, 700.0, -2.0), (5200.0, 1500.0, -4.0)]) + 0.15 * cry
+        return dsp.normalised(nasal * curve(m, [(0, 0), (0.06, 1), (0.6, 0.8), (1, 0)]))
+
+    return dsp.calls(rng, n, one, group=(2, 6), gap_s=(0.05, 0.2), pause_s=(0.25, 0.7))
+
+
+def purr(rng: np.random.Generator, n: int) -> Signal:
+    """Cat: 23 to 31 glottal openings a second, louder while breathing out (Frazer Sissom et al. 1991)."""
+    rate, breath_hz = rng.uniform(23.0, 31.0), rng.uniform(0.45, 0.9)
+    phase = dsp.phase_of(np.full(n, breath_hz)) + rng.uniform(0.0, 1.0)
+    out_breath = (phase % 1.0) < 0.5
+    f0 = rate * np.where(out_breath, 1.0, rng.uniform(0.85, 0.95)) * dsp.wander(rng, n, 6.0, 0.97, 1.03)
+    p = dsp.phase_of(f0) % 1.0
+    pulse = np.exp(-p * rng.uniform(6.0, 10.0)) * np.minimum(p * 40.0, 1.0)
+    rumble = dsp.formants(
+        pulse * rng.standard_normal(n),
+        [(190.0, 160.0, 0.0), (520.0, 250.0, -2.0), (1500.0, 600.0, -7.0), (4500.0, 3000.0, -14.0)],
+    )
+    level = 0.45 + 0.55 * np.sin(np.pi * (phase * 2.0 % 1.0)) ** 0.5 * np.where(out_breath, 1.0, 0.65)
+    return rumble * level

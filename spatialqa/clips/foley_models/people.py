@@ -1,0 +1,197 @@
+"""People: cries and breath by the animals' source and filter, hands and feet by short resonant bursts."""
+
+import numpy as np
+
+from spatialqa.clips.foley_models import dsp
+from spatialqa.clips.foley_models.animals import voice
+from spatialqa.clips.foley_models.dsp import Signal, curve, samples
+
+
+def baby_cry(rng: np.random.Generator, n: int) -> Signal:
+    """Infant: cries of about a second near 350 to 550 Hz, falling at the end, each after a gasp (Wasz-Hockert 1968)."""
+    pitch, tract = rng.uniform(350.0, 560.0), rng.uniform(0.075, 0.09)
+    breath = rng.uniform(-20.0, -10.0)
+
+    def one() -> Signal:
+        m = samples(rng.uniform(0.6, 1.3))
+        f0 = pitch * curve(m, [(0, 0.8), (0.15, 1.1), (0.6, rng.uniform(0.95, 1.15)), (1, 0.7)])
+        f0 *= 1.0 + rng.uniform(0.005, 0.02) * dsp.sine(np.full(m, rng.uniform(5.0, 8.0)))
+        shape = curve(m, [(0, 0.8), (0.2, 1.1), (0.8, 1.05), (1, 0.8)])
+        cry = voice(rng, f0, tract, shape, breath_db=breath, jitter=rng.uniform(0.005, 0.05), tilt_db=3.0)
+        cry = dsp.normalised(cry * curve(m, [(0, 0), (0.08, 1), (0.7, 0.85), (1, 0)]))
+        g = samples(rng.uniform(0.12, 0.25))
+        gasp = dsp.formants(
+            rng.standard_normal(g), [(1100.0, 400.0, 0.0), (3300.0, 700.0, -3.0), (6000.0, 1500.0, -8.0)]
+        )
+        quiet = np.zeros(samples(rng.uniform(0.03, 0.1)))
+        return np.concatenate((cry, quiet, 0.12 * dsp.normalised(gasp * np.hanning(g))))
+
+    return dsp.calls(rng, n, one, group=(1, 1), gap_s=(0.02, 0.15), pause_s=(0.0, 0.1))
+
+
+def laughter(rng: np.random.Generator, n: int) -> Signal:
+    """Laughter: breathy vowels about five a second, dying down over a bout (Provine and Yong 1991)."""
+    woman = rng.random() < 0.5
+    pitch = rng.uniform(280.0, 430.0) if woman else rng.uniform(150.0, 260.0)
+    tract = rng.uniform(0.135, 0.15) if woman else rng.uniform(0.16, 0.18)
+    period = rng.uniform(0.17, 0.23)
+    peaks = [((2 * k + 1) * 343.0 / (4.0 * tract), 150.0 + 120.0 * k, -2.0 * k) for k in range(7)]
+
+    def one() -> Signal:
+        notes = int(rng.integers(4, 9))
+        parts = []
+        for k in range(notes):
+            m = samples(period * rng.uniform(0.92, 1.08) * (1.0 + 0.03 * k))
+            f0 = pitch * (1.1 - 0.05 * k) * curve(m, [(0, 0.95), (0.4, 1.12), (1, 0.85)])
+            opening = curve(m, [(0, 1.0), (0.5, 1.12), (1, 1.0)])
+            vowel = voice(rng, f0, tract, opening, breath_db=-12.0, jitter=0.02, tilt_db=3.0, tones=7)
+            aspirate = dsp.formants(rng.standard_normal(m), peaks)
+            note = dsp.normalised(vowel) * curve(m, [(0, 0), (0.15, 0.2), (0.4, 1), (0.65, 0.5), (0.8, 0), (1, 0)])
+            note += 0.14 * dsp.normalised(aspirate) * curve(m, [(0, 0.3), (0.12, 1), (0.4, 0.2), (0.7, 0.3), (1, 0.3)])
+            parts.append(note * 0.88**k)
+        return np.concatenate(parts)
+
+    return dsp.calls(rng, n, one, group=(1, 1), gap_s=(0.15, 0.6), pause_s=(0.0, 0.2))
+
+
+def cough(rng: np.random.Generator, n: int) -> Signal:
+    """Cough: an explosive burst, a noisy middle and often a voiced end, 0.3 to 0.5 s (Korpas et al. 1996)."""
+    tract, pitch = rng.uniform(0.135, 0.185), rng.uniform(110.0, 320.0)
+    voiced = rng.uniform(0.1, 0.9)
+
+    def one() -> Signal:
+        m = samples(rng.uniform(0.25, 0.45))
+        opening = curve(m, [(0, 1.1), (0.3, 1.0), (1, 0.85)])
+        f0 = pitch * curve(m, [(0, 1.2), (0.5, 1.0), (1, 0.7)])
+        burst = voice(rng, f0, tract, opening, breath_db=25.0, tilt_db=1.5, tones=8) * curve(
+            m, [(0, 0), (0.015, 1), (0.15, 0.45), (0.5, 0.18), (1, 0)]
+        )
+        end = voice(rng, f0, tract, opening, breath_db=2.0, jitter=0.08, tilt_db=2.0, tones=8)
+        end *= curve(m, [(0, 0), (0.05, 0.5), (0.5, 0.5), (0.75, 0.6), (1, 0)])
+        return dsp.normalised(burst) + voiced * 0.5 * dsp.normalised(end)
+
+    return dsp.calls(rng, n, one, group=(1, 4), gap_s=(0.02, 0.2), pause_s=(0.4, 1.0))
+
+
+def snoring(rng: np.random.Generator, n: int) -> Signal:
+    """Snore: the soft palate flutters at 25 to 70 Hz on the way in, a hiss goes out (Pevernagie et al. 2010)."""
+    flutter = rng.uniform(25.0, 70.0)
+    length = rng.uniform(0.8, 1.5)
+
+    def one() -> Signal:
+        m = samples(length * rng.uniform(0.9, 1.1))
+        f0 = flutter * dsp.wander(rng, m, 8.0, 0.9, 1.12) * curve(m, [(0, 0.85), (0.5, 1.1), (1, 0.9)])
+        p = dsp.phase_of(f0) % 1.0
+        pulses = np.exp(-7.0 * p) * (rng.standard_normal(m) + 2.0)
+        opening = curve(m, [(0, 0.8), (0.5, 0.95), (1, 0.75)])
+        inhale = dsp.formants(
+            pulses - pulses.mean(),
+            [
+                (180.0, 150.0, 0.0),
+                (550.0, 200.0, -1.0),
+                (1400.0, 400.0, -6.0),
+                (2600.0, 500.0, -10.0),
+                (5500.0, 2500.0, -16.0),
+            ],
+        )
+        inhale = dsp.normalised(inhale * curve(m, [(0, 0), (0.3, 0.7), (0.8, 1), (1, 0)]) * opening)
+        e = samples(length * rng.uniform(0.7, 1.0))
+        exhale = dsp.formants(
+            rng.standard_normal(e), [(500.0, 300.0, 0.0), (1500.0, 500.0, -2.0), (4000.0, 2500.0, -4.0)]
+        )
+        rest = np.zeros(samples(rng.uniform(0.05, 0.25)))
+        return np.concatenate((inhale, rest, 0.15 * dsp.normalised(exhale * np.hanning(e) ** 0.7)))
+
+    return dsp.calls(rng, n, one, group=(1, 1), gap_s=(0.05, 0.3), pause_s=(0.0, 0.2))
+
+
+def _clap(rng: np.random.Generator, cavity_hz: float) -> Signal:
+    m = samples(0.09)
+    burst = rng.standard_normal(m) * dsp.decay(m, 0.03)
+    slap = dsp.formants(
+        burst, [(cavity_hz, 0.6 * cavity_hz, 0.0), (2.6 * cavity_hz, 1.6 * cavity_hz, -3.0), (6500.0, 6000.0, -4.0)]
+    )
+    return dsp.normalised(slap + 0.03 * burst)
+
+
+def clapping(rng: np.random.Generator, n: int) -> Signal:
+    """One person clapping: noise bursts around the cavity of the hands, 2 to 5 a second (Repp 1987)."""
+    cavity, out = dsp.log_uniform(rng, 500.0, 1500.0), np.zeros(n)
+    for at in dsp.beat(rng, n, rng.uniform(0.2, 0.5), rng.uniform(0.02, 0.12)):
+        dsp.place(out, _clap(rng, cavity * rng.uniform(0.9, 1.1)), at, dsp.gain(rng.uniform(-4.0, 0.0)))
+    return out
+
+
+def applause(rng: np.random.Generator, n: int) -> Signal:
+    """An audience: 25 to 120 people who clap each at their own pace and distance (Peltola et al. 2007)."""
+    out, swelling = np.zeros(n), dsp.wander(rng, n, 0.6, 0.6, 1.0)
+    people = int(rng.integers(25, 120))
+    for _ in range(8):
+        train = np.zeros(n)
+        for _ in range(people // 8 + 1):
+            times = dsp.beat(rng, n, rng.uniform(0.19, 0.36), 0.1, first_s=rng.uniform(0.0, 0.3))
+            train[times] += dsp.gain(rng.uniform(-18.0, 0.0)) * rng.uniform(0.7, 1.0, len(times))
+        clap = _clap(rng, dsp.log_uniform(rng, 500.0, 1600.0))
+        out += dsp.convolved(train, clap)
+    return out * swelling
+
+
+def finger_snapping(rng: np.random.Generator, n: int) -> Signal:
+    """Snap: the finger hits the palm and its cavity rings near 1.5 to 3 kHz for some 7 ms (Acharya et al. 2021)."""
+    ring, out = rng.uniform(1400.0, 2900.0), np.zeros(n)
+    m = samples(0.08)
+    for at in dsp.beat(rng, n, rng.uniform(0.35, 0.8), rng.uniform(0.01, 0.1)):
+        rub = samples(rng.uniform(0.01, 0.03))
+        dsp.place(out, rng.standard_normal(rub) * np.linspace(0.0, 0.02, rub), at)
+        burst = dsp.strike(rng, m, 0.0006, 1.0) + 0.02 * rng.standard_normal(m) * dsp.decay(m, 0.02)
+        f = ring * rng.uniform(0.95, 1.06)
+        snap = dsp.modes(burst, [0.33 * f, f, 1.9 * f, 3.1 * f], [0.03, 0.035, 0.02, 0.012], [0.3, 1.0, 0.5, 0.35])
+        dsp.place(out, dsp.normalised(snap), at + rub, dsp.gain(rng.uniform(-4.0, 0.0)))
+    return out
+
+
+def footsteps(rng: np.random.Generator, n: int) -> Signal:
+    """Walking: heel strike, then sole; on a hard floor it clicks, on gravel many grains crunch (Cook 1997, 2002)."""
+    gravel, out = rng.random() < 0.4, np.zeros(n)
+    body, roll = dsp.log_uniform(rng, 90.0, 220.0), rng.uniform(0.06, 0.14)
+    bright = rng.uniform(1200.0, 2800.0)
+    for k, at in enumerate(dsp.beat(rng, n, rng.uniform(0.42, 0.72), 0.05)):
+        m = samples(0.3)
+        step = np.zeros(m)
+        for start, level in ((0, 1.0), (samples(roll * rng.uniform(0.9, 1.1)), rng.uniform(0.3, 0.6))):
+            hit = dsp.strike(rng, m, rng.uniform(0.001, 0.002), 0.6)
+            f = body * rng.uniform(0.9, 1.1) * (1.0 if k % 2 else 1.05)
+            thud = dsp.modes(hit, [f, 2.3 * f, 4.1 * f], [0.12, 0.08, 0.05], [1.0, 0.6, 0.5])
+            click = dsp.modes(hit, [bright, 1.7 * bright, 2.9 * bright], [0.025, 0.02, 0.012], [0.9, 0.6, 0.4])
+            dsp.place(step, thud + (0.3 if gravel else 1.0) * click, start, level)
+        if gravel:
+            density = 2500.0 * curve(m, [(0, 0.2), (0.1, 1), (0.4, 0.5), (0.8, 0.05), (1, 0)])
+            grains = dsp.formants(
+                dsp.poisson_train(rng, m, density, 30.0),
+                [(bright, 1500.0, 0.0), (2.4 * bright, 3000.0, 0.0), (500.0, 500.0, -4.0)],
+            )
+            step = dsp.normalised(step) * 0.4 + dsp.normalised(grains)
+        dsp.place(out, dsp.normalised(step), at, dsp.gain(rng.uniform(-4.0, 0.0)))
+    return out
+
+
+def whistling(rng: np.random.Generator, n: int) -> Signal:
+    """A whistled tune: a near-sine at 800 to 2500 Hz with breath around it (Shadle 1983), pentatonic."""
+    key, vibrato = rng.uniform(750.0, 1250.0), rng.uniform(4.5, 6.5)
+    scale = np.array([0, 2, 4, 7, 9, 12])
+    f = np.empty(0)
+    level = np.empty(0)
+    step = int(rng.integers(0, 6))
+    while len(f) < n:
+        m = samples(rng.choice([0.15, 0.22, 0.3, 0.45, 0.7]) * rng.uniform(0.9, 1.1))
+        step = int(np.clip(step + rng.integers(-2, 3), 0, 5))
+        f = np.append(f, np.full(m, key * 2.0 ** (scale[step] / 12.0)))
+        level = np.append(level, dsp.swell(m, 0.03, 0.05) * 0.9 + (0.1 if rng.random() < 0.6 else 0.0))
+    f = dsp.lowpassed(f[:n] - f[0], 12.0) + f[0]
+    f *= 1.0 + 0.008 * dsp.sine(np.full(n, vibrato)) + 0.003 * dsp.wander(rng, n, 20.0, -1.0, 1.0)
+    tone = dsp.sine(f) + dsp.gain(rng.uniform(-34.0, -24.0)) * dsp.sine(2.0 * f)
+    breath = dsp.formants(
+        rng.standard_normal(n),
+        [(key * 1.3, 900.0, 0.0), (3500.0, 2500.0, 0.0), (8000.0, 5000.0, -3.0), (350.0, 400.0, 3.0)],
+    )
+    return dsp.mixed(tone, breath, rng.uniform(-22.0, -17.0)) * level[:n]
