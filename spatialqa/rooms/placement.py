@@ -1,0 +1,268 @@
+"""Where a listener and its sources can be in any room: indoors, over a floor, clear of surfaces, spread evenly.
+
+A Placer draws a pool of valid points once per room. Each listener then takes its sources from the pool by cells of
+octant (left or right, front or behind, above or below) and distance, so that neither bunches at what is typical.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from spatialqa.errors import PlacementError
+from spatialqa.geometry import FloatArray, Pose, Vec3, direction, spherical, to_head, yaw_quaternion
+from spatialqa.rooms.clearance import IntArray, SurfaceDistance
+from spatialqa.rooms.free_space import FreeSpace, survey
+from spatialqa.rooms.rays import BoolArray, RayCaster
+from spatialqa.rooms.room import Room
+from spatialqa.scene import Place
+from spatialqa.seeds import rng as seeded
+
+EAR_HEIGHT_M = (1.1, 1.8)  # from a seated child to a standing adult
+SOURCE_HEIGHT_M = (0.2, 2.2)
+SEPARATION_M = 0.3  # between the sources of one listener
+
+_POOL = 24_000
+_ROUNDS = 8
+_OVER_FLOOR_M = 0.15  # a rug or a step, not a chair
+_DISTANCE_STEP_M = 0.5
+_ELEVATION_STEP_DEG = 10.0
+_FIT_STEPS = 30
+
+
+@dataclass(frozen=True, eq=False)
+class _Pool:
+    """Valid points. points: float64 (n, 3); space: int64 (n,); height_m: above the storey floor, float64 (n,);
+    over_floor: bool (n,), whether the floor itself, not furniture, lies straight below.
+    """
+
+    points: FloatArray
+    space: IntArray
+    height_m: FloatArray
+    over_floor: BoolArray
+    blame: str  # why trial points were dropped, for errors
+
+
+class Placer:
+    """Draws listeners and sources in one room.
+
+    clearance_m: least distance to every surface. min_distance_m, max_distance_m: from listener to source.
+    source_height_m, ear_height_m: (lowest, highest) above the floor of the storey.
+
+    Raises PlacementError where the room has no valid place at all.
+    """
+
+    def __init__(
+        self,
+        room: Room,
+        clearance_m: float = 0.3,
+        min_distance_m: float = 0.5,
+        max_distance_m: float = 10.0,
+        source_height_m: tuple[float, float] = SOURCE_HEIGHT_M,
+        ear_height_m: tuple[float, float] = EAR_HEIGHT_M,
+    ) -> None:
+        self.room = room
+        self.clearance_m = clearance_m
+        self.min_distance_m, self.max_distance_m = min_distance_m, max_distance_m
+        self.source_height_m, self.ear_height_m = source_height_m, ear_height_m
+        self._caster = RayCaster(room.vertices, room.faces)
+        surface = SurfaceDistance(room.vertices, room.faces)
+        low, high = (np.asarray(edge, dtype=np.float64) for edge in (room.vertices.min(0), room.vertices.max(0)))
+        reach = clearance_m + 2 * SEPARATION_M
+        self._pool = self._fill(survey(self._caster, surface, low, high, reach), surface)
+        pool = self._pool
+        low_y, high_y = source_height_m
+        self._sources = np.flatnonzero((pool.height_m >= low_y) & (pool.height_m <= high_y))
+        self._ears = self._listening_points()
+
+    def listener(self, rng: np.random.Generator, yaw_deg: float | None = None) -> Pose:
+        """Draw a head, uniformly over the floor and the ear heights; any yaw unless one is given."""
+        pick = self._ears[rng.integers(len(self._ears))]
+        turn = rng.uniform(-180.0, 180.0)
+        return Pose(_vec3(self._pool.points[pick]), yaw_quaternion(turn if yaw_deg is None else yaw_deg))
+
+    def sources(self, listener: Pose, count: int, rng: np.random.Generator) -> tuple[Place, ...]:
+        """Draw `count` places for one listener, in random order.
+
+        Octants that the room offers this listener are used equally, then distances as evenly as the room allows,
+        then elevations; a place may be hidden from the listener but shares its air, if only through doors.
+
+        Raises PlacementError when the room does not offer so many places at once.
+        """
+        cells = self._cells(listener)
+        places: list[FloatArray] = []
+        # Distances are stratified; octants are not, or two sources of a listener would never share one.
+        for octant_u, distance_u in zip(rng.uniform(size=count), _strata(count, rng), strict=True):
+            point = cells.draw(octant_u, distance_u, rng)
+            if point is None:
+                raise PlacementError(self._too_few(listener, count, len(places), cells))
+            places.append(point)
+        seen = self.line_of_sight(listener.position, np.reshape(places, (-1, 3)))
+        return tuple(
+            self._place(listener, _vec3(places[k]), bool(seen[k])) for k in (int(i) for i in rng.permutation(count))
+        )
+
+    def line_of_sight(self, a: npt.ArrayLike, b: npt.ArrayLike) -> BoolArray:
+        """Tell for each pair of world points, (n, 3) each and broadcast, whether nothing stands between: bool (n,)."""
+        return ~self._caster.blocked(a, b)
+
+    def _place(self, listener: Pose, position: Vec3, seen: bool) -> Place:
+        azimuth, elevation, distance = direction(listener, position)
+        region = self.room.region_at(position)
+        if region is None:
+            return Place(position, azimuth, elevation, distance, seen)
+        return Place(position, azimuth, elevation, distance, seen, region.region_id, region.label)
+
+    def _fill(self, air: FreeSpace, surface: SurfaceDistance) -> _Pool:
+        """Draw points around the nodes of the air inside, and keep those that are valid."""
+        draw = seeded(0, "placement-pool", self.room.sha256)
+        half = air.spacing_m / 2
+        low_y = min(self.source_height_m[0], self.ear_height_m[0]) - half
+        high_y = max(self.source_height_m[1], self.ear_height_m[1]) + half
+        height = air.points[:, 1] - air.floor_y
+        at_height = (height >= low_y) & (height <= high_y)
+        nodes = np.flatnonzero(at_height & (air.near_m >= self.clearance_m - half * 3**0.5))
+        kept_points, kept_nodes, tried, clear_count = [np.empty((0, 3))], [np.empty(0, dtype=np.int64)], 0, 0
+        for _ in range(_ROUNDS):
+            missing = _POOL - clear_count
+            if missing <= 0 or not len(nodes):
+                break
+            # Twice the number missing: about half of the trials near surfaces are too close.
+            chosen = nodes if len(nodes) <= 2 * missing else np.sort(draw.choice(nodes, 2 * missing, replace=False))
+            points = air.points[chosen] + draw.uniform(-half, half, (len(chosen), 3))
+            good = surface.at_least(points, self.clearance_m)
+            good[good] = ~self._caster.blocked(air.points[chosen[good]], points[good])
+            tried += len(chosen)
+            clear_count += int(good.sum())
+            kept_points.append(points[good])
+            kept_nodes.append(chosen[good])
+        points, node = np.concatenate(kept_points), np.concatenate(kept_nodes)
+        blame = self._blame(air, int(at_height.sum()), tried, clear_count)
+        if not len(points):
+            raise PlacementError(f"{self._where()} has no place for a sound: {blame}")
+        floor = air.floor_y[node]
+        over_floor = np.abs(air.below_y[node] - floor) <= _OVER_FLOOR_M
+        # The node's column may be clear of a table that the drawn point stands over.
+        drop = self._caster.distances(points, [0.0, -1.0, 0.0])
+        over_floor &= np.abs(points[:, 1] - drop - floor) <= _OVER_FLOOR_M
+        return _Pool(points, air.space[node], points[:, 1] - floor, over_floor, blame)
+
+    def _listening_points(self) -> IntArray:
+        pool = self._pool
+        low_y, high_y = self.ear_height_m
+        ears = np.flatnonzero(pool.over_floor & (pool.height_m >= low_y) & (pool.height_m <= high_y))
+        if not len(ears):
+            raise PlacementError(
+                f"{self._where()} has no place for a listener: of {len(pool.points):,} points clear of surfaces none "
+                f"lies {low_y:g} to {high_y:g} m above an open floor"
+            )
+        # A space whose valid points all lie together offers nothing far enough from any listener.
+        wide = [
+            label
+            for label in np.unique(pool.space[ears])
+            if self._extent(self._sources[pool.space[self._sources] == label]) >= self.min_distance_m
+        ]
+        ears = ears[np.isin(pool.space[ears], wide)]
+        if not len(ears):
+            raise PlacementError(
+                f"{self._where()} has no two places {self.min_distance_m:g} m apart that are {self.clearance_m:g} m or "
+                f"more from every surface"
+            )
+        return ears
+
+    def _extent(self, ids: IntArray) -> float:
+        points = self._pool.points[ids]
+        return float(np.linalg.norm(np.ptp(points, axis=0))) if len(points) else 0.0
+
+    def _cells(self, listener: Pose) -> "_Cells":
+        pool = self._pool
+        here = np.asarray(listener.position)
+        offset = pool.points - here
+        nearest = int(np.argmin((offset * offset).sum(axis=1)))
+        ids = self._sources[pool.space[self._sources] == pool.space[nearest]]
+        far2 = (offset[ids] * offset[ids]).sum(axis=1)
+        ids = ids[(far2 >= self.min_distance_m**2) & (far2 <= self.max_distance_m**2)]
+        return _Cells(pool.points[ids], to_head(listener, pool.points[ids]), self.min_distance_m)
+
+    def _where(self) -> str:
+        return f"room {self.room.room_id!r}"
+
+    def _blame(self, air: FreeSpace, at_height: int, tried: int, clear: int) -> str:
+        size = "the room is {:.3g} x {:.3g} m and {:.3g} m high".format(*(self.room.size[k] for k in (0, 2, 1)))
+        if not len(air.points):
+            return f"0 of {air.n_trials:,} trial points lie indoors over a floor where a person could stand; {size}"
+        if not at_height:
+            return f"0 of {len(air.points):,} trial points indoors lie at a usable height over a floor; {size}"
+        tried = tried or at_height
+        return f"{clear:,} of {tried:,} trial points lie at least {self.clearance_m:g} m from every surface; {size}"
+
+    def _too_few(self, listener: Pose, count: int, found: int, cells: "_Cells") -> str:
+        x, y, z = listener.position
+        return (
+            f"{self._where()} has only {found} of {count} source places for a listener at ({x:.2f}, {y:.2f}, {z:.2f}): "
+            f"{cells.n_points:,} trial points in its space lie {self.min_distance_m:g} to {self.max_distance_m:g} m "
+            f"away, and sources stand {SEPARATION_M:g} m apart; {self._pool.blame}"
+        )
+
+
+class _Cells:
+    """The points that one listener can have as sources, sorted into cells of octant and distance."""
+
+    def __init__(self, points: FloatArray, head: FloatArray, min_distance_m: float) -> None:
+        self.n_points = len(points)
+        self._points = points
+        _, elevation, distance = spherical(head)
+        octant = (head[:, 0] < 0) * 4 + (head[:, 2] < 0) * 2 + (head[:, 1] > 0)
+        step = ((distance - min_distance_m) / _DISTANCE_STEP_M).astype(np.int64)
+        n_steps = int(step.max()) + 1 if len(step) else 1
+        self._cell = octant * n_steps + step
+        tilt = (np.abs(elevation) / _ELEVATION_STEP_DEG).astype(np.int64)
+        key = self._cell * 10 + tilt
+        # Equal chances for every elevation that a cell holds.
+        self._weight = 1.0 / np.bincount(key)[key] if len(key) else np.empty(0)
+        self._shares = even_shares(np.bincount(self._cell, minlength=8 * n_steps).reshape(8, n_steps) > 0)
+        self._taken: list[FloatArray] = []
+
+    def draw(self, octant_u: float, distance_u: float, rng: np.random.Generator) -> FloatArray | None:
+        """Take a point at these quantiles of octants and, within one, of distances; None when none is left."""
+        n_steps = self._shares.shape[1]
+        while self._shares.sum() > 0:
+            octant = _quantile(self._shares.sum(axis=1), octant_u)
+            step = _quantile(self._shares[octant], distance_u)
+            members = np.flatnonzero(self._cell == octant * n_steps + step)
+            for taken in self._taken:
+                members = members[((self._points[members] - taken) ** 2).sum(axis=1) >= SEPARATION_M**2]
+            if len(members):
+                point: FloatArray = self._points[members[_quantile(self._weight[members], rng.uniform())]]
+                self._taken.append(point)
+                return point
+            self._shares[octant, step] = 0.0
+        return None
+
+
+def even_shares(feasible: BoolArray) -> FloatArray:
+    """Return shares (8, n) that sum to 1, zero where not feasible, whose rows and columns are as even as that allows.
+
+    Iterative proportional fitting (Deming and Stephan 1940) to uniform margins, octants fitted last: every octant that
+    is feasible at all has the same share.
+    """
+    shares = feasible.astype(np.float64)
+    rows, columns = shares.any(axis=1), shares.any(axis=0)
+    for _ in range(_FIT_STEPS if rows.any() else 0):
+        shares *= np.where(columns, 1.0 / columns.sum(), 0.0) / np.where(columns, shares.sum(axis=0), 1.0)
+        shares *= (np.where(rows, 1.0 / rows.sum(), 0.0) / np.where(rows, shares.sum(axis=1), 1.0))[:, None]
+    return shares
+
+
+def _strata(count: int, rng: np.random.Generator) -> FloatArray:
+    """Return `count` numbers in [0, 1) in random order, one in each of `count` equal parts."""
+    return (rng.permutation(count) + rng.uniform(size=count)) / count
+
+
+def _quantile(weights: FloatArray, u: float) -> int:
+    edges = np.cumsum(weights)
+    return int(min(np.searchsorted(edges, u * edges[-1], side="right"), np.flatnonzero(weights)[-1]))
+
+
+def _vec3(point: FloatArray) -> Vec3:
+    return (float(point[0]), float(point[1]), float(point[2]))
