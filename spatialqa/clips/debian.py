@@ -129,7 +129,6 @@ def fetch_clips(
 ) -> FetchReport:
     """Do the work of `fetch` for given sounds; the folder's table names all of `known` that the folder has."""
     say = progress or (lambda _: None)
-    _refuse_foreign(dest, {clip.package for clip in known})
     there = {clip.path for clip in wanted if _has(dest, clip)}
     missing: dict[str, list[DebianClip]] = {}
     for clip in wanted:
@@ -138,6 +137,7 @@ def fetch_clips(
     skipped: list[RejectedClip] = []
     failed: list[tuple[str, str]] = []
     try:
+        _refuse_foreign(dest, {clip.package for clip in known})
         dest.mkdir(parents=True, exist_ok=True)
         for k, (package, clips) in enumerate(missing.items(), start=1):
             say(f"{package} ({k}/{len(missing)}): downloading")
