@@ -1,0 +1,26 @@
+"""The three draws that procedural homes are made with.
+
+All take Generator.random alone, the stream that numpy is least likely to change, since a home's id means it for ever.
+"""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+
+_T = TypeVar("_T")
+
+
+def draw_length(draws: np.random.Generator, low: float, high: float) -> float:
+    """Return a length from low to high, on the 1 cm grid."""
+    return round(low + (high - low) * draws.random(), 2)
+
+
+def pick(draws: np.random.Generator, options: Sequence[_T]) -> _T:
+    """Return one of the options, each as likely."""
+    return options[int(draws.random() * len(options))]
+
+
+def chance(draws: np.random.Generator, likelihood: float) -> bool:
+    """Return True as often as likelihood, 0 to 1, says."""
+    return bool(draws.random() < likelihood)
