@@ -23,7 +23,7 @@ _BANDS_HZ = (125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0)
 _WALKS = 256
 _MARGIN = 1.15  # rays reach a given depth at different times: the last of the decay is thinner than the mean says
 _SILENCE = 1e-6  # 60 dB
-_CLEARANCE_M = 1e-4
+_CLEARANCE_M = 1e-3
 
 Array = npt.NDArray[np.float64]
 
@@ -39,9 +39,12 @@ class DepthEstimator:
 
     def __init__(self, room: Room) -> None:
         self._room = room
+        vertices = np.asarray(room.vertices, dtype=np.float64)
+        # Embree works in float32: about its middle even a mesh far from the origin keeps its accuracy.
+        self._middle = (vertices.min(axis=0) + vertices.max(axis=0)) / 2
         self._scene = EmbreeScene(EmbreeDevice())
         faces = np.ascontiguousarray(room.faces, dtype=np.int32)
-        self._mesh = TriangleMesh(self._scene, np.ascontiguousarray(room.vertices, dtype=np.float32), faces)
+        self._mesh = TriangleMesh(self._scene, (vertices - self._middle).astype(np.float32), faces)
         reflected = [1.0 - at_frequencies(m.absorption, _BANDS_HZ) for m in room.materials]
         self._reflected = np.clip(np.array(reflected), 0.0, 1.0)
         self._scattering = np.array([at_frequencies(m.scattering, _BANDS_HZ).mean() for m in room.materials])
@@ -53,7 +56,7 @@ class DepthEstimator:
         """
         random = rng(0, "ray-depth", self._room.sha256)
         direction = _unit(random.standard_normal((_WALKS, 3)))
-        origin = np.tile(np.asarray(position, dtype=np.float64), (_WALKS, 1))
+        origin = np.tile(np.asarray(position, dtype=np.float64) - self._middle, (_WALKS, 1))
         energy = np.ones((_WALKS, len(_BANDS_HZ)))
         for reflections in range(1, MAX_DEPTH):
             hits = self._scene.run(origin.astype(np.float32), direction.astype(np.float32), query="INTERSECT", output=1)

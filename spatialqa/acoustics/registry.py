@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from spatialqa.acoustics.engine import Engine
 from spatialqa.errors import EngineError, SpatialQAError
+from spatialqa.recipe import RenderRecipe
 
 ENGINE_NAMES = ("auto", "soundspaces", "geometric", "habitat")
 
@@ -65,3 +66,13 @@ def _soundspaces() -> Availability:
     except SpatialQAError as error:
         return Availability("soundspaces", False, str(error))
     return Availability("soundspaces", True, f"rlr-audio-propagation {loaded.version}, CC-BY-NC-4.0")
+
+
+def engine_for(recipe: RenderRecipe) -> Engine:
+    """Return the engine that a recipe configures; raises as `open_engine` does."""
+    own_keys = {"calibrated": recipe.calibrated, "rir_time_zero": recipe.rir_time_zero}
+    for key in own_keys.keys() & recipe.engine_config.keys():
+        raise EngineError(f"engine_config holds {key}, which is a recipe key of its own: set it there")
+    overrides = {**recipe.engine_config, **own_keys}
+    hrtf = Path(recipe.hrtf) if recipe.hrtf else None
+    return open_engine(recipe.engine, recipe.sample_rate, recipe.preset, overrides, hrtf)

@@ -21,11 +21,12 @@ from spatialqa.acoustics.engine import EngineIdentity
 from spatialqa.acoustics.ray_depth import DepthEstimator
 from spatialqa.acoustics.soundspaces_settings import check_sample_rate, resolve
 from spatialqa.errors import EngineError, RoomError
-from spatialqa.geometry import IDENTITY, SPEED_OF_SOUND_M_S, Pose, Vec3
+from spatialqa.geometry import IDENTITY, Pose, Vec3
 from spatialqa.rooms.materials import Curve
 from spatialqa.rooms.room import Room
 
 DEFAULT_HRTF = "rlr-default"
+ENGINE_SPEED_M_S = 343.99  # the library's own speed of sound, measured on 1 km of free field
 LISTENER_RADIUS_M = 0.1  # the library's default: sound arrives when it meets this sphere, not its centre
 _AIR_DENSITY_KG_M3 = 1.2
 _TAIL_LEFT = 1e-8  # -80 dB
@@ -41,8 +42,8 @@ class SoundSpacesEngine:
     rate with this HRTF. The gain is measured when the engine is made; `calibrated: false` keeps the library's scale.
 
     `rir_time_zero: emission` (the default) starts the RIR when the source emits; the direct sound comes
-    (distance - 0.1 m) / 343 m/s later plus the HRTF's own lag. `direct` drops the first
-    round((distance - 0.1 m) / 343 m/s * sample_rate) samples of both ears, so the HRTF's lag stays.
+    (distance - 0.1 m) / 343.99 m/s later plus the HRTF's own lag. `direct` drops the first
+    round((distance - 0.1 m) / 343.99 m/s * sample_rate) samples of both ears, so the HRTF's lag stays.
 
     The tail is cut where less than 1e-8 (-80 dB) of the RIR's energy, both ears together, is left: too little to move a
     T30, which ends at -35 dB, or to be heard.
@@ -187,7 +188,7 @@ class SoundSpacesRoom:
 
     def _finished(self, rir: Rir, source: Vec3, distance: float) -> Rir:
         where = f"for the source at {source}, {distance:.2f} m from the listener, in room {self._room.room_id}"
-        delay = round((distance - LISTENER_RADIUS_M) / SPEED_OF_SOUND_M_S * self._engine.sample_rate)
+        delay = round((distance - LISTENER_RADIUS_M) / ENGINE_SPEED_M_S * self._engine.sample_rate)
         if rir.shape[0] != 2 or rir.shape[1] <= delay:
             raise EngineError(
                 f"the engine soundspaces gave an RIR of shape {rir.shape} {where}: too short for its delay"
@@ -255,7 +256,7 @@ def _material_database(room: Room) -> str:
             "transmission": pairs(material.transmission),
             # The library refuses a material without these three; what passes a thin shell travels on as in air.
             "damping": [1000.0, 0.0],
-            "speed": SPEED_OF_SOUND_M_S,
+            "speed": ENGINE_SPEED_M_S,
             "density": _AIR_DENSITY_KG_M3,
         }
         for index, material in enumerate(room.materials)
