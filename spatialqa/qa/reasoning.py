@@ -6,8 +6,9 @@ A relation is asked only where the coordinates and the angles, as the listener h
 margins. "closer" is distance to the listener; distance_between is the straight line between two sources.
 
 Balance. Every binary finder gives "Yes" and "No" the same total weight in every scene, so the answer is an even draw
-that knows nothing of the scene; a scene in which only one answer is possible is not asked. Where a statement and its
-converse are both askable, word and order of names are even too. both_on_side says what remains.
+that knows nothing of the scene; a scene in which only one answer is possible is not asked. In comparisons the word and
+the order of the names are even draws too. What no rule that sees one scene at a time can mend is a bias of the scenes:
+a class that always lies above another.
 """
 
 from itertools import permutations
@@ -86,12 +87,13 @@ def relative_distance(view: SceneView, options: AskOptions) -> Facts:
 
 
 def both_on_side(view: SceneView, options: AskOptions) -> Facts:
-    """Yes/No: are two sources both on one side of the listener.
+    """Yes/No: are two sources both on the left, on the right, in front or behind.
 
-    "Yes" needs an axis on which both lie on one side; "No" names the other end of that axis, or, half of the time where
-    the other horizontal axis parts the two, one of its ends. As a head may face any way, this makes the answer even for
-    every horizontal word. For "above" and "below" it is even only as far as the scenes have as many pairs above the
-    head as below it: no rule that sees one scene at a time can mend that.
+    "Yes" needs an axis on which both lie on one side. "No" names the other end of that axis or, half of the time where
+    the other axis parts the two, an end of that one. As a head may face any way, each word is as often true as false.
+
+    "above" and "below" are not asked: rooms have more space below the ears than above them, so fewer pairs lie clearly
+    above, and no rule that sees one scene at a time can keep that from telling the answer to a reader of the question.
     """
     pairs = _named_pairs(view)
     if isinstance(pairs, str):
@@ -100,23 +102,17 @@ def both_on_side(view: SceneView, options: AskOptions) -> Facts:
     some_axis_clear = False
     for i, j in pairs:
         a, b = view.sources[i], view.sources[j]
-        clear = [
-            n
-            for n in range(len(AXES))
-            if a.clear_of(n, options.direction_margin_deg) and b.clear_of(n, options.direction_margin_deg)
-        ]
+        margin_deg = {n: min(abs(a.angle_deg[n]), abs(b.angle_deg[n])) for n in HORIZONTAL_AXES}
+        clear = [n for n in HORIZONTAL_AXES if margin_deg[n] >= options.direction_margin_deg]
         some_axis_clear = some_axis_clear or bool(clear)
-        margin_deg = {n: min(abs(a.angle_deg[n]), abs(b.angle_deg[n])) for n in clear}
-        parting = [n for n in clear if n in HORIZONTAL_AXES and a.words[n] != b.words[n]]
-        for n in clear:
-            if a.words[n] != b.words[n]:
-                continue
-            word = a.words[n]
-            facts.append(_binary((i, j), word, True, margin_deg[n], None))
-            other_axis = parting if n in HORIZONTAL_AXES else []
-            facts.append(_binary((i, j), _opposite(n, word), False, margin_deg[n], None, 0.5 if other_axis else 1.0))
-            for m in other_axis:
-                facts.extend(_binary((i, j), end, False, margin_deg[m], None, 0.25) for end in AXES[m])
+        parting = [n for n in clear if a.words[n] != b.words[n]]
+        for n in (n for n in clear if n not in parting):
+            true_word = a.words[n]
+            false_word = AXES[n].negative if true_word == AXES[n].positive else AXES[n].positive
+            facts.append(_binary((i, j), true_word, True, margin_deg[n], None))
+            facts.append(_binary((i, j), false_word, False, margin_deg[n], None, 0.5 if parting else 1.0))
+            for m in parting:
+                facts.extend(_binary((i, j), word, False, margin_deg[m], None, 0.25) for word in AXES[m])
     return facts or (ONE_ANSWER if some_axis_clear else NEAR_BOUNDARY)
 
 
@@ -243,7 +239,3 @@ def _binary(
         margin_deg=margin_deg,
         margin_m=margin_m,
     )
-
-
-def _opposite(axis: int, word: str) -> str:
-    return AXES[axis].negative if word == AXES[axis].positive else AXES[axis].positive
