@@ -17,8 +17,8 @@ from spatialqa.geometry import FloatArray
 from spatialqa.rooms.clearance import IntArray, SurfaceDistance
 from spatialqa.rooms.rays import BoolArray, RayCaster
 
-_NODES = 30_000  # for a house of usual size
-_MIN_SPACING_M, _MAX_SPACING_M = 0.1, 0.35  # a wider grid would miss doors
+_NODES = 16_000  # for a home of usual size
+_MIN_SPACING_M, _MAX_SPACING_M = 0.1, 0.3  # a wider grid would miss narrow doors
 _MAX_NODES = 3_000_000  # bounds memory in halls, whose doors are wide
 _NODE_CLEARANCE_M = 0.15  # a gap under about 0.3 m joins no two spaces; a door of 0.7 m does
 

@@ -22,7 +22,8 @@ EAR_HEIGHT_M = (1.1, 1.8)  # from a seated child to a standing adult
 SOURCE_HEIGHT_M = (0.2, 2.2)
 SEPARATION_M = 0.3  # between the sources of one listener
 
-_POOL = 24_000
+_POOL_PER_M3 = 80.0  # at least some tens of points in the smallest cell
+_MIN_POOL, _MAX_POOL = 5_000, 20_000
 _ROUNDS = 8
 _OVER_FLOOR_M = 0.15  # a rug or a step, not a chair
 _DISTANCE_STEP_M = 0.5
@@ -123,8 +124,9 @@ class Placer:
         at_height = (height >= low_y) & (height <= high_y)
         nodes = np.flatnonzero(at_height & (air.near_m >= self.clearance_m - half * 3**0.5))
         kept_points, kept_nodes, tried, clear_count = [np.empty((0, 3))], [np.empty(0, dtype=np.int64)], 0, 0
+        wanted = int(np.clip(_POOL_PER_M3 * len(nodes) * air.spacing_m**3, _MIN_POOL, _MAX_POOL))
         for _ in range(_ROUNDS):
-            missing = _POOL - clear_count
+            missing = wanted - clear_count
             if missing <= 0 or not len(nodes):
                 break
             # Twice the number missing: about half of the trials near surfaces are too close.

@@ -50,10 +50,10 @@ def octant_shares(places: Iterable[Place]) -> FloatArray:
 def surface_distance(points: FloatArray, where: Room) -> FloatArray:
     """Measure the distance to the nearest of all triangles, by trimesh and without any search structure."""
     triangles = where.vertices[where.faces].astype(np.float64)
+    low, high = triangles.min(axis=1), triangles.max(axis=1)
     result = []
     for p in points:
-        low, high = triangles.min(axis=1) - p, p - triangles.max(axis=1)
-        near = triangles[(np.maximum(low, high).max(axis=1)) < 1.0]
+        near = triangles[((low - p < 1.0) & (p - high < 1.0)).all(axis=1)]
         gaps = closest_point(near, np.broadcast_to(p, (len(near), 3))) - p
         result.append(np.linalg.norm(gaps, axis=1).min() if len(near) else 1.0)
     return np.array(result)
