@@ -25,7 +25,7 @@ def keys_of(cls: type) -> Callable[[F], F]:
     def decorate(command: F) -> F:
         for field in reversed(dataclasses.fields(cls)):
             flag = "--" + field.name.replace("_", "-")
-            default = field.default if field.default is not dataclasses.MISSING else field.default_factory()  # type: ignore[misc]
+            default = field.default if field.default is not dataclasses.MISSING else field.default_factory()
             text = field.metadata["help"]
             if isinstance(default, bool):
                 declared = click.option(f"{flag}/--no-{flag[2:]}", default=None, help=f"{text} [{_shown(default)}]")
@@ -160,7 +160,10 @@ def clips_debian(dest: Path, everything: bool) -> None:
     from spatialqa.clips.debian import fetch
     from spatialqa.report import print_fetch
 
-    print_fetch(dest, fetch(dest, everything=everything, progress=lambda line: click.echo(line, err=True)))
+    report = fetch(dest, everything=everything, progress=lambda line: click.echo(line, err=True))
+    print_fetch(report)
+    if report.failed_packages:
+        sys.exit(1)
 
 
 @clips.command("list")

@@ -133,7 +133,9 @@ def _on_ray(run: Run, shards: list[ShardPlan], workers: int, observer: Observer)
     try:
         task = ray.remote(_make_on_worker).options(num_cpus=1, max_retries=0)
         shared = ray.put(run)
-        queue, running, crashes = deque(shards), {}, dict.fromkeys((shard.name for shard in shards), 0)
+        queue = deque(shards)
+        running: dict[Any, ShardPlan] = {}
+        crashes = dict.fromkeys((shard.name for shard in shards), 0)
         failure: SpatialQAError | None = None
         while queue or running:
             while queue and len(running) < workers and failure is None:
@@ -150,7 +152,7 @@ def _on_ray(run: Run, shards: list[ShardPlan], workers: int, observer: Observer)
                 if not isinstance(cause, SpatialQAError):
                     raise
                 failure = failure or type(cause)(f"shard {shard.name}: {cause}")
-            except (ray.exceptions.RaySystemError, ray.exceptions.RayError) as error:
+            except ray.exceptions.RayError as error:
                 crashes[shard.name] += 1
                 if crashes[shard.name] >= CRASHES_PER_SHARD:
                     failure = failure or DatasetError(

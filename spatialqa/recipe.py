@@ -46,6 +46,8 @@ class RenderRecipe:
     unknown_labels: str = key(
         "error", "folder: leave out labels AudioSet lacks, or keep them", choices=("error", "custom")
     )
+    licence: str | None = key(None, "folder: licence of the clips whose table names none")
+    min_clip_s: float = key(0.1, "folder: leave out shorter clips", minimum=0.0)
     licences: list[str] = key([], "folder: keep only clips under these licences (globs)")
     clip_rms_dbfs: float = key(-14.0, "level that every whole clip is brought to", maximum=0.0)
     clip_start: str = key("zero", "where a clip longer than the scene starts", choices=("zero", "random"))

@@ -12,12 +12,13 @@ import soundfile
 
 from spatialqa.acoustics.engine import OpenRoom
 from spatialqa.acoustics.metrics import drr_db, rt60
-from spatialqa.clips.prepare import PreparedClip
-from spatialqa.scene import ListenerGroup, Scene, Source
+from spatialqa.clips.prepare import PreparedClip, cut_to_scene, level_dbfs
+from spatialqa.scene import ListenerGroup, Scene
 
 Audio = npt.NDArray[np.float32]
 
 FULL_SCALE = 1.0 - 2.0**-23  # the largest sample that PCM_24 holds
+SILENCE_DBFS = -200.0  # stands for a level of nothing at all
 
 
 class ClippedSceneError(Exception):
@@ -53,10 +54,15 @@ def simulate(group: ListenerGroup, room: OpenRoom, sample_rate: int) -> Simulate
     return SimulatedGroup(
         group,
         rirs,
-        [drr_db(rir, sample_rate, place.line_of_sight) for rir, place in zip(rirs, group.places, strict=True)],
+        [_float32(drr_db(rir, sample_rate, p.line_of_sight)) for rir, p in zip(rirs, group.places, strict=True)],
         [rt60(rir, sample_rate) for rir in rirs],
         sample_rate,
     )
+
+
+def _float32(value: float | None) -> float | None:
+    """Return a number as the tables hold it, so that a stored row equals the record it was made from."""
+    return None if value is None else float(np.float32(value))
 
 
 def convolve(dry: Audio, rir: Audio) -> Audio:
@@ -78,14 +84,26 @@ def render_scene(scene: Scene, simulated: SimulatedGroup, clips: Sequence[Prepar
 
     Raises:
         ClippedSceneError: the mix peaks above full scale.
+        ClipError: a clip is silent where the scene uses it.
     """
     n_samples = round(scene.duration_s * scene.sample_rate)
     total = np.zeros((simulated.rirs[0].shape[0], n_samples), dtype=np.float32)
     measured = []
     for source, clip in zip(scene.sources, clips, strict=True):
-        wet, source_truth = _render_source(source, simulated, clip, n_samples)
-        total[:, n_samples - wet.shape[1] :] += wet
-        measured.append(source_truth)
+        place = int(source.rir_id.rpartition("/")[2])
+        dry = cut_to_scene(clip.audio, scene.sample_rate, scene.duration_s, source.clip_start_s, source.onset_s)
+        wet = convolve(dry.audio, simulated.rirs[place])[:, : n_samples - dry.onset]
+        total[:, dry.onset : dry.onset + wet.shape[1]] += wet
+        truth = replace(
+            source,
+            clip_sha256=clip.sha256,
+            offset_s=dry.offset_s,
+            dry_level_dbfs=_float32(dry.level_dbfs),
+            wet_level_dbfs=tuple(_wet_level_dbfs(channel[: dry.audio.size]) for channel in wet),
+            drr_db=simulated.drr_db[place],
+            rt60_s=simulated.rt60_s[place],
+        )
+        measured.append(truth)
     gain = 10.0 ** (scene.gain_db / 20.0) / (len(clips) if mix == "mean" else 1)
     audio = total * np.float32(gain)
     peak = float(np.max(np.abs(audio)))
@@ -94,34 +112,9 @@ def render_scene(scene: Scene, simulated: SimulatedGroup, clips: Sequence[Prepar
     return RenderedScene(replace(scene, sources=tuple(measured)), audio)
 
 
-def _render_source(
-    source: Source, simulated: SimulatedGroup, clip: PreparedClip, n_samples: int
-) -> tuple[Audio, Source]:
-    """Return the source's sound from its onset to the scene's end, (channels, n_samples - onset), and its truth."""
-    rate = simulated.sample_rate
-    place = int(source.rir_id.rpartition("/")[2])
-    onset = round(source.onset_s * rate)
-    start = round(source.clip_start_s * rate)
-    dry = clip.audio[start : start + n_samples - onset]
-    wet = np.zeros((simulated.rirs[place].shape[0], n_samples - onset), dtype=np.float32)
-    convolved = convolve(dry, simulated.rirs[place])[:, : wet.shape[1]]
-    wet[:, : convolved.shape[1]] = convolved
-    truth = replace(
-        source,
-        clip_sha256=clip.sha256,
-        offset_s=(onset + dry.shape[0]) / rate,
-        dry_level_dbfs=level_dbfs(dry),
-        wet_level_dbfs=tuple(level_dbfs(channel) for channel in wet[:, : dry.shape[0]]),
-        drr_db=simulated.drr_db[place],
-        rt60_s=simulated.rt60_s[place],
-    )
-    return wet, truth
-
-
-def level_dbfs(signal: Audio) -> float:
-    """Return the RMS level of a signal (n,) in dB re full scale, rounded to float32; silence gives -200."""
-    power = float(np.mean(np.square(signal, dtype=np.float64))) if signal.size else 0.0
-    return float(np.float32(10.0 * math.log10(max(power, 1e-20))))
+def _wet_level_dbfs(channel: Audio) -> float:
+    """Return the RMS level of one channel while the dry clip lasts; the sound's tail and the silence after do not count."""
+    return float(np.float32(max(level_dbfs(channel), SILENCE_DBFS)))
 
 
 def encode_flac(audio: Audio, sample_rate: int) -> bytes:

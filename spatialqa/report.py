@@ -142,12 +142,16 @@ def print_validation(report: Any) -> None:
     stdout.print("valid" if not report.problems else f"{len(report.problems)} problems", style="bold")
 
 
-def print_fetch(dest: Path, report: Any) -> None:
-    """Print what `clips debian` brought."""
-    stdout.print(f"{report.clips} clips of {report.classes} classes in {dest}")
-    for skipped in report.rejected[:_MAX_LISTED]:
-        stdout.print(f"  left out {skipped.path}: {skipped.reason}", markup=False)
-    stdout.print(f"use them with: spatialqa render --clips folder:{dest}")
+def print_fetch(report: Any) -> None:
+    """Print what `clips debian` brought, and what it could not bring."""
+    for skipped in report.skipped[:_MAX_LISTED]:
+        stderr.print(f"left out {skipped.path}: {skipped.reason}", markup=False)
+    if len(report.skipped) > _MAX_LISTED:
+        stderr.print(f"and {len(report.skipped) - _MAX_LISTED} more")
+    for package, reason in report.failed_packages:
+        stderr.print(f"package {package} could not be fetched: {reason}", markup=False)
+    stdout.print(f"{report.n_clips} clips of {report.n_classes} classes in {report.dest}")
+    stdout.print(f"use them with: spatialqa render --clips folder:{report.dest}")
 
 
 def print_clips(clips: ClipSet) -> None:

@@ -129,12 +129,12 @@ def library_versions() -> dict[str, str]:
 
 def machine_facts() -> dict[str, Any]:
     """Return what else can change a bit: the processor's kind and the instruction sets that numpy uses."""
-    features = getattr(np._core._multiarray_umath, "__cpu_features__", {})
+    simd = np.show_config(mode="dicts").get("SIMD Extensions", {})
     return {
         "machine": platform.machine(),
         "system": platform.system(),
         "python": platform.python_version(),
-        "cpu_features": sorted(name for name, present in features.items() if present),
+        "instruction_sets": simd.get("baseline", []) + simd.get("found", []),
         "cores": os.cpu_count(),
     }
 

@@ -62,7 +62,6 @@ CLASSES: tuple[FoleyClass, ...] = (
     FoleyClass("tick_tock", "Tick-tock", "/m/07qjznl", impacts.tick_tock, (3.0, 9.0)),
     FoleyClass("clip_clop", "Clip-clop", "/m/07rv9rh", impacts.clip_clop, (3.0, 9.0)),
     FoleyClass("bouncing", "Bouncing", "/m/07pqn27", impacts.bouncing, (2.0, 6.0)),
-    FoleyClass("zipper", "Zipper (clothing)", "/m/01s0vc", impacts.zipper, (1.0, 4.0)),
     FoleyClass("rain", "Rain", "/m/06mb1", nature.rain, (4.0, 10.0)),
     FoleyClass("drip", "Drip", "/m/07r5v4s", nature.drip, (3.0, 8.0)),
     FoleyClass("stream", "Stream", "/m/0j6m2", nature.stream, (4.0, 10.0)),

@@ -50,17 +50,18 @@ def prepare(raw: RawClip, sample_rate: int, rms_dbfs: float | None = -14.0) -> n
 
 
 class DrySignal(NamedTuple):
-    """The dry signal of one source of a scene."""
+    """The part of a clip that sounds in a scene."""
 
-    audio: npt.NDArray[np.float32]  # (N,), N = the scene's samples
+    audio: npt.NDArray[np.float32]  # (n,), from its onset to its end within the scene
+    onset: int  # the scene's sample at which it begins
     offset_s: float  # where the clip ends within the scene
-    dry_level_dbfs: float  # RMS of the part of the clip that is used
+    level_dbfs: float  # RMS of this part
 
 
-def place_in_scene(
+def cut_to_scene(
     dry: npt.NDArray[np.float32], sample_rate: int, duration_s: float, start_s: float, onset_s: float
 ) -> DrySignal:
-    """Lay a prepared clip into the length of a scene: zeros before and after it, cut where the scene ends.
+    """Cut a prepared clip to what sounds in a scene; it ends where the scene does.
 
     Args:
         dry: float32 (n,), a clip at `sample_rate`.
@@ -82,9 +83,7 @@ def place_in_scene(
     level = level_dbfs(used)
     if level == -math.inf:
         raise ClipError(f"the clip is silent from {start_s:.3f} s to {start_s + used.size / sample_rate:.3f} s")
-    audio = np.zeros(total, dtype=np.float32)
-    audio[onset : onset + used.size] = used
-    return DrySignal(audio, (onset + used.size) / sample_rate, level)
+    return DrySignal(used, onset, (onset + used.size) / sample_rate, level)
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,7 +23,9 @@ def open_clips(recipe: RenderRecipe) -> ClipSet:
         return FolderClips(
             Path(path),
             labels_file=Path(recipe.labels_file) if recipe.labels_file else None,
-            unknown_labels=recipe.unknown_labels,
+            unknown_labels="custom" if recipe.unknown_labels == "custom" else "error",
+            licence=recipe.licence,
+            min_duration_s=recipe.min_clip_s,
             licences=recipe.licences or None,
         )
     raise RecipeError(f"clips {recipe.clips!r} is not known: use foley, or folder:DIR with labelled sound files")

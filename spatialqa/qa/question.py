@@ -12,7 +12,8 @@ class Question:
     and source_at_direction) they are the source that the question is about. asked_direction holds the words of the text
     that the answer depends on: for C the octant, for relative_direction and both_on_side one of left, right, front,
     behind, above, below, for relative_distance "closer" or "farther". margin_deg and margin_m say how far the scene is
-    from the nearest boundary at which the answer, or the right to ask, would change.
+    from the nearest boundary at which the answer, or the right to ask, would change; margin_deg of a comparison is
+    negative where coordinates and angles disagree, which only relation_margin_deg 0 lets through.
     """
 
     qa_id: str

@@ -20,6 +20,7 @@ from spatialqa.rooms.rays import BoolArray, RayCaster
 _NODES = 16_000  # for a home of usual size
 _MIN_SPACING_M, _MAX_SPACING_M = 0.1, 0.3  # a wider grid would miss narrow doors
 _MAX_NODES = 3_000_000  # bounds memory in halls, whose doors are wide
+_ESTIMATE_EXCESS_M = 0.2  # see SurfaceDistance.estimate
 _NODE_CLEARANCE_M = 0.15  # a gap under about 0.3 m joins no two spaces; a door of 0.7 m does
 
 # Where the outdoors comes in through an open window or a missing ceiling, a node is indoors by what surrounds it.
@@ -85,7 +86,7 @@ def survey(caster: RayCaster, surface: SurfaceDistance, low: FloatArray, high: F
     shape = np.ceil((high - low + 2 * pad) / spacing).astype(int) + 1
     steps = np.indices(tuple(shape)).reshape(3, -1)
     points = (low - pad + spacing * steps.T).astype(np.float64)
-    near = surface.estimate(points, max(near_m, _NODE_CLEARANCE_M + spacing))
+    near = surface.estimate(points, max(near_m, spacing + _ESTIMATE_EXCESS_M))
     free = near >= _NODE_CLEARANCE_M
     links = _link(caster, points, free, near, shape)
     labels = links.labels(len(points))
@@ -112,8 +113,8 @@ def _link(
         both = free[lower] & free[upper]
         lower, upper = lower[both], upper[both]
         length = float(np.abs(points[upper[0]] - points[lower[0]]).sum()) if len(lower) else 0.0
-        # An estimate is at most 0.2 m too large, so far from surfaces no ray is needed.
-        doubtful = np.flatnonzero(np.maximum(near[lower], near[upper]) < length + 0.2)
+        # Far from surfaces no ray is needed.
+        doubtful = np.flatnonzero(np.maximum(near[lower], near[upper]) < length + _ESTIMATE_EXCESS_M)
         passable = np.ones(len(lower), dtype=np.bool_)
         passable[doubtful] = ~caster.blocked(points[lower[doubtful]], points[upper[doubtful]])
         pairs.append((lower[passable], upper[passable], np.full(int(passable.sum()), axis == 1)))

@@ -69,8 +69,7 @@ class Placer:
         self._caster = RayCaster(room.vertices, room.faces)
         surface = SurfaceDistance(room.vertices, room.faces)
         low, high = (np.asarray(edge, dtype=np.float64) for edge in (room.vertices.min(0), room.vertices.max(0)))
-        reach = clearance_m + 2 * SEPARATION_M
-        self._pool = self._fill(survey(self._caster, surface, low, high, reach), surface)
+        self._pool = self._fill(survey(self._caster, surface, low, high, clearance_m), surface)
         pool = self._pool
         low_y, high_y = source_height_m
         self._sources = np.flatnonzero((pool.height_m >= low_y) & (pool.height_m <= high_y))

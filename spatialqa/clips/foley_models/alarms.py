@@ -16,7 +16,7 @@ def _gong(base_hz: float, rng: np.random.Generator) -> tuple[list[float], list[f
 
 def telephone_bell(rng: np.random.Generator, n: int) -> Signal:
     """Old telephone: one clapper between two gongs at 20 to 27 strokes a second, in rings (Farnell 2010)."""
-    base, rate = rng.uniform(700.0, 1150.0), rng.uniform(20.0, 27.0)
+    base, rate = rng.uniform(850.0, 1400.0), rng.uniform(20.0, 27.0)
     gongs = [_gong(base, rng), _gong(base * rng.uniform(1.1, 1.25), rng)]
     ring_s, rest_s = (0.4, 0.2) if rng.random() < 0.4 else (rng.uniform(0.8, 2.0), rng.uniform(0.5, 1.1))
     hits = [np.zeros(n), np.zeros(n)]

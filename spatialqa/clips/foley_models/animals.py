@@ -38,68 +38,69 @@ def voice(
     return y + 0.02 * source
 
 
+def growled(rng: np.random.Generator, cry: Signal, f0_hz: Signal, amount: float) -> Signal:
+    """Roughen a cry by a wandering subharmonic, as folds that drop out of step do (Riede et al. 2005)."""
+    return cry * (1.0 - amount * (0.5 + 0.5 * dsp.sine(f0_hz * 0.5)) * dsp.wander(rng, len(cry), 40.0, 0.2, 1.0))
+
+
 def bark(rng: np.random.Generator, n: int) -> Signal:
-    """Dog: short pitch arches, rough with noise and subharmonic growl (Riede et al. 2005), in groups of 1 to 4."""
+    """Dog: short rough pitch arches in groups of one to four; a small dog has a short tract (Riede and Fitch 1999)."""
     size = rng.uniform(0.0, 1.0)
-    pitch = 820.0 * 0.26**size * rng.uniform(0.85, 1.2)
-    tract = 0.10 + 0.11 * size
-    rough, breath = rng.uniform(0.2, 0.7), rng.uniform(-9.0, -1.0)
-    arch = rng.uniform(0.55, 0.8)
+    pitch, tract = 930.0 * 0.55**size * rng.uniform(0.9, 1.1), 0.11 + 0.08 * size
+    breath, jitter, rough = rng.uniform(-19.0, -5.0), rng.uniform(0.05, 0.11), rng.uniform(0.15, 0.65)
+    start, end, tilt = rng.uniform(0.55, 0.85), rng.uniform(0.5, 0.85), rng.uniform(2.0, 5.5)
+    length, attack = rng.uniform(0.12, 0.19), rng.uniform(0.08, 0.22)
 
     def one() -> Signal:
-        m = samples(rng.uniform(0.11, 0.19) + 0.09 * size)
-        f0 = pitch * rng.uniform(0.93, 1.08) * curve(m, [(0, arch), (0.3, 1.15), (0.55, 1.0), (1, 0.5)])
-        growl = 1.0 - rough * (0.5 + 0.5 * dsp.sine(f0 * 0.5)) * dsp.wander(rng, m, 40.0, 0.2, 1.0)
-        cry = voice(
-            rng, f0, tract, curve(m, [(0, 0.7), (0.3, 1.1), (1, 0.75)]), breath_db=breath, jitter=0.03 + 0.06 * rough
-        )
-        return dsp.normalised(cry * growl * curve(m, [(0, 0), (0.07, 1.0), (0.5, 0.75), (1, 0)]))
+        m = samples(length * rng.uniform(0.9, 1.1))
+        f0 = pitch * rng.uniform(0.96, 1.04) * curve(m, [(0, start), (0.3, 1.1), (0.6, 1.0), (1, end)])
+        mouth = curve(m, [(0, 0.6), (0.35, 1.1), (1, 0.7)])
+        cry = growled(rng, voice(rng, f0, tract, mouth, breath_db=breath, jitter=jitter, tilt_db=tilt), f0, rough)
+        return dsp.normalised(cry * curve(m, [(0, 0), (attack, 1), (0.6, 0.7), (1, 0)]))
 
-    return dsp.calls(rng, n, one, group=(1, 4), gap_s=(0.08, 0.3), pause_s=(0.25, 0.7))
+    return dsp.calls(rng, n, one, group=(1, 4), gap_s=(0.15, 0.4), pause_s=(0.1, 0.5))
 
 
 def meow(rng: np.random.Generator, n: int) -> Signal:
-    """Cat: a pitch arch while the mouth opens and closes again (Nicastro 2004; f0 about 400 to 800 Hz)."""
-    pitch, tract = rng.uniform(420.0, 800.0), rng.uniform(0.065, 0.095)
-    breath = rng.uniform(-22.0, -12.0)
+    """Cat: a pitch arch while the mouth opens and closes again (Nicastro 2004)."""
+    pitch, tract = rng.uniform(690.0, 930.0), rng.uniform(0.05, 0.12)
+    breath, jitter, rough = rng.uniform(-23.0, -11.0), rng.uniform(0.02, 0.045), rng.uniform(0.08, 0.25)
+    tilt, length = rng.uniform(-1.0, 4.5), rng.uniform(0.65, 1.1)
 
     def one() -> Signal:
-        m = samples(rng.uniform(0.55, 1.25))
-        top = rng.uniform(0.25, 0.6)
-        f0 = pitch * curve(m, [(0, 0.78), (top, rng.uniform(1.1, 1.35)), (0.85, 0.9), (1, rng.uniform(0.6, 0.85))])
-        f0 *= 1.0 + 0.012 * dsp.sine(np.full(m, rng.uniform(4.0, 8.0)))
-        shape = curve(m, [(0, 0.5), (0.12, 0.6), (top, rng.uniform(1.0, 1.2)), (0.8, 0.75), (1, 0.45)])
-        cry = voice(rng, f0, tract, shape, breath_db=breath, jitter=0.006, tilt_db=rng.uniform(3.0, 5.0))
-        return dsp.normalised(cry * curve(m, [(0, 0), (0.1, 0.4), (top, 1.0), (0.85, 0.45), (1, 0)]))
+        m = samples(length * rng.uniform(0.9, 1.1))
+        f0 = (
+            pitch
+            * rng.uniform(0.96, 1.04)
+            * curve(m, [(0, rng.uniform(0.6, 0.9)), (0.3, 1.1), (0.6, 1.0), (1, rng.uniform(0.6, 0.95))])
+        )
+        mouth = curve(m, [(0, rng.uniform(0.4, 0.8)), (0.35, rng.uniform(1.0, 1.4)), (1, rng.uniform(0.4, 0.75))])
+        cry = growled(rng, voice(rng, f0, tract, mouth, breath_db=breath, jitter=jitter, tilt_db=tilt), f0, rough)
+        return dsp.normalised(cry * curve(m, [(0, 0), (rng.uniform(0.2, 0.4), 1), (0.6, 0.7), (1, 0)]))
 
-    return dsp.calls(rng, n, one, group=(1, 2), gap_s=(0.1, 0.4), pause_s=(0.3, 0.9))
+    return dsp.calls(rng, n, one, group=(1, 2), gap_s=(0.2, 0.5), pause_s=(0.2, 0.6))
 
 
 def crowing(rng: np.random.Generator, n: int) -> Signal:
-    """Rooster: four syllables, the last the longest, bright syringeal harmonics (Collias 1987)."""
-    pitch, tract = rng.uniform(480.0, 800.0), rng.uniform(0.075, 0.11)
-    breath = rng.uniform(-20.0, -10.0)
+    """Rooster: four syllables, the last the longest, rough and bright (Collias 1987)."""
+    pitch, tract = rng.uniform(720.0, 900.0), rng.uniform(0.063, 0.118)
+    breath, jitter, rough = rng.uniform(-19.0, -5.0), rng.uniform(0.04, 0.09), rng.uniform(0.25, 0.45)
+    plan = [(rng.uniform(0.1, 0.2), 0.75, 0.95), (rng.uniform(0.1, 0.2), 0.95, 1.05)]
+    plan += [(rng.uniform(0.25, 0.45), 1.0, 1.15), (rng.uniform(0.8, 1.2), 1.1, rng.uniform(0.7, 0.9))]
 
     def one() -> Signal:
         parts = []
-        last = rng.uniform(0.6, 1.2)
-        plan = [(rng.uniform(0.1, 0.2), 0.75, 0.95), (rng.uniform(0.1, 0.2), 0.95, 1.1)]
-        plan += [(rng.uniform(0.25, 0.45), 1.15, 1.3), (last, 1.25, rng.uniform(0.55, 0.8))]
         for length, start, end in plan:
-            m = samples(length)
-            f0 = pitch * curve(m, [(0, start * 0.9), (0.15, start), (0.6, 0.5 * (start + end) + 0.1), (1, end)])
-            cry = voice(
-                rng, f0, tract, curve(m, [(0, 0.8), (0.3, 1.1), (1, 0.85)]), breath_db=breath, jitter=0.01, tilt_db=2.5
-            )
-            parts += [
-                dsp.normalised(cry) * curve(m, [(0, 0), (0.08, 1), (0.75, 0.8), (1, 0)]),
-                np.zeros(samples(rng.uniform(0.01, 0.06))),
-            ]
+            m = samples(length * rng.uniform(0.9, 1.1))
+            f0 = pitch * curve(m, [(0, start * 0.8), (0.2, start), (0.6, 0.5 * (start + end)), (1, end)])
+            mouth = curve(m, [(0, 0.8), (0.35, 1.15), (1, 0.8)])
+            cry = voice(rng, f0, tract, mouth, breath_db=breath, jitter=jitter, tilt_db=2.5)
+            cry = dsp.normalised(growled(rng, cry, f0, rough)) * curve(m, [(0, 0), (0.15, 1), (0.7, 0.8), (1, 0)])
+            parts += [cry, np.zeros(samples(rng.uniform(0.01, 0.06)))]
         return np.concatenate(parts)
 
-    return dsp.outdoors(
-        rng, dsp.calls(rng, n, one, group=(1, 1), gap_s=(0.2, 0.9), pause_s=(0.0, 0.2)), rng.uniform(-32.0, -24.0)
-    )
+    out = dsp.calls(rng, n, one, group=(1, 1), gap_s=(0.2, 0.9), pause_s=(0.0, 0.2))
+    return dsp.outdoors(rng, out, rng.uniform(-32.0, -24.0))
 
 
 def caw(rng: np.random.Generator, n: int) -> Signal:
@@ -194,17 +195,20 @@ def croak(rng: np.random.Generator, n: int) -> Signal:
 
 def bee(rng: np.random.Generator, n: int) -> Signal:
     """Bee: wing beat near 180 to 280 Hz with many harmonics; flight moves its level and pitch (Dudley 2000)."""
-    f0 = rng.uniform(175.0, 285.0) * dsp.wander(rng, n, 3.0, 0.93, 1.08) * dsp.wander(rng, n, 25.0, 0.985, 1.015)
-    k = np.arange(1, 60)
-    hum = dsp.harmonics(f0, k**-1.0 * rng.uniform(0.4, 1.0, len(k)), rng)
-    flutter = rng.standard_normal(n) * (0.3 + 0.7 * np.maximum(dsp.sine(f0), 0.0))
-    x = dsp.mixed(hum, dsp.highpassed(flutter, 800.0), rng.uniform(-24.0, -17.0))
-    return x * dsp.wander(rng, n, rng.uniform(0.8, 2.5), 0.15, 1.0)
+    x, k = np.zeros(n), np.arange(1, 70)
+    for _ in range(int(rng.integers(1, 4))):
+        f0 = rng.uniform(170.0, 285.0) * dsp.wander(rng, n, 2.5, 0.9, 1.1) * dsp.wander(rng, n, 70.0, 0.97, 1.03)
+        hum = dsp.harmonics(
+            f0, (k**-0.8 + 0.3 * np.exp(-((k * 230.0 - 2500.0) ** 2) / 1e6)) * rng.uniform(0.2, 1.0, len(k)), rng
+        )
+        x += hum * dsp.wander(rng, n, rng.uniform(0.8, 2.5), 0.02, 1.0) ** 1.5
+    flutter = rng.standard_normal(n) * (0.3 + np.abs(x))
+    return dsp.mixed(x, dsp.highpassed(flutter, 500.0, 1), rng.uniform(-16.0, -9.0))
 
 
 def moo(rng: np.random.Generator, n: int) -> Signal:
     """Cow: low long calls; the mouth opens after a closed nasal start (Padilla de la Torre et al. 2015)."""
-    pitch, tract = rng.uniform(85.0, 170.0), rng.uniform(0.28, 0.42)
+    pitch, tract = rng.uniform(110.0, 210.0), rng.uniform(0.28, 0.42)
     breath, length = rng.uniform(-14.0, -6.0), rng.uniform(0.9, 1.7)
 
     def one() -> Signal:
@@ -242,20 +246,19 @@ def bleat(rng: np.random.Generator, n: int) -> Signal:
 
 
 def quack(rng: np.random.Generator, n: int) -> Signal:
-    """Duck: short nasal calls, each softer than the one before it in a decrescendo (Abraham 1974)."""
-    pitch, tract = rng.uniform(180.0, 330.0), rng.uniform(0.07, 0.095)
-    breath, length = rng.uniform(-8.0, 0.0), rng.uniform(0.12, 0.24)
+    """Duck: short rough calls of a low pitch and a short bill, in series (Abraham 1974)."""
+    pitch, tract = rng.uniform(140.0, 280.0), rng.uniform(0.037, 0.053)
+    breath, jitter, rough = rng.uniform(-20.0, -7.0), rng.uniform(0.05, 0.11), rng.uniform(0.2, 0.6)
+    length, tilt, attack = rng.uniform(0.13, 0.26), rng.uniform(0.0, 5.0), rng.uniform(0.1, 0.25)
 
     def one() -> Signal:
-        m = samples(length * rng.uniform(0.85, 1.15))
-        f0 = pitch * curve(m, [(0, 1.15), (0.3, 1.05), (1, 0.75)])
-        cry = voice(
-            rng, f0, tract, curve(m, [(0, 1.1), (0.4, 1.25), (1, 0.9)]), breath_db=breath, jitter=0.05, tilt_db=3.0
-        )
-        nasal = dsp.formants(cry, [(1350.0, 600.0, 0.0), (2700.0, 700.0, -2.0), (5200.0, 1500.0, -4.0)]) + 0.15 * cry
-        return dsp.normalised(nasal * curve(m, [(0, 0), (0.06, 1), (0.6, 0.8), (1, 0)]))
+        m = samples(length * rng.uniform(0.88, 1.12))
+        f0 = pitch * rng.uniform(0.96, 1.04) * curve(m, [(0, 0.95), (0.3, 1.1), (0.6, 1.0), (1, 0.72)])
+        bill = curve(m, [(0, 0.9), (0.35, 1.2), (1, 0.75)])
+        cry = voice(rng, f0, tract, bill, breath_db=breath, jitter=jitter, tilt_db=tilt)
+        return dsp.normalised(growled(rng, cry, f0, rough) * curve(m, [(0, 0), (attack, 1), (0.6, 0.7), (1, 0)]))
 
-    return dsp.calls(rng, n, one, group=(2, 6), gap_s=(0.05, 0.2), pause_s=(0.25, 0.7))
+    return dsp.calls(rng, n, one, group=(2, 6), gap_s=(0.08, 0.25), pause_s=(0.2, 0.6))
 
 
 def purr(rng: np.random.Generator, n: int) -> Signal:

@@ -7,7 +7,7 @@ Rocchesso 2001; van den Doel, Kry and Pai 2001).
 import numpy as np
 
 from spatialqa.clips.foley_models import dsp
-from spatialqa.clips.foley_models.dsp import RATE, Signal, curve, samples
+from spatialqa.clips.foley_models.dsp import RATE, Signal, samples
 
 
 def _plate(rng: np.random.Generator, lowest_hz: float, count: int) -> list[float]:
@@ -26,7 +26,7 @@ def knock(rng: np.random.Generator, n: int) -> Signal:
 
     def one() -> Signal:
         amplitudes = rng.uniform(0.3, 1.0, len(f)) * np.linspace(1.0, 0.5, len(f))
-        t60 = [loss * 0.3 / (1.0 + (x / 350.0)) + 0.01 for x in f]
+        t60 = [loss * 0.13 / (1.0 + (x / 350.0)) + 0.01 for x in f]
         hit = dsp.strike(rng, m, contact * rng.uniform(0.8, 1.2), 0.5)
         click = dsp.formants(
             rng.standard_normal(m) * dsp.decay(m, 0.012), [(2500.0, 2500.0, 0.0), (6500.0, 6000.0, -2.0)]
@@ -109,7 +109,7 @@ def coin(rng: np.random.Generator, n: int) -> Signal:
     out, at = np.zeros(n), 0.02
     f = [rng.uniform(3800.0, 6500.0) * r for r in (1.0, 1.73, 2.33, 2.9, 3.9)]
     table = _plate(rng, rng.uniform(180.0, 400.0), 4)
-    t60 = rng.uniform(0.06, 0.16)
+    t60 = rng.uniform(0.1, 0.3)
     while at * RATE < n - samples(0.4):
         interval, level, bounce = rng.uniform(0.25, 0.42), 1.0, rng.uniform(0.72, 0.86)
         spin_s = rng.uniform(0.3, 0.9)
@@ -117,7 +117,7 @@ def coin(rng: np.random.Generator, n: int) -> Signal:
             m = samples(0.2)
             hit = dsp.strike(rng, m, 0.0002, 0.6)
             y = dsp.modes(hit, f, [t60, 0.8 * t60, 0.7 * t60, 0.5 * t60, 0.4 * t60], rng.uniform(0.3, 1.0, 5))
-            y += 1.5 * dsp.modes(dsp.strike(rng, m, 0.0007, 0.4), table, [0.05] * 4, rng.uniform(0.3, 1.0, 4))
+            y += 0.6 * dsp.modes(dsp.strike(rng, m, 0.0007, 0.4), table, [0.05] * 4, rng.uniform(0.3, 1.0, 4))
             dsp.place(out, y, int(at * RATE), level)
             if interval < 0.03:
                 spin_s -= interval
@@ -158,10 +158,13 @@ def typing(rng: np.random.Generator, n: int) -> Signal:
             y = dsp.modes(
                 hit,
                 [*case, f, 1.7 * f, 2.6 * f],
-                [0.035, 0.03, 0.025, 0.018, 0.014, 0.01],
+                [0.025, 0.02, 0.015, 0.01, 0.008, 0.006],
                 [0.8, 0.7, 0.6, clicky, 0.7, 0.6],
             )
-            y += 0.01 * rng.standard_normal(m) * dsp.decay(m, 0.02)
+            clack = dsp.formants(
+                rng.standard_normal(m) * dsp.decay(m, 0.02), [(f, f, 0.0), (2.5 * f, 2.0 * f, 0.0), (600.0, 600.0, 0.0)]
+            )
+            y = dsp.normalised(y) + clicky * dsp.normalised(clack)
             dsp.place(out, y, int((at + delay) * RATE), level * dsp.gain(rng.uniform(-6.0, 0.0)))
         at += pace * rng.uniform(0.6, 1.5) + (rng.uniform(0.1, 0.5) if rng.random() < 0.12 else 0.0)
     return out
@@ -181,7 +184,7 @@ def tick_tock(rng: np.random.Generator, n: int) -> Signal:
         y = dsp.modes(
             hit,
             [shift * x for x in (*case, wheel, 1.5 * wheel, 2.4 * wheel)],
-            [0.06, 0.05, 0.04, 0.03, 0.02, 0.02],
+            [0.03, 0.025, 0.02, 0.015, 0.01, 0.01],
             [0.7, 0.6, 0.6, 0.8, 0.6, 0.5],
         )
         dsp.place(out, y, at, 1.0 if k % 2 else 0.8)
@@ -227,23 +230,3 @@ def bouncing(rng: np.random.Generator, n: int) -> Signal:
             level *= restitution**0.8
         at += rng.uniform(0.2, 0.7)
     return out
-
-
-def zipper(rng: np.random.Generator, n: int) -> Signal:
-    """Zip fastener: teeth click past the slider faster and slower, so pitch follows the hand (Farnell 2010)."""
-    cavity = dsp.log_uniform(rng, 1800.0, 3800.0)
-
-    def one() -> Signal:
-        m = samples(rng.uniform(0.25, 0.8))
-        rate = rng.uniform(180.0, 520.0) * curve(m, [(0, 0.4), (0.5, 1.0), (0.85, 1.2), (1, 0.5)])
-        rate *= 1.0 + 0.08 * dsp.wander(rng, m, 200.0, -1.0, 1.0)
-        teeth = np.diff(np.floor(dsp.phase_of(rate)), prepend=0.0) * rng.uniform(0.3, 1.0, m)
-        y = dsp.modes(
-            teeth + 0.02 * rng.standard_normal(m),
-            [0.25 * cavity, cavity, 1.9 * cavity, 3.4 * cavity],
-            [0.01, 0.012, 0.01, 0.008],
-            [0.4, 1, 0.9, 0.8],
-        )
-        return dsp.normalised(y) * dsp.swell(m, 0.03, 0.04)
-
-    return dsp.calls(rng, n, one, group=(1, 3), gap_s=(0.05, 0.3), pause_s=(0.1, 0.6))

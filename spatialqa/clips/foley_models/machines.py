@@ -51,9 +51,9 @@ def idling(rng: np.random.Generator, n: int) -> Signal:
 def motorcycle(rng: np.random.Generator, n: int) -> Signal:
     """Motorcycle: one or two cylinders revved up and down by the hand, a bright short exhaust."""
     cylinders = int(rng.integers(1, 3))
-    low, high = rng.uniform(20.0, 35.0), rng.uniform(70.0, 150.0)
+    low, high = rng.uniform(14.0, 24.0), rng.uniform(45.0, 95.0)
     rate = low + (high - low) * dsp.wander(rng, n, rng.uniform(0.8, 1.8), 0.0, 1.0) ** 1.5
-    rate *= dsp.wander(rng, n, 8.0, 0.985, 1.015)
+    rate *= dsp.wander(rng, n, 20.0, 0.96, 1.04)
     x = _firing(rng, rate, cylinders, rng.uniform(5.0, 9.0))
     x = _pipe(x - x.mean(), rng.uniform(0.4, 0.9), rng.uniform(0.5, 0.8))
     x = (

@@ -101,13 +101,21 @@ def thunder(rng: np.random.Generator, n: int) -> Signal:
         n_wave = np.linspace(1.0, -1.0, size)
         rumble = dsp.convolved(arrivals, n_wave)
         rumble = dsp.lowpassed(rumble, rng.uniform(250.0, 700.0), 1)
-        rumble = dsp.mixed(rumble, dsp.tilted_noise(rng, m, -5.0, 80.0) * np.exp(-np.arange(m) / (0.35 * m)), -4.0)
+        rumble = dsp.mixed(
+            rumble,
+            dsp.tilted_noise(rng, m, -6.5, 70.0)
+            * np.exp(-np.arange(m) / (0.35 * m))
+            * dsp.wander(rng, m, 5.0, 0.3, 1.0),
+            -4.0,
+        )
         crack = (
             rng.standard_normal(m)
             * np.exp(-np.arange(m) / (rng.uniform(0.06, 0.25) * RATE))
             * dsp.wander(rng, m, 60.0, 0.0, 1.0) ** 2
         )
-        y = dsp.normalised(rumble) + 0.55 * near * dsp.normalised(dsp.highpassed(crack, 250.0, 1))
+        y = dsp.normalised(rumble) + 0.35 * near * dsp.normalised(
+            dsp.lowpassed(dsp.highpassed(crack, 150.0, 1), 1500.0, 1)
+        )
         dsp.place(out, y * dsp.swell(m, 0.002, 0.6), start, dsp.gain(rng.uniform(-4.0, 0.0)))
         at += 0.7 * m / RATE
     return out
@@ -156,4 +164,4 @@ def faucet(rng: np.random.Generator, n: int) -> Signal:
         jet,
         [(basin, 0.25 * basin, 0.0), (2.4 * basin, 0.5 * basin, -1.0), (3600.0, 2500.0, 0.0), (8500.0, 6000.0, -1.0)],
     )
-    return dsp.mixed(body, _bubbles(rng, n, rng.uniform(200.0, 600.0), (0.3, 2.2), 24), rng.uniform(-12.0, -3.0))
+    return dsp.mixed(body, _bubbles(rng, n, rng.uniform(200.0, 600.0), (0.3, 2.8), 24), rng.uniform(-6.0, 4.0))

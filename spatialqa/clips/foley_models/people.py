@@ -106,8 +106,8 @@ def snoring(rng: np.random.Generator, n: int) -> Signal:
 
 
 def _clap(rng: np.random.Generator, cavity_hz: float) -> Signal:
-    m = samples(0.09)
-    burst = rng.standard_normal(m) * dsp.decay(m, 0.03)
+    m = samples(0.15)
+    burst = rng.standard_normal(m) * (dsp.decay(m, 0.04) + 0.25 * dsp.decay(m, 0.12))
     slap = dsp.formants(
         burst, [(cavity_hz, 0.6 * cavity_hz, 0.0), (2.6 * cavity_hz, 1.6 * cavity_hz, -3.0), (6500.0, 6000.0, -4.0)]
     )
@@ -123,17 +123,20 @@ def clapping(rng: np.random.Generator, n: int) -> Signal:
 
 
 def applause(rng: np.random.Generator, n: int) -> Signal:
-    """An audience: 25 to 120 people who clap each at their own pace and distance (Peltola et al. 2007)."""
+    """An audience: 60 to 250 people who clap each at their own pace and distance (Peltola et al. 2007)."""
     out, swelling = np.zeros(n), dsp.wander(rng, n, 0.6, 0.6, 1.0)
-    people = int(rng.integers(25, 120))
-    for _ in range(8):
+    people, groups = int(rng.integers(60, 250)), 5
+    for _ in range(groups):
         train = np.zeros(n)
-        for _ in range(people // 8 + 1):
+        for _ in range(people // groups):
             times = dsp.beat(rng, n, rng.uniform(0.19, 0.36), 0.1, first_s=rng.uniform(0.0, 0.3))
-            train[times] += dsp.gain(rng.uniform(-18.0, 0.0)) * rng.uniform(0.7, 1.0, len(times))
-        clap = _clap(rng, dsp.log_uniform(rng, 500.0, 1600.0))
-        out += dsp.convolved(train, clap)
-    return out * swelling
+            train[times] += dsp.gain(rng.uniform(-14.0, 0.0)) * rng.uniform(0.7, 1.0, len(times))
+        burst = rng.standard_normal(n) * dsp.convolved(train, dsp.decay(samples(0.08), rng.uniform(0.03, 0.06)))
+        cavity = dsp.log_uniform(rng, 600.0, 1700.0)
+        out += dsp.formants(burst, [(cavity, 0.7 * cavity, 0.0), (2.4 * cavity, 1.8 * cavity, -2.0)]) + 0.1 * burst
+    hall = samples(rng.uniform(0.2, 0.6))
+    diffuse = dsp.convolved(out, rng.standard_normal(hall) * dsp.decay(hall, hall / dsp.RATE))
+    return dsp.mixed(out, diffuse, rng.uniform(-10.0, -2.0)) * swelling
 
 
 def finger_snapping(rng: np.random.Generator, n: int) -> Signal:
@@ -154,16 +157,20 @@ def footsteps(rng: np.random.Generator, n: int) -> Signal:
     """Walking: heel strike, then sole; on a hard floor it clicks, on gravel many grains crunch (Cook 1997, 2002)."""
     gravel, out = rng.random() < 0.4, np.zeros(n)
     body, roll = dsp.log_uniform(rng, 90.0, 220.0), rng.uniform(0.06, 0.14)
-    bright = rng.uniform(1200.0, 2800.0)
+    bright, sandy = rng.uniform(1200.0, 2800.0), rng.uniform(0.2, 0.7)
     for k, at in enumerate(dsp.beat(rng, n, rng.uniform(0.42, 0.72), 0.05)):
         m = samples(0.3)
         step = np.zeros(m)
         for start, level in ((0, 1.0), (samples(roll * rng.uniform(0.9, 1.1)), rng.uniform(0.3, 0.6))):
             hit = dsp.strike(rng, m, rng.uniform(0.001, 0.002), 0.6)
             f = body * rng.uniform(0.9, 1.1) * (1.0 if k % 2 else 1.05)
-            thud = dsp.modes(hit, [f, 2.3 * f, 4.1 * f], [0.12, 0.08, 0.05], [1.0, 0.6, 0.5])
+            thud = dsp.modes(hit, [f, 2.3 * f, 4.1 * f], [0.08, 0.05, 0.03], [1.0, 0.6, 0.5])
             click = dsp.modes(hit, [bright, 1.7 * bright, 2.9 * bright], [0.025, 0.02, 0.012], [0.9, 0.6, 0.4])
-            dsp.place(step, thud + (0.3 if gravel else 1.0) * click, start, level)
+            scuff = dsp.formants(
+                rng.standard_normal(m) * dsp.decay(m, 0.07), [(600.0, 600.0, 0.0), (bright, 2500.0, 0.0)]
+            )
+            hard = dsp.normalised(thud + (0.3 if gravel else 1.0) * click)
+            dsp.place(step, hard + sandy * dsp.normalised(scuff), start, level)
         if gravel:
             density = 2500.0 * curve(m, [(0, 0.2), (0.1, 1), (0.4, 0.5), (0.8, 0.05), (1, 0)])
             grains = dsp.formants(

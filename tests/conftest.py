@@ -1,0 +1,49 @@
+"""Data sets that several tests read; each is rendered once a session by the real engine."""
+
+from pathlib import Path
+
+import pytest
+
+from spatialqa.execution import RunSummary, render_dataset
+from spatialqa.plan import RunPlan
+from spatialqa.questions import make_qa
+from spatialqa.recipe import QaRecipe, RenderRecipe
+
+SMALL = RenderRecipe(
+    scenes=24,
+    splits="0.5,0.25,0.25",
+    duration_s=2.0,
+    sample_rate=16000,
+    scenes_per_group=4,
+    sources_per_group=4,
+    scenes_per_shard=4,
+    home_kinds=["shoebox"],
+    save_rirs=True,
+    workers=0,
+)
+
+
+class Silent:
+    """An observer that only counts."""
+
+    def __init__(self) -> None:
+        self.scenes = 0
+
+    def started(self, plan: RunPlan, done_scenes: int, workers: int) -> None:
+        self.scenes = done_scenes
+
+    def advanced(self, scenes: int) -> None:
+        self.scenes += scenes
+
+
+def render(recipe: RenderRecipe, root: Path) -> RunSummary:
+    return render_dataset(recipe, root, Silent())
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """24 short scenes in six shards and three splits, with RIRs and questions. Read it; do not change it."""
+    root = tmp_path_factory.mktemp("small") / "data"
+    render(SMALL, root)
+    make_qa(root, QaRecipe())
+    return root

@@ -1,0 +1,169 @@
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from spatialqa.acoustics.engine import EngineIdentity
+from spatialqa.clips.clip import ClipRecord
+from spatialqa.clips.foley import FoleyClips
+from spatialqa.errors import ClipError, RoomError
+from spatialqa.geometry import direction
+from spatialqa.labels import ontology, resolve_label
+from spatialqa.plan import Planner, RunPlan, plan_run
+from spatialqa.recipe import RenderRecipe
+from spatialqa.rooms.placement import Placer
+from spatialqa.rooms.procedural import ProceduralRooms
+from spatialqa.scene import ListenerGroup, Scene
+
+IDENTITY = EngineIdentity("none", "0", "0", {}, "0", "none", 1.0, 32000, False)
+RECIPE = RenderRecipe(scenes=200, home_kinds=["shoebox"], splits="0.6,0.2,0.2")
+
+
+def planned(recipe: RenderRecipe) -> RunPlan:
+    return plan_run(recipe, ProceduralRooms(recipe.home_kinds or None), FoleyClips(20).records())
+
+
+def drawn(recipe: RenderRecipe, split: str, groups: int) -> list[tuple[ListenerGroup, list[Scene]]]:
+    rooms, plan = ProceduralRooms(recipe.home_kinds or None), planned(recipe)
+    planner = Planner(recipe, "hash", IDENTITY, plan.clips)
+    slots = [slot for shard in plan.shards if shard.split == split for slot in shard.groups][:groups]
+    result = []
+    for slot in slots:
+        room = rooms.load(slot.room_id)
+        group = planner.group(slot, room, Placer(room))
+        result.append((group, planner.scenes(slot, group)))
+    return result
+
+
+def test_every_scene_is_planned_once_and_shards_hold_whole_groups() -> None:
+    plan = planned(RECIPE)
+    ids = [scene for shard in plan.shards for slot in shard.groups for scene in slot.scene_ids]
+    assert len(ids) == len(set(ids)) == 200
+    assert Counter(scene.split("-")[0] for scene in ids) == {"train": 120, "validation": 40, "test": 40}
+    groups = Counter(slot.group_id for shard in plan.shards for slot in shard.groups)
+    assert set(groups.values()) == {1}
+    for shard in plan.shards:
+        numbers = sorted(int(s.rpartition("-")[2]) for slot in shard.groups for s in slot.scene_ids)
+        assert numbers == list(range(numbers[0], numbers[0] + shard.n_scenes))
+
+
+def test_rows_of_a_shard_do_not_follow_the_rooms() -> None:
+    shard = planned(RECIPE).shards[0]
+    firsts = [min(slot.scene_ids) for slot in shard.groups]
+    assert firsts != sorted(firsts) or max(shard.groups[0].scene_ids) > min(shard.groups[1].scene_ids)
+
+
+def test_houses_and_clips_of_splits_are_disjoint() -> None:
+    plan = planned(RECIPE)
+    rooms: dict[str, set[str]] = {}
+    for shard in plan.shards:
+        rooms.setdefault(shard.split, set()).update(slot.room_id for slot in shard.groups)
+    assert not rooms["train"] & rooms["validation"]
+    assert not rooms["train"] & rooms["test"]
+    assert not rooms["validation"] & rooms["test"]
+    clip_ids = [record.clip_id for records in plan.clips.values() for record in records]
+    assert len(clip_ids) == len(set(clip_ids))
+
+
+def test_the_same_seed_draws_the_same_and_another_does_not() -> None:
+    once, again = drawn(RECIPE, "train", 3), drawn(RECIPE, "train", 3)
+    assert once == again
+    other = drawn(replace(RECIPE, seed=1), "train", 3)
+    assert [group.room_id for group, _ in other] != [group.room_id for group, _ in once]
+
+
+def test_a_scene_does_not_depend_on_how_it_is_cut_into_shards() -> None:
+    a = {
+        s.scene_id: s.sources for _, scenes in drawn(replace(RECIPE, scenes_per_shard=1000), "test", 10) for s in scenes
+    }
+    plan_b = planned(replace(RECIPE, scenes_per_shard=8))
+    assert set(a) <= {s for shard in plan_b.shards for slot in shard.groups for s in slot.scene_ids}
+
+
+def test_truth_follows_from_the_positions() -> None:
+    for group, scenes in drawn(RECIPE, "train", 3):
+        for scene in scenes:
+            for source in scene.sources:
+                truth = direction(group.listener, source.position)
+                found = (source.azimuth_deg, source.elevation_deg, source.distance_m)
+                assert found == pytest.approx(tuple(truth))
+                assert scene.listener == group.listener
+                assert group.places[int(source.rir_id.rpartition("/")[2])].position == source.position
+
+
+def test_evaluation_splits_use_each_rir_once_and_training_counts_its_reuse() -> None:
+    for split in ("validation", "test"):
+        for group, scenes in drawn(RECIPE, split, 6):
+            used = [source.rir_id for scene in scenes for source in scene.sources]
+            assert len(used) == len(set(used)) == len(group.places)
+            assert {scene.rir_reuse_count for scene in scenes} == {1}
+    for _, scenes in drawn(RECIPE, "train", 6):
+        uses = Counter(source.rir_id for scene in scenes for source in scene.sources)
+        for scene in scenes:
+            assert scene.rir_reuse_count == max(uses[source.rir_id] for source in scene.sources)
+
+
+def test_the_number_of_sources_follows_the_recipe() -> None:
+    recipe = replace(RECIPE, scenes=3000, sources_per_scene={1: 0.25, 2: 0.5, 3: 0.25})
+    planner = Planner(recipe, "hash", IDENTITY, planned(recipe).clips)
+    counts = Counter(planner.n_sources(f"train-{i:08d}") for i in range(3000))
+    assert counts[2] == pytest.approx(1500, abs=120)
+    assert counts[1] == pytest.approx(750, abs=100)
+
+
+def test_sounds_of_a_scene_can_be_told_apart_by_name() -> None:
+    tree = ontology()
+    recipe = replace(RECIPE, sources_per_scene={3: 1.0})
+    for _, scenes in drawn(recipe, "train", 8):
+        for scene in scenes:
+            mids = [mid for source in scene.sources for mid in source.mids if mid]
+            assert not any(tree.related(a, b) for i, a in enumerate(mids) for b in mids[:i])
+
+
+def test_clips_that_cannot_be_told_apart_are_an_error() -> None:
+    dog, bark = resolve_label("Dog"), resolve_label("Bark")
+    records = [
+        ClipRecord(f"{ref.name}/{i}", f"{ref.name}{i}", 32000, 1.0, None, (ref.name,), (ref.mid,))
+        for ref in (dog, bark)
+        for i in range(5)
+    ]
+    recipe = RenderRecipe(scenes=4, splits="1,0,0", sources_per_scene={2: 1.0}, home_kinds=["shoebox"])
+    rooms = ProceduralRooms(["shoebox"])
+    plan = plan_run(recipe, rooms, records)
+    planner, slot = Planner(recipe, "hash", IDENTITY, plan.clips), plan.shards[0].groups[0]
+    room = rooms.load(slot.room_id)
+    with pytest.raises(ClipError, match="told apart"):
+        planner.scenes(slot, planner.group(slot, room, Placer(room)))
+
+
+def test_a_fixed_yaw_and_random_starts_and_onsets() -> None:
+    recipe = replace(RECIPE, yaw="90", clip_start="random", onset_max_s=5.0, duration_s=6.0)
+    starts, onsets = [], []
+    for group, scenes in drawn(recipe, "train", 4):
+        assert group.listener.orientation == pytest.approx((2**-0.5, 0, 2**-0.5, 0))
+        onsets += [source.onset_s for scene in scenes for source in scene.sources]
+        starts += [source.clip_start_s for scene in scenes for source in scene.sources]
+    assert 0 <= min(onsets) < 1.5 < 3.5 < max(onsets) <= 5.0
+    assert max(starts) > 0
+
+
+def test_one_house_is_all_train_by_default_and_an_error_when_splits_are_asked() -> None:
+    class OneHome(ProceduralRooms):
+        def room_ids(self, count: int | None, seed: int) -> list[str]:
+            return ["home-000001"]
+
+    records = FoleyClips(20).records()
+    assert dict(plan_run(RenderRecipe(scenes=40), OneHome(), records).scenes) == {"train": 40}
+    with pytest.raises(RoomError, match="--splits 1,0,0"):
+        plan_run(RenderRecipe(scenes=40, splits="0.8,0.1,0.1"), OneHome(), records)
+
+
+def test_few_houses_are_shared_out_evenly() -> None:
+    class ThreeHomes(ProceduralRooms):
+        def room_ids(self, count: int | None, seed: int) -> list[str]:
+            return ["home-000001", "home-000002", "home-000003", "home-000004"][:count]
+
+    plan = plan_run(replace(RECIPE, scenes=400, splits="0.5,0.25,0.25"), ThreeHomes(), FoleyClips(20).records())
+    by_room = Counter(slot.room_id for shard in plan.shards for slot in shard.groups if shard.split == "train")
+    assert len(by_room) == 2
+    assert max(by_room.values()) - min(by_room.values()) <= 1

@@ -1,0 +1,130 @@
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from spatialqa.cli import cli
+from spatialqa.errors import RecipeError
+from spatialqa.qa.options import AskOptions
+from spatialqa.recipe import QaRecipe, RenderRecipe, digest, read_recipe
+from spatialqa.recipe_keys import build
+
+REPO = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize("path", sorted((REPO / "recipes").glob("*.yaml")), ids=lambda path: path.name)
+def test_every_bundled_recipe_loads(path: Path) -> None:
+    sections = read_recipe(str(path))
+    build(RenderRecipe, sections.get("render", {}), path.name)
+    build(QaRecipe, sections.get("make-qa", {}), path.name)
+    assert sections == read_recipe(path.stem)
+
+
+@pytest.mark.parametrize(("command", "cls"), [("render", RenderRecipe), ("make-qa", QaRecipe)])
+def test_every_key_is_an_option_and_the_other_way_round(command: str, cls: type) -> None:
+    keys = {field.name for field in dataclasses.fields(cls)}
+    options = {parameter.name for parameter in cli.commands[command].params}
+    assert options - keys <= {"out", "recipe", "source"}
+    assert keys <= options
+
+
+def test_qa_defaults_are_those_of_ask() -> None:
+    for field in dataclasses.fields(AskOptions):
+        assert getattr(QaRecipe(), field.name) == getattr(AskOptions(), field.name)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"scenes": "12"}, 12),
+        ({"scenes": 12}, 12),
+        ({"gain-db": "-20"}, -20.0),
+        ({"gain_db": -20}, -20.0),
+        ({"sources_per_scene": "1=0.5,3=0.5"}, {1: 0.5, 3: 0.5}),
+        ({"sources_per_scene": {"1": 0.5, "3": 0.5}}, {1: 0.5, 3: 0.5}),
+        ({"licences": "CC-*, GPL-2"}, ["CC-*", "GPL-2"]),
+        (
+            {"engine_config": "indirect_ray_count=500,diffraction=false"},
+            {"indirect_ray_count": 500, "diffraction": False},
+        ),
+        ({"save_rirs": True}, True),
+        ({"workers": None}, None),
+    ],
+)
+def test_typed_and_written_values_mean_the_same(values: dict[str, Any], expected: object) -> None:
+    name = next(iter(values)).replace("-", "_")
+    found = getattr(build(RenderRecipe, values, "here"), name)
+    assert found == expected
+    assert type(found) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"scense": 4}, "did you mean 'scenes'"),
+        ({"scenes": 0}, "scenes = 0 must be at least 1"),
+        ({"scenes": 2.5}, "whole number"),
+        ({"scenes": "many"}, "whole number"),
+        ({"gain_db": "loud"}, "must be a number"),
+        ({"gain_db": float("nan")}, "finite"),
+        ({"preset": "slow"}, "one of fast, reference"),
+        ({"splits": "0.5,0.6,0.1"}, "add to 1"),
+        ({"splits": "a,b,c"}, "add to 1"),
+        ({"yaw": "north"}, "number of degrees"),
+        ({"sources_per_scene": {1: 0.0}}, "above 0"),
+        ({"sources_per_scene": {0: 1.0}}, "1 or more"),
+        ({"sources_per_scene": {9: 1.0}}, "sources_per_group"),
+        ({"min_distance_m": 5, "max_distance_m": 4}, "less than"),
+        ({"onset_max_s": 10}, "less than duration_s"),
+        ({"save_rirs": "yes"}, "true or false"),
+        ({"licences": 3}, "list"),
+    ],
+)
+def test_a_bad_value_is_one_clear_line(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError, match=message) as caught:
+        build(RenderRecipe, values, "recipe mine.yaml")
+    assert "\n" not in str(caught.value)
+
+
+def test_where_and_how_to_run_are_not_identity() -> None:
+    here = RenderRecipe(clips="folder:/a", workers=1).identity()
+    there = RenderRecipe(clips="folder:/b", workers=9, ray_address="auto").identity()
+    assert digest(here) == digest(there)
+    assert digest(RenderRecipe(seed=1).identity()) != digest(RenderRecipe(seed=2).identity())
+    assert digest(RenderRecipe(clips="foley").identity()) != digest(here)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("render: {scenes: 1", "not valid YAML"),
+        ("rendering: {}", "unknown section"),
+        ("render: 3", "mapping"),
+        ("- 1", "mapping"),
+    ],
+)
+def test_a_bad_recipe_file_is_one_clear_line(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match=message) as caught:
+        read_recipe(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_recipe_names_the_bundled_ones() -> None:
+    with pytest.raises(RecipeError, match=r"demo\.yaml"):
+        read_recipe("dmeo")
+
+
+def test_help_lists_every_default() -> None:
+    text = CliRunner().invoke(cli, ["render", "--help"]).output
+    assert "--scenes-per-group" in text
+    assert "[64]" in text
+
+
+def test_recipes_are_plain_yaml() -> None:
+    for path in (REPO / "recipes").glob("*.yaml"):
+        assert "description" in yaml.safe_load(path.read_text())
