@@ -10,12 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spatialqa.qa.ask import NOTHING_NEW, Asked, ask
+from spatialqa.qa.ask import FINDERS, NOTHING_NEW, Asked, ask
 from spatialqa.qa.fact import NEEDS_TWO_SOURCES
 from spatialqa.qa.options import AskOptions
 from spatialqa.qa.question import Question
 from spatialqa.qa.slots import SUBTYPES
 from spatialqa.qa.templates import bundled_templates
+from spatialqa.qa.view import view
 from spatialqa.scene import Scene
 from tests.qa import rederive
 from tests.qa.scenes import heard_at, random_scenes
@@ -168,6 +169,36 @@ def test_a_label_with_a_comma_stands_in_quotes() -> None:
             )
     (which,) = [q for q in asked(scene, types=("E",)).questions if q.subtype == "source_at_direction"]
     assert which.answer in ("banjo", "whack, thwack")
+
+
+@pytest.mark.parametrize("subtype", BINARY)
+def test_yes_and_no_have_the_same_chance_in_every_scene(subtype: str) -> None:
+    for margins in ({}, NO_MARGINS):
+        options = AskOptions(**margins)  # type: ignore[arg-type]
+        served = 0
+        for scene in random_scenes(300, seed=8, source_counts=(2, 3, 4)):
+            facts = FINDERS[subtype](view(scene, options), options)
+            if isinstance(facts, str):
+                continue
+            served += 1
+            yes, no = (sum(f.weight for f in facts if f.answer_bool is truth) for truth in (True, False))
+            assert yes == pytest.approx(no)
+        assert served > 100
+
+
+@pytest.mark.parametrize("other", ["distance_between-0", "relative_direction-1"])
+def test_the_questions_of_a_scene_are_drawn_apart(other: str) -> None:
+    options = AskOptions(types=("E",), questions_per_subtype=2)
+    total = same = 0
+    for scene in random_scenes(800, seed=21, source_counts=(2,)):
+        found = ask(scene, options, bundled_templates()).questions
+        number_of = {q.qa_id.removeprefix(f"{scene.scene_id}-"): q.template_id[-2:] for q in found}
+        if "relative_direction-0" in number_of and other in number_of:
+            total += 1
+            same += number_of["relative_direction-0"] == number_of[other]
+    by_chance = total / 25  # both have 25 templates
+    assert total > 500
+    assert abs(same - by_chance) < 4.5 * by_chance**0.5
 
 
 def z_scores(yes_and_total: Iterable[tuple[int, int]]) -> list[float]:
