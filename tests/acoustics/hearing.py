@@ -14,7 +14,7 @@ def energy(rir: Rir) -> float:
 
 def ild_db(rir: Rir) -> float:
     """Left over right, broadband."""
-    return 10 * np.log10(energy(rir[0]) / energy(rir[1]))
+    return float(10 * np.log10(energy(rir[0]) / energy(rir[1])))
 
 
 def low_frequency_itd_us(rir: Rir, rate: int = RATE) -> float:
@@ -36,4 +36,4 @@ def octave_levels_db(rir: Rir, rate: int = RATE) -> npt.NDArray[np.float64]:
     frequency = np.fft.rfftfreq(n, 1 / rate)
     power = np.sum(np.abs(np.fft.rfft(rir.astype(np.float64), n)) ** 2, axis=0)
     bands = [(frequency >= c / 2**0.5) & (frequency < c * 2**0.5) for c in OCTAVES_HZ]
-    return 10 * np.log10(np.array([power[band].sum() for band in bands]))
+    return np.asarray(10 * np.log10([power[band].sum() for band in bands]), dtype=np.float64)

@@ -1,0 +1,93 @@
+"""Metrics against responses whose answer is known."""
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from spatialqa.acoustics.metrics import direct_index, drr_db, rt60, t30
+
+RATE = 32_000
+Rir = npt.NDArray[np.float32]
+
+
+def decay(time_s: float, length_s: float, noise_db: float | None = None, seed: int = 0) -> Rir:
+    """A direct sound and an exponential tail of noise, both ears, on a noise floor relative to the tail's start."""
+    random = np.random.default_rng(seed)
+    n = round(length_s * RATE)
+    tail = random.standard_normal((2, n)) * np.exp(-3 * np.log(10) * np.arange(n) / RATE / time_s)
+    if noise_db is not None:
+        tail += 10 ** (noise_db / 20) * random.standard_normal((2, n))
+    tail[:, 0] = 3.0
+    return np.concatenate([np.zeros((2, 100)), tail], axis=1).astype(np.float32)
+
+
+@pytest.mark.parametrize("time_s", [0.2, 0.5, 1.2, 3.0])
+def test_an_exponential_decay_gives_its_time(time_s: float) -> None:
+    rirs = [decay(time_s, 1.3 * time_s, seed=seed) for seed in range(4)]
+    assert np.mean([rt60(rir, RATE) or 0 for rir in rirs]) == pytest.approx(time_s, rel=0.05)
+    assert np.mean([t30(rir, RATE) or 0 for rir in rirs]) == pytest.approx(time_s, rel=0.05)
+
+
+@pytest.mark.parametrize("noise_db", [-60, -45, -38])
+def test_a_noise_floor_does_not_lengthen_the_decay(noise_db: float) -> None:
+    assert rt60(decay(0.6, 1.5, noise_db), RATE) == pytest.approx(0.6, rel=0.1)
+
+
+def test_a_cut_tail_does_not_shorten_the_decay() -> None:
+    assert rt60(decay(1.0, 0.6), RATE) == pytest.approx(1.0, rel=0.1)
+
+
+@pytest.mark.parametrize("rir", [decay(1.0, 0.35), decay(1.0, 2.0, -20), decay(1.0, 0.02), decay(0.5, 0.001)])
+def test_a_range_under_25_db_gives_none(rir: Rir) -> None:
+    assert rt60(rir, RATE) is None
+    assert t30(rir, RATE) is None
+
+
+def test_a_decay_that_fades_out_early_gives_none() -> None:
+    rir = decay(3.0, 1.4)
+    fade_from = round(0.8 * RATE)
+    rir[:, fade_from:] *= 10 ** (-np.arange(rir.shape[1] - fade_from) / RATE * 100 / 20)
+    assert rt60(rir, RATE) is None
+
+
+def test_the_band_is_500_hz_to_2_khz() -> None:
+    n = RATE
+    time = np.arange(n) / RATE
+    low = np.exp(-6.9 * time / 2.0) * np.sin(2 * np.pi * 80 * time)
+    middle = np.exp(-6.9 * time / 0.3) * np.random.default_rng(1).standard_normal(n)
+    assert rt60(np.stack([middle + 0.1 * low] * 2), RATE) == pytest.approx(0.3, rel=0.1)
+
+
+def test_scale_and_delay_change_nothing() -> None:
+    rir = decay(0.5, 0.7)
+    later = np.pad(rir * np.float32(1e-3), ((0, 0), (700, 0)))
+    assert rt60(later, RATE) == pytest.approx(rt60(rir, RATE), rel=1e-3)
+    assert drr_db(later, RATE, True) == pytest.approx(drr_db(rir, RATE, True), abs=1e-3)
+    assert direct_index(later) == direct_index(rir) + 700
+
+
+def test_the_direct_sound_is_the_first_within_20_db_of_the_largest() -> None:
+    rir = np.zeros((2, 500), dtype=np.float32)
+    rir[0, 90], rir[1, 100], rir[0, 300] = 0.05, 0.2, 1.0
+    assert direct_index(rir) == 100
+
+
+def test_a_silent_rir_has_no_direct_sound() -> None:
+    with pytest.raises(ValueError, match="silent"):
+        direct_index(np.zeros((2, 10), dtype=np.float32))
+
+
+@pytest.mark.parametrize("ratio_db", [-12.0, 0.0, 9.0])
+def test_the_ratio_of_two_pulses(ratio_db: float) -> None:
+    rir = np.zeros((2, 4000), dtype=np.float32)
+    rir[:, 200] = 0.6
+    rir[1, 200 + round(0.0024 * RATE)] = 0.8  # a late ear is direct sound still
+    rir[0, 200 + round(0.004 * RATE)] = np.sqrt((2 * 0.36 + 0.64) / 10 ** (ratio_db / 10))
+    assert drr_db(rir, RATE, True) == pytest.approx(ratio_db, abs=1e-4)
+
+
+def test_no_ratio_without_line_of_sight_or_without_a_room() -> None:
+    assert drr_db(decay(0.5, 0.7), RATE, False) is None
+    anechoic = np.zeros((2, 100), dtype=np.float32)
+    anechoic[:, 20] = 1
+    assert drr_db(anechoic, RATE, True) is None
