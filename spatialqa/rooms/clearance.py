@@ -36,9 +36,10 @@ class SurfaceDistance:
         centres, radii, owner = _cut(vertices, faces)
         small = radii < _SMALL_M
         self._classes = [_Pieces(centres[s], radii[s], owner[s]) for s in (small, ~small) if s.any()]
+        self.excess_m = float(radii.max())  # how much too large an estimate can be
 
     def estimate(self, points: FloatArray, limit_m: float) -> FloatArray:
-        """Return a distance that is never too small and at most 0.2 m too large; inf beyond limit_m."""
+        """Return distances, never too small and at most `excess_m` (about 0.2 m) too large; inf beyond limit_m."""
         found = np.full(len(points), np.inf)
         for pieces in self._classes:
             np.minimum(found, pieces.tree.query(points, distance_upper_bound=limit_m)[0], out=found)

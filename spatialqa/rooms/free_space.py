@@ -20,7 +20,6 @@ from spatialqa.rooms.rays import BoolArray, RayCaster
 _NODES = 16_000  # for a home of usual size
 _MIN_SPACING_M, _MAX_SPACING_M = 0.1, 0.3  # a wider grid would miss narrow doors
 _MAX_NODES = 3_000_000  # bounds memory in halls, whose doors are wide
-_ESTIMATE_EXCESS_M = 0.2  # see SurfaceDistance.estimate
 _NODE_CLEARANCE_M = 0.15  # a gap under about 0.3 m joins no two spaces; a door of 0.7 m does
 
 # Where the outdoors comes in through an open window or a missing ceiling, a node is indoors by what surrounds it.
@@ -86,9 +85,10 @@ def survey(caster: RayCaster, surface: SurfaceDistance, low: FloatArray, high: F
     shape = np.ceil((high - low + 2 * pad) / spacing).astype(int) + 1
     steps = np.indices(tuple(shape)).reshape(3, -1)
     points = (low - pad + spacing * steps.T).astype(np.float64)
-    near = surface.estimate(points, max(near_m, spacing + _ESTIMATE_EXCESS_M))
+    far_m = spacing + surface.excess_m
+    near = surface.estimate(points, max(near_m, far_m))
     free = near >= _NODE_CLEARANCE_M
-    links = _link(caster, points, free, near, shape)
+    links = _link(caster, points, free, near < far_m, shape)
     labels = links.labels(len(points))
     rim = ((steps == 0) | (steps == shape[:, None] - 1)).any(axis=0)
     outdoors = np.isin(labels, np.unique(labels[rim & free]))
@@ -104,19 +104,18 @@ def survey(caster: RayCaster, surface: SurfaceDistance, low: FloatArray, high: F
 
 
 def _link(
-    caster: RayCaster, points: FloatArray, free: BoolArray, near: FloatArray, shape: npt.NDArray[np.int64]
+    caster: RayCaster, points: FloatArray, free: BoolArray, doubtful: BoolArray, shape: npt.NDArray[np.int64]
 ) -> _Links:
+    """Join neighbours; only where both are `doubtful`, near a surface, can something stand between them."""
     index = np.arange(len(points)).reshape(tuple(shape))
     pairs = []
     for axis in range(3):
         lower, upper = (np.take(index, np.arange(*r), axis).ravel() for r in ((0, shape[axis] - 1), (1, shape[axis])))
         both = free[lower] & free[upper]
         lower, upper = lower[both], upper[both]
-        length = float(np.abs(points[upper[0]] - points[lower[0]]).sum()) if len(lower) else 0.0
-        # Far from surfaces no ray is needed.
-        doubtful = np.flatnonzero(np.maximum(near[lower], near[upper]) < length + _ESTIMATE_EXCESS_M)
+        asked = np.flatnonzero(doubtful[lower] & doubtful[upper])
         passable = np.ones(len(lower), dtype=np.bool_)
-        passable[doubtful] = ~caster.blocked(points[lower[doubtful]], points[upper[doubtful]])
+        passable[asked] = ~caster.blocked(points[lower[asked]], points[upper[asked]])
         pairs.append((lower[passable], upper[passable], np.full(int(passable.sum()), axis == 1)))
     a, b, vertical = (np.concatenate(part) for part in zip(*pairs, strict=True))
     return _Links(a, b, vertical)
