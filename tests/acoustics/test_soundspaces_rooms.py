@@ -63,16 +63,16 @@ def test_a_depth_that_cuts_the_decay_gives_no_reverberation_time() -> None:
 
 
 def test_direct_to_reverberant_ratio_follows_the_diffuse_field(engine: SoundSpacesEngine) -> None:
-    absorption, surface = 0.2, 126.0
-    listener = Pose((2.0, 1.5, 3.4))
+    absorption, hall = 0.2, (10.0, 3.4, 7.0)
+    listener, distances_m = Pose((4.0, 1.6, 4.5)), (0.7, 1.0, 1.5, 2.2)
     around = [(float(x), float(y), float(z)) for x, y, z in np.array(listener.position) + sphere_directions(60)]
-    ahead: list[Vec3] = [(2.0, 1.5, 3.4 - r) for r in (0.5, 1.0, 2.0)]
+    ahead: list[Vec3] = [(4.0, 1.6, 4.5 - distance) for distance in distances_m]
     direct_only = SoundSpacesEngine(RATE, overrides={"indirect": False})
-    ears = [energy(rir) for rir in hear(direct_only, shoebox(SIZE, absorption), [(2.0, 1.5, 2.4), *around], listener)]
-    directivity_db = 10 * np.log10(ears[0] / np.mean(ears[1:]))  # the ears favour no direction of a diffuse field
-    room_constant = surface * absorption / (1 - absorption)
-    expected = [10 * np.log10(room_constant / (16 * np.pi * r * r)) + directivity_db for r in (0.5, 1.0, 2.0)]
-    measured = [drr_db(rir, RATE, True) for rir in hear(engine, shoebox(SIZE, absorption), ahead, listener)]
+    ears = [energy(rir) for rir in hear(direct_only, shoebox(hall, absorption), [ahead[1], *around], listener)]
+    directivity = ears[0] / np.mean(ears[1:])  # the ears favour no direction of a diffuse field
+    room_constant = 255.6 * -np.log(1 - absorption) / (1 - absorption)
+    expected = [10 * np.log10(room_constant / (16 * np.pi * r * r) * directivity) for r in distances_m]
+    measured = [drr_db(rir, RATE, True) for rir in hear(engine, shoebox(hall, absorption), ahead, listener)]
     assert measured == pytest.approx(expected, abs=1.5)
 
 
