@@ -111,12 +111,13 @@ def make_qa_command(out: Path, recipe: str | None, **given: Any) -> None:
 @out_argument
 @click.option("--count", default=3, show_default=True, type=click.IntRange(1), help="How many scenes to show.")
 @click.option("--scene", "scene_id", help="Show this scene.")
+@click.option("--questions", default=12, show_default=True, type=click.IntRange(0), help="How many questions a scene.")
 @click.option("--wav", type=click.Path(path_type=Path), metavar="DIR", help="Also write the scenes there as WAV files.")
-def preview(out: Path, count: int, scene_id: str | None, wav: Path | None) -> None:
+def preview(out: Path, count: int, scene_id: str | None, questions: int, wav: Path | None) -> None:
     """Show scenes of OUT with their sources and questions, and write them out to listen to."""
     from spatialqa.preview import show
 
-    show(out, count, scene_id, wav)
+    show(out, count, scene_id, questions, wav)
 
 
 @cli.command()

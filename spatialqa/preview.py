@@ -6,7 +6,7 @@ from pathlib import Path
 import soundfile
 from rich.table import Table
 
-from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.reading import read_audio, read_rows, scene_files
 from spatialqa.errors import DatasetError
 from spatialqa.geometry import direction_words, to_head
@@ -14,16 +14,15 @@ from spatialqa.render import decode_flac
 from spatialqa.report import stdout
 from spatialqa.scene import Scene
 
-_QUESTIONS_SHOWN = 12
 
-
-def show(root: Path, count: int, scene_id: str | None, wav: Path | None) -> None:
+def show(root: Path, count: int, scene_id: str | None, questions: int, wav: Path | None) -> None:
     """Print scenes and their questions.
 
     Args:
         root: the data set.
         count: how many scenes, from the first split on.
         scene_id: show this scene instead.
+        questions: how many questions of each scene; when not all fit, the next scene begins with another type.
         wav: also write these scenes there, as 24-bit WAV files at a level that is pleasant to listen to.
 
     Raises:
@@ -37,7 +36,7 @@ def show(root: Path, count: int, scene_id: str | None, wav: Path | None) -> None
             break
         shown += 1
         _print_scene(scene)
-        _print_questions(folder, scene)
+        _print_questions(folder, scene, questions, shown)
         if wav is not None:
             stdout.print(f"written to {_write_wav(scene, flac, wav)}\n")
     if not shown:
@@ -46,8 +45,7 @@ def show(root: Path, count: int, scene_id: str | None, wav: Path | None) -> None
 
 def _scenes(folder: DatasetFolder, scene_id: str | None) -> Iterator[tuple[Scene, bytes]]:
     split = scene_id.rpartition("-")[0] if scene_id else None
-    files = scene_files(folder) if split is None else [p for p in scene_files(folder) if p.name.startswith(f"{split}-")]
-    for path in files:
+    for path in scene_files(folder, split):
         for scene, flac in read_audio(path):
             if scene_id in (None, scene.scene_id):
                 yield scene, flac
@@ -71,15 +69,17 @@ def _print_scene(scene: Scene) -> None:
     stdout.print(table)
 
 
-def _print_questions(folder: DatasetFolder, scene: Scene) -> None:
-    shown = 0
-    for path in folder.tables("qa"):
-        if not path.name.startswith(f"{scene.split}-"):
-            continue
-        for row in read_rows(path, ["scene_id", "type", "question", "answer"], batch_rows=4096):
-            if row["scene_id"] == scene.scene_id and shown < _QUESTIONS_SHOWN:
-                shown += 1
-                stdout.print(f"  {row['type']}  {row['question']}  [bold]{row['answer']}[/bold]")
+def _print_questions(folder: DatasetFolder, scene: Scene, count: int, turn: int) -> None:
+    rows = [
+        row
+        for path in folder.tables("qa")
+        if split_of(path) == scene.split
+        for row in read_rows(path, ["scene_id", "type", "question", "answer"], batch_rows=4096)
+        if row["scene_id"] == scene.scene_id
+    ]
+    first = 0 if count >= len(rows) else turn % len(rows)
+    for row in (rows[first:] + rows[:first])[:count]:
+        stdout.print(f"  {row['type']}  {row['question']}  [bold]{row['answer']}[/bold]")
     stdout.print()
 
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import spatialqa
 from spatialqa.dataset.card import write_card
 from spatialqa.dataset.commit import FileRecord, commit_json, commit_table
-from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.reading import read_scenes, scene_files
 from spatialqa.dataset.schema import QA
 from spatialqa.errors import DatasetError, RecipeError
@@ -117,10 +117,10 @@ def _bundles(files: Sequence[Path]) -> Iterator[tuple[str, list[Path], int]]:
     bundle: list[Path] = []
     rows = 0
     for i, path in enumerate(files):
-        split = path.name.split("-")[0]
+        split = split_of(path)
         bundle.append(path)
         rows += pq.ParquetFile(path).metadata.num_rows
-        last_of_split = i + 1 == len(files) or not files[i + 1].name.startswith(f"{split}-")
+        last_of_split = i + 1 == len(files) or split_of(files[i + 1]) != split
         if rows >= _SCENES_PER_FILE or last_of_split:
             yield split, bundle, rows
             bundle, rows = [], 0

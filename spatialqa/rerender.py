@@ -4,6 +4,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from spatialqa.acoustics.registry import engine_for
 from spatialqa.clips.prepare import PreparedClips
 from spatialqa.clips.registry import open_clips
@@ -68,15 +70,20 @@ def rerender_scenes(root: Path, count: int) -> tuple[int, list[str]]:
 
 
 def _choose(folder: DatasetFolder, count: int) -> dict[str, list[tuple[Scene, bytes]]]:
-    """Pick scenes evenly over the files, gathered by group."""
+    """Pick scenes evenly over the whole data set, gathered by group."""
     files = scene_files(folder)
+    sizes = [pq.ParquetFile(path).metadata.num_rows for path in files]
+    total = sum(sizes)
+    count = min(count, total)
+    wanted = {k * total // count for k in range(count)}
     chosen: dict[str, list[tuple[Scene, bytes]]] = defaultdict(list)
-    for i, path in enumerate(files):
-        wanted = (i + 1) * count // len(files) - i * count // len(files)
-        stored = list(read_audio(path)) if wanted else []
-        for k in range(min(wanted, len(stored))):
-            scene, flac = stored[k * len(stored) // min(wanted, len(stored))]
-            chosen[scene.group_id].append((scene, flac))
+    first = 0
+    for path, size in zip(files, sizes, strict=True):
+        if wanted.intersection(range(first, first + size)):
+            for number, (scene, flac) in enumerate(read_audio(path), start=first):
+                if number in wanted:
+                    chosen[scene.group_id].append((scene, flac))
+        first += size
     return chosen
 
 

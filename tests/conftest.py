@@ -42,7 +42,7 @@ def render(recipe: RenderRecipe, root: Path) -> RunSummary:
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """24 short scenes in six shards and three splits, with RIRs and questions. Read it; do not change it."""
+    """24 short scenes in seven shards and three splits, with RIRs and questions. Read it; do not change it."""
     root = tmp_path_factory.mktemp("small") / "data"
     render(SMALL, root)
     make_qa(root, QaRecipe())

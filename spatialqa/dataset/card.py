@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from spatialqa.dataset.commit import commit_text
-from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.folder import DatasetFolder, split_of, split_order
 
 _MAX_ATTRIBUTIONS = 200
 
@@ -29,20 +29,15 @@ def write_card(folder: DatasetFolder) -> None:
 def _configs(folder: DatasetFolder) -> list[dict[str, Any]]:
     """One config a table; `scenes` is the default. The Parquet files carry their features themselves."""
     configs: list[dict[str, Any]] = []
-    names = ["scenes", "groups", "rirs", *sorted(p.name for p in folder.root.glob("qa*") if p.is_dir())]
+    names = ["scenes", "groups", "rirs", *folder.question_tables()]
     for name in names:
-        splits = sorted({path.name.split("-")[0] for path in folder.tables(name)}, key=_split_order)
+        splits = dict.fromkeys(split_of(path) for path in folder.tables(name))
         if splits:
             files = [{"split": split, "path": f"{name}/{split}-*.parquet"} for split in splits]
             configs.append({"config_name": name, "data_files": files})
     if configs:
         configs[0]["default"] = True
     return configs
-
-
-def _split_order(split: str) -> int:
-    order = ("train", "validation", "test")
-    return order.index(split) if split in order else len(order)
 
 
 def _body(folder: DatasetFolder, run: dict[str, Any]) -> str:
@@ -57,7 +52,7 @@ def _body(folder: DatasetFolder, run: dict[str, Any]) -> str:
         "",
         "| | |",
         "|---|---|",
-        f"| scenes | {', '.join(f'{split} {counts[split]}' for split in sorted(counts, key=_split_order))} |",
+        f"| scenes | {', '.join(f'{split} {counts[split]}' for split in sorted(counts, key=split_order))} |",
         f"| houses | {', '.join(f'{split} {n}' for split, n in plan['houses'].items())} |",
         f"| clips | {', '.join(f'{split} {n}' for split, n in plan['clips'].items())} |",
         f"| rooms | {recipe['rooms']} |",
@@ -87,9 +82,9 @@ def _body(folder: DatasetFolder, run: dict[str, Any]) -> str:
 
 def _question_counts(folder: DatasetFolder) -> dict[tuple[str, str], int]:
     counts: Counter[tuple[str, str]] = Counter()
-    for table in sorted(p.name for p in folder.root.glob("qa*") if p.is_dir()):
+    for table in folder.question_tables():
         for path in folder.tables(table):
-            counts[table, path.name.split("-")[0]] += pq.ParquetFile(path).metadata.num_rows
+            counts[table, split_of(path)] += pq.ParquetFile(path).metadata.num_rows
     return dict(counts)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from spatialqa.dataset.commit import FileRecord, commit_json
 from spatialqa.errors import DatasetError
+from spatialqa.recipe import SPLITS
 
 RUN_FILE = "run.json"
 
@@ -93,8 +94,12 @@ class DatasetFolder:
         return [self.read_json(path) for path in sorted((self.meta / "shards").glob("*.json"))]
 
     def tables(self, kind: str) -> list[Path]:
-        """Return the Parquet files of one table (`scenes`, `groups`, `rirs`, `qa`, ...), by name."""
-        return sorted((self.root / kind).glob("*.parquet"))
+        """Return the Parquet files of one table (`scenes`, `groups`, `rirs`, `qa`, ...), train first, then by name."""
+        return sorted((self.root / kind).glob("*.parquet"), key=lambda path: (split_order(split_of(path)), path.name))
+
+    def question_tables(self) -> list[str]:
+        """Return the names of the tables of questions: `qa`, `qa-NAME`."""
+        return sorted(path.name for path in self.root.glob("qa*") if path.is_dir() and path.name.split("-")[0] == "qa")
 
     def replace_table(self, finished: str, table: str) -> None:
         """Put a finished folder in the place of a table that may exist; a kill in between leaves one of the two."""
@@ -146,6 +151,16 @@ class DatasetFolder:
         except (OSError, ValueError) as error:
             raise DatasetError(f"{path}: cannot be read ({error}); remove it and run again") from None
         return value
+
+
+def split_of(path: Path) -> str:
+    """Return the split that a table's file belongs to."""
+    return path.name.split("-")[0]
+
+
+def split_order(split: str) -> int:
+    """Return a sort key: train, validation, test, and whatever else last."""
+    return SPLITS.index(split) if split in SPLITS else len(SPLITS)
 
 
 def changed_keys(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:

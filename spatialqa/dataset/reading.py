@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.schema import SCENES
 from spatialqa.errors import DatasetError
 from spatialqa.scene import Scene
@@ -44,7 +44,7 @@ def read_audio(path: Path) -> Iterator[tuple[Scene, bytes]]:
 
 def scene_files(folder: DatasetFolder, split: str | None = None) -> list[Path]:
     """Return the files of the `scenes` table in order; DatasetError when there are none."""
-    files = [path for path in folder.tables("scenes") if split is None or path.name.startswith(f"{split}-")]
+    files = [path for path in folder.tables("scenes") if split in (None, split_of(path))]
     if not files:
         raise DatasetError(f"{folder.root}: holds no scenes yet; run `spatialqa render {folder.root}` first")
     return files

@@ -55,7 +55,7 @@ def validate_dataset(root: Path) -> ValidationReport:
     _check_schemas(folder, findings)
     groups = _check_groups(folder, findings)
     splits = _check_scenes(folder, groups, findings)
-    for table in sorted(p.name for p in folder.root.glob("qa*") if p.is_dir()):
+    for table in folder.question_tables():
         _check_questions(folder, table, splits, findings)
     return ValidationReport(tuple(findings.checked), tuple(findings.problems))
 

@@ -1,0 +1,41 @@
+# Two commands do everything: `make demo` and `make test`. They need Python 3.11-3.13 and a C++ compiler.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO ?= demo-out
+
+# one engine thread and one BLAS thread a process: parallel work is Ray's
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test check bench clean
+
+demo: $(VENV)/.demo
+	$(BIN)/spatialqa render $(DEMO) --recipe recipes/demo.yaml
+	$(BIN)/spatialqa make-qa $(DEMO)
+	$(BIN)/spatialqa preview $(DEMO) --count 3 --questions 1 --wav $(DEMO)-wav
+	@echo "the data set is in $(DEMO), three of its scenes as WAV files in $(DEMO)-wav"
+
+test: $(VENV)/.test check
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.demo
+	$(BIN)/spatialqa bench --scenes 512 --workers 2
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[soundspaces]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[soundspaces,dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) $(DEMO) $(DEMO)-wav build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

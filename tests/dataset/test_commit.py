@@ -1,0 +1,142 @@
+import errno
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from spatialqa.dataset import commit
+from spatialqa.dataset.commit import commit_file, commit_table, sha256_of
+from spatialqa.dataset.folder import DatasetFolder, changed_keys
+from spatialqa.errors import DatasetError
+
+TABLE = pa.table({"scene_id": [f"s{i}" for i in range(130)], "seed": list(range(130))})
+
+
+def leftovers(root: Path) -> list[str]:
+    return [path.name for path in root.rglob(".*")]
+
+
+def test_a_committed_table_is_what_its_record_says(tmp_path: Path) -> None:
+    record = commit_table(tmp_path, "scenes/a.parquet", TABLE)
+    path = tmp_path / "scenes/a.parquet"
+    assert (record.rows, record.bytes, record.sha256) == (130, path.stat().st_size, sha256_of(path))
+    assert pq.read_table(path).to_pylist() == TABLE.to_pylist()
+    assert pq.ParquetFile(path).num_row_groups == 3
+    assert pq.read_schema(path).metadata[b"schema_version"] == b"1"
+    assert leftovers(tmp_path) == []
+
+
+def test_the_same_rows_are_the_same_bytes(tmp_path: Path) -> None:
+    assert commit_table(tmp_path, "a.parquet", TABLE).sha256 == commit_table(tmp_path, "b.parquet", TABLE).sha256
+
+
+def test_a_full_disk_leaves_nothing_and_says_so(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("old")
+
+    def write(path: Path) -> None:
+        path.write_text("half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(DatasetError, match="No space left on device.*run again"):
+        commit_file(tmp_path / "a.json", write)
+    assert (tmp_path / "a.json").read_text() == "old"
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_real_full_device_is_a_clear_error(tmp_path: Path) -> None:
+    def write(path: Path) -> None:
+        with open("/dev/full", "wb", buffering=0) as full:
+            full.write(b"x" * 100)
+
+    with pytest.raises(DatasetError, match="No space left"):
+        commit_file(tmp_path / "a", write)
+
+
+def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
+    def write(path: Path) -> None:
+        path.write_text("half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        commit_file(tmp_path / "a", write)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_short_write_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = pq.write_table
+    monkeypatch.setattr(commit.pq, "write_table", lambda table, path, **how: whole(table.slice(0, 5), path, **how))
+    with pytest.raises(DatasetError, match="wrote 130 rows and read back 5"):
+        commit_table(tmp_path, "a.parquet", TABLE)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_ours_is_refused_untouched(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("mine")
+    folder = DatasetFolder(tmp_path)
+    with pytest.raises(DatasetError, match="not empty and not a spatialqa data set"), folder.lock():
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+    with pytest.raises(DatasetError, match="is a file"):
+        DatasetFolder(tmp_path / "thesis.tex").refuse_foreign()
+
+
+def test_a_second_writer_is_refused(tmp_path: Path) -> None:
+    first, second = DatasetFolder(tmp_path).lock(), DatasetFolder(tmp_path).lock()
+    with first, pytest.raises(DatasetError, match="another spatialqa command"), second:
+        pass
+    with DatasetFolder(tmp_path).lock():
+        pass
+
+
+def test_another_run_is_refused_and_the_difference_named(tmp_path: Path) -> None:
+    folder = DatasetFolder(tmp_path / "out")
+    folder.claim({"fingerprint": {"recipe": {"seed": 1}, "clips": "a"}, "fingerprint_hash": "x"})
+    folder.claim({"fingerprint": {"recipe": {"seed": 1}, "clips": "a"}, "fingerprint_hash": "x"})
+    with pytest.raises(DatasetError, match=r"recipe\.seed was 1 and is 2"):
+        folder.claim({"fingerprint": {"recipe": {"seed": 2}, "clips": "a"}, "fingerprint_hash": "y"})
+    assert changed_keys({"a": 1, "b": {"c": 2}}, {"b": {"c": 3}, "d": 4}) == [
+        "a was 1 and is null",
+        "b.c was 2 and is 3",
+        "d was null and is 4",
+    ]
+
+
+def test_a_shard_counts_only_while_its_files_are_there(tmp_path: Path) -> None:
+    folder = DatasetFolder(tmp_path)
+    record = commit_table(tmp_path, "scenes/a.parquet", TABLE)
+    folder.commit_shard("a", [record], {"fingerprint": "x"})
+    assert folder.committed("a", "x") is not None
+    assert folder.committed("a", "other run") is None
+    assert folder.committed("b", "x") is None
+    (tmp_path / "scenes/a.parquet").write_bytes(b"cut")
+    assert folder.committed("a", "x") is None
+
+
+@pytest.mark.parametrize("moment", ["before", "between", "after"])
+def test_replacing_a_table_survives_a_kill_at_any_moment(tmp_path: Path, moment: str) -> None:
+    folder = DatasetFolder(tmp_path)
+    (tmp_path / "qa").mkdir()
+    (tmp_path / "qa/old").touch()
+    (tmp_path / ".qa.1.tmp").mkdir()
+    (tmp_path / ".qa.1.tmp/new").touch()
+    if moment == "between":
+        os.replace(tmp_path / "qa", tmp_path / ".qa.previous")
+    if moment == "after":
+        folder.replace_table(".qa.1.tmp", "qa")
+    folder.sweep()
+    assert [path.name for path in (tmp_path / "qa").iterdir()] == ["new" if moment == "after" else "old"]
+    assert leftovers(tmp_path) == []
+
+
+def test_damaged_records_are_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="no such data set"):
+        DatasetFolder(tmp_path / "none").read_run()
+    with pytest.raises(DatasetError, match="is not a spatialqa data set"):
+        DatasetFolder(tmp_path).read_run()
+    (tmp_path / "_spatialqa").mkdir()
+    (tmp_path / "_spatialqa/run.json").write_text("{")
+    with pytest.raises(DatasetError, match=r"run\.json: cannot be read"):
+        DatasetFolder(tmp_path).read_run()

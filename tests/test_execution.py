@@ -1,0 +1,250 @@
+"""The same bytes from one worker or two, killed and resumed; crashes and bad clips; Ray and this process."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+
+from spatialqa.clips.foley import FoleyClips
+from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.reading import read_scenes, scene_files
+from spatialqa.dataset.validate import validate_dataset
+from spatialqa.errors import DatasetError
+from spatialqa.recipe import RenderRecipe
+from tests.conftest import SMALL, Silent, render
+
+pytestmark = pytest.mark.soundspaces
+
+
+def hashes(root: Path) -> dict[str, str]:
+    """Return the sha256 of every committed file by path."""
+    return {item["path"]: item["sha256"] for record in DatasetFolder(root).shards() for item in record["files"]}
+
+
+def write_recipe(path: Path, recipe: RenderRecipe) -> Path:
+    path.write_text(yaml.safe_dump({"render": asdict(recipe)}))
+    return path
+
+
+def start_render(recipe: Path, root: Path) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "spatialqa.cli", "render", str(root), "--recipe", str(recipe)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def test_two_ray_workers_write_the_bytes_of_one_process(small: Path, tmp_path: Path) -> None:
+    summary = render(replace(SMALL, workers=2), tmp_path / "two")
+    assert summary.scenes == 24
+    assert hashes(tmp_path / "two") == hashes(small)
+    assert len(hashes(small)) == 7 * 4  # scenes, groups, rirs and rejects of seven shards
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_killed_again_and_again_it_ends_in_the_same_bytes(small: Path, tmp_path: Path, workers: int) -> None:
+    recipe = write_recipe(tmp_path / "recipe.yaml", replace(SMALL, workers=workers))
+    root = tmp_path / "data"
+    kills = 0
+    for _ in range(12):
+        process = start_render(recipe, root)
+        before = len(hashes(root))
+        while process.poll() is None:
+            if kills < 2 and len(hashes(root)) > before:
+                time.sleep(0.05)
+                process.send_signal(signal.SIGKILL)
+                kills += 1
+            time.sleep(0.01)
+        process.wait()
+        if process.returncode == 0:
+            break
+    assert kills >= 1
+    assert process.returncode == 0
+    assert hashes(root) == hashes(small)
+    assert not list(root.rglob(".*.tmp"))
+    assert not list((root / "_spatialqa/journal").glob("*"))
+
+
+def test_an_interrupt_says_how_to_go_on(tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path / "recipe.yaml", SMALL)
+    process = start_render(recipe, tmp_path / "data")
+    while not hashes(tmp_path / "data") and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate()
+    assert process.returncode == 130
+    assert b"run the same command again" in output
+    assert b"Traceback" not in output
+
+
+def test_resuming_makes_only_what_is_missing(small: Path, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    render(SMALL, root)
+    for path in (scene_files(DatasetFolder(root))[2], DatasetFolder(root).tables("groups")[4]):
+        path.unlink()
+    kept = {path: path.stat().st_mtime_ns for path in root.rglob("*.parquet")}
+    summary = render(SMALL, root)
+    assert summary.shards_resumed == 5
+    assert hashes(root) == hashes(small)
+    assert sum(path.stat().st_mtime_ns == then for path, then in kept.items()) >= 5 * 3
+    assert validate_dataset(root).problems == ()
+
+
+def test_another_recipe_in_the_same_folder_is_refused(small: Path) -> None:
+    before = hashes(small)
+    with pytest.raises(DatasetError, match=r"recipe\.seed was 0 and is 1"):
+        render(replace(SMALL, seed=1), small)
+    assert hashes(small) == before
+
+
+def test_workers_and_paths_do_not_make_another_run(small: Path) -> None:
+    assert render(replace(SMALL, workers=1), small).shards_resumed == 7
+
+
+def test_render_from_a_data_set_gives_the_same_bytes(small: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "spatialqa.cli", "render", str(tmp_path / "again"), "--from", str(small)]
+    subprocess.run([*command, "--workers", "0"], check=True, capture_output=True)
+    assert hashes(tmp_path / "again") == hashes(small)
+
+
+@pytest.fixture(scope="module")
+def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clips")
+    clips = FoleyClips(3)
+    for record in clips.records()[: 3 * 6]:
+        target = folder / record.labels[0] / f"{record.clip_id.rpartition('/')[2]}.flac"
+        target.parent.mkdir(exist_ok=True)
+        raw = clips.load(record)
+        soundfile.write(target, raw.audio, raw.sample_rate)
+    return folder
+
+
+def test_a_clip_that_goes_bad_is_rejected_with_the_reason_and_drawn_again(clip_folder: Path, tmp_path: Path) -> None:
+    recipe = replace(SMALL, clips=f"folder:{clip_folder}", splits="1,0,0", scenes=12, save_rirs=False)
+    from spatialqa.acoustics.registry import engine_for
+    from spatialqa.run import prepare_run, run_record
+    from spatialqa.shard import ShardMaker
+
+    run, plan = prepare_run(recipe, tmp_path / "data")
+    DatasetFolder(run.root).claim(run_record(run, plan))
+    victims = [path for path in sorted(clip_folder.rglob("*.flac")) if path.stem.endswith("1")]
+    kept = {path: path.read_bytes() for path in victims}
+    for path in victims:
+        path.write_bytes(kept[path][:100])  # after the clips were listed
+    try:
+        maker = ShardMaker(run, engine_for(recipe))
+        records = [maker.make(shard) for shard in plan.shards]
+    finally:
+        for path, data in kept.items():
+            path.write_bytes(data)
+    assert sum(record["scenes"] for record in records) == 12
+    rejects = [
+        json.loads(line)
+        for path in sorted((run.root / "_spatialqa/rejects").glob("*.jsonl"))
+        for line in path.read_text().splitlines()
+    ]
+    assert rejects
+    assert {reject["kind"] for reject in rejects} == {"draw"}
+    assert all("ClipError" in reject["reason"] for reject in rejects)
+    used = {s.clip_id for path in scene_files(DatasetFolder(run.root)) for x in read_scenes(path) for s in x.sources}
+    assert not used & {str(path.relative_to(clip_folder)) for path in victims}
+
+
+def test_scenes_that_clip_are_drawn_again_and_counted(tmp_path: Path) -> None:
+    loud = replace(SMALL, gain_db=-6.0, save_rirs=False, scenes=12, splits="1,0,0")
+    summary = render(loud, tmp_path / "loud")
+    assert summary.draws_rejected > 0
+    assert summary.scenes <= 12
+    for path in scene_files(DatasetFolder(tmp_path / "loud")):
+        assert all(scene.gain_db == -6.0 for scene in read_scenes(path))
+    assert validate_dataset(tmp_path / "loud").problems == ()
+    with pytest.raises(DatasetError, match=r"not one scene could be rendered.*dBFS"):
+        render(replace(loud, gain_db=60.0), tmp_path / "deaf")
+
+
+CRASHING_ENGINE = """
+import os, signal, sys
+from pathlib import Path
+import spatialqa.acoustics.soundspaces as engine
+
+whole = engine.SoundSpacesRoom.rirs
+flag = Path(os.environ["CRASH_FLAG"])
+
+def rirs(self, listener, sources, seed=0):
+    if os.environ["CRASH_HOW"] == "always" and round(sum(listener.position), 6) == float(os.environ["CRASH_AT"]):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if os.environ["CRASH_HOW"] == "once" and not flag.exists():
+        flag.touch()
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return whole(self, listener, sources, seed)
+
+engine.SoundSpacesRoom.rirs = rirs
+"""
+
+
+def render_with_crashes(tmp_path: Path, how: str, where: float, workers: int) -> Path:
+    """Render in a Python whose engine dies by a real SIGSEGV, running again as a user would until it ends."""
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(CRASHING_ENGINE)
+    environment = os.environ | {
+        "PYTHONPATH": str(site),
+        "CRASH_FLAG": str(tmp_path / "crashed"),
+        "CRASH_HOW": how,
+        "CRASH_AT": str(where),
+    }
+    recipe = write_recipe(tmp_path / "recipe.yaml", replace(SMALL, workers=workers))
+    command = [sys.executable, "-m", "spatialqa.cli", "render", str(tmp_path / "data"), "--recipe", str(recipe)]
+    for _ in range(4):
+        process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if process.returncode == 0:
+            return tmp_path / "data"
+        assert workers == 0, process.stderr  # Ray replaces a dead worker without being asked
+        assert process.returncode == -signal.SIGSEGV, process.stderr
+    raise AssertionError(process.stderr)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_engine_that_crashes_once_costs_nothing(small: Path, tmp_path: Path, workers: int) -> None:
+    assert hashes(render_with_crashes(tmp_path, "once", 0.0, workers)) == hashes(small)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_group_that_always_crashes_is_rejected_and_drawn_again(small: Path, tmp_path: Path, workers: int) -> None:
+    victim = next(iter(read_scenes(scene_files(DatasetFolder(small), "train")[0])))
+    where = round(sum(victim.listener_position), 6)
+    root = render_with_crashes(tmp_path, "always", where, workers)
+    rejects = [
+        json.loads(line)
+        for path in sorted((root / "_spatialqa/rejects").glob("train-*.jsonl"))
+        for line in path.read_text().splitlines()
+    ]
+    assert [(reject["kind"], reject["id"]) for reject in rejects] == [("group", victim.group_id)]
+    assert "SIGSEGV" in rejects[0]["reason"]
+    assert sum(record["scenes"] for record in DatasetFolder(root).shards()) == 24
+    other = {path: sha for path, sha in hashes(small).items() if not Path(path).name.startswith("train-00000")}
+    assert other.items() <= hashes(root).items()
+
+
+def test_progress_counts_every_scene(tmp_path: Path) -> None:
+    from spatialqa.execution import render_dataset
+
+    observer = Silent()
+    render_dataset(replace(SMALL, save_rirs=False, scenes=8, splits="1,0,0"), tmp_path / "data", observer)
+    assert observer.scenes == 8
+
+
+def test_the_audio_is_there_to_be_heard(small: Path) -> None:
+    from spatialqa.dataset.reading import read_audio
+    from spatialqa.render import decode_flac
+
+    for path in scene_files(DatasetFolder(small)):
+        for scene, flac in read_audio(path):
+            audio, _ = decode_flac(flac)
+            assert 10 * np.log10(np.mean(audio**2)) > -90, scene.scene_id

@@ -1,0 +1,168 @@
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from spatialqa.clips.prepare import PreparedClip
+from spatialqa.geometry import Pose
+from spatialqa.render import (
+    ClippedSceneError,
+    RenderedScene,
+    SimulatedGroup,
+    convolve,
+    decode_flac,
+    encode_flac,
+    render_scene,
+    simulate,
+)
+from spatialqa.scene import ListenerGroup, Place, Scene, Source
+
+RATE = 8000
+Audio = npt.NDArray[np.float32]
+
+
+def noise(n: int, seed: int, level: float = 0.1) -> Audio:
+    return np.asarray(np.random.default_rng(seed).normal(0, level, n), dtype=np.float32)
+
+
+def source(place: int, onset_s: float = 0.0, start_s: float = 0.0) -> Source:
+    return Source(
+        clip_id=f"clip-{place}",
+        clip_sha256=None,
+        clip_start_s=start_s,
+        native_sample_rate=RATE,
+        licence=None,
+        labels=("Bark",),
+        mids=("/m/05tny_",),
+        position=(0.0, 0.0, -1.0 - place),
+        azimuth_deg=0.0,
+        elevation_deg=0.0,
+        distance_m=1.0 + place,
+        region_id=None,
+        region_label=None,
+        onset_s=onset_s,
+        line_of_sight=True,
+        rir_id=f"train-g0/{place}",
+    )
+
+
+def scene(*sources: Source, gain_db: float = -24.0, duration_s: float = 2.0) -> Scene:
+    return Scene(
+        scene_id="train-00000000",
+        split="train",
+        sample_rate=RATE,
+        duration_s=duration_s,
+        channels="binaural",
+        room_set="test",
+        room_id="r",
+        house_id="r",
+        region_id=None,
+        region_label=None,
+        level_index=None,
+        group_id="train-g0",
+        engine="none",
+        engine_config_hash="0",
+        hrtf="none",
+        rir_time_zero="emission",
+        listener_position=(0.0, 0.0, 0.0),
+        listener_orientation=(1.0, 0.0, 0.0, 0.0),
+        gain_db=gain_db,
+        rir_reuse_count=1,
+        sources=sources,
+        seed=0,
+        recipe_hash="0",
+    )
+
+
+def group(*rirs: Audio) -> SimulatedGroup:
+    places = tuple(Place((0.0, 0.0, -1.0 - k), 0.0, 0.0, 1.0 + k, True) for k in range(len(rirs)))
+    listener_group = ListenerGroup("train-g0", "train", "test", "r", "0", "r", Pose((0.0, 0.0, 0.0)), places, 0)
+    return SimulatedGroup(listener_group, rirs, [1.5] * len(rirs), [0.4] * len(rirs), RATE)
+
+
+def render(planned: Scene, simulated: SimulatedGroup, *clips: Audio, mix: str = "sum") -> RenderedScene:
+    return render_scene(planned, simulated, [PreparedClip(clip, "sha") for clip in clips], mix)
+
+
+@pytest.mark.parametrize(("n", "m"), [(1, 1), (100, 7), (7, 100), (16000, 4001)])
+def test_convolution_is_convolution(n: int, m: int) -> None:
+    dry, rir = noise(n, 1), np.stack([noise(m, 2), noise(m, 3)])
+    wet = convolve(dry, rir)
+    assert wet.dtype == np.float32
+    assert wet == pytest.approx(np.stack([np.convolve(dry, channel) for channel in rir]), abs=2e-5)
+
+
+def test_a_delta_puts_the_clip_where_it_belongs_and_nothing_else_anywhere() -> None:
+    delta = np.zeros((2, 50), dtype=np.float32)
+    delta[0, 10], delta[1, 20] = 1.0, 0.5
+    dry = noise(4000, 1)
+    rendered = render(scene(source(0, onset_s=0.5), gain_db=-6.0), group(delta), dry)
+    expected = np.zeros((2, 16000), dtype=np.float32)
+    expected[0, 4010:8010], expected[1, 4020:8020] = dry, 0.5 * dry
+    assert rendered.audio == pytest.approx(expected * 10 ** (-6 / 20), abs=1e-6)
+    truth = rendered.scene.sources[0]
+    assert truth.offset_s == 1.0
+    assert truth.wet_level_dbfs is not None
+    assert truth.dry_level_dbfs is not None
+    assert truth.wet_level_dbfs[0] - truth.dry_level_dbfs == pytest.approx(0.0, abs=0.1)  # before gain
+    assert truth.wet_level_dbfs[1] - truth.dry_level_dbfs == pytest.approx(-6.02, abs=0.1)
+    assert (truth.clip_sha256, truth.drr_db, truth.rt60_s) == ("sha", 1.5, 0.4)
+
+
+def test_sources_add_up_and_the_mean_halves_them() -> None:
+    rirs = [np.stack([noise(300, k), noise(300, k + 9)]) for k in (1, 2)]
+    clips = [noise(9000, 4), noise(20000, 5)]
+    simulated = group(*rirs)
+    alone = [render(scene(source(k)), simulated, clips[k]).audio for k in (0, 1)]
+    both = render(scene(source(0), source(1)), simulated, *clips).audio
+    assert both == pytest.approx(alone[0] + alone[1], abs=1e-6)
+    assert render(scene(source(0), source(1)), simulated, *clips, mix="mean").audio == pytest.approx(both / 2, abs=1e-6)
+
+
+def test_a_long_clip_and_a_long_tail_end_with_the_scene() -> None:
+    rir = np.stack([noise(5000, 1), noise(5000, 2)])
+    dry = noise(3 * 16000, 3)
+    rendered = render(scene(source(0, start_s=1.0)), group(rir), dry)
+    whole = np.stack([np.convolve(dry[8000:24000], channel) for channel in rir])[:, :16000]
+    assert rendered.audio == pytest.approx(whole * 10 ** (-24 / 20), abs=1e-5)
+    assert rendered.scene.sources[0].offset_s == 2.0
+
+
+def test_gain_is_constant_and_a_peak_above_full_scale_is_refused() -> None:
+    delta = np.ones((2, 1), dtype=np.float32)
+    dry = np.full(100, 10.0, dtype=np.float32)
+    assert np.abs(render(scene(source(0)), group(delta), dry).audio).max() == pytest.approx(
+        10 ** (1 - 24 / 20), rel=1e-5
+    )
+    with pytest.raises(ClippedSceneError, match=r"\+8\.0 dBFS"):
+        render(scene(source(0), gain_db=-12.0), group(delta), dry)
+
+
+def test_flac_holds_24_bits() -> None:
+    audio = np.stack([noise(8000, 1), noise(8000, 2)])
+    audio[0, :2] = [1.0 - 2.0**-23, -1.0]
+    decoded, rate = decode_flac(encode_flac(audio, RATE))
+    assert rate == RATE
+    assert np.abs(decoded - audio).max() <= 2.0**-23
+    error_dbfs = 10 * np.log10(np.mean((decoded[:, 2:] - audio[:, 2:]) ** 2))
+    assert -152 < error_dbfs < -145
+
+
+def test_the_group_goes_to_the_engine_whole_and_in_order() -> None:
+    asked = []
+
+    class Room:
+        ray_efficiency = None
+
+        def rirs(self, listener: Pose, sources: object, seed: int) -> list[Audio]:
+            asked.append((listener, sources, seed))
+            return [np.stack([noise(4000, k), noise(4000, k)]) for k in range(2)]
+
+    planned = group(noise(4, 0), noise(4, 0)).group
+    simulated = simulate(planned, Room(), RATE * 2)  # type: ignore[arg-type]
+    assert asked == [(planned.listener, [(0.0, 0.0, -1.0), (0.0, 0.0, -2.0)], 0)]
+    assert len(simulated.rirs) == len(simulated.drr_db) == len(simulated.rt60_s) == 2
+
+
+def test_a_scene_survives_its_row() -> None:
+    rendered = render(scene(source(0)), group(np.ones((2, 1), dtype=np.float32)), noise(100, 1)).scene
+    assert Scene.from_row(rendered.to_row()) == rendered
