@@ -31,7 +31,8 @@ PIP_COMMAND = "pip install 'spatialqa[soundspaces]'"
 BINAURAL_LAYOUT = 3
 _CONFIGURATION_BYTES = 146  # what the published header's packed struct measures
 _SIZE, _FLOAT, _BOOL, _POINTER = ctypes.c_size_t, ctypes.c_float, ctypes.c_uint8, ctypes.c_void_p
-_STDOUT_CHATTER = (b"CreateContext: Context created",)
+_GREETING = b"CreateContext: Context created"
+_COMPLAINTS = (b"arvr/libraries", b"Using default material")  # how the library's own lines on stderr are known
 
 
 class ContextConfiguration(ctypes.Structure):
@@ -92,12 +93,7 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {
 
 @dataclass
 class _Captured:
-    stderr: str = ""
-
-    def last_line(self) -> str:
-        """Return the library's own words, the last two lines at most, on one line."""
-        lines = [line.strip() for line in self.stderr.splitlines() if line.strip()]
-        return " ".join(line for line in lines if not line.startswith(("File:", "Function:")))[-300:]
+    complaint: str = ""  # the library's own words, on one line; empty when it had none
 
 
 _descriptor_lock = threading.RLock()
@@ -106,13 +102,12 @@ _libc = ctypes.CDLL(None)
 
 @contextlib.contextmanager
 def _captured() -> Iterator[_Captured]:
-    """Catch what the library writes on descriptors 1 and 2 while the block runs.
+    """Catch what the library writes on descriptors 1 and 2 while the block runs, one thread at a time.
 
-    One thread at a time. What another thread writes on stdout meanwhile is handed on afterwards; the library's own
-    greeting is dropped.
+    Its greeting is dropped and its complaints are kept; what other threads wrote meanwhile is handed on afterwards.
     """
     result = _Captured()
-    with _descriptor_lock, contextlib.ExitStack() as stack:
+    with _descriptor_lock, contextlib.ExitStack() as files, contextlib.ExitStack() as diversions:
         sinks: dict[int, int] = {}
         for descriptor in (1, 2):
             try:
@@ -120,20 +115,33 @@ def _captured() -> Iterator[_Captured]:
             except OSError:  # the process runs without this stream
                 continue
             sinks[descriptor] = os.memfd_create(f"spatialqa-rlr-{descriptor}")
-            stack.callback(os.close, sinks[descriptor])
-            stack.callback(os.close, saved)
-            stack.callback(os.dup2, saved, descriptor)
+            files.callback(os.close, sinks[descriptor])
+            files.callback(os.close, saved)
+            diversions.callback(os.dup2, saved, descriptor)
             os.dup2(sinks[descriptor], descriptor)
         try:
             yield result
         finally:
             _libc.fflush(None)
+            diversions.close()
             written = {descriptor: _contents(sink) for descriptor, sink in sinks.items()}
-            stack.close()
-            result.stderr = written.get(2, b"").decode(errors="replace")
-            foreign = [x for x in written.get(1, b"").splitlines(keepends=True) if x.strip() not in _STDOUT_CHATTER]
-            if foreign:
-                os.write(1, b"".join(foreign))
+            stderr = written.get(2, b"")
+            if any(sign in stderr for sign in _COMPLAINTS):
+                result.complaint = _one_line(stderr.decode(errors="replace"))
+            else:
+                _hand_on(2, stderr)
+            lines = written.get(1, b"").splitlines(keepends=True)
+            _hand_on(1, b"".join(line for line in lines if line.strip() != _GREETING))
+
+
+def _one_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " ".join(line for line in lines if not line.startswith(("File:", "Function:")))[-300:]
+
+
+def _hand_on(descriptor: int, text: bytes) -> None:
+    if text:
+        os.write(descriptor, text)
 
 
 def _contents(descriptor: int) -> bytes:
@@ -200,7 +208,7 @@ class Library:
         if code != 0 or configuration.this_size != _CONFIGURATION_BYTES or configuration.indirect_ray_depth == 0:
             raise EngineError(
                 f"the library {self.path} does not take a configuration of {_CONFIGURATION_BYTES} bytes "
-                f"(code {code}; {captured.last_line()}): install the pinned version with {PIP_COMMAND}"
+                f"(code {code}; {captured.complaint}): install the pinned version with {PIP_COMMAND}"
             )
         return configuration
 
@@ -232,9 +240,9 @@ class Context:
     def _call(self, name: str, what: str, *arguments: Any) -> None:
         with _captured() as captured:
             code = getattr(self._c, name)(*arguments)
-        said = captured.last_line()
-        if code != 0 or said:
-            raise EngineError(f"the engine soundspaces does not take {what}: {said or f'error code {code}'}")
+        if code != 0 or captured.complaint:
+            why = captured.complaint or f"error code {code}"
+            raise EngineError(f"the engine soundspaces does not take {what}: {why}")
 
     def add_mesh(
         self, vertices: npt.NDArray[np.float32], groups: Sequence[tuple[str, npt.NDArray[np.uint32]]], database: str

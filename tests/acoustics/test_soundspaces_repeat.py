@@ -1,8 +1,10 @@
 """The same call gives the same bytes: again, after other calls, in another thread, in another process."""
 
 import hashlib
+import os
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -64,6 +66,28 @@ def test_a_group_is_repeated_whole_because_its_sources_share_their_reverberation
 def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
     simulated()
     assert capfd.readouterr() == ("", "")
+
+
+def test_what_other_threads_print_meanwhile_is_kept(capfd: pytest.CaptureFixture[str]) -> None:
+    done = threading.Event()
+
+    def chatter() -> int:
+        lines = 0
+        while not done.is_set():
+            os.write(1, b"progress\n")
+            os.write(2, b"a warning\n")
+            lines += 1
+        return lines
+
+    with ThreadPoolExecutor(1) as pool:
+        lines = pool.submit(chatter)
+        try:
+            simulated()
+        finally:
+            done.set()
+    printed = capfd.readouterr()
+    assert printed.out == "progress\n" * lines.result()
+    assert printed.err == "a warning\n" * lines.result()
 
 
 def test_rirs_are_two_finite_channels_of_float32() -> None:
