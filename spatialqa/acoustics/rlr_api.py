@@ -31,7 +31,7 @@ PIP_COMMAND = "pip install 'spatialqa[soundspaces]'"
 BINAURAL_LAYOUT = 3
 _CONFIGURATION_BYTES = 146  # what the published header's packed struct measures
 _SIZE, _FLOAT, _BOOL, _POINTER = ctypes.c_size_t, ctypes.c_float, ctypes.c_uint8, ctypes.c_void_p
-_GREETING = b"CreateContext: Context created"
+_GREETING = b"CreateContext: Context created\n"
 _COMPLAINTS = (b"arvr/libraries", b"Using default material")  # how the library's own lines on stderr are known
 
 
@@ -104,7 +104,8 @@ _libc = ctypes.CDLL(None)
 def _captured() -> Iterator[_Captured]:
     """Catch what the library writes on descriptors 1 and 2 while the block runs, one thread at a time.
 
-    Its greeting is dropped and its complaints are kept; what other threads wrote meanwhile is handed on afterwards.
+    Its greeting is dropped and its complaints are kept; what other threads wrote meanwhile is handed on afterwards (but
+    for a write under way at the very moment when the descriptors change hands).
     """
     result = _Captured()
     with _descriptor_lock, contextlib.ExitStack() as files, contextlib.ExitStack() as diversions:
@@ -130,8 +131,7 @@ def _captured() -> Iterator[_Captured]:
                 result.complaint = _one_line(stderr.decode(errors="replace"))
             else:
                 _hand_on(2, stderr)
-            lines = written.get(1, b"").splitlines(keepends=True)
-            _hand_on(1, b"".join(line for line in lines if line.strip() != _GREETING))
+            _hand_on(1, written.get(1, b"").replace(_GREETING, b""))
 
 
 def _one_line(text: str) -> str:
