@@ -18,7 +18,7 @@ from spatialqa.errors import PlacementError
 from spatialqa.geometry import FloatArray, Pose, direction
 from spatialqa.rooms.clearance import SurfaceDistance
 from spatialqa.rooms.mesh import MeshRooms
-from spatialqa.rooms.placement import SEPARATION_M, Placer, even_shares
+from spatialqa.rooms.placement import Placer, even_shares
 from spatialqa.rooms.room import Region, Room
 from spatialqa.scene import Place
 from tests.rooms.shapes import Triangles, box, quad, room, wall_with_door
@@ -63,6 +63,10 @@ def inside_box(points: FloatArray, low: tuple[float, ...], high: tuple[float, ..
     """Return how deep each point lies in a box, metres; negative outside."""
     depth: FloatArray = np.minimum(points - np.array(low), np.array(high) - points).min(axis=-1)
     return depth
+
+
+def least_gap(points: FloatArray) -> float:
+    return float(np.linalg.norm(points[:, None] - points, axis=-1)[np.triu_indices(len(points), 1)].min())
 
 
 HALL = (box((0, 0, 0), (8, 2.8, 6)),)
@@ -133,8 +137,13 @@ def test_a_furnished_box_keeps_every_promise() -> None:
     assert reach.min() >= 0.5
     assert reach.max() <= 10.0
     for group in sources:
-        gaps = np.linalg.norm(group[:, None] - group, axis=-1)[np.triu_indices(len(group), 1)]
-        assert gaps.min() >= SEPARATION_M
+        assert least_gap(group) >= 0.3
+
+
+def test_many_sources_keep_apart() -> None:
+    placer = Placer(room(box((0, 0, 0), (3.5, 2.4, 3))))
+    _, sources = positions(groups(placer, 5, count=40))
+    assert min(least_gap(group) for group in sources) >= 0.3
 
 
 def test_a_place_says_what_geometry_says() -> None:
@@ -161,8 +170,7 @@ def test_heights_over_a_table_count_from_the_floor() -> None:
 
 def test_the_inside_of_a_big_wardrobe_is_no_room() -> None:
     """0.75 m deep: its inside has points 0.3 m clear of everything, and every ray from there meets a surface."""
-    pool = np.concatenate([positions(furnished_groups())[1].reshape(-1, 3)])
-    assert not (inside_box(pool, *WARDROBE) > 0).any()
+    assert not (inside_box(furnished()._pool.points, *WARDROBE) > 0).any()
 
 
 def test_nothing_is_placed_outdoors() -> None:
@@ -257,11 +265,17 @@ def test_octants_and_distances_are_even_in_a_large_hall() -> None:
     assert np.abs(counts - 0.1).max() < 0.03
 
 
-def test_steep_directions_occur() -> None:
-    tilts = np.array([abs(p.elevation_deg) for _, ps in furnished_groups() for p in ps])
-    near = np.array([p.distance_m < 1.5 for _, ps in furnished_groups() for p in ps])
-    assert (tilts > 20).mean() > 0.15
-    assert np.median(tilts[near]) > 20
+def test_octants_are_even_in_a_usual_room_too() -> None:
+    """The space above the ears is half as high as the space below: places drawn by volume would lie below."""
+    assert np.abs(octant_shares(p for _, ps in furnished_groups() for p in ps) - 0.125).max() < 0.035
+
+
+def test_steep_directions_are_as_usual_as_level_ones_where_the_room_allows_both() -> None:
+    assert np.mean([abs(p.elevation_deg) > 20 for _, ps in furnished_groups() for p in ps]) > 0.2
+    near = Placer(room(box((0, 0, 0), (6, 2.8, 6))), max_distance_m=1.0)
+    tilts = [p.elevation_deg for _, ps in groups(near, 300) for p in ps]
+    counts = np.histogram(tilts, [-60, -40, -20, 0])[0]
+    assert counts.min() > 0.85 * counts.max()  # by volume: 0.65
 
 
 def test_yaw_is_any_or_the_one_asked_for() -> None:
@@ -279,6 +293,12 @@ def test_even_shares_are_shares(cells: list[list[bool]]) -> None:
     if feasible.any():
         rows = feasible.any(axis=1)
         assert shares[rows].sum(axis=1) == pytest.approx(np.full(rows.sum(), 1 / rows.sum()))
+
+
+def test_distances_that_few_octants_offer_are_drawn_as_often() -> None:
+    feasible = np.ones((8, 2), dtype=np.bool_)
+    feasible[5:, 1] = False
+    assert even_shares(feasible).sum(axis=0) == pytest.approx([0.5, 0.5], abs=1e-3)
 
 
 # Determinism and errors
