@@ -44,6 +44,7 @@ class RunSummary:
     draws_rejected: int
     shards: int
     shards_resumed: int
+    warnings: tuple[str, ...]  # what a user should know about the rooms
 
 
 def render_dataset(
@@ -63,30 +64,41 @@ def render_dataset(
     folder = DatasetFolder(root)
     folder.refuse_foreign()
     run, plan = prepare_run(recipe, root)
+    try:
+        summary = _render(run, plan, folder, observer, dict(qa_recipe or {}))
+        if summary.scenes == 0:
+            raise DatasetError(f"{root}: not one scene could be rendered; {_first_reason(folder)}")
+    except SpatialQAError:
+        folder.unclaim()
+        raise
+    return summary
+
+
+def _render(
+    run: Run, plan: RunPlan, folder: DatasetFolder, observer: Observer, qa_recipe: dict[str, Any]
+) -> RunSummary:
     with folder.lock():
-        folder.claim(run_record(run, plan) | {"qa_recipe": dict(qa_recipe or {})})
+        folder.claim(run_record(run, plan) | {"qa_recipe": qa_recipe})
         folder.sweep()
         commit_text(folder.root, "_spatialqa/rejects/clips.jsonl", reject_lines(run))
         done = {shard.name: folder.committed(shard.name, run.fingerprint_hash) for shard in plan.shards}
         missing = [shard for shard in plan.shards if done[shard.name] is None]
-        workers = _worker_count(recipe, sum(shard.n_scenes for shard in missing), len(missing))
+        workers = _worker_count(run.recipe, sum(shard.n_scenes for shard in missing), len(missing))
         observer.started(plan, sum(record["scenes"] for record in done.values() if record), workers)
         make = _on_ray if workers else _in_this_process
         for shard, record in make(run, missing, workers, observer):
             done[shard.name] = record
         records = [record for record in done.values() if record]
         write_card(folder)
-    summary = RunSummary(
+    return RunSummary(
         folder.root,
         sum(record["scenes"] for record in records),
         sum(shard.n_scenes for shard in plan.shards),
         sum(record["draws_rejected"] for record in records),
         len(records),
         len(plan.shards) - len(missing),
+        tuple(dict.fromkeys(text for record in records for text in record["warnings"])),
     )
-    if summary.scenes == 0:
-        raise DatasetError(f"{root}: not one scene could be rendered; {_first_reason(folder)}")
-    return summary
 
 
 def _first_reason(folder: DatasetFolder) -> str:

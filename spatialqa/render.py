@@ -113,7 +113,7 @@ def render_scene(scene: Scene, simulated: SimulatedGroup, clips: Sequence[Prepar
 
 
 def _wet_level_dbfs(channel: Audio) -> float:
-    """Return the RMS level of one channel while the dry clip lasts; the sound's tail and the silence after do not count."""
+    """Return the RMS level of one channel while the dry clip lasts: neither its tail nor what follows counts."""
     return float(np.float32(max(level_dbfs(channel), SILENCE_DBFS)))
 
 

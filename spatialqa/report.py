@@ -90,7 +90,11 @@ class QaProgress(_Bar):
 
 
 def print_summary(summary: Any) -> None:
-    """Print what a render left behind."""
+    """Print what a render left behind, and on stderr what a user should know about its rooms."""
+    for text in summary.warnings[:_MAX_LISTED]:
+        stderr.print(f"warning: {text}", markup=False)
+    if len(summary.warnings) > _MAX_LISTED:
+        stderr.print(f"and {len(summary.warnings) - _MAX_LISTED} more warnings: {summary.root}/_spatialqa/shards")
     stdout.print(f"{summary.scenes} scenes in {summary.root} ({summary.shards} shards)")
     if summary.draws_rejected:
         stdout.print(f"{summary.draws_rejected} draws were rejected and drawn again: {summary.root}/_spatialqa/rejects")

@@ -41,6 +41,11 @@ class OpenedRoom:
     placer: Placer
     acoustic: OpenRoom
 
+    @property
+    def warnings(self) -> list[str]:
+        """What a user should know about this room."""
+        return [f"room {self.room.room_id}: {text}" for text in self.room.warnings]
+
 
 @dataclass(eq=False)
 class _Content:
@@ -50,6 +55,7 @@ class _Content:
     groups: list[dict[str, Any]] = field(default_factory=list)
     rirs: list[dict[str, Any]] = field(default_factory=list)
     rejects: list[dict[str, Any]] = field(default_factory=list)
+    warnings: dict[str, None] = field(default_factory=dict)
 
 
 class ShardMaker:
@@ -145,6 +151,7 @@ class ShardMaker:
                 for scene_id in slot.scene_ids
             ]
             return
+        content.warnings.update(dict.fromkeys(self.open_room(slot.room_id).warnings))
         content.groups.append(self._group_row(simulated.group, efficiency))
         if self.run.recipe.save_rirs:
             content.rirs += self._rir_rows(simulated)
@@ -236,6 +243,7 @@ class ShardMaker:
                 "scenes": len(content.scenes),
                 "scenes_planned": shard.n_scenes,
                 "draws_rejected": sum(reject["kind"] != "scene" for reject in content.rejects),
+                "warnings": list(content.warnings),
                 "engine": {"name": self.run.identity.name, "sha256": self.run.identity.sha256},
             }
             return folder.commit_shard(shard.name, files, facts)

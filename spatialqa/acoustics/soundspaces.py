@@ -21,7 +21,7 @@ from spatialqa.acoustics.engine import EngineIdentity
 from spatialqa.acoustics.ray_depth import DepthEstimator
 from spatialqa.acoustics.soundspaces_settings import check_sample_rate, resolve
 from spatialqa.errors import EngineError, RoomError
-from spatialqa.geometry import IDENTITY, Pose, Vec3
+from spatialqa.geometry import IDENTITY, Pose, Vec3, multiply, rotation_matrix, yaw_quaternion
 from spatialqa.rooms.materials import Curve
 from spatialqa.rooms.room import Room
 
@@ -32,6 +32,11 @@ _AIR_DENSITY_KG_M3 = 1.2
 _TAIL_LEFT = 1e-8  # -80 dB
 _UNHEARD = 1e-9  # -90 dB; where no path exists the library leaves -110 dB instead of nothing
 _OURS = ("calibrated", "rir_time_zero", "indirect_ray_depth")  # settings that the library does not take as they are
+
+# The library misses some triangles of meshes whose walls lie along its axes, so it gets the whole world turned about
+# the vertical, by an angle at which no building stands.
+_TURN = yaw_quaternion(17.0)
+_TURN_MATRIX = rotation_matrix(_TURN)
 
 Rir = npt.NDArray[np.float32]
 
@@ -128,7 +133,7 @@ class SoundSpacesRoom:
         self._engine = engine
         self._room = room
         self._efficiency: float | None = None
-        self._vertices = np.ascontiguousarray(room.vertices, dtype=np.float32)
+        self._vertices = np.ascontiguousarray(room.vertices @ _TURN_MATRIX.T, dtype=np.float32)
         faces = np.ascontiguousarray(room.faces, dtype=np.uint32)
         used = [int(m) for m in np.unique(room.face_material)]
         self._groups = [(_category(m), np.ascontiguousarray(faces[room.face_material == m])) for m in used]
@@ -179,9 +184,9 @@ class SoundSpacesRoom:
             return []
         with rlr_api.Context(self._engine.configuration(self.ray_depth(listener.position))) as context:
             context.add_mesh(self._vertices, self._groups, self._database_path)
-            context.add_listener(listener.position, listener.orientation, self._engine.hrtf)
+            context.add_listener(_turned(listener.position), multiply(_TURN, listener.orientation), self._engine.hrtf)
             for source in sources:
-                context.add_source(source)
+                context.add_source(_turned(source))
             context.simulate()
             self._efficiency = context.ray_efficiency
             raw = [context.impulse_response(index) for index in range(len(sources))]
@@ -220,6 +225,11 @@ class SoundSpacesRoom:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _turned(point: Vec3) -> Vec3:
+    x, y, z = (float(v) for v in _TURN_MATRIX @ point)
+    return (x, y, z)
 
 
 def _trimmed(rir: Rir) -> Rir:

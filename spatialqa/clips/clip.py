@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 @dataclass(frozen=True)
 class ClipRecord:
-    """One labelled clip. labels are AudioSet display names (or custom labels, whose mid is None), most telling first."""
+    """One labelled clip. labels are AudioSet display names, most telling first; a custom label has the mid None."""
 
     clip_id: str
     sha256: str | None  # of the file's bytes; None for a synthesised clip until it is made

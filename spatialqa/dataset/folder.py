@@ -65,6 +65,16 @@ class DatasetFolder:
         if any(item.name != self.meta.name for item in self.root.iterdir()):
             raise DatasetError(f"{self.root}: is not empty and not a spatialqa data set; name a new or an empty folder")
 
+    def unclaim(self) -> None:
+        """Give up a folder without one scene, so that a run that failed at once leaves nothing behind."""
+        if any(record["scenes"] for record in self.shards()):
+            return
+        for name in ("scenes", "groups", "rirs", self.meta.name):
+            shutil.rmtree(self.root / name, ignore_errors=True)
+        (self.root / "README.md").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # not empty: it holds something else, which stays
+            self.root.rmdir()
+
     def shard_file(self, name: str) -> Path:
         """Return where the record of a shard lies."""
         return self.meta / "shards" / f"{name}.json"

@@ -6,7 +6,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from spatialqa.dataset import commit
 from spatialqa.dataset.commit import commit_file, commit_table, sha256_of
 from spatialqa.dataset.folder import DatasetFolder, changed_keys
 from spatialqa.errors import DatasetError
@@ -67,7 +66,7 @@ def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_short_write_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = pq.write_table
-    monkeypatch.setattr(commit.pq, "write_table", lambda table, path, **how: whole(table.slice(0, 5), path, **how))
+    monkeypatch.setattr(pq, "write_table", lambda table, path, **how: whole(table.slice(0, 5), path, **how))
     with pytest.raises(DatasetError, match="wrote 130 rows and read back 5"):
         commit_table(tmp_path, "a.parquet", TABLE)
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,224 @@
+"""The command line as it is typed: one clear line and exit code 2 for what a user can mend."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from spatialqa.cli import main
+
+HEAVY = ("torch", "ray", "pandas", "pyarrow", "trimesh", "embreex", "scipy", "soundfile", "transformers")
+
+
+def spatialqa(*arguments: object, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "spatialqa.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+
+
+def test_help_answers_without_any_heavy_import() -> None:
+    code = (
+        "import sys\nfrom spatialqa.cli import cli\n"
+        "for name in ['', *cli.commands]:\n"
+        "    try: cli.main([name, '--help'] if name else ['--help'], standalone_mode=False)\n"
+        "    except SystemExit: pass\n"
+        f"print([m for m in {HEAVY} if m in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+    assert "make-qa" in done.stdout
+
+
+def broken_clip(folder: Path) -> str:
+    (folder / "Bark").mkdir(parents=True)
+    (folder / "Bark" / "a.wav").write_bytes(b"RIFF")
+    return f"folder:{folder}"
+
+
+def one_class(folder: Path) -> str:
+    (folder / "Bark").mkdir(parents=True)
+    for i in range(3):
+        noise = np.random.default_rng(i).normal(0, 0.1, 20000)
+        soundfile.write(folder / "Bark" / f"{i}.wav", noise, 44100)
+    return f"folder:{folder}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["render", "--bogus"], "No such option"),
+        (["rendr"], "No such command"),
+        (["render", "OUT", "extra"], "unexpected extra argument"),
+        (["render", "OUT", "--scenes", "0"], "scenes = 0 must be at least 1"),
+        (["render", "OUT", "--scenes", "lots"], "whole number"),
+        (["render", "OUT", "--splits", "0.9,0.2,0.1"], "add to 1"),
+        (["render", "OUT", "--rooms", "castle"], "rooms 'castle' is not known"),
+        (["render", "OUT", "--rooms", "mesh:none.glb"], "no mesh file or folder none.glb"),
+        (["render", "OUT", "--rooms", "mesh:EMPTY"], "EMPTY"),
+        (["render", "OUT", "--rooms", "mesh:BROKEN.glb"], "BROKEN.glb"),
+        (["render", "OUT", "--clips", "radio"], "clips 'radio' is not known"),
+        (["render", "OUT", "--clips", "folder:none"], "none is not a folder"),
+        (["render", "OUT", "--clips", "folder:EMPTY"], "EMPTY"),
+        (["render", "OUT", "--sample-rate", "96000"], "48000"),
+        (["render", "OUT", "--sample-rate", "0"], "at least 1"),
+        (["render", "OUT", "--engine", "warp"], "no engine 'warp'"),
+        (["render", "OUT", "--engine-config", "indirect_ray_cuont=5"], "indirect_ray_count"),
+        (["render", "OUT", "--engine-config", "rays"], "KEY=VALUE"),
+        (["render", "OUT", "--hrtf", "none.sofa"], "none.sofa"),
+        (["render", "OUT", "--home-kinds", "castle"], "no kind of home 'castle'"),
+        (["render", "OUT", "--channels", "foa"], "must be one of binaural"),
+        (["render", "OUT", "--recipe", "none.yaml"], "no recipe file"),
+        (["render", "OUT", "--from", "none"], "none: no such data set"),
+        (["render", "FOREIGN"], "not empty and not a spatialqa data set"),
+        (["render", "FOREIGN/file.txt"], "is a file"),
+        (["render", "OUT", "--scenes", "40", "--sources-per-scene", "9=1"], "sources_per_group"),
+        (["make-qa", "none"], "none: no such data set"),
+        (["make-qa", "FOREIGN"], "is not a spatialqa data set"),
+        (["make-qa", "SMALL", "--types", "A,Z"], "'Z'"),
+        (["make-qa", "SMALL", "--templates", "none"], "none"),
+        (["make-qa", "SMALL", "--name", "../x"], "letters, digits"),
+        (["validate", "FOREIGN"], "is not a spatialqa data set"),
+        (["preview", "SMALL", "--scene", "train-99999999"], "has no scene"),
+        (["preview", "SMALL", "--count", "0"], "count"),
+        (["status", "none"], "no such data set"),
+        (["clips", "list", "folder:none"], "none is not a folder"),
+        (["clips", "debian", "FOREIGN"], "FOREIGN"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_is_one_clear_line_and_exit_code_2(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    small: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "EMPTY").mkdir()
+    (tmp_path / "FOREIGN").mkdir()
+    (tmp_path / "FOREIGN/file.txt").write_text("mine")
+    (tmp_path / "BROKEN.glb").write_bytes(b"glTF\x02\x00\x00\x00")
+    before = sorted(path.name for path in tmp_path.rglob("*"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["spatialqa", *[str(small) if word == "SMALL" else word for word in arguments]])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    printed = capfd.readouterr()
+    assert stop.value.code == 2
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1, printed.err
+    assert message in printed.err
+    assert sorted(path.name for path in tmp_path.rglob("*")) == before
+
+
+def test_clips_that_cannot_serve_say_why(tmp_path: Path) -> None:
+    done = spatialqa("render", tmp_path / "out", "--clips", broken_clip(tmp_path / "broken"))
+    assert done.returncode == 2
+    assert "unreadable" in done.stderr
+    done = spatialqa("render", tmp_path / "out", "--clips", one_class(tmp_path / "one"))
+    assert done.returncode == 2
+    assert "1 classes and a scene needs 2" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_single_house_cannot_be_split(tmp_path: Path) -> None:
+    import trimesh
+
+    trimesh.creation.box((6, 3, 5)).export(tmp_path / "box.stl")
+    done = spatialqa("render", tmp_path / "out", "--rooms", f"mesh:{tmp_path}/box.stl", "--splits", "0.8,0.1,0.1")
+    assert done.returncode == 2
+    assert "need 3 different houses and the room set has 1" in done.stderr
+
+
+def test_a_room_without_a_place_says_so_and_why(tmp_path: Path) -> None:
+    import trimesh
+
+    trimesh.creation.box((1.2, 1.5, 1.1)).export(tmp_path / "cupboard.stl")
+    done = spatialqa(
+        "render", tmp_path / "out", "--rooms", f"mesh:{tmp_path}/cupboard.stl", "--scenes", 4, "--workers", 0
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "cupboard" in done.stderr
+    assert "trial points" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_leaky_mesh_is_rendered_with_a_warning(tmp_path: Path) -> None:
+    import trimesh
+
+    box = trimesh.creation.box((6, 3, 5))
+    box.update_faces(box.triangles_center[:, 1] < 1.4)
+    box.export(tmp_path / "roofless.stl")
+    rooms = f"mesh:{tmp_path}/roofless.stl"
+    done = spatialqa("render", tmp_path / "out", "--rooms", rooms, "--scenes", 2, "--duration-s", 1, "--workers", 0)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"warning: room roofless: .*rays", done.stderr)
+
+
+def test_preview_shows_sources_and_questions_and_writes_what_can_be_heard(small: Path, tmp_path: Path) -> None:
+    done = spatialqa("preview", small, "--count", 2, "--wav", tmp_path / "wav")
+    assert done.returncode == 0
+    assert "train-00000000" in done.stdout
+    assert re.search(r"(left|right), (front|behind), (above|below)", done.stdout)
+    files = sorted((tmp_path / "wav").glob("*.wav"))
+    assert [path.stem for path in files] == ["train-00000000", "train-00000001"]
+    audio, rate = soundfile.read(files[0])
+    assert rate == 16000
+    assert 0.6 < np.abs(audio).max() < 0.75
+
+
+def test_status_and_validate_and_doctor_and_lists(small: Path) -> None:
+    assert "24 of 24 scenes, 7 of 7 shards" in spatialqa("status", small).stdout
+    done = spatialqa("validate", small, "--rerender", 2)
+    assert done.returncode == 0
+    assert "2 scenes rendered again, 2 equal bit for bit" in done.stdout
+    assert "engine soundspaces" in spatialqa("doctor").stdout
+    listed = spatialqa("clips", "list").stdout
+    assert "Bark" in listed
+    assert "clips of" in listed
+
+
+def test_validate_exits_1_on_a_damaged_data_set(small: Path, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(small, tmp_path / "data")
+    next((tmp_path / "data/scenes").glob("*.parquet")).unlink()
+    done = spatialqa("validate", tmp_path / "data")
+    assert done.returncode == 1
+    assert "is gone" in done.stdout
+
+
+def test_make_qa_can_be_run_again_and_under_a_name(small: Path, tmp_path: Path) -> None:
+    import shutil
+
+    root = tmp_path / "data"
+    shutil.copytree(small, root)
+    first = json.loads((root / "_spatialqa/qa.json").read_text())
+    assert spatialqa("make-qa", root).returncode == 0
+    assert json.loads((root / "_spatialqa/qa.json").read_text()) == first
+    assert spatialqa("make-qa", root, "--seed", 5, "--types", "B", "--name", "directions").returncode == 0
+    other = json.loads((root / "_spatialqa/qa-directions.json").read_text())
+    assert list(other["questions"]) == ["location"]
+    assert json.loads((root / "_spatialqa/qa.json").read_text()) == first
+    assert "qa-directions" in (root / "README.md").read_text()
+    assert spatialqa("validate", root).returncode == 0
+
+
+def test_a_failing_template_leaves_the_old_questions(small: Path, tmp_path: Path) -> None:
+    import shutil
+
+    root = tmp_path / "data"
+    shutil.copytree(small, root)
+    before = sorted((path.name, path.stat().st_size) for path in (root / "qa").iterdir())
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates/a.yaml").write_text("type: A\nnonsense: {}\n")
+    done = spatialqa("make-qa", root, "--templates", tmp_path / "templates")
+    assert done.returncode == 2
+    assert "a.yaml" in done.stderr
+    assert sorted((path.name, path.stat().st_size) for path in (root / "qa").iterdir()) == before
+    assert not list(root.glob(".*"))
