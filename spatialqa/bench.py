@@ -188,7 +188,7 @@ def _bench_workers(recipe: RenderRecipe, plan: RunPlan, folder: Path) -> list[tu
 def bench_questions(recipe: RenderRecipe) -> Figures:
     """Ask all types of questions of planned scenes (no audio is rendered) and measure CPU time a question."""
     with tempfile.TemporaryDirectory(prefix="spatialqa-bench-") as folder:
-        run, plan = prepare_run(recipe, Path(folder))
+        run, plan = prepare_run(replace(recipe, plan_only=True), Path(folder))
         scenes = list(_planned_scenes(run, plan))
         templates, options = load_templates(), QaRecipe()
         start = time.process_time()
@@ -206,8 +206,7 @@ def _planned_scenes(run: Run, plan: RunPlan) -> Iterator[Scene]:
     maker = ShardMaker(run, engine_for(run.recipe))
     for shard in plan.shards:
         for slot in shard.groups:
-            opened = maker.open_room(slot.room_id)
-            yield from maker.planner.scenes(slot, maker.planner.group(slot, opened.room, opened.placer))
+            yield from maker.planner.scenes(slot, maker.draw_group(slot, 0))
 
 
 def print_figures(figures: Figures, as_json: bool) -> None:

@@ -93,9 +93,8 @@ def _simulate_once(
     from spatialqa.shard import ShardMaker
 
     maker = ShardMaker(run, engine_for(run.recipe))
-    opened = maker.open_room(slot.room_id)
-    group = maker.planner.group(slot, opened.room, opened.placer, attempt)
+    group = maker.draw_group(slot, attempt)
     try:
-        simulate(group, opened.acoustic, run.recipe.sample_rate)
+        simulate(group, maker.open_room(slot.room_id).acoustic, run.recipe.sample_rate)
     except EngineError as error:
         sender.send(str(error))

@@ -37,7 +37,7 @@ def show(root: Path, count: int, scene_id: str | None, questions: int, wav: Path
         shown += 1
         _print_scene(scene)
         _print_questions(folder, scene, questions, shown)
-        if wav is not None:
+        if wav is not None and flac:
             stdout.print(f"written to {_write_wav(scene, flac, wav)}\n")
     if not shown:
         raise DatasetError(f"{root}: has no scene {scene_id!r}; ids look like train-00000000")

@@ -72,6 +72,7 @@ class RenderRecipe:
     duration_s: float = key(10.0, "length of every scene", minimum=0.1, maximum=600.0)
     channels: str = key("binaural", "what the listener records", choices=("binaural",))
     gain_db: float = key(-24.0, "one constant gain for every scene of the data set")
+    plan_only: bool = key(False, "write scenes without audio: places, sounds and labels, and no engine is needed")
     save_rirs: bool = key(False, "write the RIRs as well (rirs/)")
     scenes_per_shard: int = key(64, "scenes in one Parquet file, about", minimum=1)
     workers: int | None = key(

@@ -32,6 +32,8 @@ def rerender_scenes(root: Path, count: int) -> tuple[int, list[str]]:
     folder = DatasetFolder(root)
     run = folder.read_run()
     recipe = build(RenderRecipe, run["recipe"], f"{root}/_spatialqa/run.json")
+    if recipe.plan_only:
+        raise DatasetError(f"{root}: holds planned scenes without audio, which cannot be compared")
     engine = engine_for(recipe)
     if engine.identity.sha256 != run["engine"]["sha256"]:
         raise DatasetError(

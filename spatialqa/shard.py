@@ -114,30 +114,30 @@ class ShardMaker:
                 self._opened = OpenedRoom(room, placer, self.engine.open(room))
         return self._opened
 
-    def draw_and_simulate(
-        self, slot: GroupSlot, attempt: int, journal: CrashJournal
-    ) -> tuple[SimulatedGroup, float | None]:
-        """Draw one group and simulate it; returns it with the engine's ray efficiency.
-
-        Raises:
-            PlacementError: no valid place.
-            EngineError: the engine fails on this group every time.
-        """
+    def draw_group(self, slot: GroupSlot, attempt: int) -> ListenerGroup:
+        """Draw one group; raises PlacementError when its room has no valid place."""
         opened = self.open_room(slot.room_id)
         with self.watch.stage("placement"):
-            group = self.planner.group(slot, opened.room, opened.placer, attempt)
+            return self.planner.group(slot, opened.room, opened.placer, attempt)
+
+    def _simulate(self, slot: GroupSlot, group: ListenerGroup, attempt: int, journal: CrashJournal) -> SimulatedGroup:
         if journal.suspects(slot.group_id, attempt):
             simulate_apart(self.run, slot, attempt)
+        acoustic = self.open_room(slot.room_id).acoustic
         journal.enter(slot.group_id, attempt)
         with self.watch.stage("simulation"):
-            simulated = simulate(group, opened.acoustic, self.run.recipe.sample_rate)
+            simulated = simulate(group, acoustic, self.run.recipe.sample_rate)
         journal.leave()
-        return simulated, opened.acoustic.ray_efficiency
+        return simulated
 
     def _group(self, slot: GroupSlot, content: _Content, journal: CrashJournal) -> None:
+        """Draw a group and its scenes; a group that fails every time is rejected and drawn again."""
+        simulated: SimulatedGroup | None = None
         for attempt in range(GROUP_ATTEMPTS):
             try:
-                simulated, efficiency = self.draw_and_simulate(slot, attempt, journal)
+                group = self.draw_group(slot, attempt)
+                if not self.run.recipe.plan_only:
+                    simulated = self._simulate(slot, group, attempt, journal)
             except PlacementError as error:
                 content.rejects.append(_reject("group", slot.group_id, attempt, error))
             except EngineError as error:
@@ -151,18 +151,22 @@ class ShardMaker:
                 for scene_id in slot.scene_ids
             ]
             return
-        content.warnings.update(dict.fromkeys(self.open_room(slot.room_id).warnings))
-        content.groups.append(self._group_row(simulated.group, efficiency))
+        opened = self.open_room(slot.room_id)
+        content.warnings.update(dict.fromkeys(opened.warnings))
+        content.groups.append(self._group_row(group, opened.acoustic.ray_efficiency))
+        scenes = self.planner.scenes(slot, group)
+        if simulated is None:
+            content.scenes += [{**scene.to_row(), "audio": None} for scene in scenes]
+            return
         if self.run.recipe.save_rirs:
             content.rirs += self._rir_rows(simulated)
-        for scene in self.planner.scenes(slot, simulated.group):
+        for scene in scenes:
             rendered = self._scene(scene, simulated, content)
             if rendered is not None:
                 with self.watch.stage("encoding"):
                     flac = encode_flac(rendered.audio, self.run.recipe.sample_rate)
-                row = rendered.scene.to_row()
-                row["audio"] = {"bytes": flac, "path": f"{scene.scene_id}.flac"}
-                content.scenes.append(row)
+                audio = {"bytes": flac, "path": f"{scene.scene_id}.flac"}
+                content.scenes.append({**rendered.scene.to_row(), "audio": audio})
 
     def _scene(self, scene: Scene, simulated: SimulatedGroup, content: _Content) -> RenderedScene | None:
         """Render a scene, drawing its sounds again when they clip or cannot be read."""
@@ -226,7 +230,7 @@ class ShardMaker:
         with self.watch.stage("writing"):
             content.scenes.sort(key=lambda row: row["scene_id"])
             tables = {"scenes": (content.scenes, SCENES), "groups": (content.groups, GROUPS)}
-            if self.run.recipe.save_rirs:
+            if content.rirs:
                 tables["rirs"] = (content.rirs, RIRS)
             files = [
                 commit_table(folder.root, f"{name}/{shard.name}.parquet", pa.Table.from_pylist(rows, schema=schema))

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from spatialqa.acoustics.engine import Engine
+from spatialqa.acoustics.no_engine import NoEngine
 from spatialqa.errors import EngineError, SpatialQAError
 from spatialqa.recipe import RenderRecipe
 
@@ -69,7 +70,9 @@ def _soundspaces() -> Availability:
 
 
 def engine_for(recipe: RenderRecipe) -> Engine:
-    """Return the engine that a recipe configures; raises as `open_engine` does."""
+    """Return the engine that a recipe configures (none where it only plans); raises as `open_engine` does."""
+    if recipe.plan_only:
+        return NoEngine(recipe.sample_rate)
     own_keys = {"calibrated": recipe.calibrated, "rir_time_zero": recipe.rir_time_zero}
     for key in own_keys.keys() & recipe.engine_config.keys():
         raise EngineError(f"engine_config holds {key}, which is a recipe key of its own: set it there")

@@ -37,9 +37,9 @@ def read_scenes(path: Path) -> Iterator[Scene]:
 
 
 def read_audio(path: Path) -> Iterator[tuple[Scene, bytes]]:
-    """Yield the scenes of one file with their FLAC bytes."""
+    """Yield the scenes of one file with their FLAC bytes, which are empty where scenes were only planned."""
     for row in read_rows(path, batch_rows=16):
-        yield Scene.from_row(row), row["audio"]["bytes"]
+        yield Scene.from_row(row), row["audio"]["bytes"] if row["audio"] else b""
 
 
 def scene_files(folder: DatasetFolder, split: str | None = None) -> list[Path]:
