@@ -1,0 +1,122 @@
+"""Four hundred real scenes at the default settings: none clipped, level tells distance, the quiet ear is not lost."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from scipy.stats import linregress, spearmanr
+
+from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.reading import read_audio, read_scenes, scene_files
+from spatialqa.geometry import to_head
+from spatialqa.recipe import RenderRecipe
+from spatialqa.render import FULL_SCALE, decode_flac
+from spatialqa.scene import Scene, Source
+from tests.conftest import render
+
+pytestmark = pytest.mark.soundspaces
+
+PCM_24_NOISE_DBFS = 20 * np.log10(2.0**-23 / np.sqrt(12))  # -149
+
+
+@dataclass(frozen=True)
+class Heard:
+    scene: Scene
+    peak: float
+    ears_dbfs: npt.NDArray[np.float64]
+
+
+@pytest.fixture(scope="module")
+def heard(tmp_path_factory: pytest.TempPathFactory) -> list[Heard]:
+    root = tmp_path_factory.mktemp("levels") / "data"
+    # few clips of each class, so that most of the time goes into rooms
+    render(RenderRecipe(scenes=400, seed=11, foley_clips_per_class=4, workers=2), root)
+    result = []
+    for path in scene_files(DatasetFolder(root)):
+        for scene, flac in read_audio(path):
+            audio, _ = decode_flac(flac)
+            power = np.mean(np.square(audio, dtype=np.float64), axis=1)
+            result.append(Heard(scene, float(np.abs(audio).max()), 10 * np.log10(power)))
+    assert len(result) == 400
+    return result
+
+
+def sources(heard: list[Heard]) -> list[Source]:
+    return [source for item in heard for source in item.scene.sources]
+
+
+def wet_minus_dry_db(source: Source) -> float:
+    """Return the level that the room and the way through it leave of a sound, both ears as power."""
+    assert source.wet_level_dbfs is not None
+    assert source.dry_level_dbfs is not None
+    return (
+        float(10 * np.log10(np.mean([10 ** (level / 10) for level in source.wet_level_dbfs]))) - source.dry_level_dbfs
+    )
+
+
+def test_none_is_clipped_and_none_is_near(heard: list[Heard]) -> None:
+    assert max(item.peak for item in heard) < FULL_SCALE
+
+
+def test_the_quieter_ear_stays_30_db_above_the_noise_of_the_file(heard: list[Heard]) -> None:
+    assert min(item.ears_dbfs.min() for item in heard) > PCM_24_NOISE_DBFS + 30
+
+
+def test_level_falls_with_distance(heard: list[Heard]) -> None:
+    seen = [source for source in sources(heard) if source.line_of_sight]
+    distance = [np.log2(source.distance_m) for source in seen]
+    level = [wet_minus_dry_db(source) for source in seen]
+    assert spearmanr(distance, level).statistic < -0.7
+    slope = linregress(distance, level).slope
+    assert -6.5 < slope < -2.0  # dB a doubling: 6 in the open, less where the room answers
+
+
+def test_hidden_sources_are_quieter_than_seen_ones_at_the_same_distance(heard: list[Heard]) -> None:
+    near = [source for source in sources(heard) if 2.0 < source.distance_m < 5.0]
+    seen = [wet_minus_dry_db(source) for source in near if source.line_of_sight]
+    hidden = [wet_minus_dry_db(source) for source in near if not source.line_of_sight]
+    assert len(hidden) > 20
+    assert np.mean(hidden) < np.mean(seen) - 2
+
+
+def test_the_louder_ear_is_on_the_side_of_the_source(heard: list[Heard]) -> None:
+    """Where the direct sound is not drowned by the room: behind a near wall the far ear may get more of the rest."""
+    ild_db, ratio_db = [], []
+    for item in heard:
+        for source in item.scene.sources:
+            right = to_head(item.scene.listener, source.position)[0] / source.distance_m
+            if source.wet_level_dbfs and source.drr_db is not None and abs(right) > 0.5:
+                ild_db.append(-np.sign(right) * (source.wet_level_dbfs[0] - source.wet_level_dbfs[1]))
+                ratio_db.append(source.drr_db)
+    clear = np.array(ild_db)[np.array(ratio_db) > -3]
+    assert len(clear) > 20
+    assert np.mean(clear > 0) > 0.97
+    assert np.mean(clear) > 3
+    assert np.mean(np.array(ild_db) > 0) > 0.8
+
+
+def test_reverberation_is_measured_and_spread(heard: list[Heard]) -> None:
+    times = [source.rt60_s for source in sources(heard) if source.rt60_s is not None]
+    assert len(times) > 0.9 * len(sources(heard))
+    assert np.quantile(times, 0.05) < 0.45
+    assert np.quantile(times, 0.95) > 0.8
+    ratios = [(source.drr_db, source.distance_m) for source in sources(heard) if source.drr_db is not None]
+    assert all(source.drr_db is None for source in sources(heard) if not source.line_of_sight)
+    assert spearmanr(*zip(*ratios, strict=True)).statistic < -0.5
+
+
+def test_directions_and_distances_are_spread(tmp_path: Path) -> None:
+    render(RenderRecipe(scenes=800, seed=3, plan_only=True, workers=0, sources_per_scene={1: 1.0}), tmp_path / "plan")
+    scenes = [s for path in scene_files(DatasetFolder(tmp_path / "plan")) for s in read_scenes(path)]
+    places = {scene.sources[0].rir_id: scene.sources[0] for scene in scenes}.values()
+    azimuth = np.array([place.azimuth_deg for place in places])
+    elevation = np.array([place.elevation_deg for place in places])
+    octant = 4 * (azimuth > 0) + 2 * (np.abs(azimuth) < 90) + (elevation > 0)
+    assert np.bincount(octant, minlength=8) / len(octant) == pytest.approx(np.full(8, 1 / 8), abs=0.05)
+    distance = np.array([place.distance_m for place in places])
+    assert distance.min() >= 0.5
+    assert distance.max() <= 10.0
+    shares = np.histogram(distance, bins=[0.5, 1.5, 2.5, 3.5, 4.5])[0] / len(distance)
+    assert shares.min() > 0.1  # as even as homes allow; bunched at the typical, the ends would be near 0.05

@@ -1,0 +1,60 @@
+"""What a stranger installs: the wheel built from the sdist, in a clean environment, renders and asks."""
+
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).parents[1]
+
+pytestmark = pytest.mark.soundspaces
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the sdist from the tracked files and the wheel from the sdist, as `python -m build` does by default."""
+    out = tmp_path_factory.mktemp("dist")
+    subprocess.run([sys.executable, "-m", "build", "--outdir", str(out), str(REPO)], check=True, capture_output=True)
+    (built,) = out.glob("*.whl")
+    return built
+
+
+def test_the_wheel_holds_every_package_and_every_table(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    tracked = subprocess.run(["git", "ls-files"], cwd=REPO, check=True, capture_output=True, text=True).stdout.split()
+    wanted = {name for name in tracked if name.startswith("spatialqa/") and not (REPO / name).is_symlink()}
+    wanted |= {f"spatialqa/{name}" for name in tracked if name.startswith(("recipes/", "templates/"))}
+    assert wanted <= names, sorted(wanted - names)
+    assert not [name for name in names if name.startswith(("tests/", "recipes/", "templates/", "models/"))]
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def test_the_sdist_holds_the_symlinks_as_files(wheel: Path) -> None:
+    (sdist,) = wheel.parent.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        members = archive.getnames()
+    assert any(name.endswith("/spatialqa/recipes/demo.yaml") for name in members)
+    assert any(name.endswith("/spatialqa/templates/a.yaml") for name in members)
+
+
+def test_the_wheel_renders_and_asks_in_a_clean_environment(wheel: Path, tmp_path: Path) -> None:
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv/bin/python"
+    command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"{wheel}[soundspaces]"]
+    subprocess.run(command, check=True)
+    spatialqa = str(tmp_path / "venv/bin/spatialqa")
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run([spatialqa, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    installed = subprocess.run([python, "-m", "pip", "list"], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"torch", "pandas", "datasets"} & set(installed)
+    assert "3 shards" in run("render", "out", "--recipe", "demo", "--scenes", "16", "--workers", "0")
+    assert "questions about 16 scenes" in run("make-qa", "out", "--types", "A,B,C,D")
+    assert "2 equal bit for bit" in run("validate", "out", "--rerender", "2")
