@@ -1,18 +1,21 @@
 """Checks a data set: is every file what was committed, every row true to its own geometry, every split apart?"""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from spatialqa.dataset.commit import sha256_of
-from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.folder import DatasetFolder, split_of, split_order
 from spatialqa.dataset.reading import read_audio, read_rows, scene_files
 from spatialqa.dataset.schema import TABLES
+from spatialqa.dataset.truth import SplitTruth
+from spatialqa.dataset.validate_questions import TableCheck
 from spatialqa.errors import SpatialQAError
 from spatialqa.geometry import direction
 from spatialqa.render import FULL_SCALE, decode_flac
@@ -40,10 +43,13 @@ class ValidationReport:
 class _Findings:
     checked: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    unusable: set[Path] = field(default_factory=set)  # files that cannot be read row by row
 
 
 def validate_dataset(root: Path) -> ValidationReport:
     """Check every file and every row of a data set.
+
+    Split by split: the scenes of one split are held in packed form (see SplitTruth) while its questions pass by.
 
     Raises:
         DatasetError: the folder is not a data set of ours or holds no scenes.
@@ -54,10 +60,41 @@ def validate_dataset(root: Path) -> ValidationReport:
     _check_files(folder, run, findings)
     _check_schemas(folder, findings)
     groups = _check_groups(folder, findings)
-    splits = _check_scenes(folder, groups, findings)
-    for table in folder.question_tables():
-        _check_questions(folder, table, splits, findings)
+    scenes = _SceneCheck(groups, findings, plan_only=bool(run["recipe"].get("plan_only")))
+    tables = [TableCheck(table, _question_recipe(folder, table, findings)) for table in folder.question_tables()]
+    scene_paths = _by_split(scene_files(folder), findings)
+    question_paths = {check.table: _by_split(folder.tables(check.table), findings) for check in tables}
+    splits = {*scene_paths, *(split for paths in question_paths.values() for split in paths)}
+    for split in sorted(splits, key=split_order):
+        truth = SplitTruth()
+        for path in scene_paths.get(split, []):
+            scenes.check_file(path, truth)
+        for check in tables:
+            check.check_split(split, question_paths[check.table].get(split, []), truth)
+    scenes.finish()
+    for check in tables:
+        findings.problems += check.problems
+        findings.checked.append(check.summary)
     return ValidationReport(tuple(findings.checked), tuple(findings.problems))
+
+
+def _by_split(paths: Iterable[Path], findings: _Findings) -> dict[str, list[Path]]:
+    """Return the files that can be read by split; the others have been reported with the schemas."""
+    splits: dict[str, list[Path]] = defaultdict(list)
+    for path in paths:
+        if path not in findings.unusable:
+            splits[split_of(path)].append(path)
+    return splits
+
+
+def _question_recipe(folder: DatasetFolder, table: str, findings: _Findings) -> dict[str, Any]:
+    """Return the recipe that a table of questions was made with; without its record no margin can be checked."""
+    path = folder.meta / f"{table}.json"
+    if not path.is_file():
+        findings.problems.append(f"{table}: its record {path.name} is missing: run make-qa again")
+        return {}
+    recipe: dict[str, Any] = folder.read_json(path)["recipe"]
+    return recipe
 
 
 def _check_files(folder: DatasetFolder, run: dict[str, Any], findings: _Findings) -> None:
@@ -84,18 +121,26 @@ def _check_files(folder: DatasetFolder, run: dict[str, Any], findings: _Findings
 def _check_schemas(folder: DatasetFolder, findings: _Findings) -> None:
     names = [p.name for p in sorted(folder.root.iterdir()) if p.is_dir() and p.name.split("-")[0] in TABLES]
     for name in names:
-        expected = TABLES[name.split("-")[0]]
         for path in folder.tables(name):
-            schema = pq.read_schema(path)
-            for column in expected:
-                index = schema.get_field_index(column.name)
-                if index < 0:
-                    findings.problems.append(f"{name}/{path.name}: has no column {column.name}")
-                elif schema.field(index).type != column.type:
-                    findings.problems.append(
-                        f"{name}/{path.name}: column {column.name} is {schema.field(index).type}, not {column.type}"
-                    )
+            problems = [f"{name}/{path.name}: {text}" for text in _schema_problems(path, TABLES[name.split("-")[0]])]
+            if problems:
+                findings.problems += problems
+                findings.unusable.add(path)
     findings.checked.append(f"tables {', '.join(names)} have their columns and types")
+
+
+def _schema_problems(path: Path, expected: pa.Schema) -> Iterable[str]:
+    try:
+        schema = pq.read_schema(path)
+    except (OSError, ValueError) as error:
+        yield f"cannot be read as a Parquet table ({' '.join(str(error).split())})"
+        return
+    for column in expected:
+        index = schema.get_field_index(column.name)
+        if index < 0:
+            yield f"has no column {column.name}"
+        elif schema.field(index).type != column.type:
+            yield f"column {column.name} is {schema.field(index).type}, not {column.type}"
 
 
 def _check_groups(folder: DatasetFolder, findings: _Findings) -> dict[str, dict[str, Any]]:
@@ -108,33 +153,48 @@ def _check_groups(folder: DatasetFolder, findings: _Findings) -> dict[str, dict[
     return groups
 
 
-def _check_scenes(
-    folder: DatasetFolder, groups: dict[str, dict[str, Any]], findings: _Findings
-) -> dict[str, tuple[str, int]]:
-    """Return (split, number of sources) by scene id."""
-    scenes: dict[str, tuple[str, int]] = {}
-    houses: dict[str, set[str]] = defaultdict(set)
-    clips: dict[str, set[str]] = defaultdict(set)
-    n_sources = 0
-    for path in scene_files(folder):
+class _SceneCheck:
+    """The check of all scenes, file by file; it keeps their houses and clips, which no two splits may share."""
+
+    def __init__(self, groups: dict[str, dict[str, Any]], findings: _Findings, plan_only: bool) -> None:
+        self._groups = groups
+        self._findings = findings
+        self._plan_only = plan_only
+        self._houses: dict[str, set[str]] = defaultdict(set)
+        self._clips: dict[str, set[str]] = defaultdict(set)
+        self._n_scenes = self._n_sources = 0
+
+    def check_file(self, path: Path, truth: SplitTruth) -> None:
+        """Check the scenes of one file and add them to what is true of its split."""
         for scene, flac in read_audio(path):
             where = f"scenes/{path.name}: {scene.scene_id}"
-            if scene.scene_id in scenes:
-                findings.problems.append(f"{where} appears twice")
-            scenes[scene.scene_id] = (scene.split, len(scene.sources))
-            houses[scene.house_id].add(scene.split)
+            if scene.scene_id in truth:
+                self._findings.problems.append(f"{where} appears twice")
+            if split_of(path) != scene.split:
+                self._findings.problems.append(f"{where} says split {scene.split}")
+            problems = [*_scene_problems(scene, self._groups), *self._render_problems(scene, flac)]
+            self._findings.problems += [f"{where}: {text}" for text in problems]
+            truth.add(scene)
+            self._houses[scene.house_id].add(scene.split)
             for source in scene.sources:
-                clips[source.clip_sha256 or source.clip_id].add(scene.split)
-            n_sources += len(scene.sources)
-            if not path.name.startswith(f"{scene.split}-"):
-                findings.problems.append(f"{where} says split {scene.split}")
-            findings.problems += [f"{where}: {text}" for text in _scene_problems(scene, groups)]
-            findings.problems += [f"{where}: {text}" for text in _audio_problems(scene, flac)]
-    findings.problems += [f"house {name} is in {_and(where)}" for name, where in houses.items() if len(where) > 1]
-    findings.problems += [f"clip {name} is in {_and(where)}" for name, where in clips.items() if len(where) > 1]
-    findings.checked.append(f"{len(scenes)} scenes with {n_sources} sources: geometry recomputed, audio decoded")
-    findings.checked.append(f"{len(houses)} houses and {len(clips)} clips, none in two splits")
-    return scenes
+                self._clips[source.clip_sha256 or source.clip_id].add(scene.split)
+            self._n_scenes += 1
+            self._n_sources += len(scene.sources)
+
+    def _render_problems(self, scene: Scene, flac: bytes) -> Iterable[str]:
+        if not self._plan_only:
+            return [*_measured_problems(scene), *_audio_problems(scene, flac)]
+        return ["has audio in a data set that was only planned"] if flac else []
+
+    def finish(self) -> None:
+        """Report what only all splits together show."""
+        for kind, places in (("house", self._houses), ("clip", self._clips)):
+            self._findings.problems += [f"{kind} {name} is in {_and(at)}" for name, at in places.items() if len(at) > 1]
+        audio = "planned without audio" if self._plan_only else "audio decoded"
+        self._findings.checked += [
+            f"{self._n_scenes} scenes with {self._n_sources} sources: geometry recomputed, {audio}",
+            f"{len(self._houses)} houses and {len(self._clips)} clips, none in two splits",
+        ]
 
 
 def _and(splits: Iterable[str]) -> str:
@@ -170,6 +230,11 @@ def _scene_problems(scene: Scene, groups: dict[str, dict[str, Any]]) -> Iterable
             )
         if abs(truth.distance_m - source.distance_m) > _DISTANCE_TOLERANCE_M:
             yield f"source {number}: is {truth.distance_m:.3f} m away and the row says {source.distance_m:.3f} m"
+
+
+def _measured_problems(scene: Scene) -> Iterable[str]:
+    """Say what rendering should have measured, and did not."""
+    for number, source in enumerate(scene.sources):
         if source.offset_s is None or not source.onset_s < source.offset_s <= scene.duration_s + 1e-9:
             yield f"source {number}: sounds from {source.onset_s} s to {source.offset_s} s in {scene.duration_s} s"
         levels = [source.dry_level_dbfs, *(source.wet_level_dbfs or [None])]
@@ -178,6 +243,9 @@ def _scene_problems(scene: Scene, groups: dict[str, dict[str, Any]]) -> Iterable
 
 
 def _audio_problems(scene: Scene, flac: bytes) -> Iterable[str]:
+    if not flac:
+        yield "has no audio, and its data set was not only planned"
+        return
     try:
         audio, sample_rate = decode_flac(flac)
     except Exception as error:  # libsndfile raises its own kinds
@@ -190,29 +258,3 @@ def _audio_problems(scene: Scene, flac: bytes) -> Iterable[str]:
         yield "its audio is silent"
     elif float(np.max(np.abs(audio))) > FULL_SCALE:
         yield "its audio is clipped"
-
-
-def _check_questions(
-    folder: DatasetFolder, table: str, scenes: dict[str, tuple[str, int]], findings: _Findings
-) -> None:
-    seen: set[str] = set()
-    counts: Counter[str] = Counter()
-    for path in folder.tables(table):
-        for row in read_rows(path, batch_rows=4096):
-            where = f"{table}/{path.name}: {row['qa_id']}"
-            counts[row["type"]] += 1
-            if row["qa_id"] in seen:
-                findings.problems.append(f"{where} appears twice")
-            seen.add(row["qa_id"])
-            scene = scenes.get(row["scene_id"])
-            if scene is None:
-                findings.problems.append(f"{where}: its scene {row['scene_id']} is not in scenes/")
-            elif scene[0] != row["split"]:
-                findings.problems.append(f"{where}: is in split {row['split']} and its scene in {scene[0]}")
-            elif any(not 0 <= i < scene[1] for i in row["source_indices"] or []):
-                findings.problems.append(f"{where}: names a source that its scene does not have")
-            if not row["question"] or not row["answer"]:
-                findings.problems.append(f"{where}: has an empty question or answer")
-    findings.checked.append(
-        f"{table}: {sum(counts.values())} questions ({', '.join(f'{t} {n}' for t, n in sorted(counts.items()))})"
-    )

@@ -1,0 +1,101 @@
+"""Checks the questions of a split, row by row, against what is true of its scenes."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spatialqa.dataset.folder import split_of
+from spatialqa.dataset.reading import read_rows
+from spatialqa.dataset.truth import SplitTruth
+from spatialqa.dataset.validate_answers import RULES, Margins
+from spatialqa.dataset.validate_question import question_problems
+
+_SUBTYPES = tuple(RULES)
+_MOST_LISTED = 1000  # problems of one table that are kept; the rest are counted
+
+
+def margins_of(recipe: Mapping[str, Any]) -> Margins:
+    """Return the margins that a recorded make-qa recipe asks for; a missing key counts as no margin."""
+    known = {name: recipe[name] for name in Margins.__dataclass_fields__ if recipe.get(name) is not None}
+    return Margins(**known)
+
+
+class TableCheck:
+    """The check of one table of questions, split after split.
+
+    Memory is that of the scenes, and of at most 1000 problems: 8 bytes a scene and subtype tell which qa_ids were seen.
+    """
+
+    def __init__(self, table: str, recipe: Mapping[str, Any]) -> None:
+        self.table = table
+        self.counts: Counter[str] = Counter()
+        self._margins = margins_of(recipe)
+        self._own_templates = recipe.get("templates") is not None
+        self._problems: list[str] = []
+        self._unlisted = 0
+
+    def check_split(self, split: str, paths: Iterable[Path], truth: SplitTruth) -> None:
+        """Check the files of one split against its scenes."""
+        seen = _Seen(len(truth))
+        for path in paths:
+            assert split_of(path) == split
+            for row in read_rows(path, batch_rows=2048):
+                self.counts[row["type"]] += 1
+                for problem in self._row_problems(row, split, truth, seen):
+                    self._add(f"{self.table}/{path.name}: {row['qa_id']}: {problem}")
+
+    def _row_problems(self, row: dict[str, Any], split: str, truth: SplitTruth, seen: "_Seen") -> Iterator[str]:
+        for name in ("qa_id", "scene_id", "question", "answer"):
+            if not row[name]:
+                yield f"its {name} is empty"
+                return
+        if row["split"] != split:
+            yield f"says split {row['split']} in a file of {split}"
+        number, scene = truth.row(row["scene_id"]), truth.scene(row["scene_id"])
+        if number is None or scene is None:
+            yield f"its scene {row['scene_id']} is not in scenes/ of the split {split}"
+            return
+        if seen.before(number, row["subtype"], row["qa_id"]):
+            yield "appears twice"
+        yield from question_problems(row, scene, self._margins, self._own_templates)
+
+    def _add(self, problem: str) -> None:
+        if len(self._problems) < _MOST_LISTED:
+            self._problems.append(problem)
+        else:
+            self._unlisted += 1
+
+    @property
+    def problems(self) -> list[str]:
+        """What was found; beyond 1000 only how many more."""
+        more = [f"{self.table}: {self._unlisted} more problems of questions"] if self._unlisted else []
+        return self._problems + more
+
+    @property
+    def summary(self) -> str:
+        """How many questions of each type were answered again."""
+        kinds = ", ".join(f"{kind} {n}" for kind, n in sorted(self.counts.items()))
+        return f"{self.table}: {sum(self.counts.values())} questions ({kinds}): answers worked out again"
+
+
+class _Seen:
+    """Which qa_ids ({scene_id}-{subtype}-{k}) have been seen: a bit each, for k below 64; the rest in a set."""
+
+    def __init__(self, n_scenes: int) -> None:
+        self._bits = np.zeros((n_scenes, len(_SUBTYPES)), dtype=np.uint64)
+        self._odd: set[str] = set()
+
+    def before(self, scene: int, subtype: str, qa_id: str) -> bool:
+        """Return whether this question was seen, and remember it."""
+        number = qa_id.rpartition("-")[2]
+        if subtype not in RULES or not number.isdecimal() or not int(number) < 64:
+            known = qa_id in self._odd
+            self._odd.add(qa_id)
+            return known
+        bit, column = 1 << int(number), _SUBTYPES.index(subtype)
+        bits = int(self._bits[scene, column])
+        self._bits[scene, column] = bits | bit
+        return bool(bits & bit)

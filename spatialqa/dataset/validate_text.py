@@ -1,0 +1,102 @@
+"""Reads answers and questions strictly, as `validate` does: what an answer says, and what a question's words name."""
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+_LOCATION = re.compile(r"(left|right), (front|behind), (above|below); (.+)")
+_DISTANCE = re.compile(r"((?:0|[1-9]\d*)(?:\.5)?)m")
+_SPOKEN_DISTANCE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)[ -]?(?:m|met(?:er|re)s?)(?!\w)")
+_CLOCK = re.compile(r"([1-9]|1[0-2]) o'clock")
+# "Is it right that ..." is no direction.
+_IDIOMS = re.compile(r"\bright (?:that|now|away)\b")
+_WORDINGS = {
+    "left": r"left(?:-hand|ward|wards|most)?",
+    "right": r"right(?:-hand|ward|wards|most)?",
+    "front": r"front|forwards?|ahead|before you|frontwards?",
+    "behind": r"behind|back|rear|backwards?|rearwards?",
+    "above": r"above|higher|up|over|overhead|upwards?|greater height",
+    "below": r"below|lower|down|under|beneath|underneath|downwards?|lesser height",
+    "closer": r"closer|nearer|(?:shorter|smaller|lesser) distance|less far|less distant",
+    "farther": r"farther|further|(?:greater|longer|larger) distance|more distant|more remote",
+}
+_PATTERNS = {word: re.compile(rf"(?<!\w)(?:{wording})(?!\w)") for word, wording in _WORDINGS.items()}
+
+
+def parse_labels(answer: str) -> list[str] | None:
+    """Return the labels of an A or C answer: lower case, in alphabetical order, joined by "; "; else None."""
+    labels = answer.split("; ")
+    tidy = all(label and label == label.strip().lower() for label in labels)
+    return labels if tidy and labels == sorted(set(labels)) else None
+
+
+def parse_distance(answer: str) -> float | None:
+    """Return the metres of "2m" or "3.5m": steps of 0.5 m without a trailing ".0"; else None."""
+    match = _DISTANCE.fullmatch(answer)
+    return float(match[1]) if match else None
+
+
+def parse_location(answer: str) -> tuple[tuple[str, str, str], float] | None:
+    """Return the words and metres of "left, front, above; 2.5m", else None."""
+    match = _LOCATION.fullmatch(answer)
+    metres = parse_distance(match[4]) if match else None
+    return None if match is None or metres is None else ((match[1], match[2], match[3]), metres)
+
+
+def parse_bool(answer: str) -> bool | None:
+    """Return what "Yes" or "No" means, else None."""
+    return {"Yes": True, "No": False}.get(answer)
+
+
+def parse_clock(answer: str) -> int | None:
+    """Return the hour, 1 to 12, of "3 o'clock", else None."""
+    match = _CLOCK.fullmatch(answer)
+    return int(match[1]) if match else None
+
+
+def parse_count(answer: str) -> int | None:
+    """Return the number that "3" says, else None."""
+    return int(answer) if re.fullmatch(r"0|[1-9]\d*", answer) else None
+
+
+def half_metres(distance_m: float) -> float:
+    """Return a distance in the steps that answers have: 0.5 m, half to even."""
+    return round(2.0 * distance_m) / 2.0
+
+
+@lru_cache(maxsize=1 << 14)
+def _label_pattern(label: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){re.escape(label)}(?!\w)")
+
+
+def names(text: str, label: str) -> bool:
+    """Return whether a text (lower case) names a label, as whole words."""
+    return label in text and _label_pattern(label).search(text) is not None
+
+
+def strike(text: str, labels: Sequence[str]) -> str | None:
+    """Return the text without these labels, each struck once, in this order; None where they do not stand so."""
+    kept, start = [], 0
+    for label in labels:
+        match = _label_pattern(label).search(text, start)
+        if match is None:
+            return None
+        kept.append(text[start : match.start()])
+        start = match.end()
+    return " _ ".join([*kept, text[start:]])
+
+
+def place_of_word(text: str, word: str) -> int:
+    """Return where a text (lower case) first says a direction or comparison in any of its wordings, or -1."""
+    match = _PATTERNS[word].search(_IDIOMS.sub(lambda m: "_" * len(m[0]), text))
+    return match.start() if match else -1
+
+
+def says(text: str, word: str) -> bool:
+    """Return whether a text (lower case) uses the very word, idioms apart ("is it right that")."""
+    return re.search(rf"(?<!\w){word}(?!\w)", _IDIOMS.sub("_", text)) is not None
+
+
+def spoken_distances(text: str) -> list[float]:
+    """Return every distance in metres that a text (lower case) speaks of."""
+    return [float(value) for value in _SPOKEN_DISTANCE.findall(text)]
