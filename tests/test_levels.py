@@ -92,7 +92,8 @@ def test_the_louder_ear_is_on_the_side_of_the_source(heard: list[Heard]) -> None
                 ratio_db.append(source.drr_db)
     clear = np.array(ild_db)[np.array(ratio_db) > -3]
     assert len(clear) > 20
-    assert np.mean(clear > 0) > 0.97
+    assert clear.min() > -1  # low sounds have hardly any level difference
+    assert np.mean(clear > 0) > 0.9
     assert np.mean(clear) > 3
     assert np.mean(np.array(ild_db) > 0) > 0.8
 

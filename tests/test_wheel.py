@@ -43,8 +43,8 @@ def test_the_sdist_holds_the_symlinks_as_files(wheel: Path) -> None:
 
 def test_the_wheel_renders_and_asks_in_a_clean_environment(wheel: Path, tmp_path: Path) -> None:
     venv.create(tmp_path / "venv", with_pip=True)
-    python = tmp_path / "venv/bin/python"
-    command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"{wheel}[soundspaces]"]
+    python = str(tmp_path / "venv/bin/python")
+    command: list[str] = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"{wheel}[soundspaces]"]
     subprocess.run(command, check=True)
     spatialqa = str(tmp_path / "venv/bin/spatialqa")
 
