@@ -1,8 +1,10 @@
 """Shows scenes of a data set with their sources and questions, and writes them out to listen to."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import soundfile
 from rich.table import Table
 
@@ -20,9 +22,9 @@ def show(root: Path, count: int, scene_id: str | None, questions: int, wav: Path
 
     Args:
         root: the data set.
-        count: how many scenes, from the first split on.
+        count: how many scenes, spread over the first split.
         scene_id: show this scene instead.
-        questions: how many questions of each scene; when not all fit, the next scene begins with another type.
+        questions: how many questions of each scene.
         wav: also write these scenes there, as 24-bit WAV files at a level that is pleasant to listen to.
 
     Raises:
@@ -30,24 +32,30 @@ def show(root: Path, count: int, scene_id: str | None, questions: int, wav: Path
     """
     folder = DatasetFolder(root)
     folder.read_run()
+    shown_types: Counter[str] = Counter()
     shown = 0
-    for scene, flac in _scenes(folder, scene_id):
-        if shown == count:
-            break
+    for scene, flac in _scenes(folder, count, scene_id):
         shown += 1
         _print_scene(scene)
-        _print_questions(folder, scene, questions, shown)
+        _print_questions(folder, scene, questions, shown_types)
         if wav is not None and flac:
             stdout.print(f"written to {_write_wav(scene, flac, wav)}\n")
     if not shown:
         raise DatasetError(f"{root}: has no scene {scene_id!r}; ids look like train-00000000")
 
 
-def _scenes(folder: DatasetFolder, scene_id: str | None) -> Iterator[tuple[Scene, bytes]]:
-    split = scene_id.rpartition("-")[0] if scene_id else None
-    for path in scene_files(folder, split):
+def _scenes(folder: DatasetFolder, count: int, scene_id: str | None) -> Iterator[tuple[Scene, bytes]]:
+    """Yield the scene of that id, or else `count` scenes spread over the first split."""
+    files = scene_files(folder, scene_id.rpartition("-")[0] if scene_id else None)
+    if scene_id is None:
+        files = [path for path in files if split_of(path) == split_of(files[0])]
+    rows = sum(pq.ParquetFile(path).metadata.num_rows for path in files)
+    wanted = {k * rows // count for k in range(count)}
+    number = -1
+    for path in files:
         for scene, flac in read_audio(path):
-            if scene_id in (None, scene.scene_id):
+            number += 1
+            if scene.scene_id == scene_id or (scene_id is None and number in wanted):
                 yield scene, flac
 
 
@@ -69,7 +77,8 @@ def _print_scene(scene: Scene) -> None:
     stdout.print(table)
 
 
-def _print_questions(folder: DatasetFolder, scene: Scene, count: int, turn: int) -> None:
+def _print_questions(folder: DatasetFolder, scene: Scene, count: int, shown: Counter[str]) -> None:
+    """Print up to `count` questions of a scene, those types first that have been shown least."""
     rows = [
         row
         for path in folder.tables("qa")
@@ -77,8 +86,8 @@ def _print_questions(folder: DatasetFolder, scene: Scene, count: int, turn: int)
         for row in read_rows(path, ["scene_id", "type", "question", "answer"], batch_rows=4096)
         if row["scene_id"] == scene.scene_id
     ]
-    first = 0 if count >= len(rows) else turn % len(rows)
-    for row in (rows[first:] + rows[:first])[:count]:
+    for row in sorted(rows, key=lambda row: shown[row["type"]])[:count]:
+        shown[row["type"]] += 1
         stdout.print(f"  {row['type']}  {row['question']}  [bold]{row['answer']}[/bold]")
     stdout.print()
 

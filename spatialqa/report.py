@@ -97,7 +97,7 @@ def print_summary(summary: Any) -> None:
         stderr.print(f"and {len(summary.warnings) - _MAX_LISTED} more warnings: {summary.root}/_spatialqa/shards")
     stdout.print(f"{summary.scenes} scenes in {summary.root} ({summary.shards} shards)")
     if summary.draws_rejected:
-        stdout.print(f"{summary.draws_rejected} draws were rejected and drawn again: {summary.root}/_spatialqa/rejects")
+        stdout.print(f"draws rejected and drawn again: {summary.draws_rejected} ({summary.root}/_spatialqa/rejects)")
     if summary.scenes < summary.scenes_planned:
         stdout.print(
             f"{summary.scenes_planned - summary.scenes} scenes are missing for reasons that will not go away: "

@@ -166,7 +166,7 @@ def test_preview_shows_sources_and_questions_and_writes_what_can_be_heard(small:
     assert "train-00000000" in done.stdout
     assert re.search(r"(left|right), (front|behind), (above|below)", done.stdout)
     files = sorted((tmp_path / "wav").glob("*.wav"))
-    assert [path.stem for path in files] == ["train-00000000", "train-00000001"]
+    assert [path.stem for path in files] == ["train-00000000", "train-00000006"]
     audio, rate = soundfile.read(files[0])
     assert rate == 16000
     assert 0.6 < np.abs(audio).max() < 0.75
