@@ -1,0 +1,1 @@
+"""Predictions against questions: reads free-form answers and measures them as SpatialSoundQA does, with intervals."""

@@ -1,0 +1,218 @@
+"""Measures one answer against its question: by subtype, into sums that metrics are ratios of."""
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from spatialqa.errors import DatasetError
+from spatialqa.geometry import great_circle_deg
+from spatialqa.labels import ontology
+from spatialqa.qa.answer_text import rounded_m
+from spatialqa.qa.view import AXES
+from spatialqa.scoring import quantity
+from spatialqa.scoring.direction import direction
+from spatialqa.scoring.named import Names, parts
+from spatialqa.scoring.option import option_index
+from spatialqa.scoring.plain import affirmed, plain, without
+from spatialqa.scoring.truth import SceneTruth, Truth
+from spatialqa.scoring.yes_no import yes_no
+
+DER_THRESHOLD_M = 0.5
+_EPSILON_M = 1e-6  # 3.5 - 3 may come out a hair above 0.5
+
+AXIS_METRICS = ("left_right", "front_behind", "above_below")
+
+# What an answer to each subtype is.
+KINDS: Mapping[str, str] = {
+    "classification": "labels",
+    "location": "location",
+    "classification_at_location": "labels",
+    "location_of_class": "location",
+    "relative_direction": "yes_no",
+    "both_on_side": "yes_no",
+    "relative_distance": "yes_no",
+    "distance_between": "distance",
+    "source_at_direction": "label",
+    "direction_word": "direction_word",
+    "clock": "hour",
+    "count": "count",
+    "closest": "label",
+    "farthest": "label",
+    "region": "yes_no",
+}
+
+
+class Part(NamedTuple):
+    """What one answer adds to a metric: the metric is sum(above) / sum(below) over all answers."""
+
+    above: float
+    below: float = 1.0
+
+
+@dataclass(eq=False)
+class Grade:
+    """The parts of one answer, by metric, and what of it could not be read ("direction", "distance", ...)."""
+
+    parts: dict[str, Part] = field(default_factory=dict)
+    unread: list[str] = field(default_factory=list)
+
+
+def grade(truth: Truth, scene: SceneTruth | None, prediction: str, names: Names) -> Grade:
+    """Measure one raw answer; an empty one is wrong everywhere.
+
+    Args:
+        truth: the question.
+        scene: its scene, for angles and for the other names of a source; None where the data set lacks it.
+        prediction: the answer as the model gave it.
+        names: the names of classes that may occur.
+
+    Raises:
+        DatasetError: the question's subtype is unknown, or its answer is none of its options.
+    """
+    if truth.subtype not in KINDS:
+        raise DatasetError(f"question {truth.qa_id}: subtype {truth.subtype!r} cannot be scored by this version")
+    result = Grade()
+    if truth.multiple_choice:
+        _options(result, truth, prediction, names)
+    else:
+        _GRADERS[KINDS[truth.subtype]](result, truth, scene, prediction, names)
+    return result
+
+
+def spoken(truth: Truth, prediction: str) -> str:
+    """Return an answer in plain text without the names that its question asked about."""
+    return without(plain(prediction), truth.asked_labels)
+
+
+def _labels(result: Grade, truth: Truth, scene: SceneTruth | None, prediction: str, names: Names) -> None:
+    found, strange = names.answered(prediction)
+    true = set(truth.answer_labels or parts(truth.answer))
+    hits, given = len(true.intersection(found)), len(found) + strange
+    result.parts["precision"] = Part(hits, given)
+    result.parts["recall"] = Part(hits, len(true))
+    result.parts["f1"] = Part(2 * hits, given + len(true))
+    result.parts["exact"] = Part(set(found) == true and not strange)
+    if not found:
+        result.unread.append("labels")
+
+
+def _location(result: Grade, truth: Truth, scene: SceneTruth | None, prediction: str, names: Names) -> None:
+    text = spoken(truth, prediction)
+    said = direction(text)
+    right = [word == true for word, true in zip(said, truth.answer_direction, strict=True)]
+    result.parts |= {name: Part(ok) for name, ok in zip(AXIS_METRICS, right, strict=True)}
+    result.parts["direction"] = Part(all(right))
+    result.unread += [name for name, word in zip(AXIS_METRICS, said, strict=True) if word is None]
+    _distance_parts(result, truth, text)
+    azimuth, elevation = quantity.angles(affirmed(text))
+    if scene is not None and azimuth is not None and elevation is not None:
+        source = scene.sources[truth.source_indices[0]]
+        apart = great_circle_deg(azimuth, elevation, source.azimuth_deg, source.elevation_deg)
+        result.parts["great_circle_deg"] = Part(apart)
+
+
+def _distance(result: Grade, truth: Truth, scene: SceneTruth | None, prediction: str, names: Names) -> None:
+    _distance_parts(result, truth, spoken(truth, prediction))
+
+
+def _distance_parts(result: Grade, truth: Truth, text: str) -> None:
+    said = quantity.distance_m(affirmed(text))
+    true = truth.answer_distance_m
+    if true is None:
+        raise DatasetError(f"question {truth.qa_id}: has no answer_distance_m; run `spatialqa validate`")
+    if said is None:
+        result.unread.append("distance")
+        result.parts["der"] = result.parts["der_unrounded"] = Part(1.0)
+        return
+    result.parts["der"] = Part(abs(said - rounded_m(true)) > DER_THRESHOLD_M + _EPSILON_M)
+    result.parts["der_unrounded"] = Part(abs(said - true) > DER_THRESHOLD_M + _EPSILON_M)
+    result.parts["distance_error_m"] = Part(abs(said - true))
+
+
+def _accuracy(result: Grade, right: bool, read: bool) -> None:
+    result.parts["accuracy"] = Part(right)
+    if not read:
+        result.unread.append("answer")
+
+
+def _yes_no(result: Grade, truth: Truth, scene: SceneTruth | None, prediction: str, names: Names) -> None:
+    said = yes_no(spoken(truth, prediction))
+    _accuracy(result, said == truth.answer_bool, said is not None)
+
+
+def _direction_word(result: Grade, truth: Truth, scene: SceneTruth | None, prediction: str, names: Names) -> None:
+    axis = next(i for i, words in enumerate(AXES) if truth.answer_direction[0] in words)
+    said = direction(spoken(truth, prediction))[axis]
+    _accuracy(result, said == truth.answer_direction[0], said is not None)
+
+
+def _label(result: Grade, truth: Truth, scene: SceneTruth | None, prediction: str, names: Names) -> None:
+    found, _ = names.answered(prediction)
+    right = set(truth.answer_labels) | {truth.answer.lower()}
+    allowed = set(right)
+    if scene is not None and truth.source_indices:
+        source = scene.sources[truth.source_indices[0]]
+        right |= scene.names_of(truth.source_indices[0])
+        allowed |= right.union(source.labels)
+        tree = ontology()
+        allowed |= {tree.by_mid(up).name.lower() for mid in source.mids if mid for up in tree.ancestors(mid)}
+    _accuracy(result, bool(right.intersection(found)) and allowed.issuperset(found), bool(found))
+
+
+def _hour(result: Grade, truth: Truth, scene: SceneTruth | None, prediction: str, names: Names) -> None:
+    said = quantity.clock_hour(affirmed(spoken(truth, prediction)))
+    true = quantity.clock_hour(truth.answer)
+    if true is None:
+        raise DatasetError(f"question {truth.qa_id}: the answer {truth.answer!r} is no hour; run `spatialqa validate`")
+    _accuracy(result, said == true, said is not None)
+    result.parts["within_an_hour"] = Part(said is not None and (said - true) % 12 in (0, 1, 11))
+
+
+def _count(result: Grade, truth: Truth, scene: SceneTruth | None, prediction: str, names: Names) -> None:
+    said = quantity.count(affirmed(plain(prediction)))
+    _accuracy(result, said == truth.answer_count, said is not None)
+
+
+_GRADERS: Mapping[str, Callable[[Grade, Truth, SceneTruth | None, str, Names], None]] = {
+    "labels": _labels,
+    "location": _location,
+    "yes_no": _yes_no,
+    "distance": _distance,
+    "label": _label,
+    "direction_word": _direction_word,
+    "hour": _hour,
+    "count": _count,
+}
+
+
+def _options(result: Grade, truth: Truth, prediction: str, names: Names) -> None:
+    """Multiple choice: by letter, by the text of an option, or by an answer that means what one option means."""
+    true = option_index(truth.answer, truth.choices)
+    if true is None:
+        raise DatasetError(f"question {truth.qa_id}: {truth.answer!r} is none of its options; run `spatialqa validate`")
+    said = option_index(prediction, truth.choices)
+    if said is None:
+        meant = _meaning(truth, prediction, names)
+        same = [i for i, option in enumerate(truth.choices) if _meaning(truth, option, names) == meant]
+        said = same[0] if meant is not None and len(same) == 1 else None
+    _accuracy(result, said == true, said is not None)
+
+
+def _meaning(truth: Truth, text: str, names: Names) -> Hashable:
+    """Return what an answer or an option says, comparable; None when it cannot be read."""
+    said = affirmed(spoken(truth, text))
+    distance = quantity.distance_m(said)
+    match KINDS[truth.subtype]:
+        case "location":
+            words = direction(said)
+            return (words, rounded_m(distance)) if distance is not None and None not in words else None
+        case "distance":
+            return rounded_m(distance) if distance is not None else None
+        case "hour":
+            return quantity.clock_hour(said)
+        case "count":
+            return quantity.count(said)
+        case "labels" | "label":
+            return frozenset(names.answered(text)[0]) or None
+        case _:
+            return None

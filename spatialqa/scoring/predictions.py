@@ -1,0 +1,100 @@
+"""Reads the answers of a model: JSON lines or Parquet, columns qa_id and prediction."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from spatialqa.errors import DatasetError
+
+COLUMNS = ("qa_id", "prediction")
+_PARQUET_MAGIC = b"PAR1"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The first prediction of every qa_id, and the qa_ids that came more than once with how many rows were left out."""
+
+    by_id: dict[str, str]
+    duplicates: dict[str, int]
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read a file of predictions; its first bytes tell Parquet from JSON lines.
+
+    A prediction of null is an empty answer. Of rows with the same qa_id the first counts.
+
+    Raises:
+        DatasetError: the file cannot be read, or a row is not what it must be (the text names the line or row).
+    """
+    try:
+        with path.open("rb") as stream:
+            is_parquet = stream.read(len(_PARQUET_MAGIC)) == _PARQUET_MAGIC
+        rows = _parquet_rows(path) if is_parquet else _json_rows(path)
+        return _collect(path, rows)
+    except OSError as error:
+        raise DatasetError(f"{path}: the predictions cannot be read ({error.strerror or error})") from None
+
+
+def _collect(path: Path, rows: Iterable[tuple[str, Any, Any]]) -> Predictions:
+    by_id: dict[str, str] = {}
+    duplicates: dict[str, int] = {}
+    for where, qa_id, prediction in rows:
+        if not isinstance(qa_id, str) or not qa_id:
+            raise DatasetError(f"{path}: {where}: qa_id must be a text, got {qa_id!r}")
+        if prediction is not None and not isinstance(prediction, str):
+            raise DatasetError(f"{path}: {where}: prediction must be a text, got {_short(prediction)}")
+        if qa_id in by_id:
+            duplicates[qa_id] = duplicates.get(qa_id, 0) + 1
+        else:
+            by_id[qa_id] = prediction or ""
+    if not by_id:
+        raise DatasetError(f"{path}: holds no predictions; write one a line: {{'qa_id': ..., 'prediction': ...}}")
+    return Predictions(by_id, duplicates)
+
+
+def _json_rows(path: Path) -> Iterator[tuple[str, Any, Any]]:
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream, start=1):
+            where = f"line {number}"
+            try:
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+                if not text:
+                    continue
+                row = json.loads(text)
+            except (ValueError, RecursionError) as error:
+                raise DatasetError(
+                    f"{path}: {where}: is not JSON ({error}); write one object a line with qa_id and prediction"
+                ) from None
+            if not isinstance(row, dict):
+                raise DatasetError(f"{path}: {where}: must be an object with qa_id and prediction, got {_short(row)}")
+            for column in COLUMNS:
+                if column not in row:
+                    raise DatasetError(f"{path}: {where}: has no {column!r} (it has {_short(sorted(row))})")
+            yield where, row["qa_id"], row["prediction"]
+
+
+def _parquet_rows(path: Path) -> Iterator[tuple[str, Any, Any]]:
+    try:
+        file = pq.ParquetFile(path)
+        names = file.schema_arrow.names
+        missing = [column for column in COLUMNS if column not in names]
+        if missing:
+            raise DatasetError(f"{path}: has no column {missing[0]!r} (it has {_short(names)})")
+        row = 0
+        for batch in file.iter_batches(8192, columns=list(COLUMNS), use_threads=False):
+            ids, texts = (batch.column(column).to_pylist() for column in COLUMNS)
+            for qa_id, text in zip(ids, texts, strict=True):
+                row += 1
+                yield f"row {row}", qa_id, text
+    except (pa.ArrowException, ValueError) as error:
+        raise DatasetError(f"{path}: cannot be read as Parquet ({' '.join(str(error).split())})") from None
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
