@@ -4,7 +4,7 @@ import shutil
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,11 +17,16 @@ from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.reading import read_scenes, scene_files
 from spatialqa.dataset.schema import QA
 from spatialqa.errors import DatasetError, RecipeError
-from spatialqa.qa.ask import ask
+from spatialqa.qa.ask import ONE_SCENE, DataSetView, ask, survey
+from spatialqa.qa.balance import Balance, Survey, balance_from, preference_from
+from spatialqa.qa.choices import pool_from
+from spatialqa.qa.options import AskOptions
+from spatialqa.qa.slots import SUBTYPES
 from spatialqa.qa.templates import load_templates
 from spatialqa.recipe import QaRecipe
 
 _SCENES_PER_FILE = 20_000
+_SAMPLED_FILES = 40  # from which the preference for rare distances is learnt
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,25 @@ class QaSummary:
     scenes: int
     questions: Counter[str]
     skipped: Counter[tuple[str, str]]
+    types: tuple[str, ...] = ()
+
+    def unasked(self) -> list[str]:
+        """Return a line for every asked type, or subtype, of which no scene could be asked, with the reason."""
+        lines = []
+        for kind in self.types:
+            silent = [subtype for subtype in SUBTYPES[kind] if not self.questions[subtype]]
+            if len(silent) == len(SUBTYPES[kind]):
+                lines.append(f"no question of type {kind}: {self._why(silent)}")
+            else:
+                lines += [f"no question of {subtype} (type {kind}): {self._why([subtype])}" for subtype in silent]
+        return lines
+
+    def _why(self, subtypes: Sequence[str]) -> str:
+        reasons: Counter[str] = Counter()
+        for (subtype, reason), n in self.skipped.items():
+            if subtype in subtypes:
+                reasons[reason] += n
+        return ", ".join(f"{reason} ({n})" for reason, n in reasons.most_common(3))
 
 
 def make_qa(root: Path, recipe: QaRecipe, on_scenes: Callable[[int, int], None] | None = None) -> QaSummary:
@@ -73,14 +97,40 @@ def make_qa(root: Path, recipe: QaRecipe, on_scenes: Callable[[int, int], None] 
             },
         )
         write_card(folder)
-    return QaSummary(folder.root / table, summary.scenes, summary.questions, summary.skipped)
+    return replace(summary, folder=folder.root / table)
+
+
+def survey_data_set(files: Sequence[Path], options: AskOptions) -> DataSetView:
+    """Count what the scenes of these files offer, and return how to thin it and what wrong options there are.
+
+    A sample of files teaches which distances are rare; then every scene is counted, under that preference. What is kept
+    of it has a fixed size. Without balance, and with open answers, nothing is read.
+    """
+    if not options.balance and options.answer_form == "open":
+        return ONE_SCENE
+    preferring = Balance()
+    if options.balance:
+        preferring = preference_from(_survey(files[:: -(-len(files) // _SAMPLED_FILES)], options, preferring))
+    counts = _survey(files, options, preferring)
+    balance = balance_from(counts, preferring.preference) if options.balance else preferring
+    return DataSetView(balance, pool_from(counts))
+
+
+def _survey(files: Sequence[Path], options: AskOptions, balance: Balance) -> Survey:
+    counts = Survey()
+    for path in files:
+        for scene in read_scenes(path):
+            survey(scene, options, counts, balance)
+    return counts
 
 
 def _write(
     folder: DatasetFolder, recipe: QaRecipe, aside: str, on_scenes: Callable[[int, int], None] | None
 ) -> tuple[QaSummary, list[FileRecord]]:
     templates = load_templates(Path(recipe.templates) if recipe.templates else None)
-    bundles = list(_bundles(scene_files(folder)))
+    scenes = scene_files(folder)
+    data_set = survey_data_set(scenes, recipe)
+    bundles = list(_bundles(scenes))
     total = sum(rows for _, _, rows in bundles)
     per_split = Counter(split for split, _, _ in bundles)
     seen: Counter[str] = Counter()
@@ -93,7 +143,7 @@ def _write(
         for path in paths:
             asked_rows = []
             for scene in read_scenes(path):
-                asked = ask(scene, recipe, templates)
+                asked = ask(scene, recipe, templates, data_set)
                 asked_rows += [question.to_row() for question in asked.questions]
                 questions.update(question.subtype for question in asked.questions)
                 skipped.update((skip.subtype, skip.reason) for skip in asked.skipped)
@@ -109,7 +159,7 @@ def _write(
         raise DatasetError(
             f"{folder.root}: no question of type {','.join(recipe.types)} can be asked of its {total} scenes: {reasons}"
         )
-    return QaSummary(folder.root / aside, total, questions, skipped), files
+    return QaSummary(folder.root / aside, total, questions, skipped, recipe.types), files
 
 
 def _bundles(files: Sequence[Path]) -> Iterator[tuple[str, list[Path], int]]:

@@ -144,9 +144,11 @@ class QaRecipe(AskOptions):
     """Everything that decides what `spatialqa make-qa` asks; AskOptions says what each margin means and why."""
 
     types: tuple[str, ...] = key(
-        AskOptions.types, "question types: A, B perception; C, D with two sources; E reasoning"
+        AskOptions.types, "question types: A, B perception; C, D with two sources; E reasoning; X beyond"
     )
-    answer_form: str = key(AskOptions.answer_form, "how answers are given", choices=ANSWER_FORMS)
+    answer_form: str = key(AskOptions.answer_form, "how to answer: freely, or out of four", choices=ANSWER_FORMS)
+    balance: bool = key(AskOptions.balance, "leave questions out where the scenes favour an answer")
+    rationale: bool = key(AskOptions.rationale, "also write how each answer follows from the positions")
     questions_per_subtype: int = key(AskOptions.questions_per_subtype, "questions of each subtype a scene", minimum=1)
     seed: int = key(AskOptions.seed, "seed of the questions, apart from the scenes' own", minimum=0)
     direction_margin_deg: float = key(

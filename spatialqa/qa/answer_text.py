@@ -54,3 +54,8 @@ def quoted(label: str) -> str:
 def sound_of(label: str) -> str:
     """Return the words that name a source: the sound of the banjo, the sound of "whack, thwack"."""
     return f"the sound of {quoted(label)}" if "," in label else f"the sound of the {label}"
+
+
+def clock_answer(hour: int) -> str:
+    """Return a direction by the clock face: "10 o'clock"."""
+    return f"{hour} o'clock"

@@ -1,15 +1,19 @@
 """Scene -> questions: pure, and drawn only from (seed, scene, subtype, number)."""
 
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
 from spatialqa import seeds
-from spatialqa.qa import perception, reasoning
+from spatialqa.qa import beyond, perception, reasoning
 from spatialqa.qa.answer_text import sound_of
-from spatialqa.qa.fact import Fact, Finder, pick, pick_fact
+from spatialqa.qa.balance import Balance, Survey
+from spatialqa.qa.choices import LETTERS, OptionPool, four_options
+from spatialqa.qa.fact import TO_BALANCE, TOO_FEW_OPTIONS, Fact, Finder, pick, pick_fact
 from spatialqa.qa.options import AskOptions
 from spatialqa.qa.question import Question
+from spatialqa.qa.rationale import explain
 from spatialqa.qa.slots import FORMS, SUBTYPES
 from spatialqa.qa.templates import TemplateSet
 from spatialqa.qa.view import SceneView, view
@@ -26,6 +30,11 @@ FINDERS: dict[str, Finder] = {
     "distance_between": reasoning.distance_between,
     "source_at_direction": reasoning.source_at_direction,
     "direction_word": reasoning.direction_word,
+    "clock": beyond.clock,
+    "count": beyond.count,
+    "closest": beyond.closest,
+    "farthest": beyond.farthest,
+    "region": beyond.region,
 }
 
 _DRAWS_FOR_A_NEW_TEXT = 8
@@ -46,12 +55,33 @@ class Asked(NamedTuple):
     skipped: list[Skipped]
 
 
-def ask(scene: Scene, options: AskOptions, templates: TemplateSet) -> Asked:
+@dataclass(frozen=True)
+class DataSetView:
+    """What a question may know of the whole data set: how to thin, and what else is an answer."""
+
+    balance: Balance = field(default_factory=Balance)
+    pool: OptionPool = field(default_factory=OptionPool)
+
+
+ONE_SCENE = DataSetView()
+
+
+def survey(scene: Scene, options: AskOptions, counts: Survey, balance: Balance) -> None:
+    """Add to `counts` what a scene offers, each fact by its chance of being drawn under the balance's preference."""
+    heard = view(scene, options)
+    for question_type in options.types:
+        for subtype in SUBTYPES[question_type]:
+            facts = FINDERS[subtype](heard, options)
+            if not isinstance(facts, str):
+                counts.add(subtype, facts, balance.weights(subtype, facts, heard), heard)
+
+
+def ask(scene: Scene, options: AskOptions, templates: TemplateSet, data_set: DataSetView = ONE_SCENE) -> Asked:
     """Return the questions of one scene and what could not be asked of it.
 
     Answers follow from the positions and labels of the scene, never from its audio; a level, where the scene has been
-    rendered, only decides whether a source is masked. Each question has its own stream, so it is the same whichever
-    other types are asked, in whatever order scenes come.
+    rendered, only decides whether a source is masked. Each question has its own stream, so for the same `data_set` it
+    is the same whichever other types are asked, in whatever order scenes come.
 
     Raises:
         DatasetError: a source lies at the centre of the listener's head.
@@ -64,12 +94,20 @@ def ask(scene: Scene, options: AskOptions, templates: TemplateSet) -> Asked:
             if isinstance(facts, str):
                 asked.skipped.extend([Skipped(subtype, facts)] * options.questions_per_subtype)
                 continue
+            weights = data_set.balance.weights(subtype, facts, heard)
             texts: set[str] = set()
             for k in range(options.questions_per_subtype):
                 stable_id = f"{scene.scene_id}/{subtype}/{k}"
                 for attempt in range(_DRAWS_FOR_A_NEW_TEXT):
                     rng = seeds.rng(options.seed, "ask", stable_id, attempt)
-                    question = _word(scene, heard, question_type, subtype, k, pick_fact(facts, rng), templates, rng)
+                    fact = pick_fact(facts, weights, rng)
+                    if rng.random() >= data_set.balance.share_kept(subtype, fact, heard):
+                        asked.skipped.append(Skipped(subtype, TO_BALANCE))
+                        break
+                    question = _word(scene, heard, question_type, subtype, k, fact, templates, rng, options, data_set)
+                    if question is None:
+                        asked.skipped.append(Skipped(subtype, TOO_FEW_OPTIONS))
+                        break
                     if question.question not in texts:
                         texts.add(question.question)
                         asked.questions.append(question)
@@ -88,8 +126,10 @@ def _word(
     fact: Fact,
     templates: TemplateSet,
     rng: np.random.Generator,
-) -> Question:
-    """Put a fact into words: draw its template and the names of its sources."""
+    options: AskOptions,
+    data_set: DataSetView,
+) -> Question | None:
+    """Put a fact into words: draw its template, the names of its sources and the options; None without four options."""
     template = pick(templates.by_form[subtype, fact.form], rng)
     slots = FORMS[subtype][fact.form]
     values: dict[str, str] = dict(zip((s for s in slots if s not in ("source", "other")), fact.words, strict=True))
@@ -98,26 +138,37 @@ def _word(
     asked_labels = tuple(names) if "source" in slots else None
     if asked_labels is not None:
         values.update(zip(("source", "other"), (sound_of(name) for name in names), strict=False))
-    answer_labels = tuple(names) if fact.answer is None else fact.answer_labels
+    text = template.render(values, rng)
+    answer = names[0] if fact.answer is None else fact.answer
+    choices = fact.choices
+    if options.answer_form == "mcq" and choices is None:
+        found = four_options(subtype, fact, answer, heard, data_set.pool, rng)
+        if found is None:
+            return None
+        choices = tuple(f"{letter}. {option}" for letter, option in zip(LETTERS, found, strict=True))
+        answer = choices[found.index(answer)]
+        text = "\n".join((text, *choices))
     return Question(
         qa_id=f"{scene.scene_id}-{subtype}-{k}",
         scene_id=scene.scene_id,
         split=scene.split,
         type=question_type,
         subtype=subtype,
-        question=template.render(values, rng),
-        answer=names[0] if fact.answer is None else fact.answer,
+        question=text,
+        answer=answer,
         template_id=template.template_id,
         source_indices=fact.sources,
         asked_labels=asked_labels,
         asked_direction=fact.asked_direction,
         asked_distance_m=fact.asked_distance_m,
         polarity=fact.polarity,
-        choices=fact.choices,
-        answer_labels=answer_labels,
+        choices=choices,
+        answer_labels=tuple(names) if fact.answer is None else fact.answer_labels,
         answer_direction=fact.answer_direction,
         answer_distance_m=fact.answer_distance_m,
         answer_bool=fact.answer_bool,
+        answer_count=fact.answer_count,
         margin_deg=fact.margin_deg,
         margin_m=fact.margin_m,
+        rationale=explain(subtype, fact, heard, names, answer, rng) if options.rationale else None,
     )

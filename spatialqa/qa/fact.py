@@ -38,6 +38,7 @@ class Fact(NamedTuple):
     answer_direction: tuple[str, ...] | None = None
     answer_distance_m: float | None = None
     answer_bool: bool | None = None
+    answer_count: int | None = None
     margin_deg: float | None = None
     margin_m: float | None = None
 
@@ -54,6 +55,12 @@ NEAR_BOUNDARY = "too near the boundary of a direction word"
 NOT_APART = "sources not far enough apart to compare"
 NOT_DISTINCT = "direction and distance fit another source too"
 ONE_ANSWER = "only one answer is possible"
+NEEDS_THREE_SOURCES = "the scene has fewer than three sources"
+TOO_MANY_SOURCES = "the scene has more than four sources"
+NO_REGIONS = "the rooms of the sources are not known"
+STEEP = "too far above or below for a clock direction"
+TO_BALANCE = "left out to balance the answers"
+TOO_FEW_OPTIONS = "too few different answers for four options"
 
 
 def yes_no(yes: bool) -> tuple[str, str]:
@@ -71,11 +78,11 @@ def pick(items: Sequence[T], rng: np.random.Generator) -> T:
     return items[int(rng.random() * len(items))]
 
 
-def pick_fact(facts: Sequence[Fact], rng: np.random.Generator) -> Fact:
+def pick_fact(facts: Sequence[Fact], weights: Sequence[float], rng: np.random.Generator) -> Fact:
     """Draw one fact by weight."""
-    mark = rng.random() * math.fsum(fact.weight for fact in facts)
-    for fact in facts:
-        mark -= fact.weight
+    mark = rng.random() * math.fsum(weights)
+    for fact, weight in zip(facts, weights, strict=True):
+        mark -= weight
         if mark < 0:
             return fact
     return facts[-1]

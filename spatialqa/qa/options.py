@@ -5,16 +5,19 @@ from dataclasses import dataclass
 
 from spatialqa.errors import RecipeError
 
-TYPES = ("A", "B", "C", "D", "E")
-ANSWER_FORMS = ("open",)
+TYPES = ("A", "B", "C", "D", "E", "X")
+DEFAULT_TYPES = TYPES[:5]  # X goes beyond SpatialSoundQA and is asked only by name
+ANSWER_FORMS = ("open", "mcq")
 
 
 @dataclass(frozen=True)
 class AskOptions:
     """How questions are asked. A margin of 0 switches that check off, as SpatialSoundQA (which has none) needs.
 
-    types: some of A, B, C, D, E.
-    answer_form: "open".
+    types: some of A, B, C, D, E and X.
+    answer_form: "open", or "mcq": four options, A to D; questions that offer Yes and No or two words stay as they are.
+    balance: leave questions out where scenes favour an answer, and prefer rare distances; off for paper fidelity.
+    rationale: write down how each answer follows from the positions.
     questions_per_subtype: how many of each subtype a scene is asked.
     seed: make-qa's own; the same seed and scene give the same questions, whatever else is asked.
 
@@ -36,8 +39,10 @@ class AskOptions:
     10 dB more (Bronkhorst 2000). Scenes that have not been rendered have no levels, and nothing is skipped there.
     """
 
-    types: tuple[str, ...] = TYPES
+    types: tuple[str, ...] = DEFAULT_TYPES
     answer_form: str = "open"
+    balance: bool = True
+    rationale: bool = False
     questions_per_subtype: int = 1
     seed: int = 0
     direction_margin_deg: float = 5.0

@@ -10,6 +10,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "relation": DIRECTIONS,  # to another source, in a statement: "further to the left than"
     "option": DIRECTIONS,  # to another source, one of two choices: "to the left of"
     "nearness": ("closer", "farther"),
+    "rooms": ("same", "different"),  # "in the same room as"
 }
 
 # Slots that hold a name or a value; all others are filled from a phrase table.
@@ -22,6 +23,7 @@ WORD_SLOTS: Mapping[str, str] = {
     "option_1": "option",
     "option_2": "option",
     "nearness": "nearness",
+    "rooms": "rooms",
 }
 
 # Which slots a form fills from Fact.words, in that order; the named sources fill {source} and {other}.
@@ -39,6 +41,11 @@ FORMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "listener": ("source", "side_1", "side_2"),
         "source": ("source", "option_1", "option_2", "other"),
     },
+    "clock": {"alone": (), "named": ("source",)},
+    "count": {"open": ()},
+    "closest": {"open": ()},
+    "farthest": {"open": ()},
+    "region": {"open": ("source", "rooms", "other")},
 }
 
 SUBTYPES: Mapping[str, tuple[str, ...]] = {
@@ -54,4 +61,24 @@ SUBTYPES: Mapping[str, tuple[str, ...]] = {
         "source_at_direction",
         "direction_word",
     ),
+    "X": ("clock", "count", "closest", "farthest", "region"),
+}
+
+# What an answer to each subtype is; a template file may repeat it under `answers`, to be checked.
+ANSWERS: Mapping[str, str] = {
+    "classification": "labels",
+    "location": "direction and distance",
+    "classification_at_location": "labels",
+    "location_of_class": "direction and distance",
+    "relative_direction": "yes or no",
+    "both_on_side": "yes or no",
+    "relative_distance": "yes or no",
+    "distance_between": "distance",
+    "source_at_direction": "label",
+    "direction_word": "one of two words",
+    "clock": "hour",
+    "count": "number",
+    "closest": "label",
+    "farthest": "label",
+    "region": "yes or no",
 }

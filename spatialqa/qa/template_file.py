@@ -1,10 +1,12 @@
 """One template file: its format, and its strict reader; nothing in a file is ever executed.
 
-A file has four keys. `type` is the question type. `templates` maps each subtype to its templates, {id: text}. `phrases`
-holds the tables that say a direction word in a sentence (see slots.TABLES): a list of styles, each a mapping from every
-word of the table to its phrase; one style is drawn a question. `synonyms` holds named lists. In a text, `{slot}` is
-filled from the question, `[one|another]` is one of the alternatives, and `[name]` is one of the synonyms of that name.
-Alternatives are plain text; an empty one leaves the word out. {source} stands before {other}, so that the first sound
+A file has up to five keys. `type` is the question type. `answers` may say what an answer to a subtype is (see
+slots.ANSWERS), so that a reader knows, and so that a file written for something else is refused. `templates` maps each
+subtype to its templates, {id: text}. `phrases` holds the tables that say a direction word in a sentence (see
+slots.TABLES): a list of styles, each a mapping from every word of the table to its phrase; one style is drawn a
+question. `synonyms` holds named lists. In a text, `{slot}` is filled from the question, `[one|another]` is one of the
+alternatives, and `[name]` is one of the synonyms of that name. Alternatives are plain text; an empty one leaves the
+word out. {source} stands before {other}, so that the first sound
 that is named is the one the question is about.
 """
 
@@ -19,9 +21,9 @@ import yaml
 
 from spatialqa.errors import TemplateError
 from spatialqa.qa.fact import pick
-from spatialqa.qa.slots import FORMS, SUBTYPES, TABLES, VALUE_SLOTS, WORD_SLOTS
+from spatialqa.qa.slots import ANSWERS, FORMS, SUBTYPES, TABLES, VALUE_SLOTS, WORD_SLOTS
 
-_KEYS = ("type", "phrases", "synonyms", "templates")
+_KEYS = ("type", "answers", "phrases", "synonyms", "templates")
 _ID = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 _TOKEN = re.compile(r"\{([^{}\[\]|]*)\}|\[([^{}\[\]]*)\]|([^{}\[\]|]+)")
 _LARGEST_FILE_BYTES = 1 << 20
@@ -87,6 +89,7 @@ def _templates_of(file: str, kind: str, data: Mapping[str, Any]) -> list[Templat
         raise TemplateError(f"{file}: unknown key {unknown[0]!r}; known: {', '.join(_KEYS)}")
     phrases = {table: _phrase_table(file, table, styles) for table, styles in _mapping(file, data, "phrases").items()}
     synonyms = {name: _synonyms(file, name, words) for name, words in _mapping(file, data, "synonyms").items()}
+    _check_answers(file, kind, _mapping(file, data, "answers"))
     subtypes = _mapping(file, data, "templates")
     templates: list[Template] = []
     text_of: dict[str, str] = {}
@@ -148,6 +151,16 @@ def _template(
     for table in sorted(tables - phrases.keys()):
         raise TemplateError(f"{where}: needs the phrase table {table!r}, which the file lacks; add it under phrases")
     return Template(template_id, subtype, form, parts, {table: phrases[table] for table in sorted(tables)})
+
+
+def _check_answers(file: str, kind: str, answers: Mapping[str, Any]) -> None:
+    for subtype, answer in answers.items():
+        if subtype not in SUBTYPES[kind]:
+            raise TemplateError(
+                f"{file}: answers: type {kind} has no subtype {subtype!r}; known: {', '.join(SUBTYPES[kind])}"
+            )
+        if answer != ANSWERS[subtype]:
+            raise TemplateError(f"{file}: answers: {subtype} is answered by {ANSWERS[subtype]!r}, not {answer!r}")
 
 
 def _parse(where: str, text: str, synonyms: Mapping[str, tuple[str, ...]]) -> tuple[Part, ...]:

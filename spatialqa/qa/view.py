@@ -1,6 +1,7 @@
 """A scene as its listener has it: each source in the head frame, and what may be said of it."""
 
 import math
+import zlib
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ class Axis(NamedTuple):
 
 AXES = (Axis("left", "right"), Axis("front", "behind"), Axis("above", "below"))
 HORIZONTAL_AXES = (0, 1)
+LABEL_BUCKETS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,8 @@ class Heard:
     along_m: metres towards the left, the front and above (head -x, -z, +y).
     angle_deg: degrees from each axis' boundary plane, -90 to 90, positive to the left, front, above.
     words: the octant: left or right, front or behind, above or below.
-    labels: as given. names: lower-case labels that name this source and no other of the scene.
+    labels: as given, mids beside them. names: lower-case labels that name this source and no other of the scene.
+    bucket: which of LABEL_BUCKETS counters the first label, the class of the clip, is counted in.
     """
 
     head_m: geometry.Vec3
@@ -40,6 +43,9 @@ class Heard:
     labels: tuple[str, ...]
     names: tuple[str, ...]
     masked: bool
+    mids: tuple[str | None, ...] = ()
+    bucket: int = 0
+    region_id: str | None = None
 
     def clear_of(self, axis: int, margin_deg: float) -> bool:
         """Return whether the source is at least `margin_deg` from the plane at which the word of this axis changes."""
@@ -86,9 +92,17 @@ def view(scene: Scene, options: AskOptions) -> SceneView:
                 labels=source.labels,
                 names=_names(i, scene.sources),
                 masked=_masked(i, scene.sources, options.masking_db),
+                mids=source.mids,
+                bucket=label_bucket(source.labels[0]),
+                region_id=source.region_id,
             )
         )
     return SceneView(tuple(heard))
+
+
+def label_bucket(label: str) -> int:
+    """Return the bucket of a label: the same one in every run."""
+    return zlib.crc32(label.lower().encode()) % LABEL_BUCKETS
 
 
 def _names(index: int, sources: tuple[Source, ...]) -> tuple[str, ...]:

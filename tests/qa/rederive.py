@@ -113,4 +113,23 @@ def answer(scene: Scene, row: dict[str, Any]) -> str:
             origin = points[rest[0]] if rest else (0.0, 0.0, 0.0)
             one, other = row["choices"]
             return str(one if towards(points[first], one) > towards(origin, one) else other)
+        case "clock":
+            x, _, z = points[first]
+            turned = math.degrees(math.acos(-z / math.hypot(x, z)))
+            clockwise = turned if x > 0 else 360 - turned
+            (hour,) = [h for h in range(1, 13) if min(abs(clockwise - 30 * h), abs(clockwise + 360 - 30 * h)) < 15]
+            return f"{hour} o'clock"
+        case "count":
+            return str(len(scene.sources))
+        case "closest" | "farthest":
+            nearest_first = sorted(range(len(radii)), key=lambda i: radii[i])
+            assert first == nearest_first[0 if row["subtype"] == "closest" else -1]
+            (label,) = row["answer_labels"]
+            assert label in [own.lower() for own in scene.sources[first].labels]
+            return str(label)
+        case "region":
+            one, other = (scene.sources[i].region_id for i in (first, *rest))
+            assert one is not None
+            assert other is not None
+            return "Yes" if (one == other) == (asked == ["same"]) else "No"
     raise AssertionError(row["subtype"])

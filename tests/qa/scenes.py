@@ -12,7 +12,9 @@ from spatialqa.scene import Scene, Source
 HEAD: Vec3 = (3.0, 1.5, -2.0)
 
 
-def source(position: Vec3, labels: Sequence[str], wet: tuple[float, float] | None = None) -> Source:
+def source(
+    position: Vec3, labels: Sequence[str], wet: tuple[float, float] | None = None, region_id: str | None = None
+) -> Source:
     """Return a source at a world position; a label that AudioSet lacks becomes a custom one."""
     nodes = [ontology().find(label) for label in labels]
     return Source(
@@ -27,7 +29,7 @@ def source(position: Vec3, labels: Sequence[str], wet: tuple[float, float] | Non
         azimuth_deg=math.nan,  # the generator must go by positions
         elevation_deg=math.nan,
         distance_m=math.nan,
-        region_id=None,
+        region_id=region_id,
         region_label=None,
         onset_s=0.0,
         line_of_sight=True,
@@ -89,5 +91,6 @@ def random_scenes(count: int, seed: int, source_counts: Sequence[int] = (1, 2, 2
             height = draw.uniform(-1.3, 1.1)
             offset = (distance * math.cos(azimuth), height, distance * math.sin(azimuth))
             labels = draw.sample(classes, draw.choice((1, 1, 2, 3)))
-            places.append(source((head[0] + offset[0], head[1] + offset[1], head[2] + offset[2]), labels))
+            here = (head[0] + offset[0], head[1] + offset[1], head[2] + offset[2])
+            places.append(source(here, labels, region_id=draw.choice(("hall", "hall", "kitchen", None))))
         yield scene(*places, scene_id=f"train-{seed}-{index:08d}", head=head, orientation=(w, x, y, z))

@@ -1,0 +1,236 @@
+"""Balance over a data set: what the scenes offer is counted first, and then thinned where it favours an answer.
+
+Within one scene the finders already give Yes and No the same chance. What is left is bias of the scenes themselves:
+rooms with more space below the ears than above, or a loud class that is never masked and so is asked about from further
+away. Every fact has traits: what a reader of the question knows (a group, such as the asked word or a label) and what
+the answer is then (an outcome). A survey of all scenes counts outcomes by group, each fact by its chance of being
+drawn. From the counts follows how often a fact of each outcome is kept, so that within every group either
+
+- even: all outcomes are equally frequent (Yes and No, the two ends of an axis, octants), or
+- apart: outcomes are as frequent as in all groups together (distance or octant must not depend on the label).
+
+Only an excess beyond chance is thinned, so a small data set keeps its questions. Where many
+outcomes are to be even, none is thinned below half of the mean, so that no more than half of the questions go. Labels
+are counted in a fixed number of buckets: memory does not grow with scenes or with classes.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from spatialqa.qa.answer_text import label_list, rounded_m
+from spatialqa.qa.fact import Fact
+from spatialqa.qa.view import AXES, SceneView
+
+MOST_SOUNDS = 4096  # different ones that are remembered as wrong options
+_LOWEST_PREFERENCE = 0.05  # the rarest distance is preferred at most 20 times over the most frequent
+
+Group = tuple[str, object]  # (family, what the reader knows)
+Outcome = str | int
+
+# How many outcomes a family has that are to be even; 0 is as many as are seen, and None sets outcome apart from group.
+_EVEN_OUTCOMES: Mapping[str, int | None] = {
+    "answer": 2,
+    "ends": 2,
+    "answer by label": 2,
+    "ends by label": 2,
+    "octant": 8,
+    "hour": 12,
+    "number": 0,
+    "distance by label": None,
+    "octant by label": None,
+    "hour by label": None,
+    "side by label": None,
+}
+_MANY = 3  # outcomes, from which on thinning stops at half of the mean
+
+
+class Trait(NamedTuple):
+    """One way in which a question can give its answer away."""
+
+    group: Group
+    outcome: Outcome
+
+
+def traits(subtype: str, fact: Fact, view: SceneView) -> Iterator[Trait]:
+    """Yield the traits of a fact; families are named per subtype, so that subtypes are balanced apart."""
+    labels = [view.sources[i].bucket for i in fact.sources]
+    if fact.polarity is not None:
+        word = fact.words[0]
+        yield Trait((f"{subtype}/answer", word), fact.polarity)
+        if subtype in ("both_on_side", "region"):
+            for label in labels:
+                yield Trait((f"{subtype}/answer by label", (word, label)), fact.polarity)
+        else:
+            axis, positive = _END_OF[word]
+            first_is_positive = positive == fact.answer_bool
+            yield Trait((f"{subtype}/ends by label", (axis, labels[0])), first_is_positive)
+            yield Trait((f"{subtype}/ends by label", (axis, labels[1])), not first_is_positive)
+        return
+    match subtype:
+        case "direction_word":
+            axis, positive = _END_OF[fact.answer or ""]
+            yield Trait((f"{subtype}/ends", (fact.form, fact.words)), positive)
+            for label, end in zip(labels, (positive, not positive), strict=False):
+                yield Trait((f"{subtype}/ends by label", (fact.form, axis, label)), end)
+        case "source_at_direction":
+            axis, positive = _END_OF[fact.words[0]]
+            yield Trait((f"{subtype}/ends", axis), positive)
+            yield Trait((f"{subtype}/side by label", labels[0]), fact.words[0])
+        case "location" | "location_of_class" | "classification_at_location":
+            source = view.sources[fact.sources[0]]
+            octant = "".join(word[0] for word in source.words)
+            yield Trait((f"{subtype}/octant", ""), octant)
+            if subtype != "location":
+                yield Trait((f"{subtype}/distance by label", labels[0]), rounded_half_metres(source.distance_m))
+                yield Trait((f"{subtype}/octant by label", labels[0]), octant)
+        case "distance_between":
+            steps = rounded_half_metres(fact.answer_distance_m or 0.0)
+            for label in labels:
+                yield Trait((f"{subtype}/distance by label", label), steps)
+        case "clock":
+            yield Trait((f"{subtype}/hour", fact.form), fact.answer or "")
+            if fact.form == "named":
+                yield Trait((f"{subtype}/hour by label", labels[0]), fact.answer or "")
+        case "count":
+            yield Trait((f"{subtype}/number", ""), fact.answer or "")
+
+
+_END_OF: Mapping[str, tuple[int, bool]] = {
+    **{word: (n, end == 0) for n, ends in enumerate(AXES) for end, word in enumerate(ends)},
+    "closer": (len(AXES), True),
+    "farther": (len(AXES), False),
+}
+
+
+def rounded_half_metres(distance_m: float) -> int:
+    """Return a distance as a number of half metres, as the text rounds it."""
+    return int(2 * rounded_m(distance_m))
+
+
+class Sound(NamedTuple):
+    """What a source may be called in an answer."""
+
+    labels: tuple[str, ...]
+    mids: tuple[str | None, ...]
+    names: tuple[str, ...]
+
+
+@dataclass
+class Survey:
+    """What scenes offer: how often each outcome of a group, each distance and each sound would be asked, by chance."""
+
+    outcomes: dict[Group, dict[Outcome, float]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(float)))
+    half_metres: dict[str, dict[int, float]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(float)))
+    sounds: dict[str, dict[Sound, float]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(float)))
+
+    def add(self, subtype: str, facts: Iterable[Fact], weights: Iterable[float], view: SceneView) -> None:
+        """Count one scene's facts of one subtype, which are drawn in proportion to `weights`."""
+        weighted = list(zip(facts, weights, strict=True))
+        total = sum(weight for _, weight in weighted)
+        for fact, weight in weighted:
+            share = weight / total
+            for group, outcome in traits(subtype, fact, view):
+                self.outcomes[group][outcome] += share
+            distance_m = about_m(fact)
+            if distance_m is not None:
+                self.half_metres[subtype][rounded_half_metres(distance_m)] += share
+            if fact.answer is None or fact.answer_labels is not None:
+                source = view.sources[fact.sources[0]]
+                sounds, sound = self.sounds[subtype], Sound(label_list(source.labels), source.mids, source.names)
+                if sound in sounds or len(sounds) < MOST_SOUNDS:
+                    sounds[sound] += share
+
+
+def about_m(fact: Fact) -> float | None:
+    """Return the distance that a fact is about, or None."""
+    return fact.answer_distance_m if fact.asked_distance_m is None else fact.asked_distance_m
+
+
+@dataclass(frozen=True)
+class Balance:
+    """How a data set is thinned: `preference` chooses among the facts of a scene, `kept` leaves some out.
+
+    kept: by group and outcome, the share of such facts that is asked. preference: by subtype and distance in half
+    metres, the relative weight in the draw.
+    """
+
+    kept: Mapping[Group, Mapping[Outcome, float]] = field(default_factory=dict)
+    preference: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+
+    def weights(self, subtype: str, facts: Iterable[Fact], view: SceneView) -> list[float]:
+        """Return the weight of each fact in the draw: its own, times the preference for its distance."""
+        preferred = self.preference.get(subtype)
+        if preferred is None:
+            return [fact.weight for fact in facts]
+        return [
+            fact.weight * preferred.get(rounded_half_metres(about_m(fact) or 0.0), _LOWEST_PREFERENCE) for fact in facts
+        ]
+
+    def share_kept(self, subtype: str, fact: Fact, view: SceneView) -> float:
+        """Return the probability with which a drawn fact is asked."""
+        kept = 1.0
+        for group, outcome in traits(subtype, fact, view):
+            thinned = self.kept.get(group)
+            if thinned is not None:
+                kept *= thinned.get(outcome, 1.0)
+        return kept
+
+
+def preference_from(sample: Survey) -> Balance:
+    """Return a balance that prefers rare distances where a scene has several facts to ask; nothing is left out."""
+    preference = {}
+    for subtype, counts in sample.half_metres.items():
+        most = max(counts.values())
+        lowest = _LOWEST_PREFERENCE * most
+        preference[subtype] = {steps: lowest / max(count, lowest) for steps, count in counts.items()}
+    return Balance(preference=preference)
+
+
+def balance_from(survey: Survey, preference: Mapping[str, Mapping[int, float]]) -> Balance:
+    """Return the balance that evens out a survey of all scenes, which must have been made with this preference."""
+    totals: dict[str, dict[Outcome, float]] = defaultdict(lambda: defaultdict(float))
+    for (family, _), counts in survey.outcomes.items():
+        for outcome, n in counts.items():
+            totals[family][outcome] += n
+    kept = {}
+    for group, counts in survey.outcomes.items():
+        family = group[0]
+        kind = family.partition("/")[2]
+        n_outcomes = _EVEN_OUTCOMES[kind]
+        if n_outcomes is None:
+            shares = _apart(counts, totals[family])
+        else:
+            shares = _even(counts, n_outcomes, _chance_among_many if kind.endswith(" by label") else _chance)
+        thinned = {outcome: share for outcome, share in shares.items() if share < 1}
+        if thinned:
+            kept[group] = thinned
+    return Balance(kept, preference)
+
+
+def _even(counts: Mapping[Outcome, float], n_outcomes: int, chance: Callable[[float], float]) -> dict[Outcome, float]:
+    expected = n_outcomes or len(counts)
+    rarest = min(counts.values()) if len(counts) >= expected else 0.0
+    floor = sum(counts.values()) / expected / 2 if expected >= _MANY else 0.0
+    return {
+        outcome: min(1.0, max(rarest + chance(n + rarest), floor) / n) if n > 0 else 1.0
+        for outcome, n in counts.items()
+    }
+
+
+def _apart(counts: Mapping[Outcome, float], totals: Mapping[Outcome, float]) -> dict[Outcome, float]:
+    share = sum(counts.values()) / sum(totals.values())
+    allowed = {outcome: n * share + _chance_among_many(n * share) for outcome, n in totals.items()}
+    return {outcome: min(1.0, allowed[outcome] / n) if n > 0 else 1.0 for outcome, n in counts.items()}
+
+
+def _chance(count: float) -> float:
+    """Return by how much chance alone moves a count: its standard deviation."""
+    return math.sqrt(count)
+
+
+def _chance_among_many(count: float) -> float:
+    """Return the same for a group among many small ones, some of which chance always moves further."""
+    return 1 + 2 * math.sqrt(count)

@@ -1,0 +1,139 @@
+"""Why an answer is right, in a few sentences, from the same numbers as the answer.
+
+Positions are in the listener's head frame: metres to the left or right, ahead or behind, above or below the ears.
+"""
+
+import numpy as np
+
+from spatialqa.qa.answer_text import direction_text, distance_answer, sound_of
+from spatialqa.qa.beyond import clock_hour
+from spatialqa.qa.fact import Fact, pick
+from spatialqa.qa.view import AXES, Heard, SceneView
+
+_AMOUNT = {"left": "to the left", "right": "to the right", "front": "ahead", "behind": "behind",
+           "above": "above the ears", "below": "below the ears"}  # fmt: skip
+_FURTHER = {"left": "further left", "right": "further right", "front": "further forward", "behind": "further back",
+            "above": "higher", "below": "lower"}  # fmt: skip
+_SIDE = {"left": "on the left", "right": "on the right", "front": "in front", "behind": "behind",
+         "above": "above", "below": "below"}  # fmt: skip
+_SO = ("so the answer is {}.", "which makes the answer {}.", "hence {}.", "so: {}.")
+_AXIS_OF = {word: n for n, ends in enumerate(AXES) for word in ends}
+
+
+def explain(subtype: str, fact: Fact, view: SceneView, names: list[str], answer: str, rng: np.random.Generator) -> str:
+    """Return the derivation of an answer: positions, what is compared, and the conclusion.
+
+    names: the labels that the question or the answer gives the fact's sources, in the fact's order; empty where it
+    names none. answer: as the question's `answer` says it.
+    """
+    said = [sound_of(name) for name in names] or ["the source"] * len(fact.sources)
+    heard = [view.sources[i] for i in fact.sources]
+    placed = [f"{who} is {_place(source, rng)}" for who, source in zip(said, heard, strict=True)]
+    so = pick(_SO, rng).format(answer)
+    match subtype:
+        case "classification":
+            steps = [f"one source sounds: it is {_place(heard[0], rng)}", f"its sound is {fact.answer}, {so}"]
+        case "location" | "location_of_class":
+            steps = [placed[0], f"that is {direction_text(heard[0].words)}; {_rounded(heard[0].distance_m)}, {so}"]
+        case "classification_at_location":
+            asked = f"{fact.words[0]} at about {fact.words[1]}"
+            steps = [placed[0], f"{_apart(view, fact)} {asked}", f"the source there is {fact.answer}, {so}"]
+        case "relative_direction":
+            axis = _AXIS_OF[fact.words[0]]
+            steps = [
+                *placed,
+                _compared(said, heard, axis, asked=f"it was asked whether it is {_FURTHER[fact.words[0]]}"),
+            ]
+            steps[-1] += f", {so}"
+        case "direction_word":
+            axis = _AXIS_OF[fact.words[0]]
+            steps = [*placed, _compared(said, heard, axis) if len(heard) > 1 else _on_side(said[0], heard[0], axis)]
+            steps[-1] += f", {so}"
+        case "both_on_side":
+            axis = _AXIS_OF[fact.words[0]]
+            sides = " and ".join(_on_side(who, source, axis) for who, source in zip(said, heard, strict=True))
+            steps = [*placed, f"{sides}; both would have to be {_SIDE[fact.words[0]]}, {so}"]
+        case "relative_distance":
+            a, b = (source.distance_m for source in heard)
+            nearer = "closer" if a < b else "farther away"
+            steps = [*placed, f"{said[0]} is {abs(a - b):.2f} m {nearer} than {said[1]}"]
+            steps.append(
+                f"it was asked whether it is {'closer' if fact.words[0] == 'closer' else 'farther away'}, {so}"
+            )
+        case "distance_between":
+            between_m = fact.answer_distance_m or 0.0
+            across, along, up = (abs(a - b) for a, b in zip(heard[0].along_m, heard[1].along_m, strict=True))
+            steps = [
+                *placed,
+                f"they differ by {across:.2f} m sideways, {along:.2f} m front to back and {up:.2f} m in height",
+            ]
+            steps.append(f"the straight line is the root of the sum of their squares: {_rounded(between_m)}, {so}")
+        case "source_at_direction":
+            axis = _AXIS_OF[fact.words[0]]
+            rest = [_on_side(_called(s), s, axis) for i, s in enumerate(view.sources) if i != fact.sources[0]]
+            steps = [placed[0], f"{_on_side(said[0], heard[0], axis)}, while {', and '.join(rest)}, {so}"]
+        case "clock":
+            clockwise_deg = _clockwise_deg(heard[0])
+            turned = (
+                f"{abs(clockwise_deg):.0f} degrees to the {'right' if clockwise_deg >= 0 else 'left'} of straight ahead"
+            )
+            hour, _ = clock_hour(heard[0])
+            steps = [
+                placed[0],
+                f"level with the ears that is {turned}; at 30 degrees an hour it is nearest to {hour}, {so}",
+            ]
+        case "count":
+            places = "; ".join(f"{_called(s)} {_place(s, rng)}" for s in view.sources)
+            steps = [f"there is {places}", f"that makes {len(view.sources)}, {so}"]
+        case "closest" | "farthest":
+            order = sorted(view.sources, key=lambda s: s.distance_m, reverse=subtype == "farthest")
+            far = ", ".join(f"{_called(s)} {s.distance_m:.2f} m" for s in order[1:])
+            steps = [placed[0], f"the others are at a distance of: {far}"]
+            steps.append(f"{heard[0].distance_m:.2f} m is the {'least' if subtype == 'closest' else 'greatest'}, {so}")
+        case "region":
+            rooms = {True: "the same room", False: "different rooms"}
+            asked = rooms[fact.words[0] == "same"]
+            steps = [*placed, f"they are in {rooms[heard[0].region_id == heard[1].region_id]}"]
+            steps.append(f"it was asked whether they are in {asked}, {so}")
+        case _:
+            raise AssertionError(subtype)
+    return " ".join(_sentence(step) for step in steps)
+
+
+def _place(source: Heard, rng: np.random.Generator) -> str:
+    parts = [f"{abs(m):.2f} m {_AMOUNT[w]}" for m, w in zip(source.along_m, source.words, strict=True)]
+    where = f"{parts[0]}, {parts[1]} and {parts[2]}"
+    return pick((f"{where}, {source.distance_m:.2f} m away", f"{source.distance_m:.2f} m away: {where}"), rng)
+
+
+def _compared(said: list[str], heard: list[Heard], axis: int, asked: str = "") -> str:
+    beyond_m = heard[0].along_m[axis] - heard[1].along_m[axis]
+    word = AXES[axis].positive if beyond_m > 0 else AXES[axis].negative
+    compared = f"{said[0]} is {abs(beyond_m):.2f} m {_FURTHER[word]} than {said[1]}"
+    return f"{compared}; {asked}" if asked else compared
+
+
+def _on_side(who: str, source: Heard, axis: int) -> str:
+    beyond = f"{abs(source.along_m[axis]):.2f} m, {abs(source.angle_deg[axis]):.0f} degrees"
+    return f"{who} is {_SIDE[source.words[axis]]} ({beyond})"
+
+
+def _apart(view: SceneView, fact: Fact) -> str:
+    n = len(view.sources) - 1
+    return "the other source does not fit" if n == 1 else f"none of the {n} other sources fits"
+
+
+def _rounded(distance_m: float) -> str:
+    return f"{distance_m:.2f} m is {distance_answer(distance_m)} to the nearest half meter"
+
+
+def _called(source: Heard) -> str:
+    return sound_of(source.names[0]) if source.names else "another sound"
+
+
+def _clockwise_deg(source: Heard) -> float:
+    return float(np.degrees(np.arctan2(-source.along_m[0], source.along_m[1])))
+
+
+def _sentence(step: str) -> str:
+    return step[0].upper() + (step[1:] if step.endswith(".") else f"{step[1:]}.")
