@@ -129,7 +129,8 @@ class SplitTruth:
         self._last: tuple[str, TrueScene] | None = None
 
     def __len__(self) -> int:
-        return len(self._row)
+        """Return how many rows were added, more than there are ids where one came twice."""
+        return len(self._first) - 1
 
     def __contains__(self, scene_id: str) -> bool:
         return scene_id in self._row

@@ -26,7 +26,7 @@ _PATTERNS = {word: re.compile(rf"(?<!\w)(?:{wording})(?!\w)") for word, wording 
 def parse_labels(answer: str) -> list[str] | None:
     """Return the labels of an A or C answer: lower case, in alphabetical order, joined by "; "; else None."""
     labels = answer.split("; ")
-    tidy = all(label and label == label.strip().lower() for label in labels)
+    tidy = all(label and ";" not in label and label == label.strip().lower() for label in labels)
     return labels if tidy and labels == sorted(set(labels)) else None
 
 

@@ -1,0 +1,273 @@
+"""Scenes made by hand and one right question of every subtype about them, for tests of `validate`."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from spatialqa.dataset.schema import QA
+from spatialqa.dataset.truth import SplitTruth
+from spatialqa.dataset.validate_answers import Margins
+from spatialqa.dataset.validate_question import question_problems
+from spatialqa.geometry import Pose, Vec3, direction, to_world, yaw_quaternion
+from spatialqa.labels import ontology
+from spatialqa.scene import Scene, Source
+
+POSE = Pose((2.0, 1.6, -3.0), yaw_quaternion(40.0))
+MARGINS = Margins(direction_margin_deg=5.0, relation_margin_deg=10.0, distance_margin_m=0.5, masking_db=15.0)
+
+Sounds = Sequence[tuple[Vec3, Sequence[str]]]  # head frame, metres; labels
+
+
+def scene_of(
+    sounds: Sounds,
+    scene_id: str = "train-00000000",
+    levels: Sequence[tuple[float, float] | None] = (),
+    regions: Sequence[str | None] = (),
+    pose: Pose = POSE,
+) -> Scene:
+    """Return a scene with sounds at places in the head frame."""
+    sources = []
+    for k, (head, labels) in enumerate(sounds):
+        x, y, z = to_world(pose, head).tolist()
+        seen = direction(pose, (x, y, z))
+        nodes = [ontology().find(label) for label in labels]
+        sources.append(
+            Source(
+                clip_id=f"clip-{k}",
+                clip_sha256=None,
+                clip_start_s=0.0,
+                native_sample_rate=32000,
+                licence=None,
+                labels=tuple(labels),
+                mids=tuple(node.mid if node else None for node in nodes),
+                position=(x, y, z),
+                azimuth_deg=seen.azimuth_deg,
+                elevation_deg=seen.elevation_deg,
+                distance_m=seen.distance_m,
+                region_id=regions[k] if regions else None,
+                region_label=None,
+                onset_s=0.0,
+                line_of_sight=True,
+                rir_id=f"g/{k}",
+                wet_level_dbfs=levels[k] if levels else None,
+            )
+        )
+    return Scene(
+        scene_id=scene_id,
+        split=scene_id.split("-")[0],
+        sample_rate=32000,
+        duration_s=10.0,
+        channels="binaural",
+        room_set="test",
+        room_id="room",
+        house_id="house",
+        region_id=None,
+        region_label=None,
+        level_index=None,
+        group_id="g",
+        engine="none",
+        engine_config_hash="",
+        hrtf="",
+        rir_time_zero="emission",
+        listener_position=pose.position,
+        listener_orientation=pose.orientation,
+        gain_db=-24.0,
+        rir_reuse_count=1,
+        sources=tuple(sources),
+        seed=0,
+        recipe_hash="",
+    )
+
+
+def row_of(scene_id: str = "train-00000000", **values: Any) -> dict[str, Any]:
+    """Return a row of `qa`; what is not given is null."""
+    row: dict[str, Any] = dict.fromkeys(QA.names)
+    row.update(scene_id=scene_id, split=scene_id.split("-")[0], template_id="t-01", **values)
+    return {"qa_id": f"{scene_id}-{row['subtype']}-0"} | {k: v for k, v in row.items() if k != "qa_id"}
+
+
+def problems_of(
+    scene: Scene, row: Mapping[str, Any], margins: Margins = MARGINS, own_templates: bool = False
+) -> list[str]:
+    """Return what `validate` finds wrong with one question about a scene."""
+    truth = SplitTruth()
+    truth.add(scene)
+    packed = truth.scene(scene.scene_id)
+    assert packed is not None
+    return list(question_problems(row, packed, margins, own_templates))
+
+
+def out_of_plane(head: Vec3, axis: int) -> float:
+    """Return the angle of a head-frame point with the plane across an axis, degrees, signed as the coordinate."""
+    return math.degrees(math.asin(head[axis] / math.sqrt(sum(c * c for c in head))))
+
+
+DOG: Vec3 = (-2.0, 0.5, -1.5)  # 2.5495 m: left, front, above
+PIANO: Vec3 = (3.0, -0.6, 1.0)  # 3.2187 m: right, behind, below
+ONE = scene_of([(DOG, ["Bark", "Dog"])])
+TWO = scene_of([(DOG, ["Bark", "Dog"]), (PIANO, ["Piano"])], levels=[(-30.0, -34.0), (-38.0, -33.0)])
+_APART_M = math.sqrt(5.0**2 + 1.1**2 + 2.5**2)  # 5.6974 m
+_PIANO_ROUNDED_M = 0.25 - (math.sqrt(10.36) - 3.0)
+_DOG_MARGIN_DEG, _PIANO_MARGIN_DEG = out_of_plane(DOG, 1), -out_of_plane(PIANO, 1)
+_LEFT_DEG = out_of_plane(PIANO, 0) - out_of_plane(DOG, 0)
+
+RIGHT: dict[str, tuple[Scene, dict[str, Any]]] = {
+    "classification": (
+        ONE,
+        row_of(
+            type="A",
+            subtype="classification",
+            question="Which sounds do you hear?",
+            answer="bark; dog",
+            source_indices=[0],
+            answer_labels=["bark", "dog"],
+        ),
+    ),
+    "location": (
+        ONE,
+        row_of(
+            type="B",
+            subtype="location",
+            question="Where is the sound, and how far away?",
+            answer="left, front, above; 2.5m",
+            source_indices=[0],
+            answer_direction=["left", "front", "above"],
+            answer_distance_m=math.sqrt(6.5),
+            margin_deg=_DOG_MARGIN_DEG,
+            margin_m=0.25 - (math.sqrt(6.5) - 2.5),
+        ),
+    ),
+    "classification_at_location": (
+        TWO,
+        row_of(
+            type="C",
+            subtype="classification_at_location",
+            question="What sounds at right, behind, below, about 3 meters away?",
+            answer="piano",
+            source_indices=[1],
+            asked_direction=["right", "behind", "below"],
+            asked_distance_m=3.0,
+            answer_labels=["piano"],
+            margin_deg=_PIANO_MARGIN_DEG,
+        ),
+    ),
+    "location_of_class": (
+        TWO,
+        row_of(
+            type="D",
+            subtype="location_of_class",
+            question="Where is the sound of the piano?",
+            answer="right, behind, below; 3m",
+            source_indices=[1],
+            asked_labels=["piano"],
+            answer_direction=["right", "behind", "below"],
+            answer_distance_m=math.sqrt(10.36),
+            margin_deg=_PIANO_MARGIN_DEG,
+            margin_m=_PIANO_ROUNDED_M,
+        ),
+    ),
+    "relative_direction": (
+        TWO,
+        row_of(
+            type="E",
+            subtype="relative_direction",
+            question="Is it right that the sound of the bark is to the left of the sound of the piano?",
+            answer="Yes",
+            source_indices=[0, 1],
+            asked_labels=["bark", "piano"],
+            asked_direction=["left"],
+            polarity="yes",
+            choices=["Yes", "No"],
+            answer_bool=True,
+            margin_deg=_LEFT_DEG,
+            margin_m=5.0,
+        ),
+    ),
+    "both_on_side": (
+        TWO,
+        row_of(
+            type="E",
+            subtype="both_on_side",
+            question="Are the sound of the piano and the sound of the dog both behind you?",
+            answer="No",
+            source_indices=[1, 0],
+            asked_labels=["piano", "dog"],
+            asked_direction=["behind"],
+            polarity="no",
+            choices=["Yes", "No"],
+            answer_bool=False,
+            margin_deg=out_of_plane(PIANO, 2),
+        ),
+    ),
+    "relative_distance": (
+        TWO,
+        row_of(
+            type="E",
+            subtype="relative_distance",
+            question="Is the sound of the piano nearer to you than the sound of the bark?",
+            answer="No",
+            source_indices=[1, 0],
+            asked_labels=["piano", "bark"],
+            asked_direction=["closer"],
+            polarity="no",
+            choices=["Yes", "No"],
+            answer_bool=False,
+            margin_m=math.sqrt(10.36) - math.sqrt(6.5),
+        ),
+    ),
+    "distance_between": (
+        TWO,
+        row_of(
+            type="E",
+            subtype="distance_between",
+            question="How far apart are the sound of the bark and the sound of the piano?",
+            answer="5.5m",
+            source_indices=[0, 1],
+            asked_labels=["bark", "piano"],
+            answer_distance_m=_APART_M,
+            margin_m=0.25 - (_APART_M - 5.5),
+        ),
+    ),
+    "source_at_direction": (
+        TWO,
+        row_of(
+            type="E",
+            subtype="source_at_direction",
+            question="Which sound is in front of you?",
+            answer="dog",
+            source_indices=[0],
+            asked_direction=["front"],
+            answer_labels=["dog"],
+            margin_deg=out_of_plane(PIANO, 2),
+        ),
+    ),
+    "direction_word": (
+        TWO,
+        row_of(
+            type="E",
+            subtype="direction_word",
+            question="Is the sound of the piano ahead of or behind the sound of the bark?",
+            answer="behind",
+            source_indices=[1, 0],
+            asked_labels=["piano", "bark"],
+            choices=["front", "behind"],
+            answer_direction=["behind"],
+            margin_deg=out_of_plane(PIANO, 2) - out_of_plane(DOG, 2),
+            margin_m=2.5,
+        ),
+    ),
+    "direction_word of the listener": (
+        TWO,
+        row_of(
+            type="E",
+            subtype="direction_word",
+            question="Do you hear the sound of the piano on your left or on your right?",
+            answer="right",
+            source_indices=[1],
+            asked_labels=["piano"],
+            choices=["left", "right"],
+            answer_direction=["right"],
+            margin_deg=out_of_plane(PIANO, 0),
+        ),
+    ),
+}

@@ -1,0 +1,28 @@
+"""Plants faults in a data set, as if they had been written so."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from spatialqa.dataset.commit import commit_table
+from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.schema import TABLES
+
+
+def changed(root: Path, table: str, change: Any) -> None:
+    """Rewrite the first file of a table with changed rows, and record it as if we had written it so."""
+    folder = DatasetFolder(root)
+    path = folder.tables(table)[0]
+    rows = pq.read_table(path).to_pylist()
+    change(rows)
+    relative = str(path.relative_to(root))
+    record = commit_table(root, relative, pa.Table.from_pylist(rows, schema=TABLES[table.split("-")[0]]))
+    for owner in [*(folder.meta / "shards").glob("*.json"), folder.meta / "qa.json"]:
+        stored = folder.read_json(owner)
+        for item in stored["files"]:
+            if item["path"] == relative:
+                item.update(bytes=record.bytes, sha256=record.sha256, rows=record.rows)
+                owner.write_text(json.dumps(stored))

@@ -1,0 +1,362 @@
+"""Every right question passes; every planted fault is found and named."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from spatialqa.dataset.validate_answers import RULES, Margins
+from spatialqa.dataset.validate_text import half_metres, parse_distance, parse_labels, parse_location
+from spatialqa.geometry import Pose
+from tests.dataset.asked import DOG, MARGINS, PIANO, RIGHT, TWO, out_of_plane, problems_of, row_of, scene_of
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_a_right_question_has_no_problem(name: str) -> None:
+    scene, row = RIGHT[name]
+    assert problems_of(scene, row) == []
+
+
+def test_every_subtype_has_a_right_question() -> None:
+    assert {row["subtype"] for _, row in RIGHT.values()} == set(RULES)
+
+
+ANSWERS = [
+    ("classification", {"answer": "bark"}, "must be 'bark; dog'"),
+    ("classification", {"answer": "dog; bark"}, "is not of the form labels"),
+    ("classification", {"answer": "Bark; dog"}, "is not of the form labels"),
+    ("classification", {"answer": "piano"}, "must be 'bark; dog'"),
+    ("classification", {"answer_labels": ["bark"]}, "answer_labels is"),
+    ("location", {"answer": "right, front, above; 2.5m"}, "must be 'left, front, above; 2.5m'"),
+    ("location", {"answer": "left, front, above; 3m"}, "must be 'left, front, above; 2.5m'"),
+    ("location", {"answer": "left, front, above; 2.50m"}, "is not of the form"),
+    ("location", {"answer": "front, left, above; 2.5m"}, "is not of the form"),
+    ("location", {"answer_direction": ["left", "front", "below"]}, "answer_direction is"),
+    ("location", {"answer_distance_m": 2.5}, "answer_distance_m is 2.5"),
+    ("location", {"margin_deg": 4.0}, "margin_deg is 4"),
+    ("location", {"margin_m": None}, "margin_m is None"),
+    ("classification_at_location", {"answer": "dog"}, "must be 'piano'"),
+    ("classification_at_location", {"source_indices": [0]}, "is not the source at the asked place"),
+    ("location_of_class", {"answer": "right, behind, below; 3.5m"}, "must be 'right, behind, below; 3m'"),
+    ("location_of_class", {"answer": "right, behind, above; 3m"}, "must be 'right, behind, below; 3m'"),
+    ("location_of_class", {"answer": "right, behind, below; 3.0m"}, "is not of the form"),
+    ("relative_direction", {"answer": "No", "polarity": "no"}, "must be 'Yes'"),
+    ("relative_direction", {"answer_bool": False}, "answer_bool is False"),
+    ("relative_direction", {"polarity": "no"}, "its polarity is no"),
+    ("relative_direction", {"answer": "yes"}, "is not of the form"),
+    ("relative_direction", {"margin_m": 4.5}, "margin_m is 4.5"),
+    ("relative_direction", {"margin_deg": -10.0}, "margin_deg is -10"),
+    ("both_on_side", {"answer": "Yes", "polarity": "yes"}, "must be 'No'"),
+    ("relative_distance", {"answer": "Yes", "polarity": "yes"}, "must be 'No'"),
+    ("distance_between", {"answer": "6m"}, "must be '5.5m'"),
+    ("distance_between", {"answer": "5.7m"}, "is not of the form"),
+    ("source_at_direction", {"answer": "piano"}, "must be bark or dog"),
+    ("source_at_direction", {"answer_labels": ["bark"]}, "answer_labels is"),
+    ("source_at_direction", {"source_indices": [1]}, "is not the source that is front"),
+    ("direction_word", {"answer": "front"}, "must be 'behind'"),
+    ("direction_word", {"answer_direction": ["front"]}, "answer_direction is"),
+    ("direction_word of the listener", {"answer": "left"}, "must be 'right'"),
+    ("direction_word of the listener", {"answer": "behind"}, "have the answer 'behind' 0 times"),
+]
+
+REFERENTS = [
+    ("location_of_class", {"source_indices": [0]}, "'piano' is no label of the source it stands for"),
+    ("location_of_class", {"source_indices": [2]}, "names a source that its scene does not have"),
+    ("location_of_class", {"source_indices": [-1]}, "names a source that its scene does not have"),
+    ("location_of_class", {"source_indices": None}, "are not the 1 referents"),
+    ("relative_direction", {"source_indices": [1, 0]}, "is no label of the source it stands for"),
+    ("relative_direction", {"source_indices": [0, 0]}, "are not the 2 referents"),
+    ("relative_direction", {"source_indices": [0]}, "are not the 2 referents"),
+    ("relative_direction", {"asked_labels": ["bark"]}, "names 1 labels and has 2 referents"),
+    ("relative_distance", {"asked_labels": None}, "asked_labels is null"),
+    ("distance_between", {"asked_labels": ["Bark", "piano"]}, "'Bark' is no label of the source"),
+]
+
+TEXTS = [
+    ("location_of_class", {"question": "Where is the sound of the bark?"}, "does not name 'piano'"),
+    ("location_of_class", {"question": "Where is the sound of the pianola?"}, "does not name 'piano'"),
+    ("location_of_class", {"question": "Where is {source}: the piano?"}, "unfilled slot"),
+    ("location_of_class", {"question": "[Where|At what place] is the piano?"}, "unfilled slot"),
+    (
+        "relative_direction",
+        {"question": "Is the sound of the piano to the left of the sound of the bark?"},
+        "does not name 'bark' and then 'piano'",
+    ),
+    (
+        "relative_direction",
+        {"question": "Is it right that the sound of the bark is to the right of the sound of the piano?"},
+        "its text does not say left",
+    ),
+    (
+        "relative_direction",
+        {"question": "Is it right that the bark is higher up than the piano?", "asked_direction": ["right"]},
+        "its text does not say right",
+    ),
+    ("both_on_side", {"question": "Are the piano and the dog both in front of you?"}, "its text does not say behind"),
+    (
+        "both_on_side",
+        {"question": "Are the piano and the dog both in front and not behind you?"},
+        "says front and asked_direction behind",
+    ),
+    ("relative_distance", {"question": "Is the piano farther than the bark?"}, "its text does not say closer"),
+    (
+        "classification_at_location",
+        {"question": "What sounds at right, behind, below, about 3.5 meters away?"},
+        "does not say 3 meters",
+    ),
+    (
+        "classification_at_location",
+        {"question": "What sounds at right, front, below, about 3 meters away?"},
+        "does not say behind",
+    ),
+    (
+        "classification_at_location",
+        {"question": "What piano sounds at right, behind, below, about 3 meters away?"},
+        "gives the answer 'piano' away",
+    ),
+    ("classification", {"question": "Which bark do you hear?"}, "gives the answer 'bark' away"),
+    ("source_at_direction", {"question": "Which sound is behind you?"}, "does not say front"),
+    ("direction_word", {"question": "Is the piano behind or ahead of the bark?"}, "in this order"),
+    (
+        "direction_word",
+        {"question": "Is the piano to the left or right of the bark?"},
+        "does not offer front or behind",
+    ),
+]
+
+COLUMNS = [
+    ("location", {"type": "D"}, "type D has no subtype location"),
+    ("location", {"subtype": "place"}, "type B has no subtype place"),
+    ("location", {"template_id": None}, "has no template_id"),
+    ("location", {"qa_id": "train-00000000-location"}, "its qa_id is not"),
+    ("location", {"qa_id": "train-00000009-location-0"}, "its qa_id is not"),
+    ("location", {"polarity": "yes"}, "polarity does not apply to location"),
+    ("location", {"answer_direction": None}, "answer_direction is null"),
+    ("location", {"answer_count": 1}, "answer_count does not apply"),
+    ("classification_at_location", {"asked_distance_m": None}, "asked_distance_m is null"),
+    ("relative_direction", {"choices": None}, "must be Yes and No"),
+    ("relative_direction", {"choices": ["Yes", "Yes"]}, "2 times"),
+    ("relative_direction", {"choices": ["Yes", "Maybe"]}, "must be Yes and No"),
+    ("relative_direction", {"asked_direction": ["near"]}, "does not know"),
+    ("relative_direction", {"asked_direction": ["left", "above"]}, "does not know"),
+    ("relative_distance", {"asked_direction": ["left"]}, "does not know"),
+    ("direction_word", {"choices": ["behind"]}, "two opposite words"),
+    ("direction_word", {"choices": ["left", "behind"]}, "two opposite words"),
+]
+
+
+@pytest.mark.parametrize(("name", "change", "message"), ANSWERS + REFERENTS + TEXTS + COLUMNS)
+def test_a_planted_fault_is_found(name: str, change: Mapping[str, Any], message: str) -> None:
+    scene, row = RIGHT[name]
+    problems = problems_of(scene, {**row, **change})
+    assert any(message in problem for problem in problems), problems
+    assert all("\n" not in problem for problem in problems)
+
+
+@pytest.mark.parametrize("subtype", ["location_of_class", "relative_direction", "both_on_side", "direction_word"])
+@pytest.mark.parametrize(
+    ("third", "fits"), [("Keyboard (musical)", True), ("Electric piano", True), ("Piano", True), ("Accordion", False)]
+)
+def test_a_label_that_fits_another_source_by_the_family_tree_is_ambiguous(subtype: str, third: str, fits: bool) -> None:
+    scene = scene_of([(DOG, ["Bark", "Dog"]), (PIANO, ["Piano"]), ((-0.5, 1.0, 4.0), [third])])
+    problems = problems_of(scene, RIGHT[subtype][1])
+    assert any("'piano' is ambiguous" in problem for problem in problems) == fits
+
+
+@pytest.mark.parametrize("heading", ["Animal", "Human sounds", "Clatter"])
+def test_a_heading_or_a_blacklisted_class_names_nothing(heading: str) -> None:
+    scene = scene_of([(DOG, ["Bark", "Dog"]), (PIANO, [heading])])
+    row = {**RIGHT["location_of_class"][1], "question": f"Where is the {heading.lower()}?"}
+    row["asked_labels"] = [heading.lower()]
+    problems = problems_of(scene, row)
+    assert any("heading of AudioSet or blacklisted" in problem for problem in problems) == (heading != "Animal")
+
+
+def test_a_question_of_one_source_is_not_asked_of_two() -> None:
+    assert problems_of(TWO, RIGHT["location"][1]) == ["location is not for a scene with 2 sources"]
+
+
+def test_two_sources_at_the_asked_place_are_one_too_many() -> None:
+    scene = scene_of([(DOG, ["Bark"]), (PIANO, ["Piano"]), ((2.9, -0.7, 1.1), ["Cello"])])
+    assert any("2 sources are at" in p for p in problems_of(scene, RIGHT["classification_at_location"][1]))
+
+
+def test_a_second_source_in_the_asked_octant_must_be_well_nearer_or_farther() -> None:
+    row = RIGHT["classification_at_location"][1]
+    for scale, clear in ((1.05 / 0.95, False), (2.0, True)):
+        rival = tuple(c * scale for c in PIANO)
+        scene = scene_of([(rival, ["Bark"]), (PIANO, ["Piano"])])  # type: ignore[list-item]
+        problems = problems_of(scene, {**row, "margin_m": abs(math.dist(rival, (0, 0, 0)) - 3.0) - 0.25})
+        assert (problems == []) == clear, problems
+
+
+def test_two_sources_on_the_asked_side_are_one_too_many() -> None:
+    scene = scene_of([(DOG, ["Bark"]), (PIANO, ["Piano"]), ((0.5, 0.7, -1.1), ["Cello"])])
+    assert any("2 sources are front" in p for p in problems_of(scene, RIGHT["source_at_direction"][1]))
+
+
+def test_an_answer_may_not_fit_another_source() -> None:
+    scene = scene_of([(DOG, ["Bark", "Dog"]), (PIANO, ["Growling"])])
+    row = RIGHT["source_at_direction"][1]
+    assert any("must be bark" in p for p in problems_of(scene, row))
+    assert problems_of(scene, {**row, "answer": "bark", "answer_labels": ["bark"]}) == []
+
+
+MARGIN_FAULTS = [
+    ("location_of_class", Margins(direction_margin_deg=11.0), "from where its direction word changes"),
+    ("classification_at_location", Margins(direction_margin_deg=11.0), "from where its direction word changes"),
+    ("both_on_side", Margins(direction_margin_deg=19.0), "from where its direction word changes"),
+    ("source_at_direction", Margins(direction_margin_deg=19.0), "from where its direction word changes"),
+    ("direction_word of the listener", Margins(direction_margin_deg=70.0), "from where its direction word changes"),
+    ("relative_direction", Margins(relation_margin_deg=121.0), "degrees, less than 121"),
+    ("relative_direction", Margins(distance_margin_m=5.1), "differ by 5.00 m, less than 5.1"),
+    ("direction_word", Margins(relation_margin_deg=60.0), "degrees, less than 60"),
+    ("relative_distance", Margins(distance_margin_m=0.7), "distances differ by 0.67 m, less than 0.7"),
+    ("location_of_class", Margins(masking_db=7.5), None),
+    ("location_of_class", Margins(masking_db=-2.0), "masked"),
+]
+
+
+@pytest.mark.parametrize(("name", "margins", "message"), MARGIN_FAULTS)
+def test_a_question_inside_a_margin_is_found(name: str, margins: Margins, message: str | None) -> None:
+    scene, row = RIGHT[name]
+    problems = problems_of(scene, row, margins)
+    assert [message in problem for problem in problems] == [True] if message else problems == []
+
+
+def test_a_comparison_in_which_angles_contradict_coordinates_is_found() -> None:
+    near, far = (-0.5, 0.1, -0.2), (-1.5, 0.3, -4.0)  # the far one is further left in metres, not in degrees
+    row = {
+        **RIGHT["relative_direction"][1],
+        "answer": "No",
+        "polarity": "no",
+        "answer_bool": False,
+        "margin_m": 1.0,
+        "margin_deg": out_of_plane(near, 0) - out_of_plane(far, 0),
+    }
+    scene = scene_of([(near, ["Bark"]), (far, ["Piano"])])
+    row["margin_deg"] = -abs(row["margin_deg"])
+    assert any("less than 10" in problem for problem in problems_of(scene, row))
+    assert problems_of(scene, row, Margins(distance_margin_m=0.5)) == []
+
+
+def test_a_source_that_another_drowns_is_found() -> None:
+    levels = [(-20.0, -20.0), (-36.0, -35.5)]
+    scene = scene_of([(DOG, ["Bark", "Dog"]), (PIANO, ["Piano"])], levels=levels)
+    assert any("masked" in problem for problem in problems_of(scene, RIGHT["location_of_class"][1]))
+    levels[1] = (-36.0, -34.0)  # at one ear it can be heard
+    scene = scene_of([(DOG, ["Bark", "Dog"]), (PIANO, ["Piano"])], levels=levels)
+    assert problems_of(scene, RIGHT["location_of_class"][1]) == []
+
+
+def test_wordings_of_own_templates_are_theirs() -> None:
+    scene, row = RIGHT["relative_direction"]
+    own = {**row, "question": "Is the bark at the heart side of the piano?"}
+    assert problems_of(scene, own, MARGINS) == ["its text does not say left"]
+    assert problems_of(scene, own, MARGINS, own_templates=True) == []
+    assert problems_of(scene, {**own, "question": "Is the bark near?"}, MARGINS, own_templates=True) != []
+
+
+def options(name: str, *choices: str, **values: Any) -> list[str]:
+    scene, row = RIGHT[name]
+    return problems_of(scene, {**row, "choices": list(choices), **values})
+
+
+def test_options_of_a_multiple_choice() -> None:
+    assert options("classification", "bark; dog", "piano", "cello", "wind") == []
+    assert any("three" in p or "3 choices" in p for p in options("classification", "bark; dog", "piano", "cello"))
+    assert any("0 times" in p for p in options("classification", "flute", "piano", "cello", "wind"))
+    assert any("repeat" in p for p in options("classification", "bark; dog", "piano", "piano", "wind"))
+    assert any("'animal' fits" in p for p in options("classification", "bark; dog", "animal", "piano", "wind"))
+    assert any("'dog' fits" in p for p in options("classification", "bark; dog", "dog", "piano", "wind"))
+    near = "right, behind, below; 3.5m"
+    assert (
+        options(
+            "location_of_class", "right, behind, below; 3m", near, "left, front, above; 3m", "left, behind, below; 1m"
+        )
+        == []
+    )
+    assert any("not of the form" in p for p in options("distance_between", "5.5m", "6m", "7m", "far"))
+    assert any("repeat" in p for p in options("distance_between", "5.5m", "5.5m", "7m", "8m"))
+
+
+def test_answers_are_read_strictly() -> None:
+    assert parse_labels("walk, footsteps; wind") == ["walk, footsteps", "wind"]
+    assert all(parse_labels(bad) is None for bad in ("wind; bark", "bark;wind", "bark; bark", "", "bark; ", "Bark"))
+    assert [parse_distance(text) for text in ("0m", "0.5m", "2m", "10.5m")] == [0.0, 0.5, 2.0, 10.5]
+    assert all(parse_distance(bad) is None for bad in ("2.0m", "2.25m", "02m", "2 m", "2", ".5m", "-1m", "2m\n"))
+    assert parse_location("left, front, above; 2m") == (("left", "front", "above"), 2.0)
+    assert all(
+        parse_location(bad) is None for bad in ("left, front; 2m", "left, front, above, 2m", "left, left, above; 2m")
+    )
+
+
+def test_halves_go_to_the_even_step() -> None:
+    assert [half_metres(x) for x in (0.25, 0.75, 1.25, 1.75, 2.24, 2.26)] == [0.0, 1.0, 1.0, 2.0, 2.0, 2.5]
+
+
+def test_random_scenes_against_plain_arithmetic() -> None:
+    """The pose only turns and moves what the head hears, so the head frame here needs no rotation at all."""
+    rng = np.random.default_rng(7)
+    free = Margins()
+    for _ in range(300):
+        a, b = rng.uniform(-5, 5, (2, 3))
+        turn = rng.normal(size=4)
+        pose = Pose(tuple(rng.uniform(-9, 9, 3)), tuple(turn / np.linalg.norm(turn)))
+        scene = scene_of([(tuple(a), ["Bark"]), (tuple(b), ["Piano"])], pose=pose)
+        apart, da, db = (float(np.sqrt(v @ v)) for v in (a - b, a, b))
+        truths = {
+            "left": a[0] < b[0],
+            "right": a[0] > b[0],
+            "front": a[2] < b[2],
+            "behind": a[2] > b[2],
+            "above": a[1] > b[1],
+            "below": a[1] < b[1],
+        }
+        word = str(rng.choice(list(truths)))
+        axis = {"left": 0, "right": 0, "above": 1, "below": 1, "front": 2, "behind": 2}[word]
+        angle = abs(out_of_plane(tuple(a), axis) - out_of_plane(tuple(b), axis))
+        agree = (out_of_plane(tuple(a), axis) > out_of_plane(tuple(b), axis)) == (a[axis] > b[axis])
+        base = RIGHT["relative_direction"][1]
+        for said in (True, False):
+            row = {
+                **base,
+                "question": f"Is the bark {word} the piano?",
+                "asked_direction": [word],
+                "answer": "Yes" if said else "No",
+                "polarity": "yes" if said else "no",
+                "answer_bool": said,
+                "margin_deg": angle if agree else -angle,
+                "margin_m": abs(a[axis] - b[axis]),
+            }
+            assert (problems_of(scene, row, free) == []) == (said == truths[word])
+        closer = {
+            **RIGHT["relative_distance"][1],
+            "question": "Is the bark closer than the piano?",
+            "asked_labels": ["bark", "piano"],
+            "source_indices": [0, 1],
+            "answer": "Yes" if da < db else "No",
+            "polarity": "yes" if da < db else "no",
+            "answer_bool": bool(da < db),
+            "margin_m": abs(da - db),
+        }
+        assert problems_of(scene, closer, free) == []
+        assert problems_of(
+            scene, {**closer, "asked_direction": ["farther"], "question": "Is the bark farther than the piano?"}, free
+        )
+        steps = np.arange(0, 40) / 2
+        nearest = float(steps[np.argmin(np.abs(steps - apart))])
+        between = row_of(
+            type="E",
+            subtype="distance_between",
+            question="From the bark to the piano?",
+            source_indices=[0, 1],
+            asked_labels=["bark", "piano"],
+            answer_distance_m=apart,
+            margin_m=0.25 - abs(apart - nearest),
+        )
+        for shift in (-0.5, 0.0, 0.5):
+            found = problems_of(scene, {**between, "answer": f"{nearest + shift:g}m"}, free)
+            assert (found == []) == (shift == 0.0), found
