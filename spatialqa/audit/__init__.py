@@ -1,0 +1,1 @@
+"""Can the answers be guessed without listening? Text-only guessers and their statistics."""
