@@ -228,6 +228,55 @@ def direction_word(asked: Asked) -> Expected:
     return Expected("word", truth, {"answer_direction": [truth]}, degrees, abs(metres), faults)
 
 
+def clock(asked: Asked) -> Expected:
+    """The hour at which a source lies on a level clock face whose 12 is straight ahead and whose 3 is on the right."""
+    source = asked.who[0]
+    faults = []
+    if asked.row["asked_labels"] is None and len(asked.scene.sources) > 1:
+        faults.append("does not name which of its sources it asks for")
+    turned = -source.azimuth_deg % 360.0
+    hour = round(turned / 30.0) % 12
+    margin = 15.0 - abs((turned - 30.0 * hour + 180.0) % 360.0 - 180.0)
+    faults += _clear_side(asked, margin, "the source")
+    return Expected("clock", hour or 12, {"answer_direction": [f"{hour or 12} o'clock"]}, margin, None, faults)
+
+
+def count(asked: Asked) -> Expected:
+    """How many sources sound."""
+    number = len(asked.scene.sources)
+    faults = [] if len(asked.who) == number else ["source_indices are not all the sources"]
+    return Expected("count", number, {"answer_count": number}, faults=faults)
+
+
+def _extreme(asked: Asked, sign: int) -> Expected:
+    ranked = sorted(asked.scene.sources, key=lambda source: sign * source.distance_m)
+    lead = sign * (ranked[1].distance_m - ranked[0].distance_m)
+    faults = _clear_distance(asked, lead)
+    if ranked[0] is not asked.who[0]:
+        faults.append(f"source_indices is not the source that is {asked.row['subtype']}")
+    return Expected("label", own_labels(ranked[0], asked.scene), {}, None, lead, faults)
+
+
+def closest(asked: Asked) -> Expected:
+    """A label of the source nearest to the listener, among three or more."""
+    return _extreme(asked, 1)
+
+
+def farthest(asked: Asked) -> Expected:
+    """A label of the source farthest from the listener, among three or more."""
+    return _extreme(asked, -1)
+
+
+def region(asked: Asked) -> Expected:
+    """Whether two sources are in the same room, or in different ones."""
+    if faults := _words_fault(asked, {"same", "different"}):
+        return _unusable(faults)
+    one, other = (source.region for source in asked.who)
+    if one is None or other is None:
+        return _unusable(["asks for rooms of sources whose rooms are not known"])
+    return _yes_no((one == other) == (asked.words[0] == "same"), None, None, [])
+
+
 @dataclass(frozen=True)
 class Rule:
     """What a question of a subtype is made of; `columns` are those that must not be null, choices apart."""
@@ -237,11 +286,7 @@ class Rule:
     columns: frozenset[str]
     referents: tuple[int, ...] = (1,)
     sources: tuple[int, int] = (2, 99)  # how many a scene has, least and most
-
-    @property
-    def named(self) -> bool:
-        """Whether the text names its referents."""
-        return "asked_labels" in self.columns
+    optional: frozenset[str] = frozenset()
 
     @property
     def binary(self) -> bool:
@@ -268,4 +313,9 @@ RULES: dict[str, Rule] = {
     "distance_between": Rule("E", distance_between, _columns("asked_labels", "answer_distance_m"), (2,)),
     "source_at_direction": Rule("E", source_at_direction, _columns("asked_direction", "answer_labels")),
     "direction_word": Rule("E", direction_word, _columns("asked_labels", "answer_direction"), (1, 2)),
+    "clock": Rule("X", clock, _columns("answer_direction"), (1,), (1, 99), _columns("asked_labels")),
+    "count": Rule("X", count, _columns("answer_count"), (1, 2, 3, 4), (1, 4)),
+    "closest": Rule("X", closest, _columns("answer_labels"), sources=(3, 99)),
+    "farthest": Rule("X", farthest, _columns("answer_labels"), sources=(3, 99)),
+    "region": Rule("X", region, _BINARY, (2,)),
 }

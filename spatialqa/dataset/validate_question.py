@@ -1,14 +1,17 @@
 """Checks one question against its scene: its referents, its words, its answer and the columns that repeat it."""
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from spatialqa.dataset import validate_text as text
 from spatialqa.dataset.truth import OPPOSITE, Label, TrueScene, TrueSource, label_of
 from spatialqa.dataset.validate_answers import RULES, Asked, Expected, Margins, Rule
+from spatialqa.dataset.validate_rationale import rationale_problems
 
-_SAME = 1e-6  # metres, degrees
+_SAME = 1e-6  # metres, degrees, decibels
+_LETTERED = re.compile(r"[A-D]\. ")
 _OPTIONAL = (
     "asked_labels",
     "asked_direction",
@@ -52,12 +55,14 @@ def question_problems(
     if isinstance(who, str):
         yield who
         return
-    yield from _label_problems(row, scene, who, rule)
+    yield from _label_problems(row, scene, who)
     yield from _text_problems(row, rule, own_templates)
     asked = Asked(row, scene, who, margins)
     expected = rule.expect(asked)
     yield from expected.faults
     yield from _masked(asked)
+    if row["rationale"] is not None:
+        yield from rationale_problems(row["rationale"], row["answer"], scene)
     if expected.form != "none":
         yield from _answer_problems(row, expected)
         yield from _choice_problems(asked, expected, rule)
@@ -73,7 +78,7 @@ def _form_problems(row: Mapping[str, Any], rule: Rule) -> Iterator[str]:
     for name in _OPTIONAL:
         if row[name] is None and name in rule.columns:
             yield f"{name} is null"
-        elif row[name] is not None and name not in rule.columns:
+        elif row[name] is not None and name not in rule.columns | rule.optional:
             yield f"{name} does not apply to {row['subtype']} and is {row[name]!r}"
     if rule.binary and row["polarity"] is not None and row["polarity"] != str(row["answer"]).lower():
         yield f"its polarity is {row['polarity']} and its answer {row['answer']}"
@@ -92,10 +97,10 @@ def _referents(row: Mapping[str, Any], scene: TrueScene, rule: Rule) -> tuple[Tr
     return tuple(scene.sources[i] for i in indices)
 
 
-def _label_problems(row: Mapping[str, Any], scene: TrueScene, who: tuple[TrueSource, ...], rule: Rule) -> Iterator[str]:
-    if not rule.named:
-        return
+def _label_problems(row: Mapping[str, Any], scene: TrueScene, who: tuple[TrueSource, ...]) -> Iterator[str]:
     names = row["asked_labels"]
+    if names is None:
+        return
     if len(names) != len(who):
         yield f"names {len(names)} labels and has {len(who)} referents"
         return
@@ -114,25 +119,25 @@ def _label(name: str, source: TrueSource) -> Label | None:
 
 
 def _text_problems(row: Mapping[str, Any], rule: Rule, own_templates: bool) -> Iterator[str]:
-    question = row["question"].lower()
-    rest = text.strike(question, row["asked_labels"] or ())
+    stem, options = text.split_options(row["question"])
+    if options and options != row["choices"]:
+        yield f"its text offers {options} and its choices are {row['choices']}"
+    rest = text.strike(stem.lower(), row["asked_labels"] or ())
     if rest is None:
         yield f"its text does not name {' and then '.join(map(repr, row['asked_labels']))}"
         return
     if any(sign in rest for sign in "{}[]|"):
         yield "its text has an unfilled slot"
     if "answer_labels" in rule.columns:
-        offered = row["choices"] or ()
-        leaked = [] if offered else [label for label in row["answer_labels"] if text.names(rest, label)]
+        leaked = [label for label in row["answer_labels"] if text.names(rest, label)]
         if leaked:
             yield f"its text gives the answer {leaked[0]!r} away"
     if row["asked_distance_m"] is not None and text.spoken_distances(rest) != [row["asked_distance_m"]]:
         yield f"its text does not say {row['asked_distance_m']:g} meters"
     if own_templates:
         return
-    words = row["asked_direction"] or ()
-    for word in words:
-        if word in OPPOSITE or word in ("closer", "farther"):
+    for word in (*(row["asked_direction"] or ()), row["subtype"]):
+        if text.worded(word):
             if text.place_of_word(rest, word) < 0:
                 yield f"its text does not say {word}"
             elif (contrary := OPPOSITE.get(word)) and text.says(rest, contrary):
@@ -144,23 +149,23 @@ def _text_problems(row: Mapping[str, Any], rule: Rule, own_templates: bool) -> I
 
 
 def _masked(asked: Asked) -> Iterator[str]:
-    """Say which referent is, at both ears, further below another source than masking_db lets it be."""
+    """Say which referent is, even at the better ear, further below the sum of the others than masking_db lets it be."""
     for source in asked.who:
-        for other in asked.scene.sources:
-            if other is source or source.level_dbfs is None or other.level_dbfs is None:
-                continue
-            below = min(b - a for a, b in zip(source.level_dbfs, other.level_dbfs, strict=True))
-            if below > asked.margins.masking_db + _SAME:
-                yield (
-                    f"its source {', '.join(source.label_names)} is masked: at both ears {below:.1f} dB below another, "
-                    f"more than {asked.margins.masking_db:g}"
-                )
-                break
+        others = [other.level_dbfs for other in asked.scene.sources if other is not source]
+        if source.level_dbfs is None or not others or None in others:
+            continue
+        sums = [10.0 * math.log10(sum(10.0 ** (level[ear] / 10.0) for level in others if level)) for ear in (0, 1)]
+        below = min(total - own for total, own in zip(sums, source.level_dbfs, strict=True))
+        if below > asked.margins.masking_db + _SAME:
+            yield (
+                f"its source {', '.join(source.label_names)} is masked: {below:.1f} dB below the others at the better "
+                f"ear, more than {asked.margins.masking_db:g}"
+            )
 
 
 def _answer_problems(row: Mapping[str, Any], expected: Expected) -> Iterator[str]:
     parse, form = _PARSERS[expected.form]
-    said = parse(row["answer"])
+    said = parse(_bare(row, row["answer"]))
     if said is None:
         yield f"its answer {row['answer']!r} is not of the form {form}"
         return
@@ -174,6 +179,12 @@ def _answer_problems(row: Mapping[str, Any], expected: Expected) -> Iterator[str
     for name, value in expected.columns.items():
         if not _equal(row[name], value):
             yield f"{name} is {_short(row[name])} and must be {_short(value)}"
+
+
+def _bare(row: Mapping[str, Any], option: str) -> str:
+    """Return an answer or option without its letter, which only multiple choice gives it."""
+    lettered = row["choices"] is not None and _LETTERED.match(option) is not None and len(row["choices"]) > 2
+    return option[3:] if lettered else option
 
 
 def _spoken(expected: Expected) -> str:
@@ -208,7 +219,7 @@ def _choice_problems(asked: Asked, expected: Expected, rule: Rule) -> Iterator[s
         return
     if choices.count(row["answer"]) != 1:
         yield f"its choices {choices} have the answer {row['answer']!r} {choices.count(row['answer'])} times"
-    if len(set(choices)) != len(choices):
+    if len({_bare(row, choice) for choice in choices}) != len(choices):
         yield f"its choices {choices} repeat one"
     if rule.binary:
         if sorted(choices) != ["No", "Yes"]:
@@ -220,17 +231,19 @@ def _choice_problems(asked: Asked, expected: Expected, rule: Rule) -> Iterator[s
 def _option_problems(asked: Asked, expected: Expected) -> Iterator[str]:
     """Check the four options of a multiple choice question: all of the answer's form, and one of them true."""
     choices = asked.row["choices"]
-    if len(choices) != 4:
-        yield f"has {len(choices)} choices, and must have four"
+    if [choice[:3] for choice in choices] != ["A. ", "B. ", "C. ", "D. "]:
+        yield f"its choices {choices} are not four options, A. to D."
+    if text.split_options(asked.row["question"])[1] != choices:
+        yield "its text does not list its four choices"
     parse, form = _PARSERS[expected.form]
     for option in choices:
         if option == asked.row["answer"]:
             continue
-        said = parse(option)
+        said = parse(_bare(asked.row, option))
         if said is None:
             yield f"its choice {option!r} is not of the form {form}"
         elif expected.form in ("label", "labels"):
-            yield from _distractor_problems(option.split("; "), asked.who[0])
+            yield from _distractor_problems(_bare(asked.row, option).split("; "), asked.who[0])
         elif said == expected.value:
             yield f"its choice {option!r} is true as well"
 

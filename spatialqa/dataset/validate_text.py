@@ -19,6 +19,10 @@ _WORDINGS = {
     "below": r"below|lower|down|under|beneath|underneath|downwards?|lesser height",
     "closer": r"closer|nearer|(?:shorter|smaller|lesser) distance|less far|less distant",
     "farther": r"farther|further|(?:greater|longer|larger) distance|more distant|more remote",
+    "closest": r"closest|nearest|closer|less far|(?:least|shortest|smallest) (?:distance|way)|first",
+    "farthest": r"farthest|furthest|farther|most distant|(?:greatest|longest|largest|utmost) (?:distance|way)|last",
+    "same": r"same room|one room",
+    "different": r"different rooms?|another room",
 }
 _PATTERNS = {word: re.compile(rf"(?<!\w)(?:{wording})(?!\w)") for word, wording in _WORDINGS.items()}
 
@@ -46,6 +50,12 @@ def parse_location(answer: str) -> tuple[tuple[str, str, str], float] | None:
 def parse_bool(answer: str) -> bool | None:
     """Return what "Yes" or "No" means, else None."""
     return {"Yes": True, "No": False}.get(answer)
+
+
+def split_options(question: str) -> tuple[str, list[str]]:
+    """Return a question's text without its options, and the options, each a line "A. ..."."""
+    stem, *options = question.split("\n")
+    return stem, options
 
 
 def parse_clock(answer: str) -> int | None:
@@ -84,6 +94,11 @@ def strike(text: str, labels: Sequence[str]) -> str | None:
         kept.append(text[start : match.start()])
         start = match.end()
     return " _ ".join([*kept, text[start:]])
+
+
+def worded(word: str) -> bool:
+    """Return whether the wordings of a word are known."""
+    return word in _WORDINGS
 
 
 def place_of_word(text: str, word: str) -> int:

@@ -1,0 +1,76 @@
+"""Checks a rationale: every number with a unit is a true quantity of the scene, every place is that of its source."""
+
+import math
+import re
+from collections.abc import Iterator
+
+from spatialqa.dataset.truth import TrueScene, TrueSource
+from spatialqa.dataset.validate_text import half_metres
+
+_QUANTITY = re.compile(r"(?<![\w.])(\d+(?:\.(\d+))?) ?(m|met(?:er|re)s?|degrees?)(?!\w)")
+_PLACE = re.compile(
+    r"(\d+\.\d+) m to the (left|right), (\d+\.\d+) m (ahead|behind) and (\d+\.\d+) m (above|below) the ears"
+)
+_NAMED = re.compile(r'sound of (?:"([^"]+)"|the (.+?))(?= is | \d)')
+_WORDS = {"ahead": "front"}
+_AXES = ("left", "front", "above")
+_DEGREES_AN_HOUR = 30.0
+
+
+def rationale_problems(rationale: str, answer: str, scene: TrueScene) -> Iterator[str]:
+    """Yield what a rationale says that is not so."""
+    if not rationale.endswith(f"{answer}."):
+        yield f"its rationale does not end in its answer {answer!r}"
+    metres, degrees = _metres(scene), _degrees(scene)
+    for number, decimals, unit in _QUANTITY.findall(rationale):
+        # Half a unit of the last place, and what binary fractions add.
+        tolerance = 0.5 * 10.0 ** -len(decimals) + 1e-9
+        known = degrees if unit.startswith("degree") else metres
+        if not any(abs(float(number) - value) <= tolerance for value in known):
+            yield f"its rationale says {number} {unit}, which is no distance or angle of its scene"
+    for match in _PLACE.finditer(rationale):
+        yield from _place_problems(rationale, match, scene)
+
+
+def _place_problems(rationale: str, match: re.Match[str], scene: TrueScene) -> Iterator[str]:
+    here = [source for source in scene.sources if _is_at(source, match)]
+    if not here:
+        yield f"its rationale has a source {match[0]!r}, where none is"
+        return
+    clause = re.split(r"[.;:] ", rationale[: match.end()])[-1]
+    named = _NAMED.search(clause)
+    name = (named[1] or named[2]) if named else None
+    if name is not None and not any(name in source.label_names for source in here):
+        yield f"its rationale has {name!r} at {match[0]!r}, where {', '.join(here[0].label_names)} is"
+
+
+def _is_at(source: TrueSource, match: re.Match[str]) -> bool:
+    for number, word in zip(match.groups()[::2], match.groups()[1::2], strict=True):
+        tolerance = 0.5 * 10.0 ** -len(number.partition(".")[2]) + 1e-9
+        if abs(source.along(_WORDS.get(word, word)) - float(number)) > tolerance:
+            return False
+    return True
+
+
+def _metres(scene: TrueScene) -> list[float]:
+    """Return every length that can be said of a scene: coordinates, distances, differences, in half metres too."""
+    lengths = []
+    for i, one in enumerate(scene.sources):
+        own = one.distance_m
+        lengths += [own, half_metres(own), math.hypot(one.head[0], one.head[2]), *map(abs, one.head)]
+        for other in scene.sources[:i]:
+            apart = math.dist(one.head, other.head)
+            lengths += [apart, half_metres(apart), abs(own - other.distance_m)]
+            lengths += [abs(a - b) for a, b in zip(one.head, other.head, strict=True)]
+    return lengths
+
+
+def _degrees(scene: TrueScene) -> list[float]:
+    """Return every angle that can be said of a scene, without its sign."""
+    angles = [_DEGREES_AN_HOUR]
+    for i, one in enumerate(scene.sources):
+        own = [one.angle_along(word) for word in _AXES]
+        angles += [abs(one.azimuth_deg), abs(one.elevation_deg), *map(abs, own)]
+        for other in scene.sources[:i]:
+            angles += [abs(a - other.angle_along(word)) for a, word in zip(own, _AXES, strict=True)]
+    return angles
