@@ -23,7 +23,9 @@ FOLDS = 5
 _PRIOR_WEIGHT = 10.0  # questions; a rarer context than this is trusted less than the whole
 _MAX_CLASSES = 32  # of a regression; the commonest, beyond distances
 _MIN_ROWS = 10  # a word pair that is in fewer questions teaches nothing
-_INVERSE_PENALTY = 0.003  # weights of about 0.05 are expected: biases of a few points
+# Over the number of questions, scikit-learn's C, the variance that weights are expected to have: n questions can only
+# show weights beyond some standard errors, of order 1 / sqrt(n), and the rest is noise. Tried between 30 and 1000.
+_INVERSE_PENALTY = 150.0
 _MOST_ROUNDS = 30
 _CHUNK_ROWS = 4096
 
@@ -156,7 +158,9 @@ class WordRegression:
         if len(known) == 1:
             yield test, known, np.ones((len(test), 1), np.float32)
             return
-        model = _sklearn("linear_model").LogisticRegression(C=_INVERSE_PENALTY, max_iter=_MOST_ROUNDS, tol=1e-3)
+        model = _sklearn("linear_model").LogisticRegression(
+            C=_INVERSE_PENALTY / len(train), max_iter=_MOST_ROUNDS, tol=1e-3
+        )
         with warnings.catch_warnings():  # a regression that has not quite converged guesses all the same
             warnings.simplefilter("ignore", _sklearn("exceptions").ConvergenceWarning)
             model.fit(self.features[train[shown.row]], shown.col)
