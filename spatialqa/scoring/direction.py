@@ -1,6 +1,7 @@
 """Reads left or right, front or behind, above or below out of plain text."""
 
 import re
+from functools import lru_cache
 
 from spatialqa.geometry import cartesian, direction_words
 from spatialqa.qa.view import AXES
@@ -28,6 +29,7 @@ _ADVERB = re.compile(  # "right behind you", "that's right": says nothing of the
 _BEFORE_A_SIDE = {"the", "your", "my", "to", "far", "front", "rear", "back", "upper", "lower", "slightly", "bit"}
 
 
+@lru_cache(maxsize=1 << 14)
 def direction(text: str) -> tuple[str | None, str | None, str | None]:
     """Return the words (left or right, front or behind, above or below) that plain text states, None where it does not.
 

@@ -2,7 +2,7 @@
 
 Questions about one scene share its sound, and scenes of one house share its rooms, so their errors go together; an
 interval that took every question for an independent trial would be too narrow. Whole clusters are drawn with
-replacement (Field & Welsh 2007) and the 2.5th and 97.5th percentiles of the redrawn metric are given.
+replacement (Field & Welsh 2007); an interval is the middle 95 % of what is then measured, or its spread.
 """
 
 import math
@@ -69,6 +69,18 @@ def percentiles(replicates: FloatArray) -> tuple[float, float] | None:
         return None
     low, high = np.percentile(there, (2.5, 97.5))
     return float(low), float(high)
+
+
+def around(value: float, replicates: FloatArray) -> tuple[float, float] | None:
+    """Return the 95 % interval of a share from the spread of its replicates alone.
+
+    For metrics whose replicates lie to one side: average precision grows when a question is drawn twice.
+    """
+    there = replicates[np.isfinite(replicates)]
+    if len(there) < len(replicates) / 2:
+        return None
+    half = _Z95 * float(there.std(ddof=1))
+    return max(0.0, value - half), min(1.0, value + half)
 
 
 def wilson(share: float, n: int) -> tuple[float, float]:

@@ -24,18 +24,16 @@ class Names:
 
     @cached_property
     def _by_words(self) -> dict[tuple[str, ...], str]:
-        spelt: dict[tuple[str, ...], str] = {}
+        spelt = {_words(name): name for name in sorted(self.all)}
+        _add_plurals(spelt)
         by_alias: defaultdict[tuple[str, ...], set[str]] = defaultdict(set)
         for name in sorted(self.all):
-            spelt.setdefault(_words(name), name)
             for part in (*name.split(","), re.sub(r"\([^)]*\)", "", name)):
                 by_alias[_words(part)].add(name)
         for words, names in by_alias.items():
             if len(names) == 1:
                 spelt.setdefault(words, min(names))
-        for words, name in list(spelt.items()):
-            if words:
-                spelt.setdefault((*words[:-1], words[-1] + "s"), name)
+        _add_plurals(spelt)
         spelt.pop((), None)
         return spelt
 
@@ -72,6 +70,12 @@ class Names:
             names.update(dict.fromkeys(inside))
             strange += not inside and spoken.strip(" .!") not in _NO_NAME and affirmed(spoken) == spoken
         return list(names), strange
+
+
+def _add_plurals(spelt: dict[tuple[str, ...], str]) -> None:
+    for words, name in list(spelt.items()):
+        if words:
+            spelt.setdefault((*words[:-1], words[-1] + "s"), name)
 
 
 def parts(text: str) -> list[str]:

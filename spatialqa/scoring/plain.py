@@ -3,6 +3,7 @@
 import html
 import re
 import unicodedata
+from functools import lru_cache
 
 MAX_CHARACTERS = 4000
 
@@ -24,6 +25,7 @@ _CLAUSE_END = r"(?=[,.](?!\d)|[;:!?()\n]| - | but\b| rather\b(?! than)| instead\
 _NEGATED = re.compile(_NEGATOR + r".*?" + _CLAUSE_END, re.DOTALL)
 
 
+@lru_cache(maxsize=1 << 14)  # models repeat themselves
 def plain(text: str) -> str:
     """Return an answer in lower case without what surrounds it; never raises.
 

@@ -2,6 +2,7 @@
 
 import math
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 _UNITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
@@ -19,7 +20,7 @@ _METRES = {
     r"y(?:d|ards?)": 0.9144,
 }
 _UNIT = "(?:" + "|".join(_METRES) + r")(?![a-z0-9])"
-_NUMBER = r"(?<![\d.,])\d+(?:[.,]\d+)?(?![\d])"
+_NUMBER = r"(?<![\d.,/])\d+(?:[.,]\d+)?(?![\d])"
 _QUANTITY = re.compile(rf"({_NUMBER})\s*({_UNIT})")
 _RANGE = re.compile(
     rf"(?:between ({_NUMBER})\s*(?:{_UNIT})? and|({_NUMBER})\s*(?:{_UNIT})?\s*(?:-|to|or)) ?({_NUMBER})"
@@ -36,6 +37,7 @@ class Angles(NamedTuple):
     elevation_deg: float | None
 
 
+@lru_cache(maxsize=1 << 14)
 def digits(text: str) -> str:
     """Return plain text with its numbers in digits: "three and a half metres" is "3.5 metres", "a metre" "1 metre"."""
     text = re.sub(r"(?<=[a-z0-9])-(?=[a-z])", " ", text)
@@ -59,6 +61,7 @@ def digits(text: str) -> str:
     return re.sub(rf"\b(\d+) ({_UNIT}) and (?:a )?(half|quarter)\b", _after_unit, text)
 
 
+@lru_cache(maxsize=1 << 14)
 def distance_m(text: str) -> float | None:
     """Return the one distance, in metres, that plain text states; None when it states none or several that differ.
 
@@ -101,6 +104,7 @@ _UPWARDS = re.compile(rf"{_SIGNED}{_DEGREES}{_UPRIGHT}")
 _ANGLE_PARTS = re.compile("|".join(p.pattern for p in (_AZIMUTH, _ELEVATION, _SIDEWAYS, _UPWARDS)))
 
 
+@lru_cache(maxsize=1 << 14)
 def angles(text: str) -> Angles:
     """Return the angles that plain text states: "azimuth 35, elevation -10", "35 degrees to the left"."""
     text = digits(text)
@@ -116,6 +120,8 @@ def angles(text: str) -> Angles:
 def clock_hour(text: str) -> int | None:
     """Return the one hour, 1 to 12, that plain text states ("at your three o'clock", "3:00", "3"), or None."""
     text = digits(text)
+    if re.search(r"\d (?:or|and|to|-) \d+ ?o ?'? ?clock", text):
+        return None
     hours = re.findall(r"\b(\d{1,2})(?:[:.]00)? ?(?:o ?'? ?clock|h\b)", text) or re.findall(r"\b(\d{1,2}):00\b", text)
     hours = hours or re.findall(r"\b\d+\b", text)
     values = {int(hour) for hour in hours if len(hour) <= 2}

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from spatialqa.scoring.intervals import Bootstrap, IntArray, percentiles
+from spatialqa.scoring.intervals import Bootstrap, IntArray, around
 from spatialqa.scoring.mean_ap import average_precisions, mean_over_classes
 from spatialqa.scoring.named import Names, parts
 from spatialqa.scoring.plain import affirmed, plain
@@ -55,9 +55,21 @@ def mean_ap(
     scores = _scores(texts, classes, similarity)
     weights = np.concatenate([np.ones((1, len(rows))), bootstrap.counts[:_REPLICATES, bootstrap.clusters[rows]]])
     means = mean_over_classes(average_precisions(scores, sounds, weights))
-    interval = percentiles(means[1:]) if bootstrap.n_clusters_of(rows) > 1 else None
-    # Every question at the same score is retrieved at once: the precision is the share of questions with the class.
-    return MeanAP(float(means[0]), interval, float(sounds.mean()), len(classes))
+    value = float(means[0])
+    interval = around(value, means[1:]) if bootstrap.n_clusters_of(rows) > 1 else None
+    return MeanAP(value, interval, _chance(sounds), len(classes))
+
+
+def _chance(sounds: npt.NDArray[np.bool_]) -> float:
+    """Return the expected mean average precision of a random order of the questions.
+
+    The question at rank k has a class of p among n questions with the chance p/n, and then each of the k - 1 before it
+    with (p - 1)/(n - 1).
+    """
+    n, positives = len(sounds), sounds.sum(axis=0)
+    harmonic = (1 / np.arange(1, n + 1)).sum()
+    others = (positives - 1) / max(n - 1, 1)
+    return float(((harmonic + others * (n - harmonic)) / n).mean())
 
 
 def _texts(answer: str, names: Names) -> list[str]:

@@ -1,5 +1,6 @@
 """Prints what scoring found."""
 
+from rich.console import Console
 from rich.table import Table
 
 from spatialqa.report import stderr, stdout
@@ -7,6 +8,7 @@ from spatialqa.scoring.report import METRICS, IdProblems, Metric, ScoreReport, S
 
 # In JSON only: variants that a reader of the table would have to tell apart.
 _NOT_SHOWN = frozenset({"map_whole_lexical", "map_whole_sentence", "der_unrounded"})
+_WIDTH = 124
 
 
 def print_score(report: ScoreReport) -> None:
@@ -20,10 +22,10 @@ def print_score(report: ScoreReport) -> None:
             stderr.print(f"warning: {problems.count} {what}: {_first(problems)}", markup=False)
     if report.other_splits:
         stderr.print(f"{report.other_splits} predictions are of other splits and were left out", markup=False)
-    stdout.print(_table_of_subtypes(report.subtypes))
+    _print(_table_of_subtypes(report.subtypes))
     if report.paper:
         stdout.print("\nas in SpatialSoundQA's table", style="bold")
-        stdout.print(_table_of_paper(report.paper))
+        _print(_table_of_paper(report.paper))
     stdout.print(
         f"{report.questions} questions of {', '.join(report.splits)} in {report.root}/{report.table}, "
         f"{report.answered} answered; 95 % intervals by a bootstrap over {report.n_clusters} {report.clusters}s",
@@ -33,6 +35,11 @@ def print_score(report: ScoreReport) -> None:
     if unparsed:
         stdout.print(f"{unparsed} answers could not be read, or not in full; what is unread is wrong")
     stdout.print(f"mAP by sentence model: {report.text_model or 'none installed; see docs/scoring.md'}", markup=False)
+
+
+def _print(table: Table) -> None:
+    """Print a table in full, also where rich takes the output to be 80 columns wide."""
+    Console(width=max(stdout.width, _WIDTH), highlight=False).print(table)
 
 
 def _table_of_subtypes(scores: tuple[SubtypeScore, ...]) -> Table:

@@ -13,9 +13,9 @@ _NO = re.compile(
     r"|\b(?:nope|nah|false|incorrect|untrue|wrong|negative)\b"
     rf"|(?:\A|[.,;:!(\n]|- )\s*(?:so,? |then,? |but,? |and,? |well,? )?no\b|\bno{_ANSWERS_NEXT}"
 )
+_NOT_NO = re.compile(r"\b(?:not|isn't) (?:false|wrong|incorrect|untrue)\b")
 _YES = re.compile(
-    r"\bnot (?:false|wrong|incorrect|untrue)\b"
-    r"|\b(?:yes|yeah|yep|yup|yea|aye|correct|true|affirmative|indeed|certainly|definitely)\b"
+    r"\b(?:yes|yeah|yep|yup|yea|aye|correct|true|affirmative|indeed|certainly|definitely)\b"
     r"|\b(?:absolutely|surely|of course)\b"
     r"|\b(?:that's|that is|you're|you are) right\b"
 )
@@ -35,7 +35,7 @@ def yes_no(text: str) -> bool | None:
     is only a subject and a verb does: "it is", "they aren't", "both are", "neither is". A statement that would have to
     be compared with the question ("it is on the right") is not read.
     """
-    text = _NEUTRAL.sub(" ", text)
+    text = _NOT_NO.sub("yes", _NEUTRAL.sub(" ", text))
     if text.strip(" .()") in _LETTER:
         return _LETTER[text.strip(" .()")]
     no = bool(_NO.search(text))

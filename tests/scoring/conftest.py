@@ -1,0 +1,82 @@
+"""A data set with thousands of real questions, made without audio: random scenes, and what make-qa asks of them."""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from spatialqa.dataset.schema import SCENES, with_metadata
+from spatialqa.geometry import direction
+from spatialqa.qa.options import TYPES
+from spatialqa.questions import make_qa
+from spatialqa.recipe import QaRecipe
+from spatialqa.scene import Scene
+from tests.qa.scenes import random_scenes
+
+HOUSES = 60
+TEST_SCENES, TRAIN_SCENES = 800, 50
+Row = dict[str, Any]
+Write = Callable[[Iterable[tuple[str, str]]], Path]
+
+
+def placed(scene: Scene, split: str, index: int) -> Scene:
+    """Return a random scene as a scene of a split and a house, with the angles that its positions have."""
+    sources = []
+    for source in scene.sources:
+        azimuth, elevation, distance = direction(scene.listener, source.position)
+        sources.append(replace(source, azimuth_deg=azimuth, elevation_deg=elevation, distance_m=distance))
+    house = f"{split}-{index % HOUSES}"
+    return replace(
+        scene, scene_id=f"{split}-{index:08d}", split=split, house_id=house, room_id=house, sources=tuple(sources)
+    )
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """850 random scenes and the questions of every type: open in `qa`, with options in `qa-mcq`. Do not change it."""
+    root = tmp_path_factory.mktemp("scored")
+    (root / "_spatialqa").mkdir()
+    (root / "scenes").mkdir()
+    run = {
+        "fingerprint_hash": "0",
+        "spatialqa": "0",
+        "recipe": {"rooms": "-", "clips": "-", "sample_rate": 32000, "duration_s": 10, "gain_db": -24, "seed": 0},
+        "engine": {"name": "none", "version": "-", "hrtf": "-"},
+        "plan": {"houses": {}, "clips": {}},
+        "attributions": [],
+    }
+    (root / "_spatialqa" / "run.json").write_text(json.dumps(run))
+    for split, count, seed in (("test", TEST_SCENES, 1), ("train", TRAIN_SCENES, 2)):
+        drawn = random_scenes(count, seed, source_counts=(1, 1, 2, 2, 3, 4))
+        rows = [{**placed(scene, split, i).to_row(), "audio": None} for i, scene in enumerate(drawn)]
+        table = pa.Table.from_pylist(rows, schema=with_metadata(SCENES))
+        pq.write_table(table, root / "scenes" / f"{split}-00000-of-00001.parquet")
+    make_qa(root, QaRecipe(types=TYPES))
+    make_qa(root, QaRecipe(types=TYPES, answer_form="mcq", name="mcq"))
+    return root
+
+
+def questions(root: Path, table: str = "qa", split: str = "test") -> list[Row]:
+    rows: list[Row] = pq.read_table(root / table / f"{split}-00000-of-00001.parquet").to_pylist()
+    return rows
+
+
+def write_predictions(path: Path, pairs: Iterable[tuple[str, str]]) -> None:
+    path.write_text("".join(json.dumps({"qa_id": q, "prediction": p}) + "\n" for q, p in pairs))
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Write predictions as JSON lines."""
+
+    def written(pairs: Iterable[tuple[str, str]]) -> Path:
+        path = tmp_path / "predictions.jsonl"
+        write_predictions(path, pairs)
+        return path
+
+    return written
