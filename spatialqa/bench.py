@@ -22,13 +22,15 @@ import soxr
 from rich.table import Table
 
 from spatialqa.acoustics import rlr_api
+from spatialqa.acoustics.engine import Engine
 from spatialqa.acoustics.registry import engine_for
-from spatialqa.acoustics.soundspaces import SoundSpacesRoom
+from spatialqa.acoustics.soundspaces import SoundSpacesEngine, SoundSpacesRoom
 from spatialqa.clips.clip import ClipRecord, ClipSet
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_rows, read_scenes
 from spatialqa.errors import SpatialQAError
 from spatialqa.execution import render_dataset
+from spatialqa.geometry import Pose
 from spatialqa.plan import RunPlan, ShardPlan
 from spatialqa.qa.ask import ask
 from spatialqa.qa.templates import load_templates
@@ -65,9 +67,10 @@ def bench_render(recipe: RenderRecipe) -> Figures:
     with tempfile.TemporaryDirectory(prefix="spatialqa-bench-") as folder:
         run, plan = prepare_run(recipe, Path(folder) / "pipeline")
         DatasetFolder(run.root).claim(run_record(run, plan))
+        ShardMaker(run, engine_for(recipe)).make(plan.shards[0])  # late imports and first touches are not counted
         watch = Stopwatch()
         maker = ShardMaker(run, engine_for(recipe), watch)
-        bare = _BareLoop(run)
+        bare = _BareLoop(run, maker.engine)
         ours_s = bare_s = 0.0
         n_rirs = n_scenes = 0
         for shard in plan.shards:
@@ -78,7 +81,7 @@ def bench_render(recipe: RenderRecipe) -> Figures:
             stored = _stored_groups(run, shard)
             n_rirs += sum(len(row["source_positions"]) for row, _ in stored)
             rooms = {row["room_id"]: run.rooms.load(row["room_id"]) for row, _ in stored}
-            with_rooms = [(maker.engine.open(rooms[row["room_id"]]), row, scenes) for row, scenes in stored]
+            with_rooms = [(bare.engine.open(rooms[row["room_id"]]), row, scenes) for row, scenes in stored]
             start = time.process_time()
             for room, row, scenes in with_rooms:
                 bare.group(room, row, scenes)
@@ -105,23 +108,21 @@ def bench_render(recipe: RenderRecipe) -> Figures:
 class _BareLoop:
     """Bare calls: no checks, no truth, no schema."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, engine: Engine) -> None:
+        if not isinstance(engine, SoundSpacesEngine):
+            raise SpatialQAError(
+                "bench compares with bare calls of the engine soundspaces only: use --engine soundspaces"
+            )
         self.recipe = run.recipe
+        self.engine = engine
         self.clips: ClipSet = run.clips
         self.records = {record.clip_id: record for records in run.clips_by_split.values() for record in records}
         self.dry: dict[str, npt.NDArray[np.float32]] = {}
 
-    def group(self, room: Any, row: dict[str, Any], scenes: Sequence[Scene]) -> None:
-        if not isinstance(room, SoundSpacesRoom):
-            raise SpatialQAError(
-                "bench compares with bare calls of the engine soundspaces only: use --engine soundspaces"
-            )
-        depth = room.ray_depth(tuple(row["listener_position"]))
-        with rlr_api.Context(room._engine.configuration(depth)) as context:
-            context.add_mesh(room._vertices, room._groups, room._database_path)
-            context.add_listener(tuple(row["listener_position"]), tuple(row["listener_orientation"]))
-            for position in row["source_positions"]:
-                context.add_source(tuple(position))
+    def group(self, room: SoundSpacesRoom, row: dict[str, Any], scenes: Sequence[Scene]) -> None:
+        listener = Pose(tuple(row["listener_position"]), tuple(row["listener_orientation"]))
+        with rlr_api.Context(self.engine.configuration(room.ray_depth(listener.position))) as context:
+            room.load(context, listener, [tuple(position) for position in row["source_positions"]])
             context.simulate()
             rirs = [context.impulse_response(k) for k in range(len(row["source_positions"]))]
         n = round(self.recipe.duration_s * self.recipe.sample_rate)

@@ -71,13 +71,13 @@ class DepthEstimator:
             normal = _unit(hits["Ng"][met].astype(np.float64))
             normal *= -np.sign(np.einsum("ij,ij->i", normal, direction))[:, None]
             origin = origin + direction * hits["tfar"][met, None].astype(np.float64) + normal * _CLEARANCE_M
-            diffuse = random.random(len(face)) < self._scattering[material]
-            mirrored = direction - 2 * np.einsum("ij,ij->i", normal, direction)[:, None] * normal
-            lambertian = normal + _unit(random.standard_normal((len(face), 3)))
-            direction = _unit(np.where(diffuse[:, None], lambertian, mirrored))
+            direction = direction - 2 * np.einsum("ij,ij->i", normal, direction)[:, None] * normal
+            diffuse = np.flatnonzero(random.random(len(face)) < self._scattering[material])
+            # Lambert's law: a point on the unit sphere about the tip of the normal
+            direction[diffuse] = _unit(normal[diffuse] + _unit(random.standard_normal((len(diffuse), 3))))
         return MAX_DEPTH
 
 
 def _unit(vectors: Array) -> Array:
-    length: Array = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    length = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
     return np.asarray(vectors / np.maximum(length, 1e-12), dtype=np.float64)

@@ -183,14 +183,18 @@ class SoundSpacesRoom:
         if not sources:
             return []
         with rlr_api.Context(self._engine.configuration(self.ray_depth(listener.position))) as context:
-            context.add_mesh(self._vertices, self._groups, self._database_path)
-            context.add_listener(_turned(listener.position), multiply(_TURN, listener.orientation), self._engine.hrtf)
-            for source in sources:
-                context.add_source(_turned(source))
+            self.load(context, listener, sources)
             context.simulate()
             self._efficiency = context.ray_efficiency
             raw = [context.impulse_response(index) for index in range(len(sources))]
         return [self._finished(*parts) for parts in zip(raw, sources, distances, strict=True)]
+
+    def load(self, context: rlr_api.Context, listener: Pose, sources: Sequence[Vec3]) -> None:
+        """Give a fresh context this room, a listener and its sources, all turned alike."""
+        context.add_mesh(self._vertices, self._groups, self._database_path)
+        context.add_listener(_turned(listener.position), multiply(_TURN, listener.orientation), self._engine.hrtf)
+        for source in sources:
+            context.add_source(_turned(source))
 
     def _finished(self, rir: Rir, source: Vec3, distance: float) -> Rir:
         where = f"for the source at {source}, {distance:.2f} m from the listener, in room {self._room.room_id}"

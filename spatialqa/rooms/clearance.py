@@ -1,5 +1,7 @@
 """Exact distance tests between points and a triangle mesh, fast enough for tens of thousands of points."""
 
+from itertools import chain
+
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
@@ -63,7 +65,7 @@ class SurfaceDistance:
     def _exact(self, points: FloatArray, clearance_m: float, reach: float, pieces: _Pieces) -> BoolArray:
         balls = pieces.tree.query_ball_point(points, reach, return_sorted=False)
         row = np.repeat(np.arange(len(points)), [len(ball) for ball in balls])
-        piece = np.fromiter((k for ball in balls for k in ball), dtype=np.int64, count=len(row))
+        piece = np.fromiter(chain.from_iterable(balls), dtype=np.int64, count=len(row))
         gap = np.sqrt(((points[row] - pieces.centres[piece]) ** 2).sum(axis=1)) - pieces.radii[piece]
         close = gap < clearance_m + 1e-6
         row, piece = row[close], piece[close]

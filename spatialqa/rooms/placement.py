@@ -23,7 +23,7 @@ SOURCE_HEIGHT_M = (0.2, 2.2)
 SEPARATION_M = 0.3  # between the sources of one listener
 
 _POOL_PER_M3 = 80.0  # at least some tens of points in the smallest cell
-_MIN_POOL, _MAX_POOL = 5_000, 20_000
+_MIN_POOL, _MAX_POOL = 3_000, 20_000
 _ROUNDS = 8
 _OVER_FLOOR_M = 0.15  # a rug or a step, not a chair
 _DISTANCE_STEP_M = 0.5
