@@ -106,6 +106,10 @@ DOG: Vec3 = (-2.0, 0.5, -1.5)  # 2.5495 m: left, front, above
 PIANO: Vec3 = (3.0, -0.6, 1.0)  # 3.2187 m: right, behind, below
 ONE = scene_of([(DOG, ["Bark", "Dog"])])
 TWO = scene_of([(DOG, ["Bark", "Dog"]), (PIANO, ["Piano"])], levels=[(-30.0, -34.0), (-38.0, -33.0)])
+CELLO: Vec3 = (0.5, 1.0, 4.0)  # 4.1533 m
+THREE = scene_of(
+    [(DOG, ["Bark", "Dog"]), (PIANO, ["Piano"]), (CELLO, ["Cello"])], regions=["room-1", "room-2", "room-2"]
+)
 _APART_M = math.sqrt(5.0**2 + 1.1**2 + 2.5**2)  # 5.6974 m
 _PIANO_ROUNDED_M = 0.25 - (math.sqrt(10.36) - 3.0)
 _DOG_MARGIN_DEG, _PIANO_MARGIN_DEG = out_of_plane(DOG, 1), -out_of_plane(PIANO, 1)
@@ -270,4 +274,86 @@ RIGHT: dict[str, tuple[Scene, dict[str, Any]]] = {
             margin_deg=out_of_plane(PIANO, 0),
         ),
     ),
+    "clock": (
+        TWO,
+        row_of(
+            type="X",
+            subtype="clock",
+            question="At which o'clock position is the sound of the bark?",
+            answer="10 o'clock",
+            source_indices=[0],
+            asked_labels=["bark"],
+            answer_direction=["10 o'clock"],
+            margin_deg=15.0 - (math.degrees(math.atan2(1.5, 2.0)) - 30.0),
+        ),
+    ),
+    "clock of the only source": (
+        ONE,
+        row_of(
+            type="X",
+            subtype="clock",
+            question="At which o'clock position is the sound?",
+            answer="10 o'clock",
+            source_indices=[0],
+            answer_direction=["10 o'clock"],
+            margin_deg=15.0 - (math.degrees(math.atan2(1.5, 2.0)) - 30.0),
+        ),
+    ),
+    "count": (
+        THREE,
+        row_of(
+            type="X",
+            subtype="count",
+            question="How many sounds are there?",
+            answer="3",
+            source_indices=[0, 1, 2],
+            answer_count=3,
+        ),
+    ),
+    "closest": (
+        THREE,
+        row_of(
+            type="X",
+            subtype="closest",
+            question="Which sound is nearest to you?",
+            answer="bark",
+            source_indices=[0],
+            answer_labels=["bark"],
+            margin_m=math.sqrt(10.36) - math.sqrt(6.5),
+        ),
+    ),
+    "farthest": (
+        THREE,
+        row_of(
+            type="X",
+            subtype="farthest",
+            question="Which sound is at the greatest distance?",
+            answer="cello",
+            source_indices=[2],
+            answer_labels=["cello"],
+            margin_m=math.sqrt(17.25) - math.sqrt(10.36),
+        ),
+    ),
+    "region": (
+        THREE,
+        row_of(
+            type="X",
+            subtype="region",
+            question="Is the sound of the cello in a different room from the sound of the piano?",
+            answer="No",
+            source_indices=[2, 1],
+            asked_labels=["cello", "piano"],
+            asked_direction=["different"],
+            polarity="no",
+            choices=["Yes", "No"],
+            answer_bool=False,
+        ),
+    ),
 }
+
+
+def lettered(row: Mapping[str, Any], *options: str) -> dict[str, Any]:
+    """Return an open question as one with options; the answer is the option that says it."""
+    choices = [f"{letter}. {option}" for letter, option in zip("ABCDEF", options, strict=False)]
+    answer = next((choice for choice in choices if choice[3:] == row["answer"]), row["answer"])
+    return {**row, "question": "\n".join([row["question"], *choices]), "choices": choices, "answer": answer}

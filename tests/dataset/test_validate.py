@@ -35,7 +35,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
         workers=0,
     )
     render(recipe, root)
-    make_qa(root, QaRecipe())
+    make_qa(root, QaRecipe(types=("A", "B", "C", "D", "E", "X"), rationale=True))
     return root
 
 
@@ -48,14 +48,18 @@ def test_every_question_of_a_planned_data_set_is_answered_the_same(planned: Path
     assert any(f"qa: {count} questions" in line and "worked out again" in line for line in report.checked)
 
 
-def test_with_every_margin_at_zero_too(planned: Path, tmp_path: Path) -> None:
+def test_four_options_and_margins_of_zero_agree_too(planned: Path, tmp_path: Path) -> None:
     root = tmp_path / "data"
     shutil.copytree(planned, root)
-    bare = QaRecipe(name="bare", direction_margin_deg=0.0, relation_margin_deg=0.0, distance_margin_m=0.0)
+    types = ("A", "B", "C", "D", "E", "X")
+    make_qa(root, QaRecipe(name="four", types=types, answer_form="mcq", rationale=True, seed=1))
+    bare = QaRecipe(
+        name="bare", balance=False, direction_margin_deg=0.0, relation_margin_deg=0.0, distance_margin_m=0.0
+    )
     make_qa(root, bare)
     report = validate_dataset(root)
     assert report.problems == ()
-    assert any(line.startswith("qa-bare: ") for line in report.checked)
+    assert {line.split(":")[0] for line in report.checked} >= {"qa", "qa-bare", "qa-four"}
 
 
 def test_validate_finds_changed_and_missing_files(small: Path, tmp_path: Path) -> None:

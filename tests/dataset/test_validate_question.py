@@ -10,7 +10,19 @@ import pytest
 from spatialqa.dataset.validate_answers import RULES, Margins
 from spatialqa.dataset.validate_text import half_metres, parse_distance, parse_labels, parse_location
 from spatialqa.geometry import Pose
-from tests.dataset.asked import DOG, MARGINS, PIANO, RIGHT, TWO, out_of_plane, problems_of, row_of, scene_of
+from tests.dataset.asked import (
+    CELLO,
+    DOG,
+    MARGINS,
+    PIANO,
+    RIGHT,
+    TWO,
+    lettered,
+    out_of_plane,
+    problems_of,
+    row_of,
+    scene_of,
+)
 
 
 @pytest.mark.parametrize("name", RIGHT)
@@ -59,6 +71,28 @@ ANSWERS = [
     ("direction_word", {"answer_direction": ["front"]}, "answer_direction is"),
     ("direction_word of the listener", {"answer": "left"}, "must be 'right'"),
     ("direction_word of the listener", {"answer": "behind"}, "have the answer 'behind' 0 times"),
+]
+
+BEYOND = [
+    ("clock", {"answer": "11 o'clock"}, 'must be "10 o\'clock"'),
+    ("clock", {"answer": "2 o'clock", "answer_direction": ["2 o'clock"]}, 'must be "10 o\'clock"'),
+    ("clock", {"answer": "10"}, "is not of the form"),
+    ("clock", {"answer": "13 o'clock"}, "is not of the form"),
+    ("clock", {"asked_labels": None}, "does not name which of its sources"),
+    ("clock", {"margin_deg": 6.0}, "margin_deg is 6"),
+    ("count", {"answer": "2"}, "must be '3'"),
+    ("count", {"answer": "three"}, "is not of the form"),
+    ("count", {"answer_count": 2}, "answer_count is 2"),
+    ("count", {"source_indices": [0, 1]}, "are not all the sources"),
+    ("closest", {"answer": "piano"}, "must be bark or dog"),
+    ("closest", {"source_indices": [1]}, "is not the source that is closest"),
+    ("closest", {"question": "Which sound is farthest from you?"}, "does not say closest"),
+    ("farthest", {"answer": "bark"}, "must be cello"),
+    ("farthest", {"margin_m": 0.1}, "margin_m is 0.1"),
+    ("farthest", {"question": "Which sound, as the cello, is farthest?"}, "gives the answer 'cello' away"),
+    ("region", {"answer": "Yes", "polarity": "yes"}, "must be 'No'"),
+    ("region", {"asked_direction": ["same"]}, "does not say same"),
+    ("region", {"source_indices": [2, 0]}, "is no label of the source"),
 ]
 
 REFERENTS = [
@@ -147,7 +181,7 @@ COLUMNS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "change", "message"), ANSWERS + REFERENTS + TEXTS + COLUMNS)
+@pytest.mark.parametrize(("name", "change", "message"), ANSWERS + BEYOND + REFERENTS + TEXTS + COLUMNS)
 def test_a_planted_fault_is_found(name: str, change: Mapping[str, Any], message: str) -> None:
     scene, row = RIGHT[name]
     problems = problems_of(scene, {**row, **change})
@@ -214,7 +248,10 @@ MARGIN_FAULTS = [
     ("relative_direction", Margins(distance_margin_m=5.1), "differ by 5.00 m, less than 5.1"),
     ("direction_word", Margins(relation_margin_deg=60.0), "degrees, less than 60"),
     ("relative_distance", Margins(distance_margin_m=0.7), "distances differ by 0.67 m, less than 0.7"),
-    ("location_of_class", Margins(masking_db=7.5), None),
+    ("clock", Margins(direction_margin_deg=9.0), "from where its direction word changes"),
+    ("closest", Margins(distance_margin_m=0.7), "distances differ by 0.67 m, less than 0.7"),
+    ("farthest", Margins(distance_margin_m=1.0), "distances differ by 0.93 m, less than 1"),
+    ("location_of_class", Margins(masking_db=0.0), None),
     ("location_of_class", Margins(masking_db=-2.0), "masked"),
 ]
 
@@ -249,6 +286,9 @@ def test_a_source_that_another_drowns_is_found() -> None:
     levels[1] = (-36.0, -34.0)  # at one ear it can be heard
     scene = scene_of([(DOG, ["Bark", "Dog"]), (PIANO, ["Piano"])], levels=levels)
     assert problems_of(scene, RIGHT["location_of_class"][1]) == []
+    levels = [(-22.5, -22.5), (-36.0, -36.0), (-22.5, -22.5)]  # neither of two drowns it, both together do
+    scene = scene_of([(DOG, ["Bark", "Dog"]), (PIANO, ["Piano"]), (CELLO, ["Cello"])], levels=levels)
+    assert any("16.5 dB below" in problem for problem in problems_of(scene, RIGHT["location_of_class"][1]))
 
 
 def test_wordings_of_own_templates_are_theirs() -> None:
@@ -261,25 +301,80 @@ def test_wordings_of_own_templates_are_theirs() -> None:
 
 def options(name: str, *choices: str, **values: Any) -> list[str]:
     scene, row = RIGHT[name]
-    return problems_of(scene, {**row, "choices": list(choices), **values})
+    return problems_of(scene, {**lettered(row, *choices), **values})
 
 
-def test_options_of_a_multiple_choice() -> None:
-    assert options("classification", "bark; dog", "piano", "cello", "wind") == []
-    assert any("three" in p or "3 choices" in p for p in options("classification", "bark; dog", "piano", "cello"))
-    assert any("0 times" in p for p in options("classification", "flute", "piano", "cello", "wind"))
-    assert any("repeat" in p for p in options("classification", "bark; dog", "piano", "piano", "wind"))
-    assert any("'animal' fits" in p for p in options("classification", "bark; dog", "animal", "piano", "wind"))
-    assert any("'dog' fits" in p for p in options("classification", "bark; dog", "dog", "piano", "wind"))
-    near = "right, behind, below; 3.5m"
-    assert (
-        options(
-            "location_of_class", "right, behind, below; 3m", near, "left, front, above; 3m", "left, behind, below; 1m"
-        )
-        == []
-    )
-    assert any("not of the form" in p for p in options("distance_between", "5.5m", "6m", "7m", "far"))
-    assert any("repeat" in p for p in options("distance_between", "5.5m", "5.5m", "7m", "8m"))
+@pytest.mark.parametrize(
+    ("name", "choices"),
+    [
+        ("classification", ["bark; dog", "piano", "cello", "walk, footsteps; wind"]),
+        ("classification_at_location", ["dog", "piano", "cello", "wind"]),
+        (
+            "location_of_class",
+            [
+                "right, behind, below; 3m",
+                "right, front, below; 3m",
+                "right, behind, below; 1m",
+                "left, front, below; 1m",
+            ],
+        ),
+        ("distance_between", ["1m", "4m", "5.5m", "7m"]),
+        ("clock", ["1 o'clock", "4 o'clock", "7 o'clock", "10 o'clock"]),
+        ("count", ["4", "3", "2", "1"]),
+        ("closest", ["cello", "wind", "bark", "piano"]),
+    ],
+)
+def test_four_options_of_which_one_is_true_pass(name: str, choices: list[str]) -> None:
+    assert options(name, *choices) == []
+
+
+def test_options_with_a_fault_are_found() -> None:
+    found = [
+        (options("count", "1", "2", "3"), "are not four options"),
+        (options("count", "3", "1", "2", "4", choices=["3", "1", "2", "4"], answer="3"), "are not four options"),
+        (options("count", "1", "2", "4", "5"), "0 times"),
+        (options("count", "3", "1", "1", "2"), "repeat one"),
+        (options("count", "3", "1", "2", "four"), "is not of the form a number"),
+        (options("count", "3", "1", "2", "4", question="How many sounds are there?"), "does not list its four choices"),
+        (options("count", "3", "1", "2", "4", answer="B. 1"), "its answer is 'B. 1' and must be '3'"),
+        (options("classification", "bark; dog", "animal", "piano", "wind"), "'animal' fits the answer's source"),
+        (options("classification", "bark; dog", "bow-wow", "piano", "wind"), "'bow-wow' fits the answer's source"),
+        (options("source_at_direction", "dog", "bark", "piano", "wind"), "'bark' fits the answer's source"),
+        (options("classification", "bark; dog", "wind; piano", "cello", "caw"), "is not of the form labels"),
+        (options("distance_between", "5.5m", "5m", "6.0m", "7m"), "is not of the form"),
+    ]
+    for problems, message in found:
+        assert any(message in problem for problem in problems), (message, problems)
+
+
+RATIONALE = (
+    "The sound of the piano is 3.00 m to the right, 1.00 m behind and 0.60 m below the ears, 3.22 m away. It is 18 "
+    "degrees behind; 3.22 m is 3m to the nearest half meter, so: right, behind, below; 3m."
+)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("", "", None),
+        ("3.22 m away", "3.27 m away", "says 3.27 m, which is no distance"),
+        ("18 degrees", "16 degrees", "says 16 degrees, which is no"),
+        ("3m to", "3.5m to", "says 3.5 m, which is no distance"),
+        ("3.00 m to the right", "3.00 m to the left", "where none is"),
+        ("0.60 m below", "0.60 m above", "where none is"),
+        ("of the piano", "of the bark", "has 'bark' at"),
+        ("below; 3m.", "below; 4m.", "does not end in its answer"),
+    ],
+)
+def test_a_rationale_says_what_is_so(before: str, after: str, message: str | None) -> None:
+    scene, row = RIGHT["location_of_class"]
+    problems = problems_of(scene, {**row, "rationale": RATIONALE.replace(before, after)})
+    assert any(message in problem for problem in problems) if message else problems == []
+
+
+def test_rooms_must_be_known_to_be_asked_about() -> None:
+    scene = scene_of([(DOG, ["Bark"]), (PIANO, ["Piano"]), (CELLO, ["Cello"])], regions=["a", None, "a"])
+    assert any("rooms are not known" in problem for problem in problems_of(scene, RIGHT["region"][1]))
 
 
 def test_answers_are_read_strictly() -> None:
