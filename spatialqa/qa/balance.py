@@ -44,6 +44,8 @@ _EVEN_OUTCOMES: Mapping[str, int | None] = {
     "hour by label": None,
     "side by label": None,
 }
+_ROUNDS = 10  # of thinning what depends on the label
+_LEAST_KEPT = 0.25
 _MANY = 3  # outcomes, from which on thinning stops at half of the mean
 
 
@@ -191,19 +193,20 @@ def preference_from(sample: Survey) -> Balance:
 
 def balance_from(survey: Survey, preference: Mapping[str, Mapping[int, float]]) -> Balance:
     """Return the balance that evens out a survey of all scenes, which must have been made with this preference."""
-    totals: dict[str, dict[Outcome, float]] = defaultdict(lambda: defaultdict(float))
-    for (family, _), counts in survey.outcomes.items():
-        for outcome, n in counts.items():
-            totals[family][outcome] += n
-    kept = {}
+    families: dict[str, dict[Group, Mapping[Outcome, float]]] = defaultdict(dict)
     for group, counts in survey.outcomes.items():
-        family = group[0]
+        families[group[0]][group] = counts
+    shares_of: dict[Group, dict[Outcome, float]] = {}
+    for family, groups in families.items():
         kind = family.partition("/")[2]
         n_outcomes = _EVEN_OUTCOMES[kind]
         if n_outcomes is None:
-            shares = _apart(counts, totals[family])
+            shares_of |= _apart(groups)
         else:
-            shares = _even(counts, n_outcomes, _chance_among_many if kind.endswith(" by label") else _chance)
+            chance = _chance_among_many if kind.endswith(" by label") else _chance
+            shares_of |= {group: _even(counts, n_outcomes, chance) for group, counts in groups.items()}
+    kept = {}
+    for group, shares in shares_of.items():
         thinned = {outcome: share for outcome, share in shares.items() if share < 1}
         if thinned:
             kept[group] = thinned
@@ -220,10 +223,24 @@ def _even(counts: Mapping[Outcome, float], n_outcomes: int, chance: Callable[[fl
     }
 
 
-def _apart(counts: Mapping[Outcome, float], totals: Mapping[Outcome, float]) -> dict[Outcome, float]:
-    share = sum(counts.values()) / sum(totals.values())
-    allowed = {outcome: n * share + _chance_among_many(n * share) for outcome, n in totals.items()}
-    return {outcome: min(1.0, allowed[outcome] / n) if n > 0 else 1.0 for outcome, n in counts.items()}
+def _apart(groups: Mapping[Group, Mapping[Outcome, float]]) -> dict[Group, dict[Outcome, float]]:
+    """Thin, again and again, what is more frequent in a group than in all; no outcome of a group below a quarter."""
+    kept = {group: dict.fromkeys(counts, 1.0) for group, counts in groups.items()}
+    for _ in range(_ROUNDS):
+        left = {group: {o: n * kept[group][o] for o, n in counts.items()} for group, counts in groups.items()}
+        totals: dict[Outcome, float] = defaultdict(float)
+        for counts in left.values():
+            for outcome, n in counts.items():
+                totals[outcome] += n
+        total = sum(totals.values())
+        for group, counts in left.items():
+            share = sum(counts.values()) / total if total else 0.0
+            for outcome, n in counts.items():
+                expected = totals[outcome] * share
+                allowed = expected + _chance_among_many(expected)
+                if n > allowed:
+                    kept[group][outcome] = max(_LEAST_KEPT, kept[group][outcome] * allowed / n)
+    return kept
 
 
 def _chance(count: float) -> float:

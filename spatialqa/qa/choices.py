@@ -13,6 +13,7 @@ a frequent value nor an odd one out gives the answer away:
 The letters are shuffled evenly.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,6 +21,7 @@ from itertools import product
 
 import numpy as np
 
+from spatialqa.geometry import FloatArray
 from spatialqa.labels import ontology
 from spatialqa.qa import answer_text as text
 from spatialqa.qa.balance import Sound, Survey, rounded_half_metres
@@ -29,7 +31,7 @@ from spatialqa.qa.view import AXES, SceneView
 LETTERS = ("A", "B", "C", "D")
 _LEAST_GAP = 2  # half metres: twice the 0.5 m within which a distance counts as right
 _TRIES = 40
-_FITTING_ROUNDS = 200
+_FITTING_ROUNDS = 1000
 
 
 class DistanceSets:
@@ -48,10 +50,11 @@ class DistanceSets:
         )
         sets = [members for members in candidates if all(member in counts for member in members)]
         self._sets = sets
-        self._containing = {v: [k for k, members in enumerate(sets) if v in members] for v in values}
-        self._weights = self._fit(values, counts)
+        weights = self._fit(values, counts)
+        containing = {v: [k for k, members in enumerate(sets) if v in members] for v in values}
+        self._drawn = {v: (ks, np.cumsum(weights[ks])) for v, ks in containing.items() if ks}
 
-    def _fit(self, values: Sequence[int], counts: Mapping[int, float]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    def _fit(self, values: Sequence[int], counts: Mapping[int, float]) -> FloatArray:
         """Scale each set's weight by a factor a member until every distance is shown as often as it occurs."""
         index = {v: k for k, v in enumerate(values)}
         members = np.array([[index[v] for v in chosen] for chosen in self._sets], dtype=np.intp)
@@ -69,12 +72,10 @@ class DistanceSets:
 
     def draw(self, steps: int, rng: np.random.Generator) -> tuple[int, ...] | None:
         """Return a set that holds this distance, or None where there is none."""
-        containing = self._containing.get(steps, [])
-        if not containing:
+        if steps not in self._drawn:
             return None
-        weights = self._weights[containing]
-        at = int(np.searchsorted(np.cumsum(weights), rng.random() * weights.sum(), side="right"))
-        return self._sets[containing[min(at, len(containing) - 1)]]
+        containing, cumulated = self._drawn[steps]
+        return self._sets[containing[_drawn_index(cumulated, rng)]]
 
 
 @dataclass(frozen=True)
@@ -85,15 +86,13 @@ class OptionPool:
     half_metres: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
 
     @cached_property
-    def _by_branch(self) -> dict[tuple[str, str | None], tuple[list[Sound], list[float]]]:
-        pools: dict[tuple[str, str | None], tuple[list[Sound], list[float]]] = {}
+    def _by_branch(self) -> dict[tuple[str, str | None], tuple[list[Sound], FloatArray]]:
+        pools: dict[tuple[str, str | None], list[tuple[Sound, float]]] = defaultdict(list)
         for subtype, sounds in self.sounds.items():
             for sound, n in sounds.items():
                 for branch in (None, branch_of(sound.mids)):
-                    found, cumulated = pools.setdefault((subtype, branch), ([], []))
-                    found.append(sound)
-                    cumulated.append((cumulated[-1] if cumulated else 0.0) + n)
-        return pools
+                    pools[subtype, branch].append((sound, n))
+        return {key: ([sound for sound, _ in pool], np.cumsum([n for _, n in pool])) for key, pool in pools.items()}
 
     @cached_property
     def _sets(self) -> dict[tuple[str, int], DistanceSets]:
@@ -110,11 +109,14 @@ class OptionPool:
 
     def sounds_of(self, subtype: str, branch: str | None, rng: np.random.Generator) -> Iterator[Sound]:
         """Yield sounds of other scenes, as often as they are answers; of one branch of the tree, or of all."""
-        found, cumulated = self._by_branch.get((subtype, branch), ([], []))
-        if found:
+        if (subtype, branch) in self._by_branch:
+            found, cumulated = self._by_branch[subtype, branch]
             for _ in range(_TRIES):
-                at = int(np.searchsorted(cumulated, rng.random() * cumulated[-1], side="right"))
-                yield found[min(at, len(found) - 1)]
+                yield found[_drawn_index(cumulated, rng)]
+
+
+def _drawn_index(cumulated: FloatArray, rng: np.random.Generator) -> int:
+    return min(int(np.searchsorted(cumulated, rng.random() * cumulated[-1], side="right")), len(cumulated) - 1)
 
 
 def pool_from(survey: Survey) -> OptionPool:

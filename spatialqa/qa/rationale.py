@@ -89,7 +89,8 @@ def explain(subtype: str, fact: Fact, view: SceneView, names: list[str], answer:
             order = sorted(view.sources, key=lambda s: s.distance_m, reverse=subtype == "farthest")
             far = ", ".join(f"{_called(s)} {s.distance_m:.2f} m" for s in order[1:])
             steps = [placed[0], f"the others are at a distance of: {far}"]
-            steps.append(f"{heard[0].distance_m:.2f} m is the {'least' if subtype == 'closest' else 'greatest'}, {so}")
+            most = "least" if subtype == "closest" else "greatest"
+            steps.append(f"the {most} distance is {heard[0].distance_m:.2f} m, {so}")
         case "region":
             rooms = {True: "the same room", False: "different rooms"}
             asked = rooms[fact.words[0] == "same"]

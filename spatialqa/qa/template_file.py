@@ -17,16 +17,15 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 import numpy as np
-import yaml
 
 from spatialqa.errors import TemplateError
 from spatialqa.qa.fact import pick
 from spatialqa.qa.slots import ANSWERS, FORMS, SUBTYPES, TABLES, VALUE_SLOTS, WORD_SLOTS
+from spatialqa.qa.strict_yaml import read_mapping
 
 _KEYS = ("type", "answers", "phrases", "synonyms", "templates")
 _ID = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 _TOKEN = re.compile(r"\{([^{}\[\]|]*)\}|\[([^{}\[\]]*)\]|([^{}\[\]|]+)")
-_LARGEST_FILE_BYTES = 1 << 20
 
 PhraseTable = tuple[Mapping[str, str], ...]  # styles, each: word -> phrase
 
@@ -70,51 +69,67 @@ class Template:
         return text[0].upper() + text[1:]
 
 
+@dataclass(frozen=True)
+class TemplateFile:
+    """The templates of one file and, each in one line, what is wrong with the others."""
+
+    type: str
+    templates: tuple[Template, ...]
+    problems: tuple[str, ...]
+
+
 def read_template_file(file: Traversable) -> tuple[str, list[Template]]:
     """Return the type and the templates of one file.
 
     Raises:
         TemplateError: the file or one of its templates is wrong; the text names both.
     """
-    data = _read_yaml(file)
+    found = inspect_template_file(file)
+    if found.problems:
+        raise TemplateError(found.problems[0])
+    return found.type, list(found.templates)
+
+
+def inspect_template_file(file: Traversable) -> TemplateFile:
+    """Return what a file holds, every wrong template named; raises TemplateError when the whole file is wrong."""
+    data, name = read_mapping(file), file.name
     kind = data.get("type")
     if not isinstance(kind, str) or kind not in SUBTYPES:
-        raise TemplateError(f"{file.name}: type {kind!r} is not one of {', '.join(SUBTYPES)}")
-    return kind, _templates_of(file.name, kind, data)
-
-
-def _templates_of(file: str, kind: str, data: Mapping[str, Any]) -> list[Template]:
+        raise TemplateError(f"{name}: type {kind!r} is not one of {', '.join(SUBTYPES)}")
     unknown = [key for key in data if key not in _KEYS]
     if unknown:
-        raise TemplateError(f"{file}: unknown key {unknown[0]!r}; known: {', '.join(_KEYS)}")
-    phrases = {table: _phrase_table(file, table, styles) for table, styles in _mapping(file, data, "phrases").items()}
-    synonyms = {name: _synonyms(file, name, words) for name, words in _mapping(file, data, "synonyms").items()}
-    _check_answers(file, kind, _mapping(file, data, "answers"))
-    subtypes = _mapping(file, data, "templates")
+        raise TemplateError(f"{name}: unknown key {unknown[0]!r}; known: {', '.join(_KEYS)}")
+    phrases = {table: _phrase_table(name, table, styles) for table, styles in _mapping(name, data, "phrases").items()}
+    synonyms = {word: _synonyms(name, word, words) for word, words in _mapping(name, data, "synonyms").items()}
+    _check_answers(name, kind, _mapping(name, data, "answers"))
     templates: list[Template] = []
-    text_of: dict[str, str] = {}
-    for subtype, texts in subtypes.items():
+    problems: list[str] = []
+    id_of_text: dict[str, str] = {}
+    for subtype, texts in _mapping(name, data, "templates").items():
         if subtype not in SUBTYPES[kind]:
-            raise TemplateError(f"{file}: type {kind} has no subtype {subtype!r}; known: {', '.join(SUBTYPES[kind])}")
+            raise TemplateError(f"{name}: type {kind} has no subtype {subtype!r}; known: {', '.join(SUBTYPES[kind])}")
         if not isinstance(texts, dict):
-            raise TemplateError(f"{file}: {subtype}: must be a mapping of template ids to texts")
+            raise TemplateError(f"{name}: {subtype}: must be a mapping of template ids to texts")
         for template_id, text in texts.items():
-            where = f"{file}: template {template_id}"
-            if not isinstance(template_id, str) or not _ID.fullmatch(template_id):
-                raise TemplateError(f"{where}: an id is lower-case letters, digits, '.', '-' and '_'")
-            if template_id in {t.template_id for t in templates}:
-                raise TemplateError(f"{where}: the id is used twice; rename one")
-            if text in text_of:
-                raise TemplateError(f"{where}: the same text as {text_of[text]}; remove one")
-            templates.append(_template(where, template_id, subtype, text, phrases, synonyms))
-            text_of[text] = template_id
+            try:
+                where = f"{name}: template {template_id}"
+                if template_id in id_of_text.values():
+                    raise TemplateError(f"{where}: the id is used twice; rename one")
+                template = _template(where, template_id, subtype, text, phrases, synonyms)
+                if text in id_of_text:
+                    raise TemplateError(f"{where}: the same text as {id_of_text[text]}; remove one")
+            except TemplateError as error:
+                problems.append(str(error))
+            else:
+                templates.append(template)
+                id_of_text[text] = template_id
     have = {(t.subtype, t.form) for t in templates}
     for subtype in SUBTYPES[kind]:
         for form in FORMS[subtype]:
             if (subtype, form) not in have:
                 slots = ", ".join(f"{{{slot}}}" for slot in FORMS[subtype][form]) or "no slots"
-                raise TemplateError(f"{file}: no template for {subtype} with {slots}; add one")
-    return templates
+                problems.append(f"{name}: no template for {subtype} with {slots}; add one")
+    return TemplateFile(kind, tuple(templates), tuple(problems))
 
 
 def _template(
@@ -125,6 +140,8 @@ def _template(
     phrases: Mapping[str, PhraseTable],
     synonyms: Mapping[str, tuple[str, ...]],
 ) -> Template:
+    if not isinstance(template_id, str) or not _ID.fullmatch(template_id):
+        raise TemplateError(f"{where}: an id is lower-case letters, digits, '.', '-' and '_'")
     if not isinstance(text, str) or not text.isprintable() or text != " ".join(text.split()):
         raise TemplateError(f"{where}: must be one line of text with single spaces, got {text!r}")
     if text[-1:] not in ("?", "."):
@@ -232,35 +249,3 @@ def _mapping(file: str, data: Mapping[str, Any], key: str) -> dict[str, Any]:
     if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
         raise TemplateError(f"{file}: {key}: must be a mapping with names as keys")
     return value
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """Plain data only, and neither aliases (which can grow without bound) nor a key that silently replaces another."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases (*name) are not allowed")
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.tag == "tag:yaml.org,2002:merge":
-                raise yaml.YAMLError("merge keys (<<) are not allowed")
-            if not isinstance(key.value, str) or key.value in seen:
-                raise yaml.YAMLError(f"line {key.start_mark.line + 1}: {key.value!r} is a duplicate or no plain key")
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-def _read_yaml(file: Traversable) -> dict[str, Any]:
-    try:
-        raw = file.read_bytes()
-        if len(raw) > _LARGEST_FILE_BYTES:
-            raise TemplateError(f"{file.name}: larger than 1 MiB, which no template file needs")
-        data = yaml.load(raw.decode("utf-8"), Loader=_StrictLoader)  # a SafeLoader underneath
-    except (yaml.YAMLError, UnicodeDecodeError, OSError, RecursionError, ValueError) as error:
-        raise TemplateError(f"{file.name}: not readable as YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(data, dict):
-        raise TemplateError(f"{file.name}: must be a mapping with the keys {', '.join(_KEYS)}")
-    return data

@@ -38,14 +38,27 @@ def load_templates(folder: Path | None = None) -> TemplateSet:
     """
     if folder is None:
         return bundled_templates()
-    files = sorted(folder.glob("*.yaml")) if folder.is_dir() else []
-    if not files:
-        raise TemplateError(f"{folder}: no such folder, or no *.yaml file in it; put one file a question type there")
+    files = template_files(folder)
     own = _read_all(files)
     own_subtypes = {subtype for subtype, _ in own}
     rest = {key: value for key, value in _bundled().items() if key[0] not in own_subtypes}
     _refuse_shared_ids(folder, own, rest)
     return TemplateSet({**rest, **own})
+
+
+def template_files(folder: Path) -> list[Path]:
+    """Return the template files of a folder, by name.
+
+    Raises:
+        TemplateError: there are none, or one is no regular file of this folder: a link out of it could lead anywhere.
+    """
+    files = sorted(folder.glob("*.yaml")) if folder.is_dir() else []
+    if not files:
+        raise TemplateError(f"{folder}: no such folder, or no *.yaml file in it; put one file a question type there")
+    for file in files:
+        if not file.is_file() or not file.resolve().is_relative_to(folder.resolve()):
+            raise TemplateError(f"{file}: is no regular file of this folder; put the templates themselves there")
+    return files
 
 
 @cache

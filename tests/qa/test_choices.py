@@ -1,0 +1,119 @@
+"""Four options: one of them right, the others wrong, and nothing in them that tells which."""
+
+import itertools
+from collections import Counter, defaultdict
+
+import numpy as np
+import pytest
+
+from spatialqa.qa.answer_text import rounded_m
+from spatialqa.qa.ask import DataSetView, ask, survey
+from spatialqa.qa.balance import Balance, Survey
+from spatialqa.qa.choices import LETTERS, DistanceSets, pool_from
+from spatialqa.qa.fact import TOO_FEW_OPTIONS
+from spatialqa.qa.options import TYPES, AskOptions
+from spatialqa.qa.question import Question
+from spatialqa.qa.templates import bundled_templates
+from spatialqa.scene import Scene
+from tests.qa import rederive
+from tests.qa.scenes import heard_at, random_scenes
+
+MCQ = AskOptions(types=TYPES, answer_form="mcq")
+WITH_OPTIONS = {
+    "classification", "location", "classification_at_location", "location_of_class", "distance_between",
+    "source_at_direction", "clock", "count", "closest", "farthest",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def asked() -> list[tuple[Scene, Question]]:
+    scenes = list(random_scenes(1500, seed=13, source_counts=(1, 1, 2, 2, 3)))
+    counts = Survey()
+    for scene in scenes:
+        survey(scene, MCQ, counts, Balance())
+    data_set = DataSetView(pool=pool_from(counts))
+    return [(scene, q) for scene in scenes for q in ask(scene, MCQ, bundled_templates(), data_set).questions]
+
+
+def contents(question: Question) -> list[str]:
+    assert question.choices is not None
+    return [choice.partition(". ")[2] for choice in question.choices]
+
+
+def test_the_form_of_questions_and_answers(asked: list[tuple[Scene, Question]]) -> None:
+    assert {q.subtype for _, q in asked} >= WITH_OPTIONS
+    for scene, q in asked:
+        if q.subtype not in WITH_OPTIONS:
+            assert q.answer == rederive.answer(scene, q.to_row())
+            assert "\n" not in q.question
+            continue
+        assert q.choices is not None
+        assert q.question.split("\n")[1:] == list(q.choices)
+        assert [choice[:3] for choice in q.choices] == [f"{letter}. " for letter in LETTERS]
+        assert len(set(contents(q))) == 4
+        assert q.answer in q.choices
+        assert q.answer.partition(". ")[2] == rederive.answer(scene, q.to_row())
+
+
+def test_wrong_options_are_wrong(asked: list[tuple[Scene, Question]]) -> None:
+    for scene, q in asked:
+        if q.subtype in ("location", "location_of_class", "distance_between"):
+            truth = rounded_m(q.answer_distance_m or 0)
+            metres = sorted({float(text.rpartition("; ")[2].removesuffix("m")) for text in contents(q)})
+            assert truth in metres
+            assert min(b - a for a, b in itertools.pairwise(metres)) >= 1.0
+        if q.subtype in ("classification_at_location", "source_at_direction", "closest", "farthest"):
+            for text in contents(q):
+                if text != q.answer.partition(". ")[2]:
+                    here = scene.sources[q.source_indices[0]]
+                    assert not any(rederive.fits(label, here) for label in text.split("; "))
+
+
+def test_the_other_sounds_of_the_scene_are_options(asked: list[tuple[Scene, Question]]) -> None:
+    for scene, q in asked:
+        if q.subtype == "classification_at_location" and len(scene.sources) == 2:
+            other = scene.sources[1 - q.source_indices[0]]
+            one = scene.sources[q.source_indices[0]]
+            if not any(rederive.fits(label.lower(), one) for label in other.labels):
+                assert rederive.label_text(other.labels) in contents(q)
+
+
+@pytest.mark.parametrize("subtype", sorted(WITH_OPTIONS))
+def test_letters_are_even(subtype: str, asked: list[tuple[Scene, Question]]) -> None:
+    letters = Counter(q.answer[0] for _, q in asked if q.subtype == subtype)
+    n = letters.total()
+    assert n > 100
+    assert sum((letters[x] - n / 4) ** 2 / (n / 4) for x in LETTERS) < 21.1  # chi-square, 3 degrees: p = 1e-4
+
+
+def test_the_truth_shares_no_more_with_the_others_than_they_do(asked: list[tuple[Scene, Question]]) -> None:
+    for _, q in asked:
+        if q.subtype in ("location", "location_of_class"):
+            parts = [text.split("; ") for text in contents(q)]
+            shared = [sum(a == b for other in parts for a, b in zip(own, other, strict=True)) for own in parts]
+            assert len(set(shared)) == 1
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_every_distance_of_a_set_is_the_answer_equally_often(size: int) -> None:
+    counts = {steps: float(np.exp(-(((steps - 6) / 8) ** 2))) for steps in range(1, 25)}
+    sets, rng = DistanceSets(counts, size), np.random.default_rng(0)
+    values, weights = list(counts), np.array(list(counts.values()))
+    truth_rank: Counter[int] = Counter()
+    by_set: dict[tuple[int, ...], Counter[int]] = defaultdict(Counter)
+    for steps in rng.choice(values, 40_000, p=weights / weights.sum()):
+        members = sets.draw(int(steps), rng)
+        assert members is not None
+        truth_rank[members.index(int(steps))] += 1
+        by_set[members][int(steps)] += 1
+    assert max(abs(truth_rank[k] / 40_000 - 1 / size) for k in range(size)) < 0.012
+    # The best guesser, which knows how often each member is right, gains next to nothing.
+    best = sum(max(counter.values()) for counter in by_set.values() if counter.total() > 500)
+    shown = sum(counter.total() for counter in by_set.values() if counter.total() > 500)
+    assert best / shown < 1 / size + 0.03
+
+
+def test_without_other_sounds_there_are_no_four_options() -> None:
+    found = ask(heard_at(((1, 1, 1), ["Dog"])), AskOptions(types=("A", "B"), answer_form="mcq"), bundled_templates())
+    assert not found.questions
+    assert {skip.reason for skip in found.skipped} == {TOO_FEW_OPTIONS}

@@ -1,0 +1,52 @@
+"""Rationales hold the numbers of the scene, name what is asked, and end with the answer."""
+
+import re
+
+import pytest
+
+from spatialqa.qa.ask import ask
+from spatialqa.qa.options import TYPES, AskOptions
+from spatialqa.qa.slots import SUBTYPES
+from spatialqa.qa.templates import bundled_templates
+from tests.qa import rederive
+from tests.qa.scenes import random_scenes
+
+WITH = AskOptions(types=TYPES, rationale=True)
+
+
+def test_rationales_are_true_to_the_scene() -> None:
+    seen = set()
+    for scene in random_scenes(250, seed=17, source_counts=(1, 2, 3)):
+        points = [rederive.head_frame(scene, s) for s in scene.sources]
+        for q in ask(scene, WITH, bundled_templates()).questions:
+            seen.add(q.subtype)
+            text = q.rationale
+            assert text is not None
+            assert text.endswith((f"{q.answer}.", f"{q.answer}")), text
+            for i in q.source_indices:
+                x, y, z = points[i]
+                assert f"{abs(x):.2f} m {'to the left' if x < 0 else 'to the right'}" in text
+                assert f"{abs(z):.2f} m {'ahead' if z < 0 else 'behind'}" in text
+                assert f"{abs(y):.2f} m {'above' if y > 0 else 'below'} the ears" in text
+                assert f"{(x * x + y * y + z * z) ** 0.5:.2f} m" in text
+            for label in q.asked_labels or ():
+                assert label in text.lower()
+            assert "  " not in text
+            assert all(sentence[0].isupper() for sentence in re.split(r"(?<=[a-z]\.) ", text)), text
+    assert seen == {subtype for subtypes in SUBTYPES.values() for subtype in subtypes}
+
+
+@pytest.mark.parametrize("subtype", ["relative_direction", "relative_distance"])
+def test_the_compared_quantity_is_said(subtype: str) -> None:
+    for scene in random_scenes(60, seed=19, source_counts=(2,)):
+        for q in ask(scene, WITH, bundled_templates()).questions:
+            if q.subtype == subtype:
+                assert f"{q.margin_m:.2f} m" in (q.rationale or "")
+
+
+def test_a_rationale_changes_nothing_else() -> None:
+    for scene in random_scenes(20, seed=18):
+        plain = ask(scene, AskOptions(), bundled_templates()).questions
+        told = ask(scene, AskOptions(rationale=True), bundled_templates()).questions
+        assert all(q.rationale is None for q in plain)
+        assert [q.question for q in plain] == [q.question for q in told]
