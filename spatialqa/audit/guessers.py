@@ -214,27 +214,26 @@ def priors(sample: Sample, task: Task) -> list[Prior | OptionPrior]:
     Without any context it is the commonest answer: tried where answers are even by design, else it is what the others
     must beat.
     """
-    label, direction = sample["asked_labels"], sample["asked_direction"]
     contexts: dict[str, Sequence[Any]] = {"nothing": [0] * len(sample)} if task.chance is not None else {}
     contexts["template"] = sample["template_id"]
     contexts["length"] = [len(question) for question in sample["question"]]
     contexts["text"] = sample["question"]
-    if sample.has("asked_direction"):
-        contexts["direction"] = direction
-        contexts["template and direction"] = list(zip(sample["template_id"], direction, strict=True))
-        if sample.has("asked_distance_m"):
-            contexts["place"] = list(zip(direction, sample["asked_distance_m"], strict=True))
+    clue, words = ("choices", sample["choices"]) if task.offered else ("direction", sample["asked_direction"])
+    if task.offered or sample.has("asked_direction"):
+        contexts[clue] = words
+        contexts[f"template and {clue}"] = list(zip(sample["template_id"], words, strict=True))
+    if sample.has("asked_distance_m"):
+        contexts["place"] = list(zip(sample["asked_direction"], sample["asked_distance_m"], strict=True))
     if sample.has("asked_labels"):
-        contexts["first label"] = [labels[0] for labels in label]
-        contexts["first label and direction"] = [(a[0], b) for a, b in zip(label, direction, strict=True)]
-        if all(len(labels) > 1 for labels in label):
-            contexts["second label"] = [labels[1] for labels in label]
-            contexts["labels"] = label
-            contexts["labels and direction"] = list(zip(label, direction, strict=True))
-            contexts["order of labels"] = [(_order(a), b) for a, b in zip(label, direction, strict=True)]
+        labels = sample["asked_labels"]
+        contexts["first label"] = [named[0] for named in labels]
+        contexts[f"first label and {clue}"] = [(named[0], w) for named, w in zip(labels, words, strict=True)]
+        contexts["last label"] = [(len(named), named[-1]) for named in labels]
+        contexts["labels"] = labels
+        contexts[f"labels and {clue}"] = list(zip(labels, words, strict=True))
+        contexts["order of labels"] = [(_order(named), w) for named, w in zip(labels, words, strict=True)]
     made: list[Prior | OptionPrior] = []
     if task.offered:
-        contexts["choices"] = sample["choices"]
         bare = [tuple(_LETTER.sub("", choice) for choice in choices) for choices in sample["choices"]]
         made.append(OptionPrior("option", bare))
         made.append(OptionPrior("size of option", [_ranks([_size(choice) for choice in offered]) for offered in bare]))
