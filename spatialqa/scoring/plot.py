@@ -7,9 +7,9 @@ from xml.sax.saxutils import escape
 
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.scoring.report import METRICS, Metric, ScoreReport
-from spatialqa.scoring.show import figures
+from spatialqa.scoring.show import figures, shown
 
-_ROW, _LEFT, _WIDTH, _RIGHT, _TOP, _BOTTOM = 20, 380, 420, 130, 62, 44
+_ROW, _LEFT, _WIDTH, _RIGHT, _TOP, _BOTTOM = 20, 330, 420, 160, 62, 44
 _BLUE, _ORANGE, _GREY, _INK = "#2563a8", "#c2570c", "#9aa0a6", "#202124"
 
 
@@ -66,8 +66,8 @@ def _rows(report: ScoreReport) -> Iterator[_Row]:
     for score in report.subtypes:
         form = " (multiple choice)" if score.form == "mcq" else ""
         yield _Row(f"{score.type}  {score.subtype}{form}", None)
-        for name, metric in score.metrics.items():
-            if METRICS[name].unit == "%" and metric.value is not None and not name.startswith("map_whole"):
+        for name, metric in shown(score):
+            if METRICS[name].unit == "%" and metric.value is not None:
                 yield _Row(METRICS[name].title, metric, METRICS[name].lower_is_better)
     if report.paper:
         yield _Row("as in SpatialSoundQA's table", None)

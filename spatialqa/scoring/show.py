@@ -47,8 +47,7 @@ def _table_of_subtypes(scores: tuple[SubtypeScore, ...]) -> Table:
     for column in ("score", "95 %", "chance", "n", "missing", "unparsed"):
         table.add_column(column, justify="right")
     for score in scores:
-        shown = [(name, metric) for name, metric in score.metrics.items() if name not in _NOT_SHOWN]
-        for row, (name, metric) in enumerate(shown):
+        for row, (name, metric) in enumerate(shown(score)):
             subtype = score.subtype + (" (mcq)" if score.form == "mcq" else "")
             head = (score.type, subtype) if row == 0 else ("", "")
             tail = (str(score.missing), str(score.unparsed)) if row == 0 else ("", "")
@@ -63,6 +62,11 @@ def _table_of_paper(rows: dict[str, Metric]) -> Table:
     for title, metric in rows.items():
         table.add_row(title, *figures(metric, "%"), str(metric.n))
     return table
+
+
+def shown(score: SubtypeScore) -> list[tuple[str, Metric]]:
+    """Return the metrics of a subtype that the table and the picture show."""
+    return [(name, metric) for name, metric in score.metrics.items() if name not in _NOT_SHOWN]
 
 
 def figures(metric: Metric, unit: str) -> tuple[str, str, str]:

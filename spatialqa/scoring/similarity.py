@@ -61,6 +61,7 @@ class SentenceModel:
         except ImportError as error:
             raise MissingDependencyError(f"a text model needs torch and transformers ({error}): {_INSTALL}") from None
         try:
+            transformers.utils.logging.disable_progress_bar()
             self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
             self._model: Any = transformers.AutoModel.from_pretrained(folder, local_files_only=True).eval()
         except (OSError, ValueError, KeyError) as error:
@@ -69,11 +70,16 @@ class SentenceModel:
                 f"{folder}: holds no sentence model that transformers can read ({reason}); name the folder of one, or "
                 f"{_INSTALL}"
             ) from None
+        self._known: dict[str, FloatArray] = {}
         self.name = PACKAGED_MODEL if PACKAGED_MODEL in folder.parts else folder.name
 
     def cosines(self, texts: Sequence[str], names: Sequence[str]) -> FloatArray:
         """Return the cosine of every text with every name, float64 (texts, names), -1 to 1."""
-        return self._embed(texts) @ self._embed(names).T
+        new = [text for text in dict.fromkeys([*texts, *names]) if text not in self._known]
+        if new:
+            self._known.update(zip(new, self._embed(new), strict=True))
+        of_texts, of_names = (np.array([self._known[text] for text in several]) for several in (texts, names))
+        return np.asarray(of_texts @ of_names.T)
 
     def _embed(self, texts: Sequence[str]) -> FloatArray:
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # texts of like length pad each other little
