@@ -148,6 +148,89 @@ def validate(out: Path, rerender: int) -> None:
         sys.exit(1)
 
 
+@cli.command()
+@out_argument
+@click.option("--name", metavar="NAME", help="Audit qa-NAME instead of qa.")
+@click.option("--max-questions", default=100_000, show_default=True, help="Questions of each subtype to look at.")
+@click.option("--seed", default=0, show_default=True, help="Chooses them.")
+def audit(out: Path, name: str | None, max_questions: int, seed: int) -> None:
+    """Try to guess the answers in OUT from the questions' text alone; exit 1 when that beats chance."""
+    from spatialqa.audit.audit import audit_dataset
+    from spatialqa.audit.report import print_audit, save_audit
+
+    report = audit_dataset(out, table_name(name), max_questions, seed)
+    save_audit(out, report)
+    print_audit(report)
+    if report.failed:
+        sys.exit(1)
+
+
+@cli.command("score")
+@click.argument("predictions", type=click.Path(path_type=Path))
+@out_argument
+@click.option("--name", metavar="NAME", help="The questions are in qa-NAME instead of qa.")
+@click.option("--split", help="Score this split only; default: every split that is answered.")
+@click.option("--text-model", metavar="DIR", help="Sentence model for mAP; none for none. [an installed one]")
+@click.option(
+    "--answered-only", is_flag=True, help="Leave out questions without a prediction; they count as wrong else."
+)
+@click.option("--seed", default=0, show_default=True, help="Seed of the confidence intervals.")
+@click.option(
+    "--json", "json_path", type=click.Path(path_type=Path), metavar="FILE", help="Also write the figures there."
+)
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Also draw them there (.svg).")
+def score_command(
+    predictions: Path,
+    out: Path,
+    name: str | None,
+    split: str | None,
+    text_model: str | None,
+    answered_only: bool,
+    seed: int,
+    json_path: Path | None,
+    plot: Path | None,
+) -> None:
+    """Score PREDICTIONS (JSON lines or Parquet: qa_id, prediction) against the questions of OUT."""
+    from spatialqa.dataset.commit import commit_json
+    from spatialqa.scoring.plot import write_plot
+    from spatialqa.scoring.score import score
+    from spatialqa.scoring.show import print_score
+
+    report = score(predictions, out, table_name(name), split, text_model, seed, answered_only)
+    print_score(report)
+    if json_path:
+        commit_json(json_path, report.as_json())
+    if plot:
+        write_plot(report, plot)
+
+
+def table_name(name: str | None) -> str:
+    """Return the table that `make-qa --name NAME` writes."""
+    return f"qa-{name}" if name else "qa"
+
+
+@cli.group()
+def templates() -> None:
+    """Check question templates."""
+
+
+@templates.command("check")
+@click.argument("folder", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--samples", default=3, show_default=True, type=click.IntRange(0), help="Questions to show of each subtype."
+)
+@click.option("--seed", default=0, show_default=True, help="Chooses them.")
+def templates_check(folder: Path | None, samples: int, seed: int) -> None:
+    """Check the template files in FOLDER (default: the bundled ones) and show samples; exit 1 on a problem."""
+    from spatialqa.qa.template_check import check_templates
+    from spatialqa.report import print_templates
+
+    report = check_templates(folder or Path(__file__).parent / "templates", samples, seed)
+    print_templates(report)
+    if report.problems:
+        sys.exit(1)
+
+
 @cli.group()
 def clips() -> None:
     """Get and inspect clips."""

@@ -169,3 +169,16 @@ def print_clips(clips: ClipSet) -> None:
     stdout.print(f"{len(records)} clips of {len(by_class)} classes")
     for reject in clips.rejected():
         stdout.print(f"left out {reject.path}: {reject.reason}", markup=False)
+
+
+def print_templates(report: Any) -> None:
+    """Print what was found in a folder of templates, and samples."""
+    for subtype, n in report.counts.items():
+        stdout.print(f"{subtype}: {n} templates", style="bold", markup=False)
+        for sample in report.samples[subtype]:
+            stdout.print(f"  {sample}", markup=False)
+    for doubt in report.doubts:
+        stdout.print(f"doubt  {doubt}", markup=False)
+    for problem in report.problems:
+        stdout.print(f"BAD    {problem}", markup=False)
+    stdout.print("the templates can be used" if not report.problems else f"{len(report.problems)} problems")
