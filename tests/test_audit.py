@@ -19,7 +19,7 @@ pytest.importorskip("sklearn")
 from spatialqa.audit.audit import audit_dataset
 from spatialqa.audit.guessers import house_folds
 from spatialqa.audit.report import FEWEST_QUESTIONS, AuditReport, SubtypeAudit, print_audit, save_audit
-from spatialqa.audit.statistics import clustered_variance, gain_p_value, holm, share_interval, wilson
+from spatialqa.audit.statistics import CROSS_VALIDATION, clustered_variance, gain_p_value, holm, share_interval, wilson
 from spatialqa.dataset.commit import commit_json, commit_table
 from spatialqa.dataset.schema import QA, SCENES
 from spatialqa.errors import DatasetError, MissingDependencyError, RecipeError
@@ -435,8 +435,15 @@ def test_questions_that_repeat_within_houses_count_as_the_houses_do() -> None:
     assert gain_p_value(repeated - 0.45, houses) == pytest.approx(gain_p_value(hits - 0.45, alone), rel=0.1)
 
 
+def test_the_sum_over_folds_that_teach_one_another_varies_no_more_than_is_allowed_for() -> None:
+    noise = np.random.default_rng(21).normal(size=(40_000, 10, 5)) / np.sqrt(5)
+    guess = np.sign(noise.sum(axis=2, keepdims=True) - noise)
+    gains = (guess * noise).sum(axis=2).sum(axis=1) / np.sqrt(10)
+    assert 1.8 < np.var(gains) < CROSS_VALIDATION
+
+
 def test_one_house_proves_nothing_and_a_loss_is_no_gain() -> None:
     always = np.full(1000, 0.5)
     assert gain_p_value(always, np.zeros(1000, np.int64)) == 1.0
     assert gain_p_value(-always, np.arange(1000)) == 1.0
-    assert gain_p_value(always, np.arange(1000)) < 1e-100
+    assert gain_p_value(always, np.arange(1000)) < 1e-50

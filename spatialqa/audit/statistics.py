@@ -13,6 +13,10 @@ from scipy import stats
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+# How guessing by the other folds' noise multiplies the variance of a sum over five folds: 1.96 in simulation,
+# for one context as for thirty. Not counted, p values of 0.001 come up to 13 times as often as they should.
+CROSS_VALIDATION = 2.0
+
 
 def clustered_variance(values: Floats, clusters: Ints) -> float:
     """Return the variance of the mean of `values` (n,) when only different clusters (n,) are independent.
@@ -31,14 +35,15 @@ def gain_p_value(gains: Floats, clusters: Ints) -> float:
     """Return the one-sided p value of a mean gain (n,) above zero: Student's t with (clusters - 1) degrees of freedom.
 
     The variance is never taken below that of independent gains around zero, so that neither a guesser that is always
-    right nor a handful of houses that agree by chance makes the test sure of too much.
+    right nor a handful of houses that agree by chance makes the test sure of too much. It is doubled because the folds
+    of a cross-validation teach one another: see CROSS_VALIDATION.
     """
     mean = float(np.mean(gains))
     number = len(np.unique(clusters))
     if mean <= 0 or number < 2:
         return 1.0
     independent = float(np.sum(gains**2)) / len(gains) ** 2
-    error = np.sqrt(max(clustered_variance(gains, clusters), independent))
+    error = np.sqrt(CROSS_VALIDATION * max(clustered_variance(gains, clusters), independent))
     return float(stats.t.sf(mean / error, number - 1))
 
 
