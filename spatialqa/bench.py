@@ -9,7 +9,7 @@ import json
 import resource
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,7 @@ from spatialqa.errors import SpatialQAError
 from spatialqa.execution import render_dataset
 from spatialqa.geometry import Pose
 from spatialqa.plan import RunPlan, ShardPlan
-from spatialqa.qa.ask import ask
-from spatialqa.qa.templates import load_templates
+from spatialqa.questions import make_qa
 from spatialqa.recipe import QaRecipe, RenderRecipe
 from spatialqa.report import stdout
 from spatialqa.run import Run, prepare_run, run_record
@@ -187,27 +186,24 @@ def _bench_workers(recipe: RenderRecipe, plan: RunPlan, folder: Path) -> list[tu
 
 
 def bench_questions(recipe: RenderRecipe) -> Figures:
-    """Ask all types of questions of planned scenes (no audio is rendered) and measure CPU time a question."""
+    """Plan a recipe's scenes without audio and measure the CPU time of a whole `make-qa` over them."""
     with tempfile.TemporaryDirectory(prefix="spatialqa-bench-") as folder:
-        run, plan = prepare_run(replace(recipe, plan_only=True), Path(folder))
-        scenes = list(_planned_scenes(run, plan))
-        templates, options = load_templates(), QaRecipe()
+        root = Path(folder) / "planned"
+        render_dataset(replace(recipe, plan_only=True), root, _Silent())
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         start = time.process_time()
-        n_questions = sum(len(ask(scene, options, templates).questions) for scene in scenes)
+        summary = make_qa(root, QaRecipe())
         cpu_s = time.process_time() - start
+        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    n_questions = sum(summary.questions.values())
     rows = (
-        ("scenes", float(len(scenes)), ""),
+        ("scenes", float(summary.scenes), ""),
         ("questions", float(n_questions), ""),
         ("questions/s of CPU time", n_questions / cpu_s, "1/s"),
+        ("peak memory of the process", after / 2**20, "GiB"),
+        ("of that, added by make-qa", (after - before) / 2**20, "GiB"),
     )
     return Figures(f"make-qa, rooms {recipe.rooms}", rows)
-
-
-def _planned_scenes(run: Run, plan: RunPlan) -> Iterator[Scene]:
-    maker = ShardMaker(run, engine_for(run.recipe))
-    for shard in plan.shards:
-        for slot in shard.groups:
-            yield from maker.planner.scenes(slot, maker.draw_group(slot, 0))
 
 
 def print_figures(figures: Figures, as_json: bool) -> None:

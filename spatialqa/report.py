@@ -109,7 +109,9 @@ def print_questions(summary: Any) -> None:
     """Print how many questions of each subtype there are, and why others were not asked."""
     total = sum(summary.questions.values())
     stdout.print(f"{total} questions about {summary.scenes} scenes in {summary.folder}")
-    stdout.print("  " + ", ".join(f"{subtype} {n}" for subtype, n in sorted(summary.questions.items())))
+    stdout.print("  " + ", ".join(f"{subtype} {n}" for subtype, n in summary.questions.items()))
+    for line in summary.unasked():
+        stderr.print(f"warning: {line}", markup=False)
     reasons: Counter[str] = Counter()
     for (_, reason), n in summary.skipped.items():
         reasons[reason] += n
