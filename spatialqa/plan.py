@@ -75,7 +75,7 @@ def plan_run(recipe: RenderRecipe, rooms: RoomSet, records: Sequence[ClipRecord]
     most = max(n for n, share in recipe.sources_per_scene.items() if share > 0)
     asked = recipe.split_shares()
     probe = rooms.room_ids(sum(share > 0 for share in asked) if asked else 3, recipe.seed)
-    shares = choose_shares(asked, len({rooms.house_of(room) for room in probe}), records, most)
+    shares = choose_shares(asked, len({rooms.house_of(room) for room in probe}), records, most, recipe.seed)
     scenes = dict(zip(SPLITS, apportion(recipe.scenes, shares), strict=True))
     per_group = {split: _scenes_per_group(recipe, split, most) for split in SPLITS}
     n_groups = {split: -(-scenes[split] // per_group[split]) for split in SPLITS}

@@ -54,7 +54,8 @@ def split_clips(records: Sequence[ClipRecord], shares: Shares, seed: int) -> dic
     """Divide clips by content, class by class (the first label); a class with one clip goes to train.
 
     Files with the same bytes stay together, in the split of the first of them. A class with two clips gives one to
-    train and one to an evaluation split; larger classes give every split at least one.
+    train and one to validation or test, which take turns, so that how many classes each has does not depend on the
+    seed; which ones they are does. Larger classes give every split at least one.
     """
     contents: dict[str, list[ClipRecord]] = {}
     for record in records:
@@ -63,34 +64,44 @@ def split_clips(records: Sequence[ClipRecord], shares: Shares, seed: int) -> dic
     for content, same in contents.items():
         by_class[same[0].labels[0]].append(content)
     used = [i for i, share in enumerate(shares) if share > 0]
+    sizes = {label: len(members) for label, members in by_class.items()}
+    counts = _class_counts(sizes, [shares[i] for i in used], used[0] == 0, seed)
     result: dict[str, list[ClipRecord]] = {SPLITS[i]: [] for i in used}
     for label in sorted(by_class):
         members = sorted(by_class[label])
-        draw = rng(seed, "clips", label)
-        order = draw.permutation(len(members))
-        counts = _class_counts(len(members), [shares[i] for i in used], used[0] == 0, int(draw.integers(1 << 30)))
-        bounds = np.cumsum([0, *counts])
+        order = rng(seed, "clips", label).permutation(len(members))
+        bounds = np.cumsum([0, *counts[label]])
         for i, a, b in zip(used, bounds[:-1], bounds[1:], strict=True):
             for member in order[a:b]:
                 result[SPLITS[i]].extend(contents[members[member]])
     return {split: sorted(clips, key=lambda clip: clip.clip_id) for split, clips in result.items()}
 
 
-def _class_counts(n: int, shares: Sequence[float], has_train: bool, draw: int) -> list[int]:
-    if n >= len(shares):
-        return apportion(n, shares, at_least_one=True)
-    counts = [0] * len(shares)
-    if has_train:
-        counts[0] = 1
-        for k in range(n - 1):
-            counts[1 + (draw + k) % (len(shares) - 1)] += 1
-    else:
-        for k in range(n):
-            counts[(draw + k) % len(shares)] += 1
+def _class_counts(
+    sizes: Mapping[str, int], shares: Sequence[float], has_train: bool, seed: int
+) -> dict[str, list[int]]:
+    """Return how many of a class's clips each split gets.
+
+    Classes with fewer clips than there are splits are dealt in a seeded order: train takes one of each, and the
+    evaluation splits take what is left in turns that go on from class to class.
+    """
+    counts = {label: apportion(n, shares, at_least_one=True) for label, n in sizes.items() if n >= len(shares)}
+    small = sorted(label for label, n in sizes.items() if n < len(shares))
+    turn = 0
+    for k in rng(seed, "clips", "small classes").permutation(len(small)):
+        label = small[k]
+        own = [0] * len(shares)
+        own[0] = int(has_train)
+        for _ in range(sizes[label] - int(has_train)):
+            own[int(has_train) + turn % (len(shares) - int(has_train))] += 1
+            turn += 1
+        counts[label] = own
     return counts
 
 
-def choose_shares(asked: Shares | None, n_houses: int, records: Sequence[ClipRecord], n_sounds: int) -> Shares:
+def choose_shares(
+    asked: Shares | None, n_houses: int, records: Sequence[ClipRecord], n_sounds: int, seed: int
+) -> Shares:
     """Return the shares of the run: those asked for, or 0.8,0.1,0.1 where houses and clips allow it, else all train.
 
     Args:
@@ -98,6 +109,7 @@ def choose_shares(asked: Shares | None, n_houses: int, records: Sequence[ClipRec
         n_houses: how many different houses there are.
         records: the clips.
         n_sounds: the most sounds of different classes that one scene needs.
+        seed: the run's seed; what is accepted holds for `split_clips` with this seed.
 
     Raises:
         RoomError, ClipError: shares were asked for that houses or clips cannot serve.
@@ -106,16 +118,16 @@ def choose_shares(asked: Shares | None, n_houses: int, records: Sequence[ClipRec
     used = sum(share > 0 for share in shares)
     if n_houses < used:
         if asked is None:
-            return ALL_TRAIN
+            return choose_shares(ALL_TRAIN, n_houses, records, n_sounds, seed)
         raise RoomError(
             f"the splits {','.join(f'{s:g}' for s in shares)} need {used} different houses and the room set has "
             f"{n_houses}: add rooms, or render with --splits 1,0,0"
         )
-    for split, clips in split_clips(records, shares, 0).items():
+    for split, clips in split_clips(records, shares, seed).items():
         classes = {clip.labels[0] for clip in clips}
         if len(classes) < n_sounds:
-            if asked is None and split != "train":
-                return choose_shares(ALL_TRAIN, n_houses, records, n_sounds)
+            if asked is None:
+                return choose_shares(ALL_TRAIN, n_houses, records, n_sounds, seed)
             raise ClipError(
                 f"the {split} split gets clips of {len(classes)} classes and a scene needs {n_sounds} different ones: "
                 f"add clips, or ask for fewer splits or fewer sources a scene"

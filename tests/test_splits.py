@@ -7,7 +7,10 @@ from hypothesis import strategies as st
 
 from spatialqa.clips.clip import ClipRecord
 from spatialqa.errors import ClipError, RoomError
-from spatialqa.splits import ALL_TRAIN, AUTO_SHARES, apportion, choose_shares, split_clips, split_houses
+from spatialqa.plan import plan_run
+from spatialqa.recipe import RenderRecipe
+from spatialqa.rooms.procedural import ProceduralRooms
+from spatialqa.splits import ALL_TRAIN, AUTO_SHARES, Shares, apportion, choose_shares, split_clips, split_houses
 
 
 def clip(clip_id: str, label: str, sha256: str | None = None) -> ClipRecord:
@@ -71,12 +74,73 @@ def test_the_same_bytes_never_sit_in_two_splits() -> None:
 
 def test_auto_falls_back_to_train_and_a_wish_does_not() -> None:
     many = clips({"a": 20, "b": 20})
-    assert choose_shares(None, 3, many, 2) == AUTO_SHARES
-    assert choose_shares(None, 1, many, 2) == ALL_TRAIN
-    assert choose_shares(None, 3, clips({"a": 1, "b": 1}), 2) == ALL_TRAIN
+    assert choose_shares(None, 3, many, 2, 0) == AUTO_SHARES
+    assert choose_shares(None, 1, many, 2, 0) == ALL_TRAIN
+    assert choose_shares(None, 3, clips({"a": 1, "b": 1}), 2, 0) == ALL_TRAIN
     with pytest.raises(RoomError, match="--splits 1,0,0"):
-        choose_shares(AUTO_SHARES, 1, many, 2)
+        choose_shares(AUTO_SHARES, 1, many, 2, 0)
     with pytest.raises(ClipError, match="validation split gets clips of 0 classes"):
-        choose_shares(AUTO_SHARES, 3, clips({"a": 1, "b": 1}), 2)
+        choose_shares(AUTO_SHARES, 3, clips({"a": 1, "b": 1}), 2, 0)
     with pytest.raises(ClipError, match="train split gets clips of 1 classes"):
-        choose_shares(None, 3, clips({"a": 50}), 2)
+        choose_shares(None, 3, clips({"a": 50}), 2, 0)
+
+
+SMALL_CLASSES = st.dictionaries(st.sampled_from("abcdefgh"), st.integers(1, 3), min_size=1)
+SOME_SHARES = st.sampled_from([None, AUTO_SHARES, ALL_TRAIN, (0.5, 0.5, 0.0), (0.5, 0.0, 0.5), (0.0, 0.5, 0.5)])
+
+
+@given(SMALL_CLASSES, SOME_SHARES, st.integers(1, 3))
+def test_what_is_accepted_has_classes_enough_in_every_split(
+    counts: dict[str, int], asked: Shares | None, n_sounds: int
+) -> None:
+    records = clips(counts)
+    for seed in range(15):
+        try:
+            shares = choose_shares(asked, 3, records, n_sounds, seed)
+        except ClipError:
+            continue
+        for split, own in split_clips(records, shares, seed).items():
+            assert len({record.labels[0] for record in own}) >= n_sounds, (split, seed)
+
+
+def test_a_plan_never_lacks_the_clips_that_its_scenes_need() -> None:
+    """Two clips of each of four classes: where the seed chose how many classes a split gets, most seeds failed."""
+    records = clips({"Bark": 2, "Meow": 2, "Doorbell": 2, "Speech": 2})
+    for seed in range(20):
+        plan = plan_run(RenderRecipe(scenes=40, seed=seed), ProceduralRooms(["shoebox"]), records)
+        assert {split: len({clip.labels[0] for clip in own}) for split, own in plan.clips.items()} == {
+            "train": 4,
+            "validation": 2,
+            "test": 2,
+        }
+
+
+@given(SMALL_CLASSES, SOME_SHARES)
+def test_whether_shares_are_accepted_does_not_depend_on_the_seed(counts: dict[str, int], asked: Shares | None) -> None:
+    def outcome(seed: int) -> object:
+        try:
+            return choose_shares(asked, 3, clips(counts), 2, seed)
+        except ClipError as error:
+            return str(error)
+
+    assert len({outcome(seed) for seed in range(10)}) == 1
+
+
+def test_two_clip_classes_take_turns_and_the_seed_says_which() -> None:
+    records = clips({"Bark": 2, "Meow": 2, "Doorbell": 2, "Speech": 2})
+    owners = set()
+    for seed in range(40):
+        split = split_clips(records, AUTO_SHARES, seed)
+        assert {name: len({clip.labels[0] for clip in own}) for name, own in split.items()} == {
+            "train": 4,
+            "validation": 2,
+            "test": 2,
+        }
+        owners.add(tuple(sorted(clip.labels[0] for clip in split["test"])))
+        assert choose_shares(None, 3, records, 2, seed) == AUTO_SHARES
+    assert len(owners) == 6
+
+
+def test_a_run_with_too_few_houses_still_needs_its_clips() -> None:
+    with pytest.raises(ClipError, match="train split gets clips of 1 classes"):
+        choose_shares(None, 1, clips({"a": 50}), 2, 0)
