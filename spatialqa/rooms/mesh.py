@@ -1,6 +1,7 @@
 """Rooms from any mesh file: GLB, glTF, OBJ, PLY, STL; materials by the names of objects, groups and materials."""
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -81,12 +82,17 @@ class MeshRooms:
         return room_id
 
     def content_hash(self) -> str:
-        """Return a hash of the files' bytes and of how they are read."""
-        how = (self._up, self._unit_scale, sorted(self._patterns.items()), self._default.name)
+        """Return a hash of the bytes of the files and of the buffers they refer to, and of how they are read.
+
+        The .mtl of an OBJ and textures do not count: no shape and no material name is read from them.
+        """
+        # the map in its order, since the first pattern that matches wins
+        how = (self._up, self._unit_scale, list(self._patterns.items()), self._default.name)
         digest = hashlib.sha256(repr(how).encode())
         for room_id in sorted(self._files):
-            with self._files[room_id].open("rb") as handle:
-                digest.update(room_id.encode() + hashlib.file_digest(handle, "sha256").digest())
+            content = self._files[room_id].read_bytes()
+            for part in (room_id.encode(), content, *_buffers(self._files[room_id], content)):
+                digest.update(hashlib.sha256(part).digest())
         return digest.hexdigest()
 
     def load(self, room_id: str) -> Room:
@@ -177,6 +183,23 @@ def _mesh_files(path: Path) -> dict[str, Path]:
     if not files:
         raise RoomError(f"the folder {path} holds no mesh file ({', '.join(SUFFIXES)})")
     return files
+
+
+def _buffers(path: Path, content: bytes) -> Iterator[bytes]:
+    """Yield the files beside a .gltf that hold its vertices and faces; a missing one is empty, and `load` names it."""
+    if path.suffix.lower() != ".gltf":
+        return
+    try:
+        uris = [buffer.get("uri", "base64,") for buffer in json.loads(content)["buffers"]]
+        outside = [uri for uri in uris if "base64," not in uri]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):  # damaged
+        return
+    resolver = trimesh.resolvers.FilePathResolver(str(path))
+    for uri in outside:
+        try:
+            yield resolver.get(uri)
+        except (OSError, ValueError, AttributeError, TypeError):
+            yield b""
 
 
 def _read_map(path: Path) -> dict[str, str]:

@@ -307,6 +307,61 @@ def test_paths_that_cannot_be_rooms_are_errors(tmp_path: Path) -> None:
         MeshRooms(tmp_path / "h.ply", unit_scale=0.0)
 
 
+# The hash that a resumed run compares
+
+
+def test_the_order_of_the_material_map_is_hashed(tmp_path: Path) -> None:
+    path = tmp_path / "h.glb"
+    scene(BrickWall=SHELL).export(path)
+    found = []
+    for order in (("brick*: carpet", "bri*all: glass"), ("bri*all: glass", "brick*: carpet")):
+        (tmp_path / "map.yaml").write_text("\n".join(order))
+        rooms = MeshRooms(path, material_map=tmp_path / "map.yaml")
+        found.append((rooms.load("h").materials[0].name, rooms.content_hash()))
+    assert [name for name, _ in found] == ["carpet", "glass"]
+    assert found[0][1] != found[1][1]
+
+
+def test_the_buffers_beside_a_gltf_are_hashed(tmp_path: Path) -> None:
+    def hash_of(triangles: Triangles) -> str:
+        for name, content in trimesh.exchange.gltf.export_gltf(trimesh.Scene(as_mesh(triangles))).items():
+            (tmp_path / name.replace("model.gltf", "house.gltf")).write_bytes(content)
+        return MeshRooms(tmp_path).content_hash()
+
+    moved = SHELL.copy()
+    moved[moved == 2.6] = 2.7
+    swapped = SHELL.copy()
+    swapped[[0, 5]] = swapped[[5, 0]]  # other bytes in the buffer, the same bounds in the .gltf
+    first = hash_of(SHELL)
+    text = (tmp_path / "house.gltf").read_bytes()
+    second = hash_of(swapped)
+    assert (tmp_path / "house.gltf").read_bytes() == text
+    assert len({first, second, hash_of(moved)}) == 3
+    assert hash_of(SHELL) == first
+    for buffer in tmp_path.glob("*.bin"):
+        buffer.unlink()
+    assert MeshRooms(tmp_path).content_hash() != first  # that it is missing is for `load` to say
+    with pytest.raises(RoomError, match=r"house\.gltf"):
+        MeshRooms(tmp_path).load("house")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b"[]", b'{"buffers": 3}', b'{"buffers": [{"uri": 4}, 5]}', b"\xff\xfe"]
+)
+def test_a_damaged_gltf_has_a_hash_and_does_not_load(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "h.gltf").write_bytes(content)
+    assert len(MeshRooms(tmp_path).content_hash()) == 64
+    with pytest.raises(RoomError, match=r"h\.gltf"):
+        load(tmp_path / "h.gltf")
+
+
+def test_the_material_file_of_an_obj_changes_neither_room_nor_hash(tmp_path: Path) -> None:
+    (tmp_path / "h.obj").write_text("mtllib h.mtl\n" + OBJ)
+    before = MeshRooms(tmp_path).content_hash(), load(tmp_path / "h.obj").sha256
+    (tmp_path / "h.mtl").write_text("newmtl Oak\nKd 1 0 0\nnewmtl steel\nKd 0 1 0\n")
+    assert (MeshRooms(tmp_path).content_hash(), load(tmp_path / "h.obj").sha256) == before
+
+
 @pytest.mark.skipif(not HOUSE.exists(), reason="small_house.glb is not here")
 def test_small_house_reads_as_its_card_says() -> None:
     room = load(HOUSE, up="z")
