@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from rich.table import Table
+from rich.text import Text
 
 from spatialqa.acoustics.registry import available
 from spatialqa.report import stdout
@@ -48,6 +49,7 @@ def print_report() -> None:
     """Print the findings and the versions that a fingerprint holds."""
     table = Table(box=None, show_header=False, pad_edge=False)
     for what, usable, detail in findings():
-        table.add_row("[green]ok[/green]" if usable else "[yellow]--[/yellow]", what, detail)
+        mark = Text("ok", "green") if usable else Text("--", "yellow")
+        table.add_row(mark, Text(what), Text(detail))  # as Text: a detail may hold [brackets], which are no markup
     stdout.print(table)
-    stdout.print(", ".join(f"{name} {version}" for name, version in library_versions().items()))
+    stdout.print(Text(", ".join(f"{name} {version}" for name, version in library_versions().items())))

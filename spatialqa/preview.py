@@ -1,4 +1,7 @@
-"""Shows scenes of a data set with their sources and questions, and writes them out to listen to."""
+"""Shows scenes of a data set with their sources and questions, and writes them out to listen to.
+
+What comes from the data set is printed as `Text`: a room or a label may hold [brackets], which are no markup.
+"""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -7,6 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import soundfile
 from rich.table import Table
+from rich.text import Text
 
 from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.reading import read_audio, read_rows, scene_files
@@ -39,16 +43,16 @@ def show(root: Path, count: int, scene_id: str | None, questions: int, wav: Path
         _print_scene(scene)
         _print_questions(folder, scene, questions, shown_types)
         if wav is not None and flac:
-            stdout.print(f"written to {_write_wav(scene, flac, wav)}\n")
+            stdout.print(Text(f"written to {_write_wav(scene, flac, wav)}\n"))
     if not shown:
         raise DatasetError(f"{root}: has no scene {scene_id!r}; ids look like train-00000000")
 
 
 def _scenes(folder: DatasetFolder, count: int, scene_id: str | None) -> Iterator[tuple[Scene, bytes]]:
     """Yield the scene of that id, or else `count` scenes spread over the first split."""
-    files = scene_files(folder, scene_id.rpartition("-")[0] if scene_id else None)
-    if scene_id is None:
-        files = [path for path in files if split_of(path) == split_of(files[0])]
+    files = scene_files(folder)
+    split = split_of(files[0]) if scene_id is None else scene_id.rpartition("-")[0]
+    files = [path for path in files if split_of(path) == split]
     rows = sum(pq.ParquetFile(path).metadata.num_rows for path in files)
     wanted = {k * rows // count for k in range(count)}
     number = -1
@@ -61,12 +65,12 @@ def _scenes(folder: DatasetFolder, count: int, scene_id: str | None) -> Iterator
 
 def _print_scene(scene: Scene) -> None:
     where = f" ({scene.region_label})" if scene.region_label else ""
-    stdout.print(f"[bold]{scene.scene_id}[/bold]  room {scene.room_id}{where}")
+    stdout.print(Text.assemble((scene.scene_id, "bold"), f"  room {scene.room_id}{where}"))
     table = Table("sound", "direction", "azimuth", "elevation", "distance", "seen", "RT60", box=None, pad_edge=False)
     for source in scene.sources:
         words = direction_words(to_head(scene.listener, source.position))
         table.add_row(
-            "; ".join(source.labels),
+            Text("; ".join(source.labels)),
             ", ".join(words),
             f"{source.azimuth_deg:+.0f}°",
             f"{source.elevation_deg:+.0f}°",
@@ -88,7 +92,7 @@ def _print_questions(folder: DatasetFolder, scene: Scene, count: int, shown: Cou
     ]
     for row in sorted(rows, key=lambda row: shown[row["type"]])[:count]:
         shown[row["type"]] += 1
-        stdout.print(f"  {row['type']}  {row['question']}  [bold]{row['answer']}[/bold]")
+        stdout.print(Text.assemble(f"  {row['type']}  {row['question']}  ", (row["answer"], "bold")))
     stdout.print()
 
 

@@ -1,0 +1,59 @@
+"""preview prints what a data set holds as it is, and says what is wrong with an id."""
+
+from pathlib import Path
+
+import pytest
+import trimesh
+
+from spatialqa.errors import DatasetError
+from spatialqa.preview import show
+from spatialqa.questions import make_qa
+from spatialqa.recipe import QaRecipe, RenderRecipe
+from tests.conftest import render
+from tests.dataset.changing import changed
+
+
+@pytest.fixture(scope="module")
+def bracketed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A plan whose room, region, labels, questions and answers hold what rich would take for markup."""
+    folder = tmp_path_factory.mktemp("preview")
+    box = trimesh.creation.box((6.0, 2.6, 5.0))
+    box.export(folder / "house[old].ply")
+    root = folder / "data"
+    render(
+        RenderRecipe(scenes=4, splits="1,0,0", plan_only=True, workers=0, rooms=f"mesh:{folder / 'house[old].ply'}"),
+        root,
+    )
+    make_qa(root, QaRecipe())
+
+    def label(rows: list[dict[str, object]]) -> None:
+        for row in rows:
+            row["region_label"] = "den[/bold]"
+            for source in row["sources"]:  # type: ignore[attr-defined]
+                source["labels"] = [f"{source['labels'][0]}[dry] :bell:"]
+
+    def ask(rows: list[dict[str, object]]) -> None:
+        for row in rows:
+            row["question"], row["answer"] = "What is [left]?", "a [red] :dog:"
+
+    changed(root, "scenes", label)
+    changed(root, "qa", ask)
+    return root
+
+
+def test_brackets_are_text_and_no_markup(
+    bracketed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    show(bracketed, 1, None, 2, None)
+    text = capsys.readouterr().out
+    assert "room house[old] (den[/bold])" in text
+    assert "[dry] :bell:" in text
+    assert "What is [left]?  a [red] :dog:" in text
+
+
+@pytest.mark.parametrize("scene_id", ["nonsense", "", "test-00000000", "train-99999999", "a-b-c", "train-0[x]"])
+def test_a_scene_that_is_not_there_is_named(bracketed: Path, scene_id: str) -> None:
+    with pytest.raises(DatasetError, match="ids look like train-00000000") as caught:
+        show(bracketed, 1, scene_id, 1, None)
+    assert repr(scene_id) in str(caught.value)
