@@ -1,5 +1,6 @@
 """The data set card, README.md: its YAML tells Hugging Face `datasets` what lies where, its text tells a reader."""
 
+import json
 from collections import Counter
 from typing import Any
 
@@ -45,21 +46,21 @@ def _body(folder: DatasetFolder, run: dict[str, Any]) -> str:
     counts = Counter[str]()
     for shard in folder.shards():
         counts[shard["split"]] += shard["scenes"]
+    rendered = engine["name"] != "none"
+    made = "Binaural scenes" if rendered else "Planned scenes, without audio but"
     lines = [
         "# A spatialqa data set",
         "",
-        f"Binaural scenes with exact source positions, made by spatialqa {run['spatialqa']}.",
+        f"{made} with exact source positions, made by spatialqa {run['spatialqa']}.",
         "",
         "| | |",
         "|---|---|",
         f"| scenes | {', '.join(f'{split} {counts[split]}' for split in sorted(counts, key=split_order))} |",
         f"| houses | {', '.join(f'{split} {n}' for split, n in plan['houses'].items())} |",
         f"| clips | {', '.join(f'{split} {n}' for split, n in plan['clips'].items())} |",
-        f"| rooms | {recipe['rooms']} |",
-        f"| sounds | {recipe['clips']} |",
-        f"| engine | {engine['name']} {engine['version']}, HRTF {engine['hrtf']} |",
-        f"| audio | {recipe['sample_rate']} Hz, {recipe['duration_s']:g} s, left and right, FLAC with 24 bits |",
-        f"| gain | {recipe['gain_db']:g} dB on every scene: signal level = audio / 10^({recipe['gain_db']:g}/20) |",
+        f"| rooms | {_cell(recipe['rooms'])} |",
+        f"| sounds | {_cell(recipe['clips'])} |",
+        *(_audio_lines(recipe, engine) if rendered else ["| audio | none: the scenes are planned, without audio |"]),
         f"| seed | {recipe['seed']} |",
         "",
         "Angles are in the head frame: azimuth 0 straight ahead, positive to the left; elevation positive up.",
@@ -67,7 +68,7 @@ def _body(folder: DatasetFolder, run: dict[str, Any]) -> str:
         "",
         "```python",
         "from datasets import load_dataset",
-        f'scenes = load_dataset("{folder.root.name}", "scenes")',
+        f'scenes = load_dataset({json.dumps(_name(folder), ensure_ascii=False)}, "scenes")',
         "```",
         "",
     ]
@@ -78,6 +79,24 @@ def _body(folder: DatasetFolder, run: dict[str, Any]) -> str:
         lines.append("")
     lines += _licences(run)
     return "\n".join(lines) + "\n"
+
+
+def _audio_lines(recipe: dict[str, Any], engine: dict[str, Any]) -> list[str]:
+    return [
+        f"| engine | {engine['name']} {engine['version']}, HRTF {_cell(engine['hrtf'])} |",
+        f"| audio | {recipe['sample_rate']} Hz, {recipe['duration_s']:g} s, left and right, FLAC with 24 bits |",
+        f"| gain | {recipe['gain_db']:g} dB on every scene: signal level = audio / 10^({recipe['gain_db']:g}/20) |",
+    ]
+
+
+def _name(folder: DatasetFolder) -> str:
+    root = folder.root.resolve()  # "." has no name of its own
+    return root.name or str(root)
+
+
+def _cell(text: str) -> str:
+    """Return text as one cell of a Markdown table: on one line, its bars, backslashes and tags taken as written."""
+    return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
 
 
 def _question_counts(folder: DatasetFolder) -> dict[tuple[str, str], int]:
@@ -93,12 +112,13 @@ def _licences(run: dict[str, Any]) -> list[str]:
     if run["engine"]["name"] == "soundspaces":
         lines += [
             "The room impulse responses were computed by RLRAudioPropagation (SoundSpaces 2.0), CC BY-NC 4.0.",
-            "Class names come from AudioSet (class list CC BY 4.0, ontology CC BY-SA 4.0).",
             "",
         ]
+    lines += ["Class names come from AudioSet (class list CC BY 4.0, ontology CC BY-SA 4.0).", ""]
     lines += ["| licence of the clips | attribution | clips |", "|---|---|---|"]
     items = run["attributions"]
-    lines += [f"| {item['licence']} | {item['attribution']} | {item['clips']} |" for item in items[:_MAX_ATTRIBUTIONS]]
+    for item in items[:_MAX_ATTRIBUTIONS]:
+        lines.append(f"| {_cell(item['licence'])} | {_cell(item['attribution'])} | {item['clips']} |")
     if len(items) > _MAX_ATTRIBUTIONS:
         lines.append(f"| ... | {len(items) - _MAX_ATTRIBUTIONS} more in _spatialqa/run.json | |")
     return lines

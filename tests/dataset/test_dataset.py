@@ -1,24 +1,136 @@
 """The data set as other programs see it: pyarrow, pandas, Hugging Face datasets."""
 
 import io
+import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import datasets
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import soundfile
 
+from spatialqa.dataset.card import write_card
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.schema import TABLES
 from spatialqa.dataset.validate import validate_dataset
 from spatialqa.rerender import rerender_scenes
+from tests.conftest import SMALL, render
 from tests.dataset.changing import changed
 
-DESIGN = Path(__file__).parents[3] / "shared" / "DESIGN.md"
+# The tables as published, in order; a name alone is a string. A `sources` column has its own list.
+PUBLISHED = {
+    "scenes": """
+        scene_id
+        split
+        audio struct<bytes binary, path string>
+        sample_rate int32
+        duration_s float64
+        channels
+        room_set
+        room_id
+        house_id
+        region_id
+        region_label
+        level_index int32
+        group_id
+        engine
+        engine_config_hash
+        hrtf
+        rir_time_zero
+        listener_position list<float64>
+        listener_orientation list<float64>
+        gain_db float32
+        rir_reuse_count int32
+        sources list<struct>
+        seed int64
+        recipe_hash
+    """,
+    "sources": """
+        clip_id
+        clip_sha256
+        clip_start_s float64
+        native_sample_rate int32
+        licence
+        labels list<string>
+        mids list<string>
+        position list<float64>
+        azimuth_deg float64
+        elevation_deg float64
+        distance_m float64
+        region_id
+        region_label
+        onset_s float64
+        offset_s float64
+        dry_level_dbfs float32
+        wet_level_dbfs list<float32>
+        line_of_sight bool
+        drr_db float32
+        rt60_s float64
+        rir_id
+    """,
+    "groups": """
+        group_id
+        split
+        room_set
+        room_id
+        room_sha256
+        listener_position list<float64>
+        listener_orientation list<float64>
+        source_positions list<list<float64>>
+        engine
+        engine_config
+        engine_sha256
+        sample_rate int32
+        seed int64
+    """,
+    "rirs": """
+        rir_id
+        group_id
+        room_id
+        room_sha256
+        listener_position list<float64>
+        listener_orientation list<float64>
+        source_position list<float64>
+        sample_rate int32
+        n_samples int32
+        rir binary
+        rir_time_zero
+        engine
+        engine_config_hash
+        drr_db float32
+        rt60_s float64
+    """,
+    "qa": """
+        qa_id
+        scene_id
+        split
+        type
+        subtype
+        question
+        answer
+        template_id
+        source_indices list<int32>
+        asked_labels list<string>
+        asked_direction list<string>
+        asked_distance_m float64
+        polarity
+        choices list<string>
+        answer_labels list<string>
+        answer_direction list<string>
+        answer_distance_m float64
+        answer_bool bool
+        answer_count int32
+        margin_deg float64
+        margin_m float64
+        rationale
+    """,
+}
 
 
 def load(root: Path, name: str, cache: Path) -> datasets.DatasetDict:
@@ -66,18 +178,27 @@ def test_the_schema_is_as_published(small: Path) -> None:
             assert b"schema_version" in found.metadata
 
 
-@pytest.mark.skipif(not DESIGN.exists(), reason="the design text is not beside this checkout")
-def test_every_designed_column_exists() -> None:
-    text = DESIGN.read_text()
-    for name in ("scenes", "groups", "rirs", "qa"):
-        start = text.index(f"**{name}**:") + len(name) + 5
-        listed = text[start : text.index(".", start)]
-        for item in listed.split(","):
-            column = item.replace("(", " ").split()[0] if item.split() else ""
-            if column and column.replace("_", "").isalnum() and not column.isdigit() and column.islower():
-                assert column in TABLES[name].names or name == "qa", f"{name}.{column}"
-    for column in ("qa_id", "asked_labels", "answer_distance_m", "margin_deg", "rationale"):
-        assert column in TABLES["qa"].names
+def type_name(kind: pa.DataType) -> str:
+    if pa.types.is_list(kind):
+        return f"list<{type_name(kind.value_type)}>"
+    if pa.types.is_struct(kind):
+        if len(kind) > 2:
+            return "struct"  # a source: its fields are compared on their own
+        return f"struct<{', '.join(f'{field.name} {type_name(field.type)}' for field in kind)}>"
+    return {"double": "float64", "float": "float32"}.get(str(kind), str(kind))
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_every_designed_column_is_there_with_its_type_and_place(small: Path, name: str) -> None:
+    """Other programs read these: a column may be appended, none renamed, retyped or moved."""
+    files = sorted((small / ("scenes" if name == "sources" else name)).glob("*.parquet"))
+    assert files
+    for path in files:
+        schema = pq.read_schema(path)
+        fields = schema.field("sources").type.value_type if name == "sources" else schema
+        found = [f"{field.name} {type_name(field.type)}" for field in fields]
+        designed = [line.strip() for line in PUBLISHED[name].strip().splitlines()]
+        assert found[: len(designed)] == [line if " " in line else f"{line} string" for line in designed]
 
 
 def test_a_fresh_data_set_is_valid_and_renders_again_bit_for_bit(small: Path) -> None:
@@ -99,3 +220,58 @@ def test_a_scene_that_was_changed_does_not_render_again_the_same(small: Path, tm
     compared, problems = rerender_scenes(root, 24)
     assert compared == 24
     assert len(problems) == len(pq.read_table(DatasetFolder(root).tables("scenes")[0])) == 4
+
+
+# The card
+
+
+def card_of(root: Path, tmp_path: Path, **changes: Any) -> str:
+    """Return the card that is written for a copy of a data set whose run record says something else."""
+    copy = tmp_path / "copy"
+    shutil.copytree(root, copy, dirs_exist_ok=True)
+    record = copy / "_spatialqa" / "run.json"
+    record.write_text(json.dumps({**json.loads(record.read_text()), **changes}))
+    write_card(DatasetFolder(copy))
+    return (copy / "README.md").read_text()
+
+
+def table_of(card: str, heading: str) -> list[str]:
+    lines = card[card.index(heading) :].splitlines()
+    return lines[: lines.index("") if "" in lines else None][2:]
+
+
+def test_what_a_licence_says_stays_in_its_cell(small: Path, tmp_path: Path) -> None:
+    items = [
+        {"licence": "CC0 | MIT", "attribution": "a.wav by A|B\nand\r\n<!-- C", "clips": 3},
+        {"licence": "own\\", "attribution": "", "clips": 4},
+    ]
+    rows = table_of(card_of(small, tmp_path, attributions=items), "| licence of the clips |")
+    assert rows == ["| CC0 \\| MIT | a.wav by A\\|B and &lt;!-- C | 3 |", "| own\\\\ |  | 4 |"]
+
+
+def test_audioset_is_named_whatever_the_engine(small: Path, tmp_path: Path) -> None:
+    engine = json.loads((small / "_spatialqa" / "run.json").read_text())["engine"]
+    assert engine["name"] == "soundspaces"
+    for name in ("soundspaces", "other", "none"):
+        card = card_of(small, tmp_path, engine={**engine, "name": name})
+        assert "Class names come from AudioSet" in card
+        assert ("RLRAudioPropagation" in card) == (name == "soundspaces")
+
+
+def test_the_card_names_the_folder_even_when_it_is_the_current_one(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "my data"
+    shutil.copytree(small, root)
+    monkeypatch.chdir(root)
+    write_card(DatasetFolder(Path()))
+    assert 'load_dataset("my data", "scenes")' in (root / "README.md").read_text()
+
+
+def test_the_card_of_a_plan_says_that_there_is_no_audio(small: Path, tmp_path: Path) -> None:
+    render(replace(SMALL, plan_only=True, save_rirs=False, scenes=8), tmp_path / "plan")
+    card = (tmp_path / "plan" / "README.md").read_text()
+    assert "the scenes are planned, without audio" in card
+    assert "HRTF" not in card
+    assert "FLAC" not in card
+    assert "FLAC with 24 bits" in (small / "README.md").read_text()
