@@ -1,5 +1,6 @@
-"""Four hundred real scenes at the default settings: none clipped, level tells distance, the quiet ear is not lost."""
+"""Four hundred real scenes at the default settings: few draws clip, level tells distance, the quiet ear is not lost."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_audio, read_scenes, scene_files
 from spatialqa.geometry import to_head
 from spatialqa.recipe import RenderRecipe
-from spatialqa.render import FULL_SCALE, decode_flac
+from spatialqa.render import decode_flac
 from spatialqa.scene import Scene, Source
 from tests.conftest import render
 
@@ -29,12 +30,17 @@ class Heard:
 
 
 @pytest.fixture(scope="module")
-def heard(tmp_path_factory: pytest.TempPathFactory) -> list[Heard]:
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> DatasetFolder:
     root = tmp_path_factory.mktemp("levels") / "data"
     # few clips of each class, so that most of the time goes into rooms
     render(RenderRecipe(scenes=400, seed=11, foley_clips_per_class=4, workers=2), root)
+    return DatasetFolder(root)
+
+
+@pytest.fixture(scope="module")
+def heard(rendered: DatasetFolder) -> list[Heard]:
     result = []
-    for path in scene_files(DatasetFolder(root)):
+    for path in scene_files(rendered):
         for scene, flac in read_audio(path):
             audio, _ = decode_flac(flac)
             power = np.mean(np.square(audio, dtype=np.float64), axis=1)
@@ -56,8 +62,20 @@ def wet_minus_dry_db(source: Source) -> float:
     )
 
 
-def test_none_is_clipped_and_none_is_near(heard: list[Heard]) -> None:
-    assert max(item.peak for item in heard) < FULL_SCALE
+def test_few_draws_clip_and_most_scenes_have_headroom(rendered: DatasetFolder, heard: list[Heard]) -> None:
+    """Seen: 4 of 404 draws clip; peaks have their median at -12.5 dBFS and their 95th percentile at -4.2 dBFS."""
+    rejects = [
+        json.loads(line)
+        for path in rendered.meta.glob("rejects/*-of-*.jsonl")
+        for line in path.read_text().splitlines()
+    ]
+    clipped = [item for item in rejects if item["reason"].startswith("ClippedSceneError")]
+    assert len(clipped) <= 0.03 * len(heard)
+    assert [item for item in rejects if item["kind"] == "scene"] == []
+    peaks_dbfs = 20 * np.log10([item.peak for item in heard])
+    assert np.median(peaks_dbfs) < -11
+    assert np.quantile(peaks_dbfs, 0.95) < -3
+    assert np.median(peaks_dbfs) > -30  # the other way to have no clipped scene
 
 
 def test_the_quieter_ear_stays_30_db_above_the_noise_of_the_file(heard: list[Heard]) -> None:
