@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from spatialqa import __version__
-from spatialqa.errors import SpatialQAError
+from spatialqa.errors import RecipeError, SpatialQAError
 from spatialqa.recipe import QaRecipe, RenderRecipe, read_recipe
 from spatialqa.recipe_keys import build
 
@@ -58,10 +58,15 @@ def resolve(cls: type[R], section: str, recipe: str | None, given: dict[str, Any
     """Make a recipe: defaults, then `base`, then the recipe file's section, then what was typed."""
     values = dict(base)
     if recipe:
-        values |= read_recipe(recipe).get(section, {})
+        values |= {str(name).replace("-", "_"): value for name, value in read_recipe(recipe).get(section, {}).items()}
         build(cls, values, f"recipe {recipe}")
     typed = {name: value for name, value in given.items() if value is not None}
     return build(cls, values | typed, "command line")
+
+
+def execution_keys(cls: type) -> set[str]:
+    """Return the keys that say how to run, not what to make."""
+    return {field.name for field in dataclasses.fields(cls) if field.metadata["execution"]}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -81,9 +86,12 @@ def render(out: Path, recipe: str | None, source: Path | None, **given: Any) -> 
     from spatialqa.execution import render_dataset
     from spatialqa.report import RenderProgress, print_summary
 
-    base = DatasetFolder(source).read_run()["recipe"] if source else {}
+    if source and recipe:
+        raise RecipeError("--from and --recipe both name a recipe: give one of them")
+    run = DatasetFolder(source).read_run() if source else {"recipe": {}, "qa_recipe": {}}
+    base = {name: value for name, value in run["recipe"].items() if name not in execution_keys(RenderRecipe)}
     resolved = resolve(RenderRecipe, "render", recipe, given, base)
-    qa = read_recipe(recipe).get("make-qa", {}) if recipe else {}
+    qa = read_recipe(recipe).get("make-qa", {}) if recipe else run["qa_recipe"]
     build(QaRecipe, qa, f"recipe {recipe}")
     with RenderProgress() as progress:
         summary = render_dataset(resolved, out, progress, qa)
@@ -141,7 +149,7 @@ def validate(out: Path, rerender: int) -> None:
     from spatialqa.rerender import rerender_scenes
 
     report = validate_dataset(out)
-    if rerender:
+    if rerender and not report.problems:
         report = report.with_rerender(rerender_scenes(out, rerender))
     print_validation(report)
     if report.problems:
@@ -290,6 +298,8 @@ def main() -> None:
         cli.main(standalone_mode=False)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
     except click.ClickException as error:
         where = getattr(getattr(error, "ctx", None), "command_path", "spatialqa")
         click.echo(f"{where}: {' '.join(error.format_message().split())} (see {where} --help)", err=True)

@@ -25,6 +25,10 @@ class ClipError(SpatialQAError):
     """A clip or a folder of clips cannot be used."""
 
 
+class ClipGoneError(ClipError):
+    """A clip that was listed cannot be read now or has changed: a fault from outside, which fails the shard."""
+
+
 class EngineError(SpatialQAError):
     """An acoustic engine refused its configuration or failed while it simulated."""
 

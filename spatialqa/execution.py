@@ -1,6 +1,7 @@
 """Runs the shards of a run, in this process or on Ray, and resumes: a committed shard is never made again."""
 
 import os
+import socket
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,15 +11,16 @@ from typing import Any, Protocol
 from spatialqa.acoustics.registry import engine_for
 from spatialqa.dataset.card import write_card
 from spatialqa.dataset.commit import commit_text
-from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.folder import DatasetFolder, changed_keys
 from spatialqa.errors import DatasetError, MissingDependencyError, SpatialQAError
 from spatialqa.plan import RunPlan, ShardPlan
 from spatialqa.recipe import RenderRecipe
-from spatialqa.run import Run, prepare_run, reject_lines, run_record
+from spatialqa.run import Run, library_versions, prepare_run, reject_lines, run_record
 from spatialqa.shard import ShardMaker
 
 IN_PROCESS_SCENES = 128  # below this, starting Ray costs more than it saves
 CRASHES_PER_SHARD = 6
+_CONNECT_S = 10.0
 _OBJECT_STORE_BYTES = 256 * 2**20
 
 
@@ -45,6 +47,8 @@ class RunSummary:
     shards: int
     shards_resumed: int
     warnings: tuple[str, ...]  # what a user should know about the rooms
+    room_sizes_m: Mapping[str, tuple[float, float, float]]  # of rooms from files, (x, y, z)
+    clips_left_out: int
 
 
 def render_dataset(
@@ -64,32 +68,30 @@ def render_dataset(
     folder = DatasetFolder(root)
     folder.refuse_foreign()
     run, plan = prepare_run(recipe, root)
-    try:
-        summary = _render(run, plan, folder, observer, dict(qa_recipe or {}))
-        if summary.scenes == 0:
-            raise DatasetError(f"{root}: not one scene could be rendered; {_first_reason(folder)}")
-    except SpatialQAError:
-        folder.unclaim()
-        raise
-    return summary
-
-
-def _render(
-    run: Run, plan: RunPlan, folder: DatasetFolder, observer: Observer, qa_recipe: dict[str, Any]
-) -> RunSummary:
     with folder.lock():
-        folder.claim(run_record(run, plan) | {"qa_recipe": qa_recipe})
-        folder.sweep()
-        commit_text(folder.root, "_spatialqa/rejects/clips.jsonl", reject_lines(run))
-        done = {shard.name: folder.committed(shard.name, run.fingerprint_hash) for shard in plan.shards}
-        missing = [shard for shard in plan.shards if done[shard.name] is None]
-        workers = _worker_count(run.recipe, sum(shard.n_scenes for shard in missing), len(missing))
-        observer.started(plan, sum(record["scenes"] for record in done.values() if record), workers)
-        make = _on_ray if workers else _in_this_process
-        for shard, record in make(run, missing, workers, observer):
-            done[shard.name] = record
-        records = [record for record in done.values() if record]
-        write_card(folder)
+        began_here = folder.claim(run_record(run, plan) | {"qa_recipe": dict(qa_recipe or {})})
+        try:
+            return _render(run, plan, folder, observer)
+        except SpatialQAError:
+            if began_here:
+                folder.unclaim()
+            raise
+
+
+def _render(run: Run, plan: RunPlan, folder: DatasetFolder, observer: Observer) -> RunSummary:
+    folder.sweep()
+    commit_text(folder.root, "_spatialqa/rejects/clips.jsonl", reject_lines(run))
+    done = {shard.name: folder.committed(shard.name, run.fingerprint_hash) for shard in plan.shards}
+    missing = [shard for shard in plan.shards if done[shard.name] is None]
+    workers = _worker_count(run.recipe, sum(shard.n_scenes for shard in missing), len(missing))
+    observer.started(plan, sum(record["scenes"] for record in done.values() if record), workers)
+    make = _on_ray if workers else _in_this_process
+    for shard, record in make(run, missing, workers, observer):
+        done[shard.name] = record
+    records = [record for record in done.values() if record]
+    if not any(record["scenes"] for record in records):
+        raise DatasetError(f"{folder.root}: not one scene could be rendered; {_first_reason(folder)}")
+    write_card(folder)
     return RunSummary(
         folder.root,
         sum(record["scenes"] for record in records),
@@ -98,6 +100,8 @@ def _render(
         len(records),
         len(plan.shards) - len(missing),
         tuple(dict.fromkeys(text for record in records for text in record["warnings"])),
+        {room_id: tuple(size) for record in records for room_id, size in record["room_sizes_m"].items()},
+        len(run.clips.rejected()),
     )
 
 
@@ -114,7 +118,7 @@ def _worker_count(recipe: RenderRecipe, scenes: int, shards: int) -> int:
     if recipe.workers is not None:
         return min(recipe.workers, shards)
     if recipe.ray_address:
-        return shards  # the cluster's own scheduler limits what runs at once
+        return shards  # as many as the cluster has cores, which is known once it has been reached
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = min(cores, shards)
     return 0 if workers <= 1 or scenes <= IN_PROCESS_SCENES else workers
@@ -127,8 +131,11 @@ def _in_this_process(run: Run, shards: list[ShardPlan], workers: int, observer: 
     if not shards:
         return
     maker = ShardMaker(run, engine_for(run.recipe))
-    for shard in shards:
-        yield shard, maker.make(shard, observer.advanced)
+    try:
+        for shard in shards:
+            yield shard, maker.make(shard, observer.advanced)
+    finally:
+        maker.close()
 
 
 def _on_ray(run: Run, shards: list[ShardPlan], workers: int, observer: Observer) -> Iterator[Made]:
@@ -142,6 +149,8 @@ def _on_ray(run: Run, shards: list[ShardPlan], workers: int, observer: Observer)
     started_here = not ray.is_initialized()
     if started_here:
         _start_ray(ray, run.recipe.ray_address, workers)
+    if run.recipe.workers is None and run.recipe.ray_address:
+        workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
     try:
         task = ray.remote(_make_on_worker).options(num_cpus=1, max_retries=0)
         shared = ray.put(run)
@@ -189,8 +198,11 @@ def _start_ray(ray: Any, address: str | None, workers: int) -> None:
     common = {"log_to_driver": False, "logging_level": "ERROR"}
     if address:
         try:
+            host, _, port = address.removeprefix("ray://").rpartition(":")
+            if host:  # Ray itself tries for minutes
+                socket.create_connection((host, int(port)), timeout=_CONNECT_S).close()
             ray.init(address=address, **common)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             raise SpatialQAError(f"--ray-address {address}: no Ray cluster answers there ({error})") from None
     else:
         ray.init(num_cpus=workers, include_dashboard=False, object_store_memory=_OBJECT_STORE_BYTES, **common)
@@ -201,6 +213,11 @@ _maker: ShardMaker | None = None  # one a worker process: it keeps its room, its
 
 def _make_on_worker(run: Run, shard: ShardPlan) -> dict[str, Any]:
     global _maker
+    differences = changed_keys(run.fingerprint["versions"], library_versions())
+    if differences:
+        raise DatasetError(
+            f"a worker has other libraries ({'; '.join(differences)}): install the same versions everywhere"
+        )
     if _maker is None or _maker.run.fingerprint_hash != run.fingerprint_hash or _maker.run.root != run.root:
         _maker = ShardMaker(run, engine_for(run.recipe))
     return _maker.make(shard)

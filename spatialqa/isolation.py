@@ -11,7 +11,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spatialqa.errors import EngineError, SpatialQAError
+from spatialqa.errors import DatasetError, EngineError, SpatialQAError
 
 if TYPE_CHECKING:
     from spatialqa.plan import GroupSlot
@@ -38,7 +38,6 @@ class CrashJournal:
 
     def enter(self, group_id: str, attempt: int) -> None:
         """Note that this group goes to the engine now."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         self._write(f"{group_id}#{attempt}")
 
     def leave(self) -> None:
@@ -50,7 +49,13 @@ class CrashJournal:
         self._path.unlink(missing_ok=True)
 
     def _write(self, current: str | None) -> None:
-        self._path.write_text(json.dumps({"suspects": self._suspects, "current": current}), encoding="utf-8")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.write_text(json.dumps({"suspects": self._suspects, "current": current}), encoding="utf-8")
+        except OSError as error:
+            raise DatasetError(
+                f"{self._path}: cannot be written ({error.strerror}); nothing was lost, run again"
+            ) from None
 
 
 def simulate_apart(run: "Run", slot: "GroupSlot", attempt: int, expected: EngineError | None = None) -> None:
@@ -71,18 +76,23 @@ def simulate_apart(run: "Run", slot: "GroupSlot", attempt: int, expected: Engine
     try:
         failure = receiver.recv()
     except EOFError:
-        failure = None
+        failure = None  # it ended without a word
     process.join()
-    code = process.exitcode
-    if code is not None and code < 0:
-        name = signal.Signals(-code).name
-        if -code not in _CRASHES:
-            raise SpatialQAError(f"the check of group {slot.group_id} was ended by {name}; run the command again")
-        failure = f"the engine crashed ({name}), again in a fresh process"
+    if failure is None:
+        failure = _how_it_ended(process.exitcode or 0, slot.group_id)
     if expected is None and failure:
         raise EngineError(str(failure))
     if expected is not None and not failure:
         raise SpatialQAError(f"group {slot.group_id}: {expected} (not again in a fresh process: run the command again)")
+
+
+def _how_it_ended(code: int, group_id: str) -> str:
+    if code >= 0:
+        return f"the engine ended its process with code {code}, again in a fresh process"
+    name = signal.Signals(-code).name
+    if -code not in _CRASHES:
+        raise SpatialQAError(f"the check of group {group_id} was ended by {name}; run the command again")
+    return f"the engine crashed ({name}), again in a fresh process"
 
 
 def _simulate_once(
@@ -92,9 +102,11 @@ def _simulate_once(
     from spatialqa.render import simulate
     from spatialqa.shard import ShardMaker
 
-    maker = ShardMaker(run, engine_for(run.recipe))
-    group = maker.draw_group(slot, attempt)
     try:
+        maker = ShardMaker(run, engine_for(run.recipe))
+        group = maker.draw_group(slot, attempt)
         simulate(group, maker.open_room(slot.room_id).acoustic, run.recipe.sample_rate)
     except EngineError as error:
         sender.send(str(error))
+    else:
+        sender.send("")

@@ -251,7 +251,7 @@ class Planner:
             rir_time_zero=recipe.rir_time_zero,
             listener_position=group.listener.position,
             listener_orientation=group.listener.orientation,
-            gain_db=recipe.gain_db,
+            gain_db=float(np.float32(recipe.gain_db)),  # as the table holds it
             rir_reuse_count=reuse,
             sources=tuple(sources),
             seed=derived_seed(recipe.seed, "scene", scene_id, attempt),

@@ -29,13 +29,18 @@ def show(root: Path, count: int, scene_id: str | None, questions: int, wav: Path
         count: how many scenes, spread over the first split.
         scene_id: show this scene instead.
         questions: how many questions of each scene.
-        wav: also write these scenes there, as 24-bit WAV files at a level that is pleasant to listen to.
+        wav: also write these scenes there, as 24-bit WAV files at the level of the data set.
 
     Raises:
         DatasetError: no such data set or scene.
     """
     folder = DatasetFolder(root)
     folder.read_run()
+    if wav is not None:
+        try:
+            wav.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DatasetError(f"{wav}: cannot be written ({error.strerror}); name another folder for --wav") from None
     shown_types: Counter[str] = Counter()
     shown = 0
     for scene, flac in _scenes(folder, count, scene_id):
@@ -98,8 +103,9 @@ def _print_questions(folder: DatasetFolder, scene: Scene, count: int, shown: Cou
 
 def _write_wav(scene: Scene, flac: bytes, folder: Path) -> Path:
     audio, sample_rate = decode_flac(flac)
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{scene.scene_id}.wav"
-    # the data set's gain leaves head room for the loudest scene; one scene alone may use it
-    soundfile.write(path, audio.T * (0.7 / max(1e-9, float(abs(audio).max()))), sample_rate, subtype="PCM_24")
+    try:
+        soundfile.write(path, audio.T, sample_rate, subtype="PCM_24")
+    except (OSError, soundfile.SoundFileError) as error:
+        raise DatasetError(f"{path}: cannot be written ({error}); name another folder for --wav") from None
     return path

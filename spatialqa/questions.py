@@ -38,6 +38,7 @@ class QaSummary:
     questions: Counter[str]
     skipped: Counter[tuple[str, str]]
     types: tuple[str, ...] = ()
+    shards_missing: int = 0  # of an unfinished render
 
     def unasked(self) -> list[str]:
         """Return a line for every asked type, or subtype, of which no scene could be asked, with the reason."""
@@ -71,7 +72,9 @@ def make_qa(root: Path, recipe: QaRecipe, on_scenes: Callable[[int, int], None] 
             An earlier table stays as it was.
     """
     folder = DatasetFolder(root)
-    fingerprint = folder.read_run()["fingerprint_hash"]
+    run = folder.read_run()
+    fingerprint = run["fingerprint_hash"]
+    shards_missing = sum(not folder.shard_file(name).is_file() for name in run["plan"]["shards"])
     if recipe.name and not recipe.name.replace("-", "").replace("_", "").isalnum():
         raise RecipeError(f"name {recipe.name!r} becomes part of a folder name: use letters, digits, - and _")
     table = f"qa-{recipe.name}" if recipe.name else "qa"
@@ -90,6 +93,7 @@ def make_qa(root: Path, recipe: QaRecipe, on_scenes: Callable[[int, int], None] 
                 "schema_version": "1",
                 "spatialqa": spatialqa.__version__,
                 "scenes_fingerprint": fingerprint,
+                "scenes": summary.scenes,
                 "recipe": asdict(recipe),
                 "questions": dict(summary.questions),
                 "skipped": [{"subtype": s, "reason": r, "count": n} for (s, r), n in sorted(summary.skipped.items())],
@@ -97,7 +101,7 @@ def make_qa(root: Path, recipe: QaRecipe, on_scenes: Callable[[int, int], None] 
             },
         )
         write_card(folder)
-    return replace(summary, folder=folder.root / table)
+    return replace(summary, folder=folder.root / table, shards_missing=shards_missing)
 
 
 def survey_data_set(files: Sequence[Path], options: AskOptions) -> DataSetView:

@@ -28,11 +28,13 @@ class RenderRecipe:
     rooms: str = key(
         "procedural", "procedural, or mesh:PATH (a GLB, OBJ, PLY or STL file, or a folder of them)", path=True
     )
-    home_kinds: list[str] = key([], "procedural: keep only these kinds (shoebox, l_shape, apartment)")
-    up: str = key("y", "mesh: the axis that points up in the file", choices=("y", "z"))
-    unit_scale: float = key(1.0, "mesh: metres per unit of the file", minimum=1e-6)
-    materials: str | None = key(None, "mesh: YAML file that maps object names to materials", path=True)
-    default_material: str | None = key(None, "mesh: material of the faces that nothing else names")
+    home_kinds: list[str] = key(
+        [], "procedural: keep only these kinds (shoebox, l_shape, apartment)", only="procedural"
+    )
+    up: str = key("y", "mesh: the axis that points up in the file", choices=("y", "z"), only="mesh")
+    unit_scale: float = key(1.0, "mesh: metres per unit of the file", minimum=1e-6, only="mesh")
+    materials: str | None = key(None, "mesh: YAML file that maps object names to materials", path=True, only="mesh")
+    default_material: str | None = key(None, "mesh: material of the faces that nothing else names", only="mesh")
     groups_per_room: int = key(2, "listener groups in one room before the next room is taken", minimum=1)
     sources_per_group: int = key(8, "source places that are simulated for one listener", minimum=1)
     scenes_per_group: int = key(8, "training scenes drawn from one listener group", minimum=1)
@@ -41,14 +43,16 @@ class RenderRecipe:
     min_distance_m: float = key(0.5, "least distance from listener to source", minimum=0.1)
     max_distance_m: float = key(10.0, "greatest distance from listener to source", minimum=0.1)
     clips: str = key("foley", "foley, or folder:DIR (WAV, FLAC, OGG, MP3 files with labels)", path=True)
-    foley_clips_per_class: int = key(100, "foley: different clips of every class", minimum=1)
-    labels_file: str | None = key(None, "folder: CSV or TSV with path and label (or mid) columns", path=True)
-    unknown_labels: str = key(
-        "error", "folder: leave out labels AudioSet lacks, or keep them", choices=("error", "custom")
+    foley_clips_per_class: int = key(100, "foley: different clips of every class", minimum=1, only="foley")
+    labels_file: str | None = key(
+        None, "folder: CSV or TSV with path and label (or mid) columns", path=True, only="folder"
     )
-    licence: str | None = key(None, "folder: licence of the clips whose table names none")
-    min_clip_s: float = key(0.1, "folder: leave out shorter clips", minimum=0.0)
-    licences: list[str] = key([], "folder: keep only clips under these licences (globs)")
+    unknown_labels: str = key(
+        "error", "folder: leave out labels AudioSet lacks, or keep them", choices=("error", "custom"), only="folder"
+    )
+    licence: str | None = key(None, "folder: licence of the clips whose table names none", only="folder")
+    min_clip_s: float = key(0.1, "folder: leave out shorter clips", minimum=0.0, only="folder")
+    licences: list[str] = key([], "folder: keep only clips under these licences (globs)", only="folder")
     clip_rms_dbfs: float = key(-14.0, "level that every whole clip is brought to", maximum=0.0)
     clip_start: str = key("zero", "where a clip longer than the scene starts", choices=("zero", "random"))
     class_balance: str = key(
@@ -97,8 +101,20 @@ class RenderRecipe:
             )
         if self.onset_max_s >= self.duration_s:
             raise RecipeError(f"onset_max_s {self.onset_max_s:g} must be less than duration_s {self.duration_s:g}")
+        self._refuse_idle_keys()
         self.split_shares()
         self.yaw_deg()
+
+    def _refuse_idle_keys(self) -> None:
+        """Refuse a key that the chosen rooms or clips do not look at: whoever set it believes that it works."""
+        kinds = (self.rooms.partition(":")[0], self.clips.partition(":")[0])
+        for f in dataclasses.fields(self):
+            only = f.metadata["only"]
+            default = f.default if f.default_factory is dataclasses.MISSING else f.default_factory()
+            if only and only not in kinds and getattr(self, f.name) != default:
+                raise RecipeError(
+                    f"{f.name} is for {only} and does nothing with rooms {self.rooms}, clips {self.clips}: leave it out"
+                )
 
     def split_shares(self) -> tuple[float, float, float] | None:
         """Return the shares of train, validation and test, or None for `auto`."""
@@ -131,7 +147,7 @@ class RenderRecipe:
         identity = {}
         for f in dataclasses.fields(self):
             value = getattr(self, f.name)
-            if f.metadata["execution"]:
+            if f.metadata["execution"] or f.name == "engine":  # which engine `auto` took is part of the fingerprint
                 continue
             if f.metadata["path"] and value is not None:
                 value = value.partition(":")[0] if ":" in value or value in ("procedural", "foley") else "given"
@@ -165,6 +181,18 @@ class QaRecipe(AskOptions):
     name: str | None = key(None, "write qa-NAME/ instead of qa/")
 
 
+def absolute_paths(recipe: RenderRecipe) -> RenderRecipe:
+    """Return the recipe with every path made absolute, so that workers and later commands find the same inputs."""
+    changes: dict[str, Any] = {}
+    for f in dataclasses.fields(recipe):
+        value = getattr(recipe, f.name)
+        if f.metadata["path"] and value is not None and value not in ("procedural", "foley"):
+            kind, colon, path = value.partition(":") if f.name in ("rooms", "clips") else ("", "", value)
+            if path:
+                changes[f.name] = f"{kind}{colon}{Path(path).absolute()}"
+    return dataclasses.replace(recipe, **changes)
+
+
 def digest(value: Any) -> str:
     """Return the sha256 of plain data as sorted JSON."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -180,12 +208,12 @@ def read_recipe(path_or_name: str) -> dict[str, dict[str, Any]]:
         if not candidate.is_file():
             names = sorted(item.name for item in bundled.iterdir() if item.name.endswith(".yaml"))
             raise RecipeError(f"no recipe file {path_or_name!r}; bundled recipes: {', '.join(names)}")
-        text = candidate.read_text(encoding="utf-8")
+        data_bytes = candidate.read_bytes()
     else:
-        text = path.read_text(encoding="utf-8")
+        data_bytes = path.read_bytes()
     try:
-        data = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
+        data = yaml.safe_load(data_bytes.decode("utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecipeError(f"recipe {path_or_name}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):
         raise RecipeError(f"recipe {path_or_name}: must be a mapping with the sections render and make-qa")

@@ -26,8 +26,13 @@ def key(
     maximum: float | None = None,
     execution: bool = False,
     path: bool = False,
+    only: str = "",
 ) -> Any:
-    """Declare a recipe key. `execution` keys say how to run; `path` keys say where inputs lie: neither is identity."""
+    """Declare a recipe key.
+
+    `execution` keys say how to run and `path` keys where inputs lie: neither is identity. `only` names the kind of
+    rooms or clips that the key is for; with any other it must keep its default.
+    """
     extra = {
         "help": help,
         "choices": choices,
@@ -35,6 +40,7 @@ def key(
         "maximum": maximum,
         "execution": execution,
         "path": path,
+        "only": only,
     }
     if isinstance(default, dict | list):
         return field(default_factory=lambda: copy.copy(default), metadata=extra)
@@ -89,7 +95,10 @@ def _coerce(hint: Any, value: Any) -> Any:
     if origin is dict:
         return _coerce_dict(hint, value)
     if hint is Any:
-        return yaml.safe_load(value) if isinstance(value, str) else value
+        try:
+            return yaml.safe_load(value) if isinstance(value, str) else value
+        except yaml.YAMLError:
+            raise TypeError("must be a YAML value") from None
     if hint is bool:
         if not isinstance(value, bool):
             raise TypeError("must be true or false")
@@ -109,10 +118,13 @@ def _coerce(hint: Any, value: Any) -> Any:
 def _coerce_dict(hint: Any, value: Any) -> dict[Any, Any]:
     key_type, value_type = typing.get_args(hint)
     if isinstance(value, str):
-        pairs = [part.split("=", 1) for part in value.split(",") if part]
-        if any(len(pair) != 2 for pair in pairs):
+        parts = [part.split("=", 1) for part in value.split(",") if part]
+        if any(len(part) != 2 for part in parts):
             raise TypeError("must be KEY=VALUE pairs separated by commas")
-        value = dict(pairs)
+        value = dict(parts)
     if not isinstance(value, Mapping):
         raise TypeError("must be a mapping")
-    return {_coerce(key_type, k): _coerce(value_type, v) for k, v in value.items()}
+    pairs = {_coerce(key_type, k): _coerce(value_type, v) for k, v in value.items()}
+    if any(isinstance(v, float) and not math.isfinite(v) for v in pairs.values()):
+        raise TypeError("must hold finite numbers")
+    return pairs

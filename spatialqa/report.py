@@ -12,10 +12,11 @@ from rich.table import Table
 from spatialqa.clips.clip import ClipSet
 from spatialqa.dataset.folder import DatasetFolder
 
-stdout = Console(soft_wrap=True, highlight=False)
-stderr = Console(stderr=True, soft_wrap=True, highlight=False)
+stdout = Console(soft_wrap=True, highlight=False, markup=False)
+stderr = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 _MAX_LISTED = 20
+_MAX_SIZES = 3
 
 
 class _Bar:
@@ -92,10 +93,14 @@ class QaProgress(_Bar):
 def print_summary(summary: Any) -> None:
     """Print what a render left behind, and on stderr what a user should know about its rooms."""
     for text in summary.warnings[:_MAX_LISTED]:
-        stderr.print(f"warning: {text}", markup=False)
+        stderr.print(f"warning: {text}")
     if len(summary.warnings) > _MAX_LISTED:
         stderr.print(f"and {len(summary.warnings) - _MAX_LISTED} more warnings: {summary.root}/_spatialqa/shards")
-    stdout.print(f"{summary.scenes} scenes in {summary.root} ({summary.shards} shards)")
+    for room_id, (x, y, z) in list(summary.room_sizes_m.items())[:_MAX_SIZES]:
+        stdout.print(f"room {room_id} was read as {x:.1f} x {z:.1f} m, {y:.1f} m high")
+    stdout.print(f"{summary.scenes} scenes in {summary.root} (shards: {summary.shards})")
+    if summary.clips_left_out:
+        stdout.print(f"clip files left out: {summary.clips_left_out} ({summary.root}/_spatialqa/rejects/clips.jsonl)")
     if summary.draws_rejected:
         stdout.print(f"draws rejected and drawn again: {summary.draws_rejected} ({summary.root}/_spatialqa/rejects)")
     if summary.scenes < summary.scenes_planned:
@@ -110,8 +115,13 @@ def print_questions(summary: Any) -> None:
     total = sum(summary.questions.values())
     stdout.print(f"{total} questions about {summary.scenes} scenes in {summary.folder}")
     stdout.print("  " + ", ".join(f"{subtype} {n}" for subtype, n in summary.questions.items()))
+    if summary.shards_missing:
+        stderr.print(
+            f"warning: {summary.shards_missing} shards of this data set are not rendered yet; render it to the end, "
+            f"then run make-qa again"
+        )
     for line in summary.unasked():
-        stderr.print(f"warning: {line}", markup=False)
+        stderr.print(f"warning: {line}")
     reasons: Counter[str] = Counter()
     for (_, reason), n in summary.skipped.items():
         reasons[reason] += n
@@ -132,7 +142,9 @@ def print_status(root: Path) -> None:
     stdout.print(f"{scenes} of {sum(plan['scenes'].values())} scenes, {len(done)} of {len(committed)} shards")
     for path in sorted(folder.meta.glob("qa*.json")):
         record = folder.read_json(path)
-        stdout.print(f"{path.stem}: {sum(record['questions'].values())} questions")
+        stdout.print(f"{path.stem}: {sum(record['questions'].values())} questions about {record['scenes']} scenes")
+        if record["scenes"] < scenes:
+            stdout.print(f"{path.stem} was asked of {record['scenes']} of {scenes} scenes: run make-qa again")
     if len(done) < len(committed):
         stdout.print("unfinished: run the render command again and it goes on where it stopped")
 
@@ -140,9 +152,9 @@ def print_status(root: Path) -> None:
 def print_validation(report: Any) -> None:
     """Print what was checked and every problem that was found."""
     for line in report.checked:
-        stdout.print(f"ok   {line}", markup=False)
+        stdout.print(f"ok   {line}")
     for problem in report.problems[:_MAX_LISTED]:
-        stdout.print(f"BAD  {problem}", markup=False)
+        stdout.print(f"BAD  {problem}")
     if len(report.problems) > _MAX_LISTED:
         stdout.print(f"     and {len(report.problems) - _MAX_LISTED} more")
     stdout.print("valid" if not report.problems else f"{len(report.problems)} problems", style="bold")
@@ -151,11 +163,11 @@ def print_validation(report: Any) -> None:
 def print_fetch(report: Any) -> None:
     """Print what `clips debian` brought, and what it could not bring."""
     for skipped in report.skipped[:_MAX_LISTED]:
-        stderr.print(f"left out {skipped.path}: {skipped.reason}", markup=False)
+        stderr.print(f"left out {skipped.path}: {skipped.reason}")
     if len(report.skipped) > _MAX_LISTED:
         stderr.print(f"and {len(report.skipped) - _MAX_LISTED} more")
     for package, reason in report.failed_packages:
-        stderr.print(f"package {package} could not be fetched: {reason}", markup=False)
+        stderr.print(f"package {package} could not be fetched: {reason}")
     stdout.print(f"{report.n_clips} clips of {report.n_classes} classes in {report.dest}")
     stdout.print(f"use them with: spatialqa render --clips folder:{report.dest}")
 
@@ -170,17 +182,17 @@ def print_clips(clips: ClipSet) -> None:
     stdout.print(table)
     stdout.print(f"{len(records)} clips of {len(by_class)} classes")
     for reject in clips.rejected():
-        stdout.print(f"left out {reject.path}: {reject.reason}", markup=False)
+        stdout.print(f"left out {reject.path}: {reject.reason}")
 
 
 def print_templates(report: Any) -> None:
     """Print what was found in a folder of templates, and samples."""
     for subtype, n in report.counts.items():
-        stdout.print(f"{subtype}: {n} templates", style="bold", markup=False)
+        stdout.print(f"{subtype}: {n} templates", style="bold")
         for sample in report.samples[subtype]:
-            stdout.print(f"  {sample}", markup=False)
+            stdout.print(f"  {sample}")
     for doubt in report.doubts:
-        stdout.print(f"doubt  {doubt}", markup=False)
+        stdout.print(f"doubt  {doubt}")
     for problem in report.problems:
-        stdout.print(f"BAD    {problem}", markup=False)
+        stdout.print(f"BAD    {problem}")
     stdout.print("the templates can be used" if not report.problems else f"{len(report.problems)} problems")

@@ -19,7 +19,7 @@ from spatialqa.clips.clip import ClipRecord, ClipSet
 from spatialqa.clips.registry import open_clips
 from spatialqa.errors import ClipError
 from spatialqa.plan import RunPlan, plan_run
-from spatialqa.recipe import RenderRecipe, digest
+from spatialqa.recipe import RenderRecipe, absolute_paths, digest
 from spatialqa.rooms.registry import open_rooms
 from spatialqa.rooms.room import RoomSet
 
@@ -49,6 +49,7 @@ def prepare_run(recipe: RenderRecipe, root: Path) -> tuple[Run, RunPlan]:
     Raises:
         SpatialQAError: rooms, clips or engine cannot be used, or are too few for the recipe.
     """
+    recipe = absolute_paths(recipe)
     identity = engine_for(recipe).identity
     rooms = open_rooms(recipe)
     clips = open_clips(recipe)

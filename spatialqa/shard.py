@@ -1,8 +1,8 @@
 """Makes one shard: plans its groups, renders its scenes, and commits its files.
 
-A shard is a pure function of the run and its index. What fails every time (a bad clip, a room without a place, an
-engine that crashes again in a fresh process) is drawn anew and written to the rejects with the reason; what fails once
-fails the shard, so that a later run makes it whole.
+A shard is a pure function of the run and its index. What fails every time (a scene that clips, a room without a place,
+an engine that crashes again in a fresh process) is drawn anew and written to the rejects with the reason; what may not
+fail again (a clip that has gone, a full disk) fails the shard, so that a later run makes it whole.
 """
 
 import json
@@ -19,7 +19,7 @@ from spatialqa.clips.prepare import PreparedClips
 from spatialqa.dataset.commit import commit_table, commit_text
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.schema import GROUPS, RIRS, SCENES
-from spatialqa.errors import ClipError, EngineError, PlacementError
+from spatialqa.errors import ClipError, ClipGoneError, EngineError, PlacementError
 from spatialqa.isolation import CrashJournal, simulate_apart
 from spatialqa.plan import GroupSlot, Planner, ShardPlan
 from spatialqa.render import ClippedSceneError, RenderedScene, SimulatedGroup, encode_flac, render_scene, simulate
@@ -56,6 +56,7 @@ class _Content:
     rirs: list[dict[str, Any]] = field(default_factory=list)
     rejects: list[dict[str, Any]] = field(default_factory=list)
     warnings: dict[str, None] = field(default_factory=dict)
+    room_sizes_m: dict[str, list[float]] = field(default_factory=dict)
 
 
 class ShardMaker:
@@ -96,12 +97,16 @@ class ShardMaker:
         journal.clear()
         return record
 
+    def close(self) -> None:
+        """Release the last room."""
+        if self._opened is not None:
+            self._opened.acoustic.close()
+            self._opened = None
+
     def open_room(self, room_id: str) -> OpenedRoom:
         """Return a room ready for placement and simulation, the one at hand if it is the same."""
         if self._opened is None or self._opened.room.room_id != room_id:
-            if self._opened is not None:
-                self._opened.acoustic.close()
-                self._opened = None
+            self.close()
             with self.watch.stage("room"):
                 room = self.run.rooms.load(room_id)
                 recipe = self.run.recipe
@@ -153,6 +158,8 @@ class ShardMaker:
             return
         opened = self.open_room(slot.room_id)
         content.warnings.update(dict.fromkeys(opened.warnings))
+        if opened.room.room_set != "procedural":
+            content.room_sizes_m[opened.room.room_id] = [round(extent, 3) for extent in opened.room.size]
         content.groups.append(self._group_row(group, opened.acoustic.ray_efficiency))
         scenes = self.planner.scenes(slot, group)
         if simulated is None:
@@ -177,6 +184,8 @@ class ShardMaker:
                     clips = [self.prepared.get(self._records[source.clip_id]) for source in drawn.sources]
                 with self.watch.stage("convolution"):
                     return render_scene(drawn, simulated, clips, self.run.recipe.mix)
+            except ClipGoneError:
+                raise
             except (ClippedSceneError, ClipError) as error:
                 content.rejects.append(_reject("draw", scene.scene_id, attempt, error))
         content.rejects.append(
@@ -248,6 +257,7 @@ class ShardMaker:
                 "scenes_planned": shard.n_scenes,
                 "draws_rejected": sum(reject["kind"] != "scene" for reject in content.rejects),
                 "warnings": list(content.warnings),
+                "room_sizes_m": content.room_sizes_m,
                 "engine": {"name": self.run.identity.name, "sha256": self.run.identity.sha256},
             }
             return folder.commit_shard(shard.name, files, facts)

@@ -11,6 +11,9 @@ import pytest
 import soundfile
 
 from spatialqa.cli import main
+from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.reading import read_audio, scene_files
+from spatialqa.render import decode_flac
 
 HEAVY = ("torch", "ray", "pandas", "pyarrow", "trimesh", "embreex", "scipy", "soundfile", "transformers")
 
@@ -31,6 +34,14 @@ def test_help_answers_without_any_heavy_import() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"
     assert "make-qa" in done.stdout
+
+
+@pytest.mark.parametrize("words", [[], ["clips"], ["templates"]])
+def test_a_group_without_a_command_shows_its_help(words: list[str]) -> None:
+    done = spatialqa(*words)
+    assert done.returncode == 0
+    assert done.stdout.startswith("Usage: ")
+    assert "Commands:" in done.stdout
 
 
 def broken_clip(folder: Path) -> str:
@@ -57,7 +68,7 @@ def one_class(folder: Path) -> str:
         (["render", "OUT", "--scenes", "lots"], "whole number"),
         (["render", "OUT", "--splits", "0.9,0.2,0.1"], "add to 1"),
         (["render", "OUT", "--rooms", "castle"], "rooms 'castle' is not known"),
-        (["render", "OUT", "--rooms", "mesh:none.glb"], "no mesh file or folder none.glb"),
+        (["render", "OUT", "--rooms", "mesh:none.glb"], "none.glb"),
         (["render", "OUT", "--rooms", "mesh:EMPTY"], "EMPTY"),
         (["render", "OUT", "--rooms", "mesh:BROKEN.glb"], "BROKEN.glb"),
         (["render", "OUT", "--clips", "radio"], "clips 'radio' is not known"),
@@ -70,8 +81,16 @@ def one_class(folder: Path) -> str:
         (["render", "OUT", "--engine-config", "rays"], "KEY=VALUE"),
         (["render", "OUT", "--hrtf", "none.sofa"], "none.sofa"),
         (["render", "OUT", "--home-kinds", "castle"], "no kind of home 'castle'"),
+        (["render", "OUT", "--licences", "CC0"], "licences is for folder"),
+        (["render", "OUT", "--up", "z"], "up is for mesh"),
+        (["render", "OUT", "--engine-config", "x=[1"], "must be a YAML value"),
+        (["render", "OUT", "--sources-per-scene", "1=inf"], "finite"),
+        (["render", "/proc/data"], "cannot be made"),
+        (["render", "OUT", "--recipe", "LATIN.yaml"], "not valid YAML"),
         (["render", "OUT", "--channels", "foa"], "must be one of binaural"),
         (["render", "OUT", "--recipe", "none.yaml"], "no recipe file"),
+        (["render", "OUT", "--ray-address", "127.0.0.1:1"], "no Ray cluster answers there"),
+        (["render", "OUT", "--from", "SMALL", "--recipe", "demo"], "give one of them"),
         (["render", "OUT", "--from", "none"], "none: no such data set"),
         (["render", "FOREIGN"], "not empty and not a spatialqa data set"),
         (["render", "FOREIGN/file.txt"], "is a file"),
@@ -84,6 +103,7 @@ def one_class(folder: Path) -> str:
         (["validate", "FOREIGN"], "is not a spatialqa data set"),
         (["preview", "SMALL", "--scene", "train-99999999"], "has no scene"),
         (["preview", "SMALL", "--count", "0"], "count"),
+        (["preview", "SMALL", "--wav", "BROKEN.glb", "--count", "1"], "cannot be written"),
         (["status", "none"], "no such data set"),
         (["clips", "list", "folder:none"], "none is not a folder"),
         (["clips", "debian", "FOREIGN"], "FOREIGN"),
@@ -101,6 +121,7 @@ def test_a_mistake_is_one_clear_line_and_exit_code_2(
     (tmp_path / "EMPTY").mkdir()
     (tmp_path / "FOREIGN").mkdir()
     (tmp_path / "FOREIGN/file.txt").write_text("mine")
+    (tmp_path / "LATIN.yaml").write_bytes("description: é".encode("latin-1"))
     (tmp_path / "BROKEN.glb").write_bytes(b"glTF\x02\x00\x00\x00")
     before = sorted(path.name for path in tmp_path.rglob("*"))
     monkeypatch.chdir(tmp_path)
@@ -167,9 +188,10 @@ def test_preview_shows_sources_and_questions_and_writes_what_can_be_heard(small:
     assert re.search(r"(left|right), (front|behind), (above|below)", done.stdout)
     files = sorted((tmp_path / "wav").glob("*.wav"))
     assert [path.stem for path in files] == ["train-00000000", "train-00000006"]
-    audio, rate = soundfile.read(files[0])
+    audio, rate = soundfile.read(files[0], dtype="float32")
     assert rate == 16000
-    assert 0.6 < np.abs(audio).max() < 0.75
+    _, flac = next(read_audio(scene_files(DatasetFolder(small))[0]))
+    assert np.array_equal(audio.T, decode_flac(flac)[0])
 
 
 def test_status_and_validate_and_doctor_and_lists(small: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,12 +15,17 @@ import pytest
 import soundfile
 import yaml
 
+from spatialqa.acoustics.registry import engine_for
 from spatialqa.clips.foley import FoleyClips
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_scenes, scene_files
 from spatialqa.dataset.validate import validate_dataset
-from spatialqa.errors import DatasetError
-from spatialqa.recipe import RenderRecipe
+from spatialqa.errors import ClipGoneError, DatasetError
+from spatialqa.questions import make_qa
+from spatialqa.recipe import QaRecipe, RenderRecipe
+from spatialqa.rerender import rerender_scenes
+from spatialqa.run import prepare_run, run_record
+from spatialqa.shard import ShardMaker
 from tests.conftest import SMALL, Silent, render
 
 pytestmark = pytest.mark.soundspaces
@@ -40,10 +46,11 @@ def start_render(recipe: Path, root: Path) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
-def test_two_ray_workers_write_the_bytes_of_one_process(small: Path, tmp_path: Path) -> None:
-    summary = render(replace(SMALL, workers=2), tmp_path / "two")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ray_workers_write_the_bytes_of_one_process(small: Path, tmp_path: Path, workers: int) -> None:
+    summary = render(replace(SMALL, workers=workers), tmp_path / "ray")
     assert summary.scenes == 24
-    assert hashes(tmp_path / "two") == hashes(small)
+    assert hashes(tmp_path / "ray") == hashes(small)
     assert len(hashes(small)) == 7 * 4  # scenes, groups, rirs and rejects of seven shards
 
 
@@ -103,7 +110,7 @@ def test_another_recipe_in_the_same_folder_is_refused(small: Path) -> None:
     assert hashes(small) == before
 
 
-def test_workers_and_paths_do_not_make_another_run(small: Path) -> None:
+def test_workers_do_not_make_another_run(small: Path) -> None:
     assert render(replace(SMALL, workers=1), small).shards_resumed == 7
 
 
@@ -125,35 +132,76 @@ def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_clip_that_goes_bad_is_rejected_with_the_reason_and_drawn_again(clip_folder: Path, tmp_path: Path) -> None:
-    recipe = replace(SMALL, clips=f"folder:{clip_folder}", splits="1,0,0", scenes=12, save_rirs=False)
-    from spatialqa.acoustics.registry import engine_for
-    from spatialqa.run import prepare_run, run_record
-    from spatialqa.shard import ShardMaker
-
+def test_a_clip_that_goes_away_fails_the_shard_and_costs_nothing(clip_folder: Path, tmp_path: Path) -> None:
+    recipe = replace(SMALL, clips=f"folder:{clip_folder}", home_kinds=["shoebox"], splits="1,0,0", scenes=12)
+    render(recipe, tmp_path / "whole")
     run, plan = prepare_run(recipe, tmp_path / "data")
     DatasetFolder(run.root).claim(run_record(run, plan))
-    victims = [path for path in sorted(clip_folder.rglob("*.flac")) if path.stem.endswith("1")]
-    kept = {path: path.read_bytes() for path in victims}
-    for path in victims:
-        path.write_bytes(kept[path][:100])  # after the clips were listed
+    clip_folder.rename(tmp_path / "unplugged")  # after the clips were listed
     try:
-        maker = ShardMaker(run, engine_for(recipe))
-        records = [maker.make(shard) for shard in plan.shards]
+        with pytest.raises(ClipGoneError, match="cannot be read"):
+            ShardMaker(run, engine_for(recipe)).make(plan.shards[0])
     finally:
-        for path, data in kept.items():
-            path.write_bytes(data)
-    assert sum(record["scenes"] for record in records) == 12
-    rejects = [
-        json.loads(line)
-        for path in sorted((run.root / "_spatialqa/rejects").glob("*.jsonl"))
-        for line in path.read_text().splitlines()
-    ]
-    assert rejects
-    assert {reject["kind"] for reject in rejects} == {"draw"}
-    assert all("ClipError" in reject["reason"] for reject in rejects)
-    used = {s.clip_id for path in scene_files(DatasetFolder(run.root)) for x in read_scenes(path) for s in x.sources}
-    assert not used & {str(path.relative_to(clip_folder)) for path in victims}
+        (tmp_path / "unplugged").rename(clip_folder)
+    assert hashes(run.root) == {}
+    render(recipe, run.root)
+    assert hashes(run.root) == hashes(tmp_path / "whole")
+
+
+def test_inputs_may_move_and_the_run_goes_on(clip_folder: Path, tmp_path: Path) -> None:
+    recipe = replace(SMALL, clips=f"folder:{clip_folder}", splits="1,0,0", scenes=8, save_rirs=False)
+    render(recipe, tmp_path / "data")
+    DatasetFolder(tmp_path / "data").tables("scenes")[0].unlink()
+    before = hashes(tmp_path / "data")
+    moved = clip_folder.rename(tmp_path / clip_folder.name)
+    try:
+        assert render(replace(recipe, clips=f"folder:{moved}"), tmp_path / "data").shards_resumed == 1
+        assert hashes(tmp_path / "data") == before
+        assert rerender_scenes(tmp_path / "data", 2) == (2, [])
+    finally:
+        moved.rename(clip_folder)
+
+
+def test_a_second_render_is_refused_and_harms_nothing(small: Path, tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path / "recipe.yaml", SMALL)
+    other = write_recipe(tmp_path / "other.yaml", replace(SMALL, seed=5))
+    root = tmp_path / "data"
+    process = start_render(recipe, root)
+    while not (root / "_spatialqa/run.json").exists() and process.poll() is None:
+        time.sleep(0.01)
+    refused = [start_render(path, root) for path in (recipe, other)]
+    printed = [item.communicate()[0] for item in refused]
+    output, _ = process.communicate()
+    assert process.returncode == 0, output
+    assert [item.returncode for item in refused] == [2, 2], printed
+    assert all(b"another spatialqa command" in text for text in printed)
+    assert hashes(root) == hashes(small)
+
+
+def test_a_refusal_leaves_a_run_without_a_shard_alone(tmp_path: Path) -> None:
+    run, plan = prepare_run(SMALL, tmp_path / "data")
+    DatasetFolder(run.root).claim(run_record(run, plan))
+    with pytest.raises(DatasetError, match=r"recipe\.seed was 0 and is 1"):
+        render(replace(SMALL, seed=1), run.root)
+    assert DatasetFolder(run.root).exists
+
+
+def test_make_qa_says_when_the_render_is_unfinished(small: Path, tmp_path: Path) -> None:
+    shutil.copytree(small, tmp_path / "data")
+    DatasetFolder(tmp_path / "data").shard_file("train-00001-of-00003").unlink()
+    command = [sys.executable, "-m", "spatialqa.cli", "make-qa", str(tmp_path / "data")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "1 shards of this data set are not rendered yet" in done.stderr
+
+
+def test_questions_of_an_unfinished_render_are_not_valid_later(tmp_path: Path) -> None:
+    recipe = replace(SMALL, plan_only=True, save_rirs=False, scenes=12, splits="1,0,0")
+    render(recipe, tmp_path / "data")
+    later = DatasetFolder(tmp_path / "data").tables("scenes")[-1]
+    later.rename(tmp_path / later.name)
+    make_qa(tmp_path / "data", QaRecipe())
+    (tmp_path / later.name).rename(later)
+    assert any("asked of 8 of 12 scenes" in problem for problem in validate_dataset(tmp_path / "data").problems)
 
 
 def test_scenes_that_clip_are_drawn_again_and_counted(tmp_path: Path) -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 
 from spatialqa.cli import cli
+from spatialqa.rooms.materials import material
 
 REPO = Path(__file__).parents[1]
 PAGES = [REPO / "README.md", *sorted((REPO / "docs").glob("*.md"))]
@@ -47,6 +49,12 @@ def test_links_between_pages_lead_somewhere() -> None:
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
             if not target.startswith("http"):
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_materials_of_the_readme_exist() -> None:
+    (block,) = blocks(REPO / "README.md", "yaml")
+    for name in yaml.safe_load(block).values():
+        assert material(name).name == name
 
 
 def test_make_targets_of_the_readme_exist() -> None:

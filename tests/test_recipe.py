@@ -45,7 +45,7 @@ def test_qa_defaults_are_those_of_ask() -> None:
         ({"gain_db": -20}, -20.0),
         ({"sources_per_scene": "1=0.5,3=0.5"}, {1: 0.5, 3: 0.5}),
         ({"sources_per_scene": {"1": 0.5, "3": 0.5}}, {1: 0.5, 3: 0.5}),
-        ({"licences": "CC-*, GPL-2"}, ["CC-*", "GPL-2"]),
+        ({"home_kinds": "shoebox, l_shape"}, ["shoebox", "l_shape"]),
         (
             {"engine_config": "indirect_ray_count=500,diffraction=false"},
             {"indirect_ray_count": 500, "diffraction": False},

@@ -44,7 +44,15 @@ def test_the_sdist_holds_the_symlinks_as_files(wheel: Path) -> None:
 def test_the_wheel_renders_and_asks_in_a_clean_environment(wheel: Path, tmp_path: Path) -> None:
     venv.create(tmp_path / "venv", with_pip=True)
     python = str(tmp_path / "venv/bin/python")
-    command: list[str] = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"{wheel}[soundspaces]"]
+    command: list[str] = [
+        python,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        f"{wheel}[soundspaces]",
+    ]
     subprocess.run(command, check=True)
     spatialqa = str(tmp_path / "venv/bin/spatialqa")
 
@@ -55,6 +63,6 @@ def test_the_wheel_renders_and_asks_in_a_clean_environment(wheel: Path, tmp_path
 
     installed = subprocess.run([python, "-m", "pip", "list"], capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "pandas", "datasets"} & set(installed)
-    assert "3 shards" in run("render", "out", "--recipe", "demo", "--scenes", "16", "--workers", "0")
+    assert "shards: 3" in run("render", "out", "--recipe", "demo", "--scenes", "16", "--workers", "0")
     assert "questions about 16 scenes" in run("make-qa", "out", "--types", "A,B,C,D")
     assert "2 equal bit for bit" in run("validate", "out", "--rerender", "2")

@@ -163,6 +163,7 @@ class WordRegression:
         )
         with warnings.catch_warnings():  # a regression that has not quite converged guesses all the same
             warnings.simplefilter("ignore", _sklearn("exceptions").ConvergenceWarning)
+            warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)  # small data sets
             model.fit(self.features[train[shown.row]], shown.col)
         yield test, known, model.predict_proba(self.features[test]).astype(np.float32)
 

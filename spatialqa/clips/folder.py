@@ -19,7 +19,7 @@ import soundfile
 from spatialqa.clips.clip import ClipRecord, RawClip, RejectedClip
 from spatialqa.clips.label_table import Listing, find_table, folder_labels, read_table
 from spatialqa.clips.prepare import level_dbfs
-from spatialqa.errors import ClipError
+from spatialqa.errors import ClipError, ClipGoneError
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3")
 OTHER_AUDIO_SUFFIXES = (".aac", ".aif", ".aiff", ".m4a", ".mp4", ".webm", ".wma")
@@ -105,15 +105,15 @@ class FolderClips:
         return self._rejected
 
     def load(self, record: ClipRecord) -> RawClip:
-        """Read channel 0 of a clip; raises ClipError when the file is gone, damaged or has changed since."""
+        """Read channel 0 of a clip; raises ClipGoneError when the file is gone, damaged or has changed."""
         path = self.root / record.clip_id
         try:
             with _open(path) as (sha256, file):
                 if sha256 != record.sha256:
-                    raise ClipError(f"{path} has changed since the folder was read; start again")
+                    raise ClipGoneError(f"{path} has changed since the folder was read; start again")
                 return RawClip(_first_channel(file), file.samplerate, sha256)
         except (OSError, soundfile.SoundFileError) as error:
-            raise ClipError(f"{path} cannot be read: {_cause(error)}") from error
+            raise ClipGoneError(f"{path} cannot be read: {_cause(error)}; start again") from error
 
     def _check(self, listing: Listing) -> ClipRecord | RejectedClip:
         try:

@@ -58,8 +58,8 @@ def _body(folder: DatasetFolder, run: dict[str, Any]) -> str:
         f"| scenes | {', '.join(f'{split} {counts[split]}' for split in sorted(counts, key=split_order))} |",
         f"| houses | {', '.join(f'{split} {n}' for split, n in plan['houses'].items())} |",
         f"| clips | {', '.join(f'{split} {n}' for split, n in plan['clips'].items())} |",
-        f"| rooms | {_cell(recipe['rooms'])} |",
-        f"| sounds | {_cell(recipe['clips'])} |",
+        f"| rooms | {_cell(_without_path(recipe['rooms']))} |",
+        f"| sounds | {_cell(_without_path(recipe['clips']))} |",
         *(_audio_lines(recipe, engine) if rendered else ["| audio | none: the scenes are planned, without audio |"]),
         f"| seed | {recipe['seed']} |",
         "",
@@ -122,3 +122,9 @@ def _licences(run: dict[str, Any]) -> list[str]:
     if len(items) > _MAX_ATTRIBUTIONS:
         lines.append(f"| ... | {len(items) - _MAX_ATTRIBUTIONS} more in _spatialqa/run.json | |")
     return lines
+
+
+def _without_path(source: str) -> str:
+    """Return `folder:clips` for `folder:/home/somebody/clips`: where files lie is nobody's business."""
+    kind, colon, path = source.partition(":")
+    return f"{kind}{colon}{path.rpartition('/')[2]}"

@@ -43,8 +43,11 @@ class DatasetFolder:
             )
         return self.read_json(self.meta / RUN_FILE)
 
-    def claim(self, run: dict[str, Any]) -> None:
-        """Make this the folder of a run, or check that it is: same fingerprint, or DatasetError naming what changed."""
+    def claim(self, run: dict[str, Any]) -> bool:
+        """Make this the folder of a run, or check that it is: same fingerprint, or DatasetError naming what changed.
+
+        Returns whether the run begins here. A run that goes on updates what is not its identity, such as paths.
+        """
         if self.exists:
             differences = changed_keys(self.read_run()["fingerprint"], run["fingerprint"])
             if differences:
@@ -52,9 +55,11 @@ class DatasetFolder:
                     f"{self.root}: holds another run ({'; '.join(differences[:4])}); use another folder, or repeat the "
                     f"run that began it"
                 )
-            return
+            commit_json(self.meta / RUN_FILE, run)
+            return False
         self.refuse_foreign()
         commit_json(self.meta / RUN_FILE, run)
+        return True
 
     def refuse_foreign(self) -> None:
         """Raise DatasetError when the folder holds something that no run of ours has written."""
@@ -135,7 +140,10 @@ class DatasetFolder:
     def lock(self) -> Iterator[None]:
         """Hold the folder for one writing command; a second one gets DatasetError. Ends with the process."""
         self.refuse_foreign()
-        self.meta.mkdir(parents=True, exist_ok=True)
+        try:
+            self.meta.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DatasetError(f"{self.root}: cannot be made ({error.strerror}); name another place") from None
         try:
             import fcntl
         except ImportError:  # not a POSIX system: no lock that ends with its process
@@ -176,7 +184,7 @@ def split_order(split: str) -> int:
 def changed_keys(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:
     """Return `key: before -> now` for every leaf in which two fingerprints differ."""
     changes = []
-    for name in sorted({*before, *now}):
+    for name in sorted({*before, *now}, key=lambda name: (name != "recipe", name)):  # what a user changed comes first
         old, new = before.get(name), now.get(name)
         if isinstance(old, dict) and isinstance(new, dict):
             changes += changed_keys(old, new, f"{prefix}{name}.")

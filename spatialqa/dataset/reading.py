@@ -22,6 +22,9 @@ def read_rows(path: Path, columns: Sequence[str] | None = None, batch_rows: int 
     """
     try:
         file = pq.ParquetFile(path)
+        missing = [name for name in columns or () if name not in file.schema_arrow.names]
+        if missing:
+            raise DatasetError(f"{path}: has no column {', '.join(missing)}; it is not a table of ours")
         for batch in file.iter_batches(batch_rows, columns=list(columns) if columns else None, use_threads=False):
             yield from batch.to_pylist()
     except (OSError, ValueError, KeyError) as error:

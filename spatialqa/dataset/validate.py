@@ -106,6 +106,12 @@ def _check_files(folder: DatasetFolder, run: dict[str, Any], findings: _Findings
         if name not in present
     ]
     tables = [(path, folder.read_json(path)) for path in sorted(folder.meta.glob("qa*.json"))]
+    scenes = sum(record["scenes"] for _, record in records)
+    findings.problems += [
+        f"{path.stem} was asked of {record['scenes']} of {scenes} scenes: run make-qa again"
+        for path, record in tables
+        if records and record["scenes"] < scenes
+    ]
     n_files = 0
     for path, record in records + tables:
         for item in record["files"]:
