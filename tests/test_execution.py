@@ -54,6 +54,24 @@ def test_ray_workers_write_the_bytes_of_one_process(small: Path, tmp_path: Path,
     assert len(hashes(small)) == 7 * 4  # scenes, groups, rirs and rejects of seven shards
 
 
+def test_a_cluster_that_runs_already_writes_the_same_bytes(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # tokens are for clusters that others can reach
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        cluster.add_node(num_cpus=1)
+        recipe = replace(SMALL, workers=None, ray_address=cluster.address)
+        process = start_render(write_recipe(tmp_path / "recipe.yaml", recipe), tmp_path / "data")
+        output, _ = process.communicate()
+    finally:
+        cluster.shutdown()
+    assert process.returncode == 0, output
+    assert hashes(tmp_path / "data") == hashes(small)
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_killed_again_and_again_it_ends_in_the_same_bytes(small: Path, tmp_path: Path, workers: int) -> None:
     recipe = write_recipe(tmp_path / "recipe.yaml", replace(SMALL, workers=workers))
