@@ -40,6 +40,11 @@ class QaSummary:
     types: tuple[str, ...] = ()
     shards_missing: int = 0  # of an unfinished render
 
+    def in_order(self) -> list[tuple[str, int]]:
+        """Return how many questions of each subtype were asked, in the order of the types."""
+        subtypes = [subtype for kind in self.types for subtype in SUBTYPES[kind]]
+        return [(subtype, self.questions[subtype]) for subtype in subtypes if self.questions[subtype]]
+
     def unasked(self) -> list[str]:
         """Return a line for every asked type, or subtype, of which no scene could be asked, with the reason."""
         lines = []

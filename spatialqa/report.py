@@ -114,7 +114,7 @@ def print_questions(summary: Any) -> None:
     """Print how many questions of each subtype there are, and why others were not asked."""
     total = sum(summary.questions.values())
     stdout.print(f"{total} questions about {summary.scenes} scenes in {summary.folder}")
-    stdout.print("  " + ", ".join(f"{subtype} {n}" for subtype, n in summary.questions.items()))
+    stdout.print("  " + ", ".join(f"{subtype} {n}" for subtype, n in summary.in_order()))
     if summary.shards_missing:
         stderr.print(
             f"warning: {summary.shards_missing} shards of this data set are not rendered yet; render it to the end, "

@@ -46,6 +46,7 @@ _EVEN_OUTCOMES: Mapping[str, int | None] = {
 }
 _ROUNDS = 10  # of thinning what depends on the label
 _LEAST_KEPT = 0.25
+_SMALL = 6
 _MANY = 3  # outcomes, from which on thinning stops at half of the mean
 
 
@@ -244,8 +245,12 @@ def _apart(groups: Mapping[Group, Mapping[Outcome, float]]) -> dict[Group, dict[
 
 
 def _chance(count: float) -> float:
-    """Return by how much chance alone moves a count: its standard deviation."""
-    return math.sqrt(count)
+    """Return by how much chance alone moves a count: a standard deviation, and up to two where counts are small.
+
+    A small data set would lose much of what it has to a strict rule, and nobody can learn its unevenness.
+    """
+    deviation = math.sqrt(count)
+    return min(1 + 2 * deviation, deviation + _SMALL)
 
 
 def _chance_among_many(count: float) -> float:
