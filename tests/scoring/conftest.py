@@ -47,7 +47,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "spatialqa": "0",
         "recipe": {"rooms": "-", "clips": "-", "sample_rate": 32000, "duration_s": 10, "gain_db": -24, "seed": 0},
         "engine": {"name": "none", "version": "-", "hrtf": "-"},
-        "plan": {"houses": {}, "clips": {}},
+        "plan": {"shards": [], "houses": {}, "clips": {}},
         "attributions": [],
     }
     (root / "_spatialqa" / "run.json").write_text(json.dumps(run))
