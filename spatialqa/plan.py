@@ -21,7 +21,7 @@ from spatialqa.rooms.placement import Placer
 from spatialqa.rooms.room import Room, RoomSet
 from spatialqa.scene import ListenerGroup, Scene, Source
 from spatialqa.seeds import derived_seed, rng
-from spatialqa.splits import apportion, choose_shares, split_clips, split_houses
+from spatialqa.splits import apportion, choose_shares, official_shares, split_clips, split_houses
 
 _CLIP_TRIES = 1000
 
@@ -74,14 +74,23 @@ def plan_run(recipe: RenderRecipe, rooms: RoomSet, records: Sequence[ClipRecord]
     """
     most = max(n for n, share in recipe.sources_per_scene.items() if share > 0)
     asked = recipe.split_shares()
+    keep = recipe.clip_splits == "official"
     probe = rooms.room_ids(sum(share > 0 for share in asked) if asked else 3, recipe.seed)
-    shares = choose_shares(asked, len({rooms.house_of(room) for room in probe}), records, most, recipe.seed)
+    official = _official_rooms(rooms, probe, recipe.seed)
+    if official:
+        asked = official_shares(asked, {split: len(ids) for split, ids in official.items()})
+        probe = [room for ids in official.values() for room in ids]
+    shares = choose_shares(asked, len({rooms.house_of(room) for room in probe}), records, most, recipe.seed, keep)
     scenes = dict(zip(SPLITS, apportion(recipe.scenes, shares), strict=True))
     per_group = {split: _scenes_per_group(recipe, split, most) for split in SPLITS}
     n_groups = {split: -(-scenes[split] // per_group[split]) for split in SPLITS}
     wanted = {split: -(-n_groups[split] // recipe.groups_per_room) for split in SPLITS}
-    room_ids = rooms.room_ids(sum(wanted.values()), recipe.seed)
-    houses = split_houses([rooms.house_of(room) for room in room_ids], wanted, recipe.seed)
+    if official:
+        room_ids = [room for split in SPLITS for room in official[split][: wanted[split]]]
+        houses = {split: {rooms.house_of(room) for room in official[split][: wanted[split]]} for split in SPLITS}
+    else:
+        room_ids = list(rooms.room_ids(sum(wanted.values()), recipe.seed))
+        houses = split_houses([rooms.house_of(room) for room in room_ids], wanted, recipe.seed)
     shards: list[ShardPlan] = []
     for split in SPLITS:
         if scenes[split]:
@@ -89,10 +98,22 @@ def plan_run(recipe: RenderRecipe, rooms: RoomSet, records: Sequence[ClipRecord]
             shards += _shards(recipe, split, own, scenes[split], per_group[split])
     return RunPlan(
         tuple(shards),
-        split_clips(records, shares, recipe.seed),
+        split_clips(records, shares, recipe.seed, keep),
         {split: n for split, n in scenes.items() if n},
         {split: len(own_houses) for split, own_houses in houses.items()},
     )
+
+
+def _official_rooms(rooms: RoomSet, probe: Sequence[str], seed: int) -> dict[str, list[str]]:
+    """Return the rooms of a set that comes with splits, by split and in a seeded order; empty where it has none."""
+    if not any(rooms.official_split(rooms.house_of(room)) for room in probe):
+        return {}
+    every = rooms.room_ids(None, seed)
+    found: dict[str, list[str]] = {}
+    for split in SPLITS:
+        own = sorted(room for room in every if rooms.official_split(rooms.house_of(room)) == split)
+        found[split] = [own[i] for i in rng(seed, "houses", f"official {split}").permutation(len(own))]
+    return found
 
 
 def _scenes_per_group(recipe: RenderRecipe, split: str, most_sources: int) -> int:

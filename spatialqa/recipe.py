@@ -61,6 +61,16 @@ class RenderRecipe:
     scenes: int = key(64, "how many scenes, over all splits", minimum=1)
     splits: str = key("auto", "shares of train,validation,test; auto is 0.8,0.1,0.1, or train alone for a single house")
     sources_per_scene: dict[int, float] = key({1: 0.32, 2: 0.68}, "share of scenes by their number of sources")
+    room_splits: str = key(
+        "official",
+        "houses to splits: official, the lists of the room set where it has any (soundspaces: of mp3d), or by the seed",
+        choices=("official", "soundspaces", "random"),
+    )
+    clip_splits: str = key(
+        "official",
+        "clips to splits: as their makers did where they did, or by the seed",
+        choices=("official", "random"),
+    )
     onset_max_s: float = key(0.0, "latest start of a sound, drawn evenly from 0", minimum=0.0)
     mix: str = key("sum", "add sources, or average them as SpatialSoundQA does", choices=("sum", "mean"))
     seed: int = key(0, "seed of every draw", minimum=0)

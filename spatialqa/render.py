@@ -97,6 +97,7 @@ def render_scene(scene: Scene, simulated: SimulatedGroup, clips: Sequence[Prepar
         truth = replace(
             source,
             clip_sha256=clip.sha256,
+            native_sample_rate=clip.native_sample_rate,
             offset_s=dry.offset_s,
             dry_level_dbfs=_float32(dry.level_dbfs),
             wet_level_dbfs=tuple(_wet_level_dbfs(channel[: dry.audio.size]) for channel in wet),

@@ -34,7 +34,7 @@ class Source:
     clip_id: str
     clip_sha256: str | None  # None until a synthesised clip has been made
     clip_start_s: float
-    native_sample_rate: int
+    native_sample_rate: int | None
     licence: str | None
     labels: tuple[str, ...]
     mids: tuple[str | None, ...]  # None for a custom label

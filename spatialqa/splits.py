@@ -29,6 +29,28 @@ def apportion(total: int, weights: Sequence[float], at_least_one: bool = False) 
     return [int(part) for part in parts]
 
 
+def official_shares(asked: Shares | None, houses: Mapping[str, int]) -> Shares:
+    """Return the shares over houses whose splits are given: those asked for, or the usual ones where there are houses.
+
+    Raises:
+        RoomError: a split that was asked for has no house.
+    """
+    for split, share in zip(SPLITS, asked or (0.0, 0.0, 0.0), strict=True):
+        if share > 0 and not houses.get(split):
+            have = ", ".join(f"{n} in {name}" for name, n in houses.items() if n) or "none in any"
+            raise RoomError(
+                f"the {split} split has no house by the room set's own lists (there are {have}): add houses of that "
+                f"list, leave the split out with --splits, or choose other lists with --room-splits"
+            )
+    if asked is not None:
+        return asked
+    weights = [share if houses.get(split) else 0.0 for split, share in zip(SPLITS, AUTO_SHARES, strict=True)]
+    if not sum(weights):
+        raise RoomError("no house of the room set is on its lists of splits: choose other lists with --room-splits")
+    a, b, c = (weight / sum(weights) for weight in weights)
+    return (a, b, c)
+
+
 def split_houses(houses: Sequence[str], rooms_wanted: Mapping[str, int], seed: int) -> dict[str, set[str]]:
     """Give every split its houses, in proportion to the rooms it wants and at least one each.
 
@@ -50,7 +72,36 @@ def split_houses(houses: Sequence[str], rooms_wanted: Mapping[str, int], seed: i
     }
 
 
-def split_clips(records: Sequence[ClipRecord], shares: Shares, seed: int) -> dict[str, list[ClipRecord]]:
+def split_clips(
+    records: Sequence[ClipRecord], shares: Shares, seed: int, official: bool = True
+) -> dict[str, list[ClipRecord]]:
+    """Divide clips among the splits that have a share, sorted by id; the same bytes are never in two of them.
+
+    With `official`, a clip whose makers gave it a split goes there, or nowhere where that split has no share. A split
+    that they filled with no clip (AudioSet has no validation) takes its share of their training clips.
+    """
+    given = {clip.official_split for clip in records} - {None} if official else set()
+    if not given:
+        return _divide(records, shares, seed)
+    taken: set[str] = set()
+    fixed: dict[str, list[ClipRecord]] = {}
+    for split in (name for name in reversed(SPLITS) if name in given and name != "train"):
+        fixed[split] = [c for c in records if c.official_split == split and _content(c) not in taken]
+        taken.update(map(_content, fixed[split]))
+    rest = [c for c in records if c.official_split in ("train", None) and _content(c) not in taken]
+    a, b, c = (0.0 if split in fixed else share for split, share in zip(SPLITS, shares, strict=True))
+    result = _divide(rest, (a, b, c), seed) if a + b + c else {}
+    for split, share in zip(SPLITS, shares, strict=True):
+        if share > 0 and split in fixed:
+            result[split] = sorted(fixed[split], key=lambda clip: clip.clip_id)
+    return {split: result[split] for split in SPLITS if split in result}
+
+
+def _content(clip: ClipRecord) -> str:
+    return clip.sha256 or clip.clip_id
+
+
+def _divide(records: Sequence[ClipRecord], shares: Shares, seed: int) -> dict[str, list[ClipRecord]]:
     """Divide clips by content, class by class (the first label); a class with one clip goes to train.
 
     Files with the same bytes stay together, in the split of the first of them. A class with two clips gives one to
@@ -59,7 +110,7 @@ def split_clips(records: Sequence[ClipRecord], shares: Shares, seed: int) -> dic
     """
     contents: dict[str, list[ClipRecord]] = {}
     for record in records:
-        contents.setdefault(record.sha256 or record.clip_id, []).append(record)
+        contents.setdefault(_content(record), []).append(record)
     by_class: dict[str, list[str]] = defaultdict(list)
     for content, same in contents.items():
         by_class[same[0].labels[0]].append(content)
@@ -100,7 +151,7 @@ def _class_counts(
 
 
 def choose_shares(
-    asked: Shares | None, n_houses: int, records: Sequence[ClipRecord], n_sounds: int, seed: int
+    asked: Shares | None, n_houses: int, records: Sequence[ClipRecord], n_sounds: int, seed: int, official: bool = True
 ) -> Shares:
     """Return the shares of the run: those asked for, or 0.8,0.1,0.1 where houses and clips allow it, else all train.
 
@@ -110,6 +161,7 @@ def choose_shares(
         records: the clips.
         n_sounds: the most sounds of different classes that one scene needs.
         seed: the run's seed; what is accepted holds for `split_clips` with this seed.
+        official: whether clips keep the splits that their makers gave them.
 
     Raises:
         RoomError, ClipError: shares were asked for that houses or clips cannot serve.
@@ -118,16 +170,16 @@ def choose_shares(
     used = sum(share > 0 for share in shares)
     if n_houses < used:
         if asked is None:
-            return choose_shares(ALL_TRAIN, n_houses, records, n_sounds, seed)
+            return choose_shares(ALL_TRAIN, n_houses, records, n_sounds, seed, official)
         raise RoomError(
             f"the splits {','.join(f'{s:g}' for s in shares)} need {used} different houses and the room set has "
             f"{n_houses}: add rooms, or render with --splits 1,0,0"
         )
-    for split, clips in split_clips(records, shares, seed).items():
+    for split, clips in split_clips(records, shares, seed, official).items():
         classes = {clip.labels[0] for clip in clips}
         if len(classes) < n_sounds:
             if asked is None:
-                return choose_shares(ALL_TRAIN, n_houses, records, n_sounds, seed)
+                return choose_shares(ALL_TRAIN, n_houses, records, n_sounds, seed, official)
             raise ClipError(
                 f"the {split} split gets clips of {len(classes)} classes and a scene needs {n_sounds} different ones: "
                 f"add clips, or ask for fewer splits or fewer sources a scene"

@@ -1,6 +1,7 @@
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
+from typing import ClassVar
 
 import pytest
 
@@ -158,6 +159,28 @@ def test_one_house_is_all_train_by_default_and_an_error_when_splits_are_asked() 
     assert dict(plan_run(RenderRecipe(scenes=40), OneHome(), records).scenes) == {"train": 40}
     with pytest.raises(RoomError, match="--splits 1,0,0"):
         plan_run(RenderRecipe(scenes=40, splits="0.8,0.1,0.1"), OneHome(), records)
+
+
+class ListedHomes(ProceduralRooms):
+    """Homes whose makers say which split they are in."""
+
+    lists: ClassVar = {"home-000001": "train", "home-000002": "train", "home-000003": "train", "home-000004": "test"}
+
+    def room_ids(self, count: int | None, seed: int) -> list[str]:
+        return [*self.lists, "home-000005"][:count]
+
+    def official_split(self, house_id: str) -> str | None:
+        return self.lists.get(house_id)
+
+
+def test_houses_keep_the_splits_of_their_makers() -> None:
+    records = FoleyClips(20).records()
+    plan = plan_run(RenderRecipe(scenes=400), ListedHomes(), records)
+    rooms = {slot.room_id: shard.split for shard in plan.shards for slot in shard.groups}
+    assert rooms == ListedHomes.lists  # a house on no list is not used
+    assert set(plan.scenes) == {"train", "test"}
+    with pytest.raises(RoomError, match="the validation split has no house"):
+        plan_run(RenderRecipe(scenes=400, splits="0.8,0.1,0.1"), ListedHomes(), records)
 
 
 def test_few_houses_are_shared_out_evenly() -> None:

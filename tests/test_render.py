@@ -29,7 +29,7 @@ def source(place: int, onset_s: float = 0.0, start_s: float = 0.0) -> Source:
         clip_id=f"clip-{place}",
         clip_sha256=None,
         clip_start_s=start_s,
-        native_sample_rate=RATE,
+        native_sample_rate=None,
         licence=None,
         labels=("Bark",),
         mids=("/m/05tny_",),
@@ -80,7 +80,7 @@ def group(*rirs: Audio) -> SimulatedGroup:
 
 
 def render(planned: Scene, simulated: SimulatedGroup, *clips: Audio, mix: str = "sum") -> RenderedScene:
-    return render_scene(planned, simulated, [PreparedClip(clip, "sha") for clip in clips], mix)
+    return render_scene(planned, simulated, [PreparedClip(clip, "sha", 22050) for clip in clips], mix)
 
 
 @pytest.mark.parametrize(("n", "m"), [(1, 1), (100, 7), (7, 100), (16000, 4001)])
@@ -105,7 +105,7 @@ def test_a_delta_puts_the_clip_where_it_belongs_and_nothing_else_anywhere() -> N
     assert truth.dry_level_dbfs is not None
     assert truth.wet_level_dbfs[0] - truth.dry_level_dbfs == pytest.approx(0.0, abs=0.1)  # before gain
     assert truth.wet_level_dbfs[1] - truth.dry_level_dbfs == pytest.approx(-6.02, abs=0.1)
-    assert (truth.clip_sha256, truth.drr_db, truth.rt60_s) == ("sha", 1.5, 0.4)
+    assert (truth.clip_sha256, truth.native_sample_rate, truth.drr_db, truth.rt60_s) == ("sha", 22050, 1.5, 0.4)
 
 
 def test_sources_add_up_and_the_mean_halves_them() -> None:

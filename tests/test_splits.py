@@ -1,5 +1,6 @@
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -46,6 +47,29 @@ def test_houses_are_disjoint_and_all_used(n: int, seed: int) -> None:
 def test_too_few_houses() -> None:
     with pytest.raises(RoomError, match="need 3 different houses and there are 2"):
         split_houses(["a", "b", "a"], {"train": 1, "validation": 1, "test": 1}, 0)
+
+
+def official(clip_id: str, split: str | None, sha256: str | None = None) -> ClipRecord:
+    return replace(clip(clip_id, "dog", sha256), official_split=split)
+
+
+def test_clips_keep_the_splits_of_their_makers() -> None:
+    given_ones = [official(f"t{i}", "train") for i in range(20)] + [official(f"e{i}", "test") for i in range(5)]
+    split = split_clips(given_ones, AUTO_SHARES, 0)
+    assert [c.clip_id for c in split["test"]] == [f"e{i}" for i in range(5)]
+    assert len(split["validation"]) >= 1  # they gave it none: it takes its share of their training clips
+    assert sorted(c.clip_id for c in split["train"] + split["validation"]) == sorted(f"t{i}" for i in range(20))
+    assert {c.clip_id for c in split_clips(given_ones, ALL_TRAIN, 0)["train"]} == {f"t{i}" for i in range(20)}
+    assert {c.official_split for c in split_clips(given_ones, AUTO_SHARES, 0, official=False)["test"]} != {"test"}
+
+
+def test_the_same_bytes_are_in_one_split_whatever_their_makers_say() -> None:
+    doubled = [official(f"t{i}", "train", "same" if i == 0 else None) for i in range(9)]
+    doubled += [official("v", "validation", "same"), official("e", "test", "same"), official("w", "validation")]
+    split = split_clips(doubled, AUTO_SHARES, 0)
+    assert [c.clip_id for c in split["test"]] == ["e"]
+    assert [c.clip_id for c in split["validation"]] == ["w"]
+    assert {c.clip_id for c in split["train"]} == {f"t{i}" for i in range(1, 9)}
 
 
 @given(st.dictionaries(st.sampled_from("abcdefgh"), st.integers(1, 30), min_size=1), st.integers(0, 9))

@@ -10,16 +10,21 @@ import numpy.typing as npt
 
 @dataclass(frozen=True)
 class ClipRecord:
-    """One labelled clip. labels are AudioSet display names, most telling first; a custom label has the mid None."""
+    """One labelled clip. labels are AudioSet display names, most telling first; a custom label has the mid None.
+
+    sha256 and native_sample_rate are None where only opening the file tells them: a set of millions of files is listed
+    without opening any. official_split is the split that the makers of the set gave it (train, validation, test).
+    """
 
     clip_id: str
-    sha256: str | None  # of the file's bytes; None for a synthesised clip until it is made
-    native_sample_rate: int
+    sha256: str | None  # of the file's bytes; None for a clip that is synthesised or not opened yet
+    native_sample_rate: int | None
     duration_s: float
     licence: str | None
     labels: tuple[str, ...]
     mids: tuple[str | None, ...]
     attribution: str | None = None  # what the data set card must say of it
+    official_split: str | None = None
 
 
 @dataclass(frozen=True)

@@ -88,10 +88,11 @@ def cut_to_scene(
 
 @dataclass(frozen=True, eq=False)
 class PreparedClip:
-    """A clip at a scene's rate and level (float32 (n,), read-only), and the hash of the content it was made from."""
+    """A clip at a scene's rate and level (float32 (n,), read-only), and the hash and rate of what it was made from."""
 
     audio: npt.NDArray[np.float32]
     sha256: str
+    native_sample_rate: int
 
 
 class PreparedClips:
@@ -119,7 +120,7 @@ class PreparedClips:
         except ClipError as error:
             raise ClipError(f"clip {clip_id!r} of {self.clip_set.name}: {error}") from error
         audio.flags.writeable = False
-        clip = PreparedClip(audio, raw.sha256)
+        clip = PreparedClip(audio, raw.sha256, raw.sample_rate)
         self._kept[clip_id] = clip
         self._kept_bytes += audio.nbytes
         while self._kept_bytes > self.max_bytes:

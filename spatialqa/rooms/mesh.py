@@ -81,6 +81,10 @@ class MeshRooms:
         """Return the house: every file is one."""
         return room_id
 
+    def official_split(self, house_id: str) -> str | None:
+        """Return None: the houses have no official splits."""
+        return None
+
     def content_hash(self) -> str:
         """Return a hash of the bytes of the files and of the buffers they refer to, and of how they are read.
 

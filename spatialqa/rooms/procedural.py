@@ -87,6 +87,10 @@ class ProceduralRooms:
         """Return the id itself: a home is a house of its own."""
         return room_id
 
+    def official_split(self, house_id: str) -> str | None:
+        """Return None: the houses have no official splits."""
+        return None
+
     def content_hash(self) -> str:
         """Return a hash of the kinds and of a few homes: it changes when the generator does."""
         digest = hashlib.sha256(",".join(sorted(self._kinds)).encode())

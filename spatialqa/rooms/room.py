@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -17,7 +18,8 @@ from spatialqa.rooms.materials import Material
 class Region:
     """A part of a building that people would call a room: a vertical prism over a floor polygon.
 
-    polygon holds (x, z) corners in metres, world frame, in order around the outline.
+    polygon holds (x, z) corners in metres, world frame, in order around the outline. usable tells whether listeners and
+    sources may be placed in it; outdoor and junk regions of scanned houses are not by default.
     """
 
     region_id: str
@@ -26,6 +28,7 @@ class Region:
     polygon: tuple[tuple[float, float], ...]
     floor_y: float
     ceiling_y: float
+    usable: bool = True
 
     def contains(self, position: Vec3) -> bool:
         """Tell whether a world point lies in the prism."""
@@ -48,6 +51,7 @@ class Room:
 
     vertices: float32 (V, 3), metres. faces: int32 (F, 3), indices into vertices, winding free.
     face_material: int32 (F,), indices into materials. warnings: what a user should know about this mesh.
+    scene_path: the file it was read from, for engines that read scenes themselves; None where there is none.
     """
 
     room_set: str
@@ -59,6 +63,7 @@ class Room:
     materials: tuple[Material, ...]
     regions: tuple[Region, ...] = ()
     warnings: tuple[str, ...] = field(default=())
+    scene_path: Path | None = None
 
     @cached_property
     def sha256(self) -> str:
@@ -96,6 +101,10 @@ class RoomSet(Protocol):
 
     def house_of(self, room_id: str) -> str:
         """Return the house that a room belongs to."""
+        ...
+
+    def official_split(self, house_id: str) -> str | None:
+        """Return the split that the makers of the set gave a house (train, validation, test), or None."""
         ...
 
     def content_hash(self) -> str:
