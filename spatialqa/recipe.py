@@ -41,6 +41,11 @@ class RenderRecipe:
     yaw: str = key("any", "which way listeners face: any, or degrees to the left of -z")
     clearance_m: float = key(0.3, "least distance of listener and sources from every surface", minimum=0.0)
     min_distance_m: float = key(0.5, "least distance from listener to source", minimum=0.1)
+    source_regions: str = key(
+        "auto",
+        "sources in the listener's region, in those it opens into too, or anywhere; auto is same for mp3d, else any",
+        choices=("auto", "same", "connected", "any"),
+    )
     max_distance_m: float = key(10.0, "greatest distance from listener to source", minimum=0.1)
     clips: str = key("foley", "foley, or folder:DIR (WAV, FLAC, OGG, MP3 files with labels)", path=True)
     foley_clips_per_class: int = key(100, "foley: different clips of every class", minimum=1, only="foley")

@@ -23,6 +23,7 @@ from spatialqa.errors import ClipError, ClipGoneError, EngineError, PlacementErr
 from spatialqa.isolation import CrashJournal, simulate_apart
 from spatialqa.plan import GroupSlot, Planner, ShardPlan
 from spatialqa.render import ClippedSceneError, RenderedScene, SimulatedGroup, encode_flac, render_scene, simulate
+from spatialqa.recipe import RenderRecipe
 from spatialqa.rooms.placement import Placer
 from spatialqa.rooms.room import Room
 from spatialqa.run import Run
@@ -115,6 +116,7 @@ class ShardMaker:
                     clearance_m=recipe.clearance_m,
                     min_distance_m=recipe.min_distance_m,
                     max_distance_m=recipe.max_distance_m,
+                    source_regions=_source_regions(recipe, room),
                 )
                 self._opened = OpenedRoom(room, placer, self.engine.open(room))
         return self._opened
@@ -261,6 +263,13 @@ class ShardMaker:
                 "engine": {"name": self.run.identity.name, "sha256": self.run.identity.sha256},
             }
             return folder.commit_shard(shard.name, files, facts)
+
+
+def _source_regions(recipe: RenderRecipe, room: Room) -> str:
+    """Return where sources may stand: in the listener's own room of a scanned house, if its rooms are known."""
+    if recipe.source_regions != "auto":
+        return recipe.source_regions
+    return "same" if room.room_set == "mp3d" and room.regions else "any"
 
 
 def rir_bytes(rir: npt.NDArray[np.float32]) -> bytes:

@@ -43,7 +43,8 @@ class FreeSpace:
     points: float64 (n, 3), world metres. space: int64 (n,), equal for nodes that are joined through openings.
     below_y: float64 (n,), the surface straight below. floor_y: float64 (n,), the floor of the storey, furniture
     ignored. near_m: float64 (n,), distance to the nearest surface, not exact (see SurfaceDistance.estimate).
-    n_trials: how many grid nodes were looked at. spacing_m: grid step.
+    joined: int64 (m, 2), the pairs of neighbouring points with nothing between them. n_trials: how many grid nodes were
+    looked at. spacing_m: grid step.
     """
 
     points: FloatArray
@@ -51,6 +52,7 @@ class FreeSpace:
     below_y: FloatArray
     floor_y: FloatArray
     near_m: FloatArray
+    joined: IntArray
     n_trials: int
     spacing_m: float
 
@@ -99,8 +101,11 @@ def survey(caster: RayCaster, surface: SurfaceDistance, low: FloatArray, high: F
     for label in _too_small(caster, points, labels, inside):
         inside[labels == label] = False
     below, floor = _floors(caster, points, inside, links.among(inside), spacing)
-    kept = np.flatnonzero(inside & np.isfinite(floor))
-    return FreeSpace(points[kept], labels[kept], below[kept], floor[kept], near[kept], len(points), spacing)
+    usable = inside & np.isfinite(floor)
+    kept = np.flatnonzero(usable)
+    links = links.among(usable)
+    joined = np.searchsorted(kept, np.stack([links.a, links.b], axis=1))
+    return FreeSpace(points[kept], labels[kept], below[kept], floor[kept], near[kept], joined, len(points), spacing)
 
 
 def _link(

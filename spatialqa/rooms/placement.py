@@ -1,9 +1,12 @@
 """Where a listener and its sources can be in any room: indoors, over a floor, clear of surfaces, spread evenly.
 
 A Placer draws a pool of valid points once per room. Each listener then takes its sources from the pool by cells of
-octant (left or right, front or behind, above or below) and distance, so that neither bunches at what is typical.
+octant (left or right, front or behind, above or below) and distance, so that neither bunches at what is typical. Where
+the regions of a building are known, nobody is placed in one that is not usable, and sources can be kept to the
+listener's region or to those that open into it.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,16 +32,19 @@ _OVER_FLOOR_M = 0.15  # a rug or a step, not a chair
 _DISTANCE_STEP_M = 0.5
 _ELEVATION_STEP_DEG = 10.0
 _FIT_STEPS = 30
+_DOORWAY_M = 0.3  # half of the thickest wall between two regions
 
 
 @dataclass(frozen=True, eq=False)
 class _Pool:
-    """Valid points. points: float64 (n, 3); space: int64 (n,); height_m: above the storey floor, float64 (n,);
-    over_floor: bool (n,), whether the floor itself, not furniture, lies straight below.
+    """Valid points. points: float64 (n, 3); space: int64 (n,); region: int64 (n,), index into the room's regions or -1;
+    height_m: above the storey floor, float64 (n,); over_floor: bool (n,), whether the floor itself, not furniture, lies
+    straight below.
     """
 
     points: FloatArray
     space: IntArray
+    region: IntArray
     height_m: FloatArray
     over_floor: BoolArray
     blame: str  # why trial points were dropped, for errors
@@ -48,9 +54,11 @@ class Placer:
     """Draws listeners and sources in one room.
 
     clearance_m: least distance to every surface. min_distance_m, max_distance_m: from listener to source.
-    source_height_m, ear_height_m: (lowest, highest) above the floor of the storey.
+    source_height_m, ear_height_m: (lowest, highest) above the floor of the storey. source_regions: sources stand in
+    the region of the listener (`same`), or also in those that open into it (`connected`), or wherever the air leads
+    (`any`).
 
-    Raises PlacementError where the room has no valid place at all.
+    Raises PlacementError where the room has no valid place at all, or no known regions though `source_regions` asks.
     """
 
     def __init__(
@@ -61,15 +69,23 @@ class Placer:
         max_distance_m: float = 10.0,
         source_height_m: tuple[float, float] = SOURCE_HEIGHT_M,
         ear_height_m: tuple[float, float] = EAR_HEIGHT_M,
+        source_regions: str = "any",
     ) -> None:
+        if source_regions != "any" and not room.regions:
+            raise PlacementError(
+                f"room {room.room_id!r} has no known regions to keep sources in: use --source-regions any"
+            )
         self.room = room
+        self.source_regions = source_regions
         self.clearance_m = clearance_m
         self.min_distance_m, self.max_distance_m = min_distance_m, max_distance_m
         self.source_height_m, self.ear_height_m = source_height_m, ear_height_m
         self._caster = RayCaster(room.vertices, room.faces)
         surface = SurfaceDistance(room.vertices, room.faces)
         low, high = (np.asarray(edge, dtype=np.float64) for edge in (room.vertices.min(0), room.vertices.max(0)))
-        self._pool = self._fill(survey(self._caster, surface, low, high, clearance_m), surface)
+        air = survey(self._caster, surface, low, high, clearance_m)
+        self._pool = self._fill(air, surface)
+        self._opens_into = _openings(air, room) if source_regions == "connected" else None
         pool = self._pool
         low_y, high_y = source_height_m
         self._sources = np.flatnonzero((pool.height_m >= low_y) & (pool.height_m <= high_y))
@@ -122,6 +138,7 @@ class Placer:
         height = air.points[:, 1] - air.floor_y
         at_height = (height >= low_y) & (height <= high_y)
         nodes = np.flatnonzero(at_height & (air.near_m >= self.clearance_m - half * 3**0.5))
+        nodes = nodes[self._allowed(self.room.region_index(air.points[nodes]))]
         kept_points, kept_nodes, tried, clear_count = [np.empty((0, 3))], [np.empty(0, dtype=np.int64)], 0, 0
         wanted = int(np.clip(_POOL_PER_M3 * len(nodes) * air.spacing_m**3, _MIN_POOL, _MAX_POOL))
         for _ in range(_ROUNDS):
@@ -133,6 +150,7 @@ class Placer:
             points = air.points[chosen] + draw.uniform(-half, half, (len(chosen), 3))
             good = surface.at_least(points, self.clearance_m)
             good[good] = ~self._caster.blocked(air.points[chosen[good]], points[good])
+            good &= self._allowed(self.room.region_index(points))
             tried += len(chosen)
             clear_count += int(good.sum())
             kept_points.append(points[good])
@@ -146,7 +164,16 @@ class Placer:
         # The node's column may be clear of a table that the drawn point stands over.
         drop = self._caster.distances(points, [0.0, -1.0, 0.0])
         over_floor &= np.abs(points[:, 1] - drop - floor) <= _OVER_FLOOR_M
-        return _Pool(points, air.space[node], points[:, 1] - floor, over_floor, blame)
+        space, region = air.space[node], self.room.region_index(points)
+        if self.source_regions == "same":  # the air of each region stands for itself
+            space = np.unique(np.stack([space, region], axis=1), axis=0, return_inverse=True)[1].reshape(-1)
+        return _Pool(points, space, region, points[:, 1] - floor, over_floor, blame)
+
+    def _allowed(self, region: IntArray) -> BoolArray:
+        """Tell where somebody may be, from the index of the region: bool (n,)."""
+        usable = np.array([*(r.usable for r in self.room.regions), self.source_regions == "any"])
+        allowed: BoolArray = usable[region]
+        return allowed
 
     def _listening_points(self) -> IntArray:
         pool = self._pool
@@ -181,6 +208,8 @@ class Placer:
         offset = pool.points - here
         nearest = int(np.argmin((offset * offset).sum(axis=1)))
         ids = self._sources[pool.space[self._sources] == pool.space[nearest]]
+        if self._opens_into is not None:
+            ids = ids[self._opens_into[pool.region[nearest], pool.region[ids]]]
         far2 = (offset[ids] * offset[ids]).sum(axis=1)
         ids = ids[(far2 >= self.min_distance_m**2) & (far2 <= self.max_distance_m**2)]
         return _Cells(pool.points[ids], to_head(listener, pool.points[ids]), self.min_distance_m)
@@ -192,6 +221,8 @@ class Placer:
         size = "the room is {:.3g} x {:.3g} m and {:.3g} m high".format(*(self.room.size[k] for k in (0, 2, 1)))
         if not len(air.points):
             return f"0 of {air.n_trials:,} trial points lie indoors over a floor where a person could stand; {size}"
+        if not self._allowed(self.room.region_index(air.points)).any():
+            return f"all of its air is outdoors, in regions that are left out, or in no region at all; {size}"
         if not at_height:
             return f"0 of {len(air.points):,} trial points indoors lie at a usable height over a floor; {size}"
         tried = tried or at_height
@@ -204,6 +235,21 @@ class Placer:
             f"{cells.n_points:,} trial points in its space lie {self.min_distance_m:g} to {self.max_distance_m:g} m "
             f"away, and sources stand {SEPARATION_M:g} m apart; {self._pool.blame}"
         )
+
+
+def _openings(air: FreeSpace, room: Room) -> BoolArray:
+    """Tell which regions open into which, and each into itself: bool (regions, regions)."""
+    region = room.region_index(air.points)
+    a, b = air.joined.T
+    for _ in range(math.ceil(_DOORWAY_M / air.spacing_m)):  # the air of a doorway can lie between two regions
+        known = region.copy()
+        for here, there in ((a, b), (b, a)):
+            unknown = (known[here] < 0) & (known[there] >= 0)
+            region[here[unknown]] = known[there[unknown]]
+    opens: BoolArray = np.eye(len(room.regions), dtype=np.bool_)
+    both = (region[a] >= 0) & (region[b] >= 0)
+    opens[region[a[both]], region[b[both]]] = True
+    return opens | opens.T
 
 
 class _Cells:

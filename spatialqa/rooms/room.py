@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from spatialqa.geometry import Vec3
+from spatialqa.geometry import FloatArray, Vec3
 from spatialqa.rooms.materials import Material
 
 
@@ -32,17 +32,19 @@ class Region:
 
     def contains(self, position: Vec3) -> bool:
         """Tell whether a world point lies in the prism."""
-        x, y, z = position
-        if not self.floor_y <= y <= self.ceiling_y:
-            return False
-        inside = False
+        return bool(self.contains_each(np.asarray([position], dtype=np.float64))[0])
+
+    def contains_each(self, points: FloatArray) -> npt.NDArray[np.bool_]:
+        """Tell for each of the world points float64 (n, 3) whether it lies in the prism: bool (n,)."""
+        x, y, z = points.T
+        inside = np.zeros(len(points), dtype=np.bool_)
         previous_x, previous_z = self.polygon[-1]
         for corner_x, corner_z in self.polygon:
-            if (corner_z > z) != (previous_z > z):
+            if corner_z != previous_z:
                 crossing = corner_x + (z - corner_z) * (previous_x - corner_x) / (previous_z - corner_z)
-                inside ^= x < crossing
+                inside ^= ((corner_z > z) != (previous_z > z)) & (x < crossing)
             previous_x, previous_z = corner_x, corner_z
-        return inside
+        return inside & (y >= self.floor_y) & (y <= self.ceiling_y)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +86,13 @@ class Room:
     def region_at(self, position: Vec3) -> Region | None:
         """Return the region that holds a world point, or None where no region is known."""
         return next((region for region in self.regions if region.contains(position)), None)
+
+    def region_index(self, points: FloatArray) -> npt.NDArray[np.int64]:
+        """Return for each of the world points float64 (n, 3) the place in `regions` of the one that holds it, or -1."""
+        index = np.full(len(points), -1, dtype=np.int64)
+        for k in reversed(range(len(self.regions))):
+            index[self.regions[k].contains_each(points)] = k
+        return index
 
 
 class RoomSet(Protocol):

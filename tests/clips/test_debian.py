@@ -318,4 +318,5 @@ def test_the_smallest_real_package(tmp_path: Path) -> None:
     durations = {clip.path: clip.duration_s for clip in debian_clips()}
     for record in clips.records():
         assert record.duration_s == pytest.approx(durations[record.clip_id], abs=0.002)
+        assert record.native_sample_rate is not None
         assert clips.load(record).audio.size == round(record.duration_s * record.native_sample_rate)

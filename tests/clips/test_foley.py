@@ -107,6 +107,7 @@ def test_clips_are_clean_full_and_as_long_as_listed(slug: str) -> None:
         x = clip(slug, index)
         listed = record(f"foley/{slug}/{index:06d}")
         assert x.dtype == np.float32
+        assert listed.native_sample_rate is not None
         assert len(x) == round(listed.duration_s * listed.native_sample_rate)
         assert np.abs(x).max() == pytest.approx(0.9, abs=1e-3)
         assert abs(float(x.mean())) < 1e-3

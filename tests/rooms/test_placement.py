@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -255,6 +256,59 @@ def test_regions_are_named() -> None:
 
 
 # Evenness
+
+
+def three_rooms_in_a_row(usable: tuple[bool, bool, bool] = (True, True, True)) -> Room:
+    """Return rooms a, b, c of 4 x 5 m; doors lead from a to b and from b to c."""
+    triangles = np.concatenate(
+        [
+            box((0, 0, 0), (12, 2.8, 5)),
+            wall_with_door(3.95, (0, 5), (2, 3), 2.1, 2.8),
+            wall_with_door(4.05, (0, 5), (2, 3), 2.1, 2.8),
+            wall_with_door(8.0, (0, 5), (2, 3), 2.1, 2.8),
+        ]
+    )
+    lows, highs = (0.0, 4.05, 8.0), (3.95, 8.0, 12.0)  # nothing is known of the air of the first doorway
+    regions = tuple(
+        Region(name, name, 0, ((x0, 0.0), (x1, 0.0), (x1, 5.0), (x0, 5.0)), 0.0, 2.8, good)
+        for name, x0, x1, good in zip("abc", lows, highs, usable, strict=True)
+    )
+    return replace(room(triangles), regions=regions)
+
+
+@pytest.mark.parametrize(
+    ("source_regions", "heard"),
+    [
+        ("same", {("a", "a"), ("b", "b"), ("c", "c")}),
+        ("connected", {("a", "a"), ("a", "b"), ("b", "a"), ("b", "b"), ("b", "c"), ("c", "b"), ("c", "c")}),
+        ("any", {(x, y) for x in "abc" for y in "abc"}),
+    ],
+)
+def test_sources_keep_to_the_regions_asked_for(source_regions: str, heard: set[tuple[str, str]]) -> None:
+    where = three_rooms_in_a_row()
+    found = set()
+    for listener, places in groups(Placer(where, source_regions=source_regions), 60):
+        here = where.region_at(listener.position)
+        found |= {(here.region_id if here else None, place.region_id) for place in places}
+    assert {pair for pair in found if None not in pair} == heard
+    if source_regions != "any":  # else the doorway, which is in no region, is as good as any place
+        assert not any(None in pair for pair in found)
+
+
+def test_nobody_is_placed_in_a_region_that_is_not_usable() -> None:
+    where = three_rooms_in_a_row((True, False, True))
+    for source_regions in ("any", "same"):
+        for listener, places in groups(Placer(where, source_regions=source_regions), 40):
+            for place in (listener.position, *(place.position for place in places)):
+                region = where.region_at(place)
+                assert region is None or region.region_id != "b"
+    with pytest.raises(PlacementError, match="all of its air is outdoors"):
+        Placer(three_rooms_in_a_row((False, False, False)), source_regions="same")
+
+
+def test_regions_must_be_known_to_keep_sources_in_them() -> None:
+    with pytest.raises(PlacementError, match="no known regions"):
+        Placer(room(box((0, 0, 0), (5, 2.8, 4))), source_regions="same")
 
 
 def test_octants_and_distances_are_even_in_a_large_hall() -> None:
