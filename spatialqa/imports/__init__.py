@@ -1,0 +1,1 @@
+"""Other people's questions in our schema."""

@@ -1,0 +1,125 @@
+"""Stored groups and scenes brought back to sound from their rows alone: rooms, clips and engine opened again."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from spatialqa.acoustics.engine import OpenRoom
+from spatialqa.acoustics.registry import engine_for
+from spatialqa.clips.prepare import PreparedClip, PreparedClips
+from spatialqa.clips.registry import open_clips
+from spatialqa.errors import ClipError, RoomError
+from spatialqa.geometry import Pose
+from spatialqa.recipe import RenderRecipe
+from spatialqa.render import SimulatedGroup, simulate
+from spatialqa.rooms.registry import open_rooms
+from spatialqa.rooms.room import Room
+from spatialqa.scene import ListenerGroup, Place, Scene
+
+
+class StoredRun:
+    """The inputs of a run whose groups and scenes are stored. Nothing is drawn; the last room is kept open.
+
+    Raises:
+        SpatialQAError: rooms, clips or engine cannot be opened.
+    """
+
+    def __init__(self, recipe: RenderRecipe) -> None:
+        self.recipe = recipe
+        self.engine = engine_for(recipe)
+        self.rooms = open_rooms(recipe)
+        self.clips = open_clips(recipe)
+        self.records = {record.clip_id: record for record in self.clips.records()}
+        self._prepared = PreparedClips(self.clips, recipe.sample_rate, recipe.clip_rms_dbfs)
+        self._room: Room | None = None
+        self._acoustic: OpenRoom | None = None
+
+    def simulate(self, group: Mapping[str, Any], scenes: Iterable[Scene]) -> SimulatedGroup:
+        """Simulate a row of `groups`; `scenes` are those of the group whose measured truth is wanted.
+
+        Raises:
+            RoomError: the room is not there, or is not the one that the group was simulated in.
+            EngineError: the engine failed.
+        """
+        acoustic = self.open_room(group["room_id"], group["room_sha256"])
+        return simulate(group_from_row(group, scenes), acoustic, self.recipe.sample_rate)
+
+    def open_room(self, room_id: str, sha256: str) -> OpenRoom:
+        """Return a room ready to be simulated; raises RoomError when its content is not of this hash."""
+        if self._room is None or self._room.room_id != room_id:
+            self.close()
+            self._room = self.rooms.load(room_id)
+        if self._room.sha256 != sha256:
+            raise RoomError(f"room {room_id} is not the one it was rendered in: its content hash differs")
+        if self._acoustic is None:
+            self._acoustic = self.engine.open(self._room)
+        return self._acoustic
+
+    def sounds(self, scene: Scene) -> list[PreparedClip]:
+        """Return the prepared clip of every source of a scene.
+
+        Raises:
+            ClipGoneError: a clip that was listed cannot be read now.
+            ClipError: a clip is not in the set, or has other content than the scene was made from.
+        """
+        prepared = []
+        for source in scene.sources:
+            if source.clip_id not in self.records:
+                raise ClipError(f"clip {source.clip_id} is not in {self.recipe.clips} any more")
+            clip = self._prepared.get(self.records[source.clip_id])
+            if source.clip_sha256 is not None and clip.sha256 != source.clip_sha256:
+                raise ClipError(
+                    f"clip {source.clip_id} is not the one it was rendered from: its sha256 is {clip.sha256[:12]}, and "
+                    f"{source.clip_sha256[:12]} was used"
+                )
+            prepared.append(clip)
+        return prepared
+
+    def close(self) -> None:
+        """Release the last room."""
+        if self._acoustic is not None:
+            self._acoustic.close()
+        self._room = self._acoustic = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def group_from_row(row: Mapping[str, Any], scenes: Iterable[Scene]) -> ListenerGroup:
+    """Rebuild a listener group; what only scenes know of a place (line of sight) comes from them."""
+    sight = {source.rir_id: source.line_of_sight for scene in scenes for source in scene.sources}
+    x, y, z = row["listener_position"]
+    a, b, c, d = row["listener_orientation"]
+    places = tuple(
+        Place((px, py, pz), 0.0, 0.0, 0.0, sight.get(f"{row['group_id']}/{k}", False))
+        for k, (px, py, pz) in enumerate(row["source_positions"])
+    )
+    return ListenerGroup(
+        group_id=row["group_id"],
+        split=row["split"],
+        room_set=row["room_set"],
+        room_id=row["room_id"],
+        room_sha256=row["room_sha256"],
+        house_id="",
+        listener=Pose((x, y, z), (a, b, c, d)),
+        places=places,
+        seed=row["seed"],
+    )
+
+
+def place_index(rir_id: str) -> int:
+    """Return which place of its group an RIR belongs to."""
+    return int(rir_id.rpartition("/")[2])
+
+
+def by_group(scenes: Sequence[Scene]) -> dict[str, list[Scene]]:
+    """Return scenes gathered by their group, in order."""
+    gathered: dict[str, list[Scene]] = {}
+    for scene in scenes:
+        gathered.setdefault(scene.group_id, []).append(scene)
+    return gathered
