@@ -22,8 +22,8 @@ from spatialqa.dataset.schema import GROUPS, RIRS, SCENES
 from spatialqa.errors import ClipError, ClipGoneError, EngineError, PlacementError
 from spatialqa.isolation import CrashJournal, simulate_apart
 from spatialqa.plan import GroupSlot, Planner, ShardPlan
-from spatialqa.render import ClippedSceneError, RenderedScene, SimulatedGroup, encode_flac, render_scene, simulate
 from spatialqa.recipe import RenderRecipe
+from spatialqa.render import ClippedSceneError, RenderedScene, SimulatedGroup, encode_flac, render_scene, simulate
 from spatialqa.rooms.placement import Placer
 from spatialqa.rooms.room import Room
 from spatialqa.run import Run

@@ -44,7 +44,8 @@ class Region:
                 crossing = corner_x + (z - corner_z) * (previous_x - corner_x) / (previous_z - corner_z)
                 inside ^= ((corner_z > z) != (previous_z > z)) & (x < crossing)
             previous_x, previous_z = corner_x, corner_z
-        return inside & (y >= self.floor_y) & (y <= self.ceiling_y)
+        held: npt.NDArray[np.bool_] = inside & (y >= self.floor_y) & (y <= self.ceiling_y)
+        return held
 
 
 @dataclass(frozen=True, eq=False)
