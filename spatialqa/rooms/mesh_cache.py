@@ -1,0 +1,134 @@
+"""Prepared meshes kept on disk under a hash of what they were made from, so that a house is parsed and simplified once.
+
+Several processes may use a folder at the same time: a file appears under its name only when it is whole, and whoever comes
+second replaces it by the same bytes. A file that cannot be read is made again. Nothing is ever unpickled.
+"""
+
+import hashlib
+import json
+import os
+import time
+import uuid
+import warnings
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from spatialqa.rooms.simplify import PreparedMesh
+
+_ARRAYS = {"vertices": np.dtype("<f4"), "faces": np.dtype("<i4"), "face_material": np.dtype("<i4")}
+_RACY_S = 2.0  # a file younger than this may change again without a new modification time
+
+
+def default_cache() -> Path:
+    """Return the folder for caches: $SPATIALQA_CACHE, else $XDG_CACHE_HOME/spatialqa, else ~/.cache/spatialqa."""
+    if chosen := os.environ.get("SPATIALQA_CACHE"):
+        return Path(chosen)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "spatialqa"
+
+
+class MeshCache:
+    """A folder of prepared meshes and of file hashes. folder: made when it is first needed; None caches nothing.
+
+    A folder that cannot be written is warned of once, and everything goes on without it.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._warned = False
+
+    def get(self, key: str, make: Callable[[], PreparedMesh]) -> PreparedMesh:
+        """Return the mesh stored under a key, or make and store it.
+
+        key: any text; it must name everything that the mesh depends on, the content of files by their hashes.
+        """
+        if self._folder is None:
+            return make()
+        path = self._folder / "meshes" / f"{_digest(key)}.npz"
+        mesh = _read(path)
+        if mesh is None:
+            mesh = make()
+            self._store(path, lambda stream: _write(stream, mesh))
+        return mesh
+
+    def file_sha256(self, path: Path) -> str:
+        """Return the SHA-256 of a file in hex, from the cache while path, size and modification time are the same.
+
+        Raises OSError when the file cannot be read.
+        """
+        status = path.stat()
+        known = None
+        if self._folder is not None and time.time() - status.st_mtime > _RACY_S:
+            identity = f"{path.absolute()}\n{status.st_size}\n{status.st_mtime_ns}"
+            known = self._folder / "hashes" / _digest(identity)
+            if (found := _read_hash(known)) is not None:
+                return found
+        with path.open("rb") as stream:
+            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+        if known is not None:
+            self._store(known, lambda stream: stream.write(sha256.encode()))
+        return sha256
+
+    def _store(self, path: Path, write: Callable[[BinaryIO], object]) -> None:
+        part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with part.open("wb") as stream:
+                    write(stream)
+                os.replace(part, path)
+            finally:
+                part.unlink(missing_ok=True)
+        except OSError as error:
+            if not self._warned:
+                warnings.warn(
+                    f"the cache {self._folder} cannot be written ({error.strerror or error}), so every process reads its "
+                    f"meshes anew: free space there, or set SPATIALQA_CACHE to another folder",
+                    stacklevel=3,
+                )
+            self._warned = True
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _read_hash(path: Path) -> str | None:
+    try:
+        text = path.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        return None
+    return text if len(text) == 64 and set(text) <= set("0123456789abcdef") else None
+
+
+def _write(stream: BinaryIO, mesh: PreparedMesh) -> None:
+    facts = {field.name: getattr(mesh, field.name) for field in fields(mesh) if field.name not in _ARRAYS}
+    arrays = {name: getattr(mesh, name).astype(kind, copy=False) for name, kind in _ARRAYS.items()}
+    np.savez(stream, facts=np.frombuffer(json.dumps(facts).encode(), dtype=np.uint8), **arrays)
+
+
+def _read(path: Path) -> PreparedMesh | None:
+    """Return a stored mesh, or None when there is none or it is damaged (every member has a checksum in the archive)."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            facts: dict[str, Any] = json.loads(stored["facts"].tobytes())
+            arrays = {name: stored[name] for name in _ARRAYS}
+        mesh = PreparedMesh(**arrays, **{name: _tuples(value) for name, value in facts.items()})
+    except Exception:  # numpy and zipfile raise errors of many kinds; whatever is wrong, the mesh is made again
+        return None
+    shapes = [array.shape[1:] for array in arrays.values()]
+    kinds = [array.dtype for array in arrays.values()]
+    if shapes != [(3,), (3,), ()] or kinds != list(_ARRAYS.values()) or len(mesh.faces) != len(mesh.face_material):
+        return None
+    if set(facts) != {field.name for field in fields(PreparedMesh)} - set(_ARRAYS):
+        return None
+    inside = mesh.faces.size and mesh.faces.min() >= 0 and mesh.faces.max() < len(mesh.vertices)
+    return mesh if inside and mesh.face_material.min() >= 0 else None
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
