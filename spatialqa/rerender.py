@@ -30,12 +30,7 @@ def rerender_scenes(root: Path, count: int) -> tuple[int, list[str]]:
     if recipe.plan_only:
         raise DatasetError(f"{root}: holds planned scenes without audio, which cannot be compared")
     with StoredRun(recipe) as inputs:
-        identity = inputs.engine.identity
-        if identity.sha256 != run["engine"]["sha256"]:
-            raise DatasetError(
-                f"{root}: was rendered by {run['engine']['name']} {run['engine']['sha256'][:12]}, and here is "
-                f"{identity.name} {identity.sha256[:12]}: bits can only be compared with the same engine"
-            )
+        inputs.require_engine(root, run)
         groups = {row["group_id"]: row for path in folder.tables("groups") for row in read_rows(path)}
         compared, problems = 0, []
         for group_id, stored in _choose(folder, count).items():

@@ -1,19 +1,21 @@
 """Stored groups and scenes brought back to sound from their rows alone: rooms, clips and engine opened again."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from spatialqa.acoustics.engine import OpenRoom
+from spatialqa.acoustics.engine import Engine, OpenRoom
 from spatialqa.acoustics.registry import engine_for
 from spatialqa.clips.prepare import PreparedClip, PreparedClips
 from spatialqa.clips.registry import open_clips
-from spatialqa.errors import ClipError, RoomError
+from spatialqa.errors import ClipError, DatasetError, RoomError
 from spatialqa.geometry import Pose
 from spatialqa.recipe import RenderRecipe
 from spatialqa.render import SimulatedGroup, simulate
 from spatialqa.rooms.registry import open_rooms
-from spatialqa.rooms.room import Room
+from spatialqa.rooms.room import Room, RoomSet
 from spatialqa.scene import ListenerGroup, Place, Scene
 
 
@@ -21,18 +23,35 @@ class StoredRun:
     """The inputs of a run whose groups and scenes are stored. Nothing is drawn; the last room is kept open.
 
     Raises:
-        SpatialQAError: rooms, clips or engine cannot be opened.
+        SpatialQAError: the clips cannot be opened; later, where they are needed, the rooms or the engine.
     """
 
     def __init__(self, recipe: RenderRecipe) -> None:
         self.recipe = recipe
-        self.engine = engine_for(recipe)
-        self.rooms = open_rooms(recipe)
         self.clips = open_clips(recipe)
         self.records = {record.clip_id: record for record in self.clips.records()}
         self._prepared = PreparedClips(self.clips, recipe.sample_rate, recipe.clip_rms_dbfs)
         self._room: Room | None = None
         self._acoustic: OpenRoom | None = None
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine that the recipe configures; opened when it is first asked for, since RIRs may be stored."""
+        return engine_for(self.recipe)
+
+    @cached_property
+    def rooms(self) -> RoomSet:
+        """The rooms of the recipe; opened when they are first asked for."""
+        return open_rooms(self.recipe)
+
+    def require_engine(self, root: Path, run: Mapping[str, Any]) -> None:
+        """Raise DatasetError unless the engine here is the one that rendered the data set `root`."""
+        identity, then = self.engine.identity, run["engine"]
+        if identity.sha256 != then["sha256"]:
+            raise DatasetError(
+                f"{root}: was rendered by {then['name']} {then['sha256'][:12]}, and here is {identity.name} "
+                f"{identity.sha256[:12]}: bits can only be compared with the same engine"
+            )
 
     def simulate(self, group: Mapping[str, Any], scenes: Iterable[Scene]) -> SimulatedGroup:
         """Simulate a row of `groups`; `scenes` are those of the group whose measured truth is wanted.

@@ -1,13 +1,15 @@
 """Reads tables of a data set row by row, so that memory does not grow with it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from spatialqa.dataset.folder import DatasetFolder, split_of
-from spatialqa.dataset.schema import SCENES
+from spatialqa.dataset.schema import SCENES, TABLES
 from spatialqa.errors import DatasetError
 from spatialqa.scene import Scene
 
@@ -45,9 +47,46 @@ def read_audio(path: Path) -> Iterator[tuple[Scene, bytes]]:
         yield Scene.from_row(row), row["audio"]["bytes"] if row["audio"] else b""
 
 
+def schema_of(path: Path, table: str) -> pa.Schema:
+    """Return the schema that a file of a table was written with.
+
+    What Parquet adds to it (field ids, other names for the elements of lists) is left out: writing the same rows again
+    gives the same bytes.
+    """
+    ours = TABLES[table.split("-")[0]]
+    fields = [ours.field(field.name) if field.name in ours.names else field for field in pq.read_schema(path)]
+    return pa.schema(fields)
+
+
 def scene_files(folder: DatasetFolder, split: str | None = None) -> list[Path]:
     """Return the files of the `scenes` table in order; DatasetError when there are none."""
     files = [path for path in folder.tables("scenes") if split in (None, split_of(path))]
     if not files:
         raise DatasetError(f"{folder.root}: holds no scenes yet; run `spatialqa render {folder.root}` first")
     return files
+
+
+def join_questions(
+    scenes: Iterable[Scene], folder: DatasetFolder, table: str, split: str
+) -> Iterator[tuple[Scene, list[dict[str, Any]]]]:
+    """Yield the scenes of a split, in the order of their files, each with its rows of a table of questions.
+
+    Both tables are read once, side by side.
+
+    Raises:
+        DatasetError: a question's scene is not among the scenes, or comes in another order.
+    """
+    files = [path for path in folder.tables(table) if split_of(path) == split]
+    rows = (row for path in files for row in read_rows(path))
+    asked = ((scene_id, list(group)) for scene_id, group in groupby(rows, key=lambda row: row["scene_id"]))
+    waiting = next(asked, None)
+    for scene in scenes:
+        if waiting is not None and waiting[0] == scene.scene_id:
+            yield scene, waiting[1]
+            waiting = next(asked, None)
+        else:
+            yield scene, []
+    if waiting is not None:
+        raise DatasetError(
+            f"{folder.root}/{table}: {waiting[1][0]['qa_id']} is not where its scene is; run make-qa again"
+        )

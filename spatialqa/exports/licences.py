@@ -1,0 +1,27 @@
+"""What a publisher should know of the licences of what a data set was made from."""
+
+from collections.abc import Mapping
+from typing import Any
+
+# Kinds of `clips` and `rooms` (the part before the colon) whose makers do not let others pass them on.
+_CLIPS = {
+    "audioset": "the sounds of AudioSet are cut from YouTube videos, whose rights stay with their uploaders",
+}
+_ROOMS = {
+    "mp3d": "the Matterport3D terms of use are for non-commercial academic use by those who signed them",
+    "hm3d": "the HM3D terms of use are for non-commercial academic use by those who accepted them",
+    "gibson": "the Gibson licence is for non-commercial use by those who accepted it",
+}
+
+
+def licence_warnings(run: Mapping[str, Any]) -> list[str]:
+    """Return one line for each input of a run that may not simply be published; none for free inputs.
+
+    Args:
+        run: the run record, as `DatasetFolder.read_run` returns it.
+    """
+    recipe = run["recipe"]
+    clips, rooms = (str(recipe[name]).partition(":")[0] for name in ("clips", "rooms"))
+    reasons = [reason for name, reason in _CLIPS.items() if clips.startswith(name)]
+    reasons += [_ROOMS[rooms]] if rooms in _ROOMS else []
+    return [f"{reason}; keep this export to yourself, or publish the one made with --to recipes" for reason in reasons]

@@ -1,0 +1,171 @@
+"""Writes a data set without its sounds: everything that it takes to render it again, and nothing that a licence guards.
+
+The folder is a data set like any other - scenes, groups, questions, card - whose scenes have no audio and whose RIRs
+have no samples. Every file of the original is listed with its sha256; `spatialqa.rebuild` makes them again.
+"""
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from spatialqa.dataset.card import write_card
+from spatialqa.dataset.commit import FileRecord, commit_json, commit_table, commit_text
+from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.reading import read_rows, schema_of
+from spatialqa.errors import DatasetError
+from spatialqa.exports.destination import Destination
+from spatialqa.recipe import QaRecipe, RenderRecipe
+
+CLIPS_FILE = "clips.jsonl"
+# What is left out of each table of a shard.
+WITHOUT: Mapping[str, str | None] = {"scenes": "audio", "groups": None, "rirs": "rir"}
+
+_CARD = """
+## Without audio
+
+These are the recipes of the scenes: all places, labels and measured levels, and not a sample of sound. Whoever has the
+rooms and clips named above renders the same files from them, and is told which of them are the same to the byte:
+
+    spatialqa render OUT --from THIS-FOLDER
+
+`_spatialqa/clips.jsonl` lists the clips with the sha256 of their content, `_spatialqa/shards` the original files.
+"""
+
+
+@dataclass(frozen=True)
+class RecipesSummary:
+    """What an export of recipes holds."""
+
+    dest: Path
+    scenes: int
+    clips: int
+    questions: int
+    paths_removed: tuple[str, ...]  # recipe keys that whoever rebuilds must give again
+
+
+def export_recipes(root: Path, dest: Path, progress: Callable[[int, int], None] | None = None) -> RecipesSummary:
+    """Write the recipes of a data set; a second run goes on where the first stopped.
+
+    Args:
+        root: the data set, rendered whole.
+        dest: a new folder, or one in which this export was begun.
+        progress: told (scenes done, scenes in all).
+
+    Raises:
+        DatasetError: the data set has no audio to leave out or lacks a shard, or the destination holds something else.
+    """
+    folder = DatasetFolder(root)
+    run = folder.read_run()
+    if run["recipe"].get("plan_only"):
+        raise DatasetError(f"{root}: was planned without audio and can be published as it is")
+    missing = [name for name in run["plan"]["shards"] if folder.committed(name, run["fingerprint_hash"]) is None]
+    if missing:
+        raise DatasetError(f"{root}: shard {missing[0]} is missing; run the render command again, then export")
+    target = Destination(dest, root, {"format": "recipes", "fingerprint": run["fingerprint_hash"]})
+    out = DatasetFolder(dest)
+    removed = path_keys(RenderRecipe, run["recipe"])
+    scenes = n_clips = 0
+    total = sum(record["scenes"] for record in folder.shards())
+    for name in run["plan"]["shards"]:
+        record = folder.read_json(folder.shard_file(name))
+        if out.committed(name, run["fingerprint_hash"]) is None:
+            _export_shard(folder, out, name, record)
+        scenes += record["scenes"]
+        if progress:
+            progress(scenes, total)
+    n_clips = _write_clips(out)
+    questions = sum(_export_questions(folder, out, target, table) for table in folder.question_tables())
+    published = run | {
+        "recipe": without_paths(RenderRecipe, run["recipe"]),
+        "qa_recipe": without_paths(QaRecipe, run.get("qa_recipe", {})),
+        "export": {"format": "recipes", "paths_removed": removed},
+    }
+    commit_json(out.meta / "run.json", published)
+    write_card(out)
+    card = out.root / "README.md"
+    commit_text(out.root, card.name, card.read_text(encoding="utf-8") + _CARD)
+    summary = RecipesSummary(dest, scenes, n_clips, questions, tuple(removed))
+    target.finish({"scenes": scenes, "clips": n_clips, "questions": questions})
+    return summary
+
+
+def path_keys(cls: type, values: Mapping[str, Any]) -> list[str]:
+    """Return the recipe keys that hold a path of this machine."""
+    return [
+        f.name
+        for f in dataclasses.fields(cls)
+        if f.metadata["path"] and values.get(f.name) is not None and _bare(f.name, values[f.name]) != values[f.name]
+    ]
+
+
+def without_paths(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe whose paths are the bare names of their files or folders: `folder:clips`, `labels.csv`."""
+    names = {f.name for f in dataclasses.fields(cls) if f.metadata["path"]}
+    return {
+        name: _bare(name, value) if name in names and isinstance(value, str) else value
+        for name, value in values.items()
+    }
+
+
+def _bare(key: str, value: str) -> str:
+    kind, colon, path = value.partition(":") if key in ("rooms", "clips") else ("", "", value)
+    if key in ("rooms", "clips") and not colon:
+        return value
+    return f"{kind}{colon}{Path(path).name}"
+
+
+def _export_shard(folder: DatasetFolder, out: DatasetFolder, name: str, record: Mapping[str, Any]) -> None:
+    """Write the tables of one shard without sound, and record them beside those of the original."""
+    originals = {item["path"].partition("/")[0]: item for item in record["files"]}
+    files = []
+    for table, column in WITHOUT.items():
+        if table not in originals:
+            continue
+        path = folder.root / originals[table]["path"]
+        schema = schema_of(path, table)
+        rows = list(_rows_without(path, schema, column))
+        files.append(commit_table(out.root, originals[table]["path"], pa.Table.from_pylist(rows, schema=schema)))
+    facts = {key: value for key, value in record.items() if key != "files"}
+    facts["original"] = [originals[table] for table in WITHOUT if table in originals]
+    out.commit_shard(name, files, facts)
+
+
+def _rows_without(path: Path, schema: pa.Schema, column: str | None) -> Iterator[dict[str, Any]]:
+    for row in read_rows(path, [name for name in schema.names if name != column]):
+        yield row if column is None else {**row, column: None}
+
+
+def _write_clips(out: DatasetFolder) -> int:
+    """List the clips that the scenes use, by id."""
+    clips: dict[str, dict[str, Any]] = {}
+    for path in out.tables("scenes"):
+        for row in read_rows(path, ("sources",)):
+            for source in row["sources"]:
+                found = clips.get(source["clip_id"])
+                if found is None:
+                    keys = ("clip_id", "clip_sha256", "native_sample_rate", "licence", "labels", "mids")
+                    clips[source["clip_id"]] = {key: source[key] for key in keys} | {"uses": 1}
+                else:
+                    found["uses"] += 1
+    lines = "".join(json.dumps(clips[clip_id], ensure_ascii=False) + "\n" for clip_id in sorted(clips))
+    commit_text(out.root, f"_spatialqa/{CLIPS_FILE}", lines)
+    return len(clips)
+
+
+def _export_questions(folder: DatasetFolder, out: DatasetFolder, target: Destination, table: str) -> int:
+    """Copy a table of questions byte for byte, with its record; returns the number of questions."""
+    record = folder.read_json(folder.meta / f"{table}.json")
+    files = []
+    for item in record["files"]:
+        size, sha256 = target.copy(folder.root / item["path"], item["path"])
+        if sha256 != item["sha256"]:
+            raise DatasetError(f"{folder.root}/{item['path']}: is not the file that make-qa wrote; run make-qa again")
+        files.append(FileRecord(item["path"], item["rows"], size, sha256))
+    record = record | {"recipe": without_paths(QaRecipe, record["recipe"]), "files": [asdict(file) for file in files]}
+    commit_json(out.meta / f"{table}.json", record)
+    return sum(file.rows for file in files)

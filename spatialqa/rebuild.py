@@ -1,0 +1,224 @@
+"""Renders an export of recipes again, from its stored rows and not by planning: a missing clip costs only its scenes.
+
+Every file is compared with the sha256 that the export records. What cannot be made - a clip that is not there or has
+other content, a room that differs - goes to the rejects with the reason.
+"""
+
+import dataclasses
+import json
+import shutil
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from spatialqa.dataset.card import write_card
+from spatialqa.dataset.commit import FileRecord, commit_file, commit_json, commit_table
+from spatialqa.dataset.folder import DatasetFolder, changed_keys
+from spatialqa.dataset.reading import read_rows, schema_of
+from spatialqa.errors import DatasetError, RecipeError
+from spatialqa.execution import Observer
+from spatialqa.plan import RunPlan
+from spatialqa.rebuild_shard import RebuildJob, rebuild_shard
+from spatialqa.recipe import RenderRecipe, absolute_paths, digest
+from spatialqa.recipe_keys import build
+from spatialqa.run import library_versions, machine_facts
+from spatialqa.stored import StoredRun
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RebuildReport:
+    """What a rebuild made of an export of recipes."""
+
+    root: Path
+    scenes: int
+    scenes_planned: int  # as many as the original holds
+    files_equal: int  # Parquet files of scenes, groups and RIRs with the bytes of the original
+    files_different: int
+    scenes_different: int  # of which something measured is not the original's
+    shards: int
+    shards_resumed: int
+    questions_left_out: int  # those of scenes that could not be rebuilt
+    differences: tuple[str, ...]  # engine and libraries that are not those of the original
+
+    @property
+    def complete(self) -> bool:
+        """Whether this is the original to the byte."""
+        return self.scenes == self.scenes_planned and not self.files_different
+
+
+def is_recipes_export(root: Path) -> bool:
+    """Tell whether a folder is a data set without sounds, as `export --to recipes` writes it."""
+    folder = DatasetFolder(root)
+    return folder.exists and "export" in folder.read_run()
+
+
+def rebuild(source: Path, root: Path, overrides: Mapping[str, Any], observer: Observer) -> RebuildReport:
+    """Render the scenes of an export again into `root`; a second run goes on where the first stopped.
+
+    Args:
+        source: a folder that `export --to recipes` wrote.
+        root: a new or empty folder, or one in which this was begun.
+        overrides: recipe keys that say where rooms and clips lie here, such as {"clips": "folder:DIR"}.
+        observer: told how it goes on.
+
+    Raises:
+        RecipeError: a path that the export leaves out is not given, or a key would change what the data set is.
+        DatasetError: the export cannot be read, `root` holds something else, or not one scene could be made.
+        SpatialQAError: something failed that may not fail again; what was made stays and counts.
+    """
+    export = DatasetFolder(source)
+    run = export.read_run()
+    if "export" not in run:
+        raise DatasetError(f"{source}: is no export of recipes; make one with `spatialqa export OUT --to recipes`")
+    recipe = _recipe(source, run, overrides)
+    folder = DatasetFolder(root)
+    folder.refuse_foreign()
+    with StoredRun(recipe) as inputs:
+        identity = inputs.engine.identity
+        here = {"engine": {name: getattr(identity, name) for name in run["fingerprint"]["engine"]}}
+        here["versions"] = library_versions()
+        differences = changed_keys({name: run["fingerprint"][name] for name in here}, here)
+        with folder.lock():
+            record = {name: value for name, value in run.items() if name != "export"}
+            record |= {"recipe": asdict(recipe), "engine": asdict(identity), "machine": machine_facts()}
+            began_here = folder.claim(record | {"rebuilt": {"differences": differences}})
+            try:
+                held = digest([here, inputs.rooms.content_hash(), sorted(inputs.records)])
+                same_engine = run["fingerprint"]["engine"]["sha256"] == identity.sha256
+                job = RebuildJob(source, root, recipe, held, same_engine)
+                return _Rebuild(job, run, inputs, differences, observer).run_all()
+            except Exception:
+                if began_here:
+                    folder.unclaim()
+                raise
+
+
+def _recipe(source: Path, run: Mapping[str, Any], overrides: Mapping[str, Any]) -> RenderRecipe:
+    fields = {f.name: f.metadata for f in dataclasses.fields(RenderRecipe)}
+    stored = {
+        name: value for name, value in run["recipe"].items() if name not in fields or not fields[name]["execution"]
+    }
+    for name, value in overrides.items():
+        kind = str(stored.get(name)).partition(":")[0]
+        if name in ("rooms", "clips") and str(value).partition(":")[0] != kind:
+            raise RecipeError(f"{name} {value!r}: {source} was made from {kind}, and only where that lies may change")
+        if not fields[name]["path"] and not fields[name]["execution"] and value != stored.get(name):
+            raise RecipeError(f"{name} is part of what {source} is and cannot change: leave it out, or render anew")
+    for name in run["export"]["paths_removed"]:
+        if name in overrides:
+            continue
+        if not name.endswith("_root"):  # roots are looked for where they usually are
+            kind = f"{stored[name].partition(':')[0]}:" if ":" in stored[name] else ""
+            raise RecipeError(
+                f"{source}: was made with {name} {stored[name]}; say where it lies here: "
+                f"--{name.replace('_', '-')} {kind}PATH"
+            )
+        stored[name] = None
+    return absolute_paths(build(RenderRecipe, {**stored, **overrides}, f"{source}/_spatialqa/run.json"))
+
+
+class _Rebuild:
+    """One run of `rebuild`, whose folder is claimed."""
+
+    def __init__(
+        self,
+        job: RebuildJob,
+        run: Mapping[str, Any],
+        inputs: StoredRun,
+        differences: Sequence[str],
+        observer: Observer,
+    ) -> None:
+        self._job, self._run, self._inputs, self._observer = job, run, inputs, observer
+        self._export, self._folder = DatasetFolder(job.export), DatasetFolder(job.root)
+        self._differences = tuple(differences)
+
+    def run_all(self) -> RebuildReport:
+        """Make every shard that is missing, then the questions and the card."""
+        self._folder.sweep()
+        names = self._run["plan"]["shards"]
+        done = {name: self._done(name) for name in names}
+        resumed = sum(record is not None for record in done.values())
+        here = sum(record["scenes"] for record in done.values() if record)
+        plan = RunPlan((), {}, self._run["plan"]["scenes"], self._run["plan"]["houses"])
+        self._observer.started(plan, here, 0)
+        records = [
+            done[name] or rebuild_shard(self._job, self._inputs, name, self._observer.advanced) for name in names
+        ]
+        if not any(record["scenes"] for record in records):
+            raise DatasetError(f"{self._folder.root}: not one scene could be rebuilt; {self._first_reason()}")
+        left_out = sum(self._questions(table) for table in self._export.question_tables())
+        write_card(self._folder)
+        rebuilt = [record["rebuilt"] for record in records]
+        return RebuildReport(
+            self._folder.root,
+            sum(record["scenes"] for record in records),
+            sum(item["original_scenes"] for item in rebuilt),
+            sum(item["files_equal"] for item in rebuilt),
+            sum(item["files_different"] for item in rebuilt),
+            sum(item["scenes_different"] for item in rebuilt),
+            len(records),
+            resumed,
+            left_out,
+            self._differences,
+        )
+
+    def _done(self, name: str) -> Row | None:
+        """Return the record of a shard that need not be made again, else None."""
+        record = self._folder.committed(name, self._run["fingerprint_hash"])
+        if record is None or "rebuilt" not in record:
+            return None
+        whole = record["scenes"] == record["rebuilt"]["original_scenes"] and not record["rebuilt"]["files_different"]
+        return record if whole or record["rebuilt"]["held"] == self._job.held else None
+
+    def _rejects(self) -> list[Row]:
+        paths = sorted((self._folder.meta / "rejects").glob("*-of-*.jsonl"))
+        return [json.loads(line) for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
+
+    def _first_reason(self) -> str:
+        rejects = self._rejects()
+        return f"the first: {rejects[0]['id']}: {rejects[0]['reason']}" if rejects else "the export holds none"
+
+    def _questions(self, table: str) -> int:
+        """Publish a table of questions: the bytes of the export, or without those of scenes that are missing.
+
+        Returns how many questions were left out.
+        """
+        record = self._export.read_json(self._export.meta / f"{table}.json")
+        gone = {reject["id"] for reject in self._rejects() if reject["kind"] == "scene"}
+        aside = f".{table}.{uuid.uuid4().hex}.tmp"
+        files, counts = [], Counter[str]()
+        try:
+            for item in record["files"]:
+                source, name = self._export.root / item["path"], f"{aside}/{Path(item['path']).name}"
+                rows = list(read_rows(source)) if gone else []
+                kept = [row for row in rows if row["scene_id"] not in gone]
+                counts.update(row["subtype"] for row in kept)
+                if len(kept) < len(rows):
+                    schema = schema_of(source, table)
+                    files.append(
+                        commit_table(self._folder.root, name, pa.Table.from_pylist(kept, schema=schema), 10_000)
+                    )
+                else:
+                    size, sha256 = commit_file(self._folder.root / name, partial(_copy, source))
+                    files.append(FileRecord(name, item["rows"], size, sha256))
+            self._folder.replace_table(aside, table)
+        finally:
+            shutil.rmtree(self._folder.root / aside, ignore_errors=True)
+        left_out: int = sum(item["rows"] for item in record["files"]) - sum(file.rows for file in files)
+        record |= {"files": [{**asdict(file), "path": file.path.replace(aside, table, 1)} for file in files]}
+        if gone:
+            record |= {"questions": dict(counts), "scenes": record["scenes"] - len(gone)}
+        commit_json(self._folder.meta / f"{table}.json", record)
+        return left_out
+
+
+def _copy(source: Path, to: Path) -> None:
+    shutil.copyfile(source, to)
