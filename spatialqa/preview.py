@@ -12,6 +12,7 @@ import soundfile
 from rich.table import Table
 from rich.text import Text
 
+from spatialqa.acoustics.channels import CHANNEL_NAMES
 from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.reading import read_audio, read_rows, scene_files
 from spatialqa.errors import DatasetError
@@ -48,7 +49,8 @@ def show(root: Path, count: int, scene_id: str | None, questions: int, wav: Path
         _print_scene(scene)
         _print_questions(folder, scene, questions, shown_types)
         if wav is not None and flac:
-            stdout.print(Text(f"written to {_write_wav(scene, flac, wav)}\n"))
+            names = ", ".join(CHANNEL_NAMES.get(scene.channels, ()))
+            stdout.print(Text(f"written to {_write_wav(scene, flac, wav)} ({names})\n"))
     if not shown:
         raise DatasetError(f"{root}: has no scene {scene_id!r}; ids look like train-00000000")
 

@@ -1,6 +1,7 @@
-"""Room acoustic metrics of a binaural RIR: arrival, reverberation time, direct-to-reverberant ratio.
+"""Room acoustic metrics of an RIR: arrival, reverberation time, direct-to-reverberant ratio.
 
-Both ears are summed as energies. Decays follow ISO 3382-1: backward integration (Schroeder, 1965), a least-squares line
+Both ears are summed as energies. Of four channels, first-order ambisonics, W alone counts: it is the omnidirectional
+microphone of ISO 3382-1. Decays follow ISO 3382-1: backward integration (Schroeder, 1965), a least-squares line
 from 5 dB below the start, and a tail that is completed beyond a noise floor or a cut (Lundeby et al., 1995).
 """
 
@@ -17,6 +18,7 @@ BAND_HZ = (500.0, 2000.0)
 DIRECT_WINDOW_S = 0.0025
 _ONSET_BELOW_PEAK = 0.01  # 20 dB, the onset of ISO 3382-1
 _BLOCK_S = 0.010
+_AMBISONIC_CHANNELS = 4
 _ABOVE_FLOOR = 10**0.5  # the decay is trusted down to 5 dB above the floor
 _STRAIGHT = 0.7  # a late half this much steeper than the early half is a response that ends, not a room that decays
 
@@ -24,12 +26,15 @@ _STRAIGHT = 0.7  # a late half this much steeper than the early half is a respon
 def direct_index(rir: npt.ArrayLike) -> int:
     """Return the sample at which the direct sound arrives at the nearer ear.
 
-    That is the first sample within 20 dB of the RIR's largest, both ears summed. Raises ValueError for a silent RIR.
+    That is the first sample within 20 dB of the RIR's largest, both ears summed or W alone.
 
     Args:
         rir: (channels, n), linear.
+
+    Raises:
+        ValueError: the RIR is silent.
     """
-    return _onset(_energy(rir))
+    return _onset(_energy(_heard(rir)))
 
 
 def rt60(rir: npt.ArrayLike, sample_rate: int) -> float | None:
@@ -50,7 +55,7 @@ def t30(rir: npt.ArrayLike, sample_rate: int) -> float | None:
 
 
 def drr_db(rir: npt.ArrayLike, sample_rate: int, line_of_sight: bool) -> float | None:
-    """Return the direct-to-reverberant energy ratio in dB, both ears summed.
+    """Return the direct-to-reverberant energy ratio in dB, both ears summed or W alone.
 
     Direct is everything up to 2.5 ms after the first arrival (Zahorik, 2002). That holds the other ear's arrival,
     0.7 ms later at most, and all but 0.04 % (built-in HRTF) or 0.8 % (MIT KEMAR) of the HRTF's energy at its worst
@@ -65,10 +70,15 @@ def drr_db(rir: npt.ArrayLike, sample_rate: int, line_of_sight: bool) -> float |
     """
     if not line_of_sight:
         return None
-    energy = _energy(rir)
+    energy = _energy(_heard(rir))
     end = _onset(energy) + round(DIRECT_WINDOW_S * sample_rate)
     direct, rest = float(energy[:end].sum()), float(energy[end:].sum())
     return 10 * math.log10(direct / rest) if rest > 0 else None
+
+
+def _heard(rir: npt.ArrayLike) -> npt.NDArray[np.floating]:
+    channels = np.atleast_2d(np.asarray(rir))
+    return channels[:1] if len(channels) == _AMBISONIC_CHANNELS else channels
 
 
 def _energy(rir: npt.ArrayLike) -> Array:
@@ -88,7 +98,7 @@ def _band(sample_rate: int) -> Array:
 
 
 def _reverberation_time(rir: npt.ArrayLike, sample_rate: int, lowest_db: float) -> float | None:
-    filtered = sosfilt(_band(sample_rate), np.atleast_2d(np.asarray(rir, dtype=np.float64)), axis=-1)
+    filtered = sosfilt(_band(sample_rate), np.asarray(_heard(rir), dtype=np.float64), axis=-1)
     energy = _energy(filtered)
     block = round(_BLOCK_S * sample_rate)
     energy = energy[_onset(energy) :]

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,6 @@ from spatialqa.geometry import Quaternion, Vec3
 
 DISTRIBUTION = "rlr-audio-propagation"
 PIP_COMMAND = "pip install 'spatialqa[soundspaces]'"
-BINAURAL_LAYOUT = 3
 _CONFIGURATION_BYTES = 146  # what the published header's packed struct measures
 _SIZE, _FLOAT, _BOOL, _POINTER = ctypes.c_size_t, ctypes.c_float, ctypes.c_uint8, ctypes.c_void_p
 _GREETING = b"CreateContext: Context created\n"
@@ -65,6 +64,17 @@ class ContextConfiguration(ctypes.Structure):
         ("mesh_simplification", _BOOL),
         ("temporal_coherence", _BOOL),
     )
+
+
+class Layout(NamedTuple):
+    """What the listener records: the library's number for the layout, and how many channels."""
+
+    kind: int
+    channel_count: int
+
+
+BINAURAL = Layout(3, 2)
+FIRST_ORDER_AMBISONICS = Layout(7, 4)
 
 
 class _ChannelLayout(ctypes.Structure):
@@ -220,7 +230,7 @@ def library() -> Library:
 
 
 class Context:
-    """One simulation: a mesh, one binaural listener and its sources. Used once: a second run would differ."""
+    """One simulation: a mesh, one listener and its sources. Used once: a second run would differ."""
 
     def __init__(self, configuration: ContextConfiguration) -> None:
         self._library = library()
@@ -266,10 +276,15 @@ class Context:
             self._call("RLRA_AddMeshIndices", what, self._handle, data, faces.size, 3, category.encode())
         self._call("RLRA_FinalizeObjectMesh", "the room's mesh", self._handle, 0)
 
-    def add_listener(self, position: Vec3, orientation: Quaternion, hrtf: Path | None = None) -> None:
-        """Add the binaural listener: position in metres, orientation (w, x, y, z) head to world, optional SOFA file."""
-        layout = _ChannelLayout(2, BINAURAL_LAYOUT)
-        self._call("RLRA_AddListener", "a binaural listener", self._handle, ctypes.byref(layout))
+    def add_listener(
+        self, position: Vec3, orientation: Quaternion, layout: Layout = BINAURAL, hrtf: Path | None = None
+    ) -> None:
+        """Add the listener: position in metres, orientation (w, x, y, z) head to world, layout, optional SOFA file.
+
+        The orientation turns the ears only: an ambisonic layout stays with the axes of the world.
+        """
+        channels = _ChannelLayout(layout.channel_count, layout.kind)
+        self._call("RLRA_AddListener", f"a listener of layout {layout}", self._handle, ctypes.byref(channels))
         place, turn = (_FLOAT * 3)(*position), (_FLOAT * 4)(*orientation)
         self._call("RLRA_SetListenerPosition", f"the listener position {position}", self._handle, 0, place)
         self._call("RLRA_SetListenerOrientationQuaternion", f"the orientation {orientation}", self._handle, 0, turn)

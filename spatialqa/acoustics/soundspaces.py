@@ -16,16 +16,18 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from spatialqa.acoustics import rlr_api, sofa
+from spatialqa.acoustics import ambisonics, rlr_api, sofa
+from spatialqa.acoustics.channels import CHANNEL_NAMES
 from spatialqa.acoustics.engine import EngineIdentity
 from spatialqa.acoustics.ray_depth import DepthEstimator
-from spatialqa.acoustics.soundspaces_settings import check_sample_rate, resolve
+from spatialqa.acoustics.soundspaces_settings import check_channels, check_sample_rate, resolve
 from spatialqa.errors import EngineError, RoomError
-from spatialqa.geometry import IDENTITY, Pose, Vec3, multiply, rotation_matrix, yaw_quaternion
+from spatialqa.geometry import IDENTITY, Pose, Quaternion, Vec3, multiply, rotation_matrix, yaw_quaternion
 from spatialqa.rooms.materials import Curve
 from spatialqa.rooms.room import Room
 
 DEFAULT_HRTF = "rlr-default"
+NO_HRTF = "none"  # of an ambisonic listener
 ENGINE_SPEED_M_S = 343.99  # the library's own speed of sound, measured on 1 km of free field
 LISTENER_RADIUS_M = 0.1  # the library's default: sound arrives when it meets this sphere, not its centre
 _AIR_DENSITY_KG_M3 = 1.2
@@ -42,26 +44,30 @@ Rir = npt.NDArray[np.float32]
 
 
 class SoundSpacesEngine:
-    """The engine inside SoundSpaces 2.0, with one sample rate, one configuration and one HRTF.
+    """The engine inside SoundSpaces 2.0, with one sample rate, one configuration and one pair of ears, or none.
 
-    RIRs are calibrated: a frontal free-field source at 1 m has direct energy 1 (0 dB, the mean of both ears) at this
-    rate with this HRTF. The gain is measured when the engine is made; `calibrated: false` keeps the library's scale.
+    RIRs are calibrated: a frontal free-field source at 1 m has direct energy 1 (0 dB, the mean of both ears, or W) at
+    this rate with this HRTF. The gain is measured when the engine is made; `calibrated: false` keeps the library's
+    scale.
 
     `rir_time_zero: emission` (the default) starts the RIR when the source emits; the direct sound comes
     (distance - 0.1 m) / 343.99 m/s later plus the HRTF's own lag. `direct` drops the first
-    round((distance - 0.1 m) / 343.99 m/s * sample_rate) samples of both ears, so the HRTF's lag stays.
+    round((distance - 0.1 m) / 343.99 m/s * sample_rate) samples of every channel, so the HRTF's lag stays. Without one
+    a single sample before the direct sound stays in its place, since the library may round the other way.
 
-    The tail is cut where less than 1e-8 (-80 dB) of the RIR's energy, both ears together, is left: too little to move a
-    T30, which ends at -35 dB, or to be heard.
+    The tail is cut where less than 1e-8 (-80 dB) of the RIR's energy, all channels together, is left: too little to
+    move a T30, which ends at -35 dB, or to be heard.
 
     Args:
         sample_rate: Hz, 8000 to 48000; with a SOFA file at most the file's own rate.
         preset: "fast" (1000 rays, as many reflections as the room needs) or "reference" (SoundSpaces' defaults).
         overrides: settings that replace the preset's; names in soundspaces_settings.
         hrtf: a SOFA file (SimpleFreeFieldHRIR) instead of the built-in HRTF.
+        channels: "binaural", or "foa" for first-order ambisonics (AmbiX) in the axes of the head.
 
     Raises:
-        EngineError: a rate, preset, setting or HRTF that cannot be used, or a library that is not the expected one.
+        EngineError: a rate, preset, setting, HRTF or layout that cannot be used, or a library that is not the expected
+            one.
         MissingDependencyError: the package is not installed.
     """
 
@@ -71,15 +77,20 @@ class SoundSpacesEngine:
         preset: str = "fast",
         overrides: Mapping[str, Any] | None = None,
         hrtf: Path | None = None,
+        channels: str = "binaural",
     ) -> None:
         check_sample_rate(sample_rate)
         self.settings = resolve(preset, overrides)
+        check_channels(channels, self.settings, hrtf)
         self.sample_rate = sample_rate
+        self.channels = channels
         library = rlr_api.library()
         self.hrtf = None if hrtf is None else Path(hrtf).absolute()
         label = DEFAULT_HRTF if self.hrtf is None else _usable_hrtf(self.hrtf, sample_rate)
+        if channels == "foa":
+            label = NO_HRTF
         self.gain = self._measured_gain() if self.settings["calibrated"] else 1.0
-        config = {**self.settings, "thread_count": 1, "sample_rate": sample_rate, "hrtf": label}
+        config = {**self.settings, "thread_count": 1, "sample_rate": sample_rate, "hrtf": label, "channels": channels}
         digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
         self._identity = EngineIdentity(
             name="soundspaces",
@@ -113,13 +124,19 @@ class SoundSpacesEngine:
         configuration.sample_rate = self.sample_rate
         return configuration
 
+    @property
+    def layout(self) -> rlr_api.Layout:
+        """The library's layout for these channels."""
+        return rlr_api.FIRST_ORDER_AMBISONICS if self.channels == "foa" else rlr_api.BINAURAL
+
     def _measured_gain(self) -> float:
         with rlr_api.Context(self.configuration(depth=1, direct=True, indirect=False)) as context:
-            context.add_listener((0.0, 0.0, 0.0), IDENTITY, self.hrtf)
+            context.add_listener((0.0, 0.0, 0.0), IDENTITY, self.layout, self.hrtf)
             context.add_source((0.0, 0.0, -1.0))
             context.simulate()
             rir = context.impulse_response(0).astype(np.float64)
-        energy = float(np.sum(rir * rir)) / 2
+        heard = rir[:1] if self.channels == "foa" else rir
+        energy = float(np.sum(heard * heard)) / len(heard)
         if not math.isfinite(energy) or energy <= 0:
             raise EngineError(f"a frontal source at 1 m has direct energy {energy} with the HRTF {self.hrtf}: no level")
         return 1 / math.sqrt(energy)
@@ -165,7 +182,7 @@ class SoundSpacesRoom:
         return int(self._engine.settings["indirect_ray_depth"])
 
     def rirs(self, listener: Pose, sources: Sequence[Vec3], seed: int = 0) -> list[Rir]:
-        """Return one calibrated RIR per source, in order: float32 (2, n), linear, left then right.
+        """Return one calibrated RIR per source, in order: float32 (channels, n), linear: left, right, or W, Y, Z, X.
 
         A source's late reverberation depends on the other sources of the call and on their order: repeat a call whole.
         `seed` is not used, the library takes none.
@@ -187,19 +204,26 @@ class SoundSpacesRoom:
             context.simulate()
             self._efficiency = context.ray_efficiency
             raw = [context.impulse_response(index) for index in range(len(sources))]
+        if self._engine.channels == "foa":
+            raw = [ambisonics.from_rlr(rir, _turned_head(listener)) for rir in raw]
         return [self._finished(*parts) for parts in zip(raw, sources, distances, strict=True)]
 
     def load(self, context: rlr_api.Context, listener: Pose, sources: Sequence[Vec3]) -> None:
-        """Give a fresh context this room, a listener and its sources, all turned alike."""
+        """Give a fresh context this room, a listener and its sources, all turned alike.
+
+        An ambisonic listener is never turned: the library's channels would stay as they are, and its rays would not.
+        """
         context.add_mesh(self._vertices, self._groups, self._database_path)
-        context.add_listener(_turned(listener.position), multiply(_TURN, listener.orientation), self._engine.hrtf)
+        engine = self._engine
+        orientation = IDENTITY if engine.channels == "foa" else _turned_head(listener)
+        context.add_listener(_turned(listener.position), orientation, engine.layout, engine.hrtf)
         for source in sources:
             context.add_source(_turned(source))
 
     def _finished(self, rir: Rir, source: Vec3, distance: float) -> Rir:
         where = f"for the source at {source}, {distance:.2f} m from the listener, in room {self._room.room_id}"
         delay = round((distance - LISTENER_RADIUS_M) / ENGINE_SPEED_M_S * self._engine.sample_rate)
-        if rir.shape[0] != 2 or rir.shape[1] <= delay:
+        if rir.shape[0] != len(CHANNEL_NAMES[self._engine.channels]) or rir.shape[1] <= delay:
             raise EngineError(
                 f"the engine soundspaces gave an RIR of shape {rir.shape} {where}: too short for its delay"
             )
@@ -208,7 +232,7 @@ class SoundSpacesRoom:
         if float(np.sum(np.square(rir, dtype=np.float64))) < _UNHEARD:
             raise EngineError(f"the engine soundspaces gave a silent RIR {where}: no path joins them, move the source")
         if self._engine.settings["rir_time_zero"] == "direct":
-            rir = rir[:, delay:]
+            rir = rir[:, delay if self._engine.channels == "binaural" else max(0, delay - 1) :]
         return np.ascontiguousarray(_trimmed(rir) * np.float32(self._engine.gain))
 
     @property
@@ -234,6 +258,10 @@ class SoundSpacesRoom:
 def _turned(point: Vec3) -> Vec3:
     x, y, z = (float(v) for v in _TURN_MATRIX @ point)
     return (x, y, z)
+
+
+def _turned_head(listener: Pose) -> Quaternion:
+    return multiply(_TURN, listener.orientation)
 
 
 def _trimmed(rir: Rir) -> Rir:

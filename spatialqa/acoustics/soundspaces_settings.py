@@ -4,9 +4,11 @@ import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from spatialqa.acoustics.channels import CHANNEL_NAMES
 from spatialqa.errors import EngineError
 
 MIN_SAMPLE_RATE_HZ, MAX_SAMPLE_RATE_HZ = 8_000, 48_000
@@ -117,6 +119,19 @@ def resolve(preset: str, overrides: Mapping[str, Any] | None) -> dict[str, Any]:
     if not settings["direct"] and not settings["indirect"]:
         raise EngineError("the soundspaces settings direct and indirect are both false: nothing would be heard")
     return settings
+
+
+def check_channels(channels: str, settings: Mapping[str, Any], hrtf: Path | None) -> None:
+    """Raise EngineError for a layout that is unknown or that these settings or an HRTF do not go with."""
+    if channels not in CHANNEL_NAMES:
+        raise EngineError(f"the engine soundspaces has no channels {channels!r}: {_nearest(channels, CHANNEL_NAMES)}")
+    if channels != "foa":
+        return
+    if hrtf is not None:
+        raise EngineError(f"channels foa takes no HRTF, it has no ears: leave {hrtf} out, or render channels binaural")
+    for name in ("direct_sh_order", "indirect_sh_order"):
+        if settings[name] < 1:
+            raise EngineError(f"channels foa needs the soundspaces setting {name} to be 1 or more: at 0 only W sounds")
 
 
 def check_sample_rate(sample_rate: int) -> None:

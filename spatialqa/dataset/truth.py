@@ -56,7 +56,7 @@ class TrueSource:
     head: Vec3
     labels: tuple[Label, ...]
     region: str | None
-    level_dbfs: tuple[float, float] | None  # left, right
+    level_dbfs: tuple[float, ...] | None  # of each channel
 
     @property
     def distance_m(self) -> float:
@@ -121,6 +121,7 @@ class SplitTruth:
         self._first = array("q", [0])
         self._heads = array("d")
         self._levels = array("f")
+        self._first_level = array("q", [0])
         self._names: dict[tuple[Label, ...] | str | None, int] = {}  # label sets and regions, each kept once
         self._labels = array("l")
         self._regions = array("l")
@@ -145,7 +146,8 @@ class SplitTruth:
         for source in scene.sources:
             self._labels.append(self._number(tuple(map(label_of, source.labels, source.mids))))
             self._regions.append(self._number(source.region_id))
-            self._levels.extend(source.wet_level_dbfs or (math.nan, math.nan))
+            self._levels.extend(source.wet_level_dbfs or ())
+            self._first_level.append(len(self._levels))
         self._first.append(len(self._labels))
 
     def _number(self, name: tuple[Label, ...] | str | None) -> int:
@@ -169,11 +171,11 @@ class SplitTruth:
             self._by_number = list(self._names)
         sources = []
         for i in range(self._first[row], self._first[row + 1]):
-            left, right = self._levels[2 * i : 2 * i + 2]
+            levels = tuple(self._levels[self._first_level[i] : self._first_level[i + 1]])
             x, y, z = self._heads[3 * i : 3 * i + 3]
             labels, region = self._by_number[self._labels[i]], self._by_number[self._regions[i]]
             assert isinstance(labels, tuple)
-            sources.append(TrueSource((x, y, z), labels, _text(region), None if math.isnan(left) else (left, right)))
+            sources.append(TrueSource((x, y, z), labels, _text(region), levels or None))
         return TrueScene(tuple(sources), _text(self._by_number[self._listener_regions[row]]))
 
 

@@ -10,12 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from spatialqa.acoustics.channels import CHANNEL_NAMES
 from spatialqa.dataset.commit import sha256_of
 from spatialqa.dataset.folder import DatasetFolder, split_of, split_order
 from spatialqa.dataset.reading import read_audio, read_rows, scene_files
 from spatialqa.dataset.schema import TABLES
 from spatialqa.dataset.truth import SplitTruth
 from spatialqa.dataset.validate_questions import TableCheck
+from spatialqa.dataset.validate_rirs import RirCheck
 from spatialqa.errors import SpatialQAError
 from spatialqa.geometry import direction
 from spatialqa.render import FULL_SCALE, decode_flac
@@ -72,6 +74,7 @@ def validate_dataset(root: Path) -> ValidationReport:
         for check in tables:
             check.check_split(split, question_paths[check.table].get(split, []), truth)
     scenes.finish()
+    _check_rirs(folder, run, findings)
     for check in tables:
         findings.problems += check.problems
         findings.checked.append(check.summary)
@@ -147,6 +150,17 @@ def _schema_problems(path: Path, expected: pa.Schema) -> Iterable[str]:
             yield f"has no column {column.name}"
         elif schema.field(index).type != column.type:
             yield f"column {column.name} is {schema.field(index).type}, not {column.type}"
+
+
+def _check_rirs(folder: DatasetFolder, run: dict[str, Any], findings: _Findings) -> None:
+    paths = [path for path in folder.tables("rirs") if path not in findings.unusable]
+    channels = run["recipe"].get("channels", "binaural")
+    if not paths or channels not in CHANNEL_NAMES:
+        return
+    check = RirCheck(CHANNEL_NAMES[channels])
+    for path in paths:
+        findings.problems += check.file_problems(path)
+    findings.checked.append(check.summary)
 
 
 def _check_groups(folder: DatasetFolder, findings: _Findings) -> dict[str, dict[str, Any]]:
@@ -243,9 +257,11 @@ def _measured_problems(scene: Scene) -> Iterable[str]:
     for number, source in enumerate(scene.sources):
         if source.offset_s is None or not source.onset_s < source.offset_s <= scene.duration_s + 1e-9:
             yield f"source {number}: sounds from {source.onset_s} s to {source.offset_s} s in {scene.duration_s} s"
-        levels = [source.dry_level_dbfs, *(source.wet_level_dbfs or [None])]
-        if any(level is None or not np.isfinite(level) for level in levels):
+        wet = source.wet_level_dbfs or ()
+        if any(level is None or not np.isfinite(level) for level in (source.dry_level_dbfs, *wet)) or not wet:
             yield f"source {number}: has no finite level"
+        elif len(wet) != len(CHANNEL_NAMES.get(scene.channels, ())):
+            yield f"source {number}: has {len(wet)} levels, and channels is {scene.channels}"
 
 
 def _audio_problems(scene: Scene, flac: bytes) -> Iterable[str]:
@@ -257,7 +273,10 @@ def _audio_problems(scene: Scene, flac: bytes) -> Iterable[str]:
     except Exception as error:  # libsndfile raises its own kinds
         yield f"its audio cannot be decoded ({error})"
         return
-    expected = (2, round(scene.duration_s * scene.sample_rate))
+    if scene.channels not in CHANNEL_NAMES:
+        yield f"its channels are {scene.channels!r}, which is none of {', '.join(CHANNEL_NAMES)}"
+        return
+    expected = (len(CHANNEL_NAMES[scene.channels]), round(scene.duration_s * scene.sample_rate))
     if sample_rate != scene.sample_rate or audio.shape != expected:
         yield f"its audio is {audio.shape} at {sample_rate} Hz, not {expected} at {scene.sample_rate} Hz"
     elif not np.any(audio):

@@ -149,17 +149,17 @@ def _text_problems(row: Mapping[str, Any], rule: Rule, own_templates: bool) -> I
 
 
 def _masked(asked: Asked) -> Iterator[str]:
-    """Say which referent is, even at the better ear, further below the sum of the others than masking_db lets it be."""
+    """Say which referent is, even in its best channel, further below the sum of the others than masking_db allows."""
     for source in asked.who:
         others = [other.level_dbfs for other in asked.scene.sources if other is not source]
         if source.level_dbfs is None or not others or None in others:
             continue
-        sums = [10.0 * math.log10(sum(10.0 ** (level[ear] / 10.0) for level in others if level)) for ear in (0, 1)]
-        below = min(total - own for total, own in zip(sums, source.level_dbfs, strict=True))
+        by_channel = zip(source.level_dbfs, *(level for level in others if level), strict=False)
+        below = min(10.0 * math.log10(sum(10.0 ** (level / 10.0) for level in rest)) - own for own, *rest in by_channel)
         if below > asked.margins.masking_db + _SAME:
             yield (
-                f"its source {', '.join(source.label_names)} is masked: {below:.1f} dB below the others at the better "
-                f"ear, more than {asked.margins.masking_db:g}"
+                f"its source {', '.join(source.label_names)} is masked: {below:.1f} dB below the others where it "
+                f"fares best, more than {asked.margins.masking_db:g}"
             )
 
 

@@ -12,6 +12,7 @@ SHARED = {
     "spatialqa.dataset.folder",
     "spatialqa.dataset.reading",
     "spatialqa.dataset.schema",
+    "spatialqa.errors",
     "spatialqa.geometry",
     "spatialqa.labels",
     "spatialqa.scene",

@@ -1,0 +1,11 @@
+"""What a listener records: the channels of each layout, by the name that recipes and scenes give it."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+CHANNEL_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "binaural": ("left", "right"),
+        "foa": ("W", "Y", "Z", "X"),  # first-order ambisonics as AmbiX has it; see ambisonics.py
+    }
+)
