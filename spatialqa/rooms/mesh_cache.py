@@ -1,7 +1,7 @@
 """Prepared meshes kept on disk under a hash of what they were made from, so that a house is parsed and simplified once.
 
-Several processes may use a folder at the same time: a file appears under its name only when it is whole, and whoever comes
-second replaces it by the same bytes. A file that cannot be read is made again. Nothing is ever unpickled.
+Several processes may use a folder at the same time: a file appears under its name only when it is whole, and whoever
+comes second replaces it by the same bytes. A file that cannot be read is made again. Nothing is ever unpickled.
 """
 
 import hashlib
@@ -86,8 +86,8 @@ class MeshCache:
         except OSError as error:
             if not self._warned:
                 warnings.warn(
-                    f"the cache {self._folder} cannot be written ({error.strerror or error}), so every process reads its "
-                    f"meshes anew: free space there, or set SPATIALQA_CACHE to another folder",
+                    f"the cache {self._folder} cannot be written ({error.strerror or error}), so every process reads "
+                    f"its meshes anew: free space there, or set SPATIALQA_CACHE to another folder",
                     stacklevel=3,
                 )
             self._warned = True
@@ -112,7 +112,7 @@ def _write(stream: BinaryIO, mesh: PreparedMesh) -> None:
 
 
 def _read(path: Path) -> PreparedMesh | None:
-    """Return a stored mesh, or None when there is none or it is damaged (every member has a checksum in the archive)."""
+    """Return a stored mesh, or None where there is none or it is damaged, which the archive's checksums tell."""
     try:
         with np.load(path, allow_pickle=False) as stored:
             facts: dict[str, Any] = json.loads(stored["facts"].tobytes())

@@ -27,7 +27,7 @@ MAX_ERROR_M = 0.05
 MAX_LOST_SHARE = 0.001
 WELD_M = 1e-4
 
-_VERSION = 1  # raised whenever the same mesh would be prepared differently
+VERSION = "1"  # raised whenever the same mesh would be prepared differently
 _ATTEMPTS = 6
 _PROBES = 50_000
 _ERROR_ABSOLUTE = 4  # meshoptimizer's flag: errors in units of the mesh, here metres
@@ -53,8 +53,8 @@ class PreparedMesh(LabelledMesh):
     faces_before: how many faces it had. faces_without_area: how many of those were dropped for that. error_m: the
     largest distance found from its surface to the original one, 0 where nothing was simplified. lost_share: the share
     of the original area that lies farther than max_error_m from its surface: slivers that vanished. target_faces,
-    max_error_m: what was asked for. labels: the names that face_material numbers; remarks: what else a user should know.
-    Whoever caches the mesh fills the last two in, if they are to be kept with it.
+    max_error_m: what was asked for. labels: the names that face_material numbers; remarks: what else a user should
+    know. Whoever caches the mesh fills these two in, if they are to be kept with it.
     """
 
     faces_before: int
@@ -92,12 +92,12 @@ class PreparedMesh(LabelledMesh):
 def preparation(target_faces: int | None = TARGET_FACES, max_error_m: float = MAX_ERROR_M) -> str:
     """Return what `prepare_mesh` does to a mesh, for hashes and cache keys: settings and the library's version."""
     if target_faces is None:
-        return f"prepared {_VERSION}"
+        return f"prepared {VERSION}"
     try:
         library = version("meshoptimizer")
     except PackageNotFoundError:
         library = "none"
-    return f"prepared {_VERSION}, {target_faces} faces, {max_error_m} m, meshoptimizer {library}"
+    return f"prepared {VERSION}, {target_faces} faces, {max_error_m} m, meshoptimizer {library}"
 
 
 def prepare_mesh(

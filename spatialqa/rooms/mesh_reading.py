@@ -1,0 +1,151 @@
+"""Reads mesh files of every kind as parts that share their names: GLB, glTF, OBJ, PLY, STL."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import trimesh
+
+from spatialqa.errors import RoomError
+from spatialqa.geometry import FloatArray
+
+SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".stl")
+
+_GLB_MAGIC, _GLB_HEADER = b"glTF", 20
+_DRACO, _MESHOPT = "KHR_draco_mesh_compression", "EXT_meshopt_compression"
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Faces that share their names. names: from the most telling, as the file has them."""
+
+    names: tuple[str, ...]
+    vertices: FloatArray
+    faces: npt.NDArray[np.int64]
+
+
+def read_parts(path: Path) -> list[Part]:
+    """Return the meshes of a file in its own units and axes, in a stable order, transforms of the scene applied.
+
+    Raises RoomError when the file is missing, damaged, or compressed in a way that cannot be read here.
+    """
+    _refuse_compressed(path)
+    try:
+        if path.suffix.lower() == ".obj":
+            return _read_obj(path)
+        scene = trimesh.load_scene(str(path), process=False)
+        return [part for part in _scene_parts(scene) if len(part.faces)]
+    except Exception as error:  # trimesh lets parser errors of every kind through
+        if isinstance(error, MemoryError):
+            raise
+        raise RoomError(f"cannot read the mesh {path}: {one_line(error)}; the file may be damaged") from error
+
+
+def _scene_parts(scene: Any) -> Iterator[Part]:
+    for node in sorted(scene.graph.nodes_geometry):
+        transform, geometry = scene.graph[node]
+        mesh = scene.geometry[geometry]
+        if not isinstance(mesh, trimesh.Trimesh):
+            continue
+        names = [str(node), str(geometry), str(getattr(getattr(mesh.visual, "material", None), "name", None) or "")]
+        parent = scene.graph.transforms.parents.get(node)
+        while parent is not None and parent != scene.graph.base_frame:
+            names.append(str(parent))
+            parent = scene.graph.transforms.parents.get(parent)
+        vertices = np.asarray(mesh.vertices, dtype=np.float64) @ transform[:3, :3].T + transform[:3, 3]
+        yield Part(tuple(dict.fromkeys(filter(None, names))), vertices, np.asarray(mesh.faces, dtype=np.int64))
+
+
+def _read_obj(path: Path) -> list[Part]:
+    """Read an OBJ by parts of one object, group and material each.
+
+    trimesh keeps neither group names nor material names without their .mtl, so each part is renamed before it reads.
+    """
+    state = {"o": "", "g": "", "usemtl": ""}
+    parts: dict[tuple[str, str, str], str] = {}
+    lines: list[str] = []
+    current = None
+    for line in path.read_text(encoding="utf-8", errors="replace").replace("\\\n", " ").splitlines():
+        head, *rest = line.split(maxsplit=1) or [""]
+        if head in state:
+            state[head] = rest[0].strip() if rest else ""
+            if head == "o":
+                state["g"] = ""  # exporters start every object afresh
+        elif head == "f":
+            key = (state["o"], state["g"], state["usemtl"])
+            if key != current:
+                current = key
+                lines.append(f"o part{len(parts) if key not in parts else int(parts[key][4:])}")
+                parts.setdefault(key, lines[-1][2:])
+            lines.append(line)
+        elif head in ("v", "vt", "vn"):
+            lines.append(line)
+    scene = trimesh.load_scene(
+        BytesIO(("\n".join(lines) + "\n").encode()),
+        file_type="obj",
+        process=False,
+        split_objects=True,
+        skip_materials=True,
+    )
+    names = {label: tuple(name for name in (key[1], key[0], key[2]) if name) for key, label in parts.items()}
+    found = []
+    for part in _scene_parts(scene):
+        label = next(m[0] for name in part.names if (m := re.match(r"part\d+", name)))
+        found.append(Part(names[label], part.vertices, part.faces))
+    return [part for part in found if len(part.faces)]
+
+
+def _refuse_compressed(path: Path) -> None:
+    """Raise for a compression that trimesh does not undo: it would give zeros or noise for vertices."""
+    used = _extensions(path)
+    if _DRACO in used and find_spec("DracoPy") is None:
+        raise RoomError(f"{path} is compressed by Draco: pip install DracoPy, or decompress it with another program")
+    if _MESHOPT in used:
+        raise RoomError(f"{path} is compressed by {_MESHOPT}, which cannot be read: decompress it with another program")
+
+
+def _extensions(path: Path) -> set[str]:
+    """Return the extensions that a glTF file names; none where it is no such file or damaged, as `read_parts` says."""
+    try:
+        with path.open("rb") as stream:
+            if path.suffix.lower() == ".gltf":
+                text = stream.read()
+            elif path.suffix.lower() == ".glb" and (head := stream.read(_GLB_HEADER))[:4] == _GLB_MAGIC:
+                text = stream.read(int.from_bytes(head[12:16], "little"))
+            else:
+                return set()
+        return set(json.loads(text).get("extensionsUsed", ()))
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return set()
+
+
+def buffers(path: Path) -> Iterator[bytes]:
+    """Yield the contents of the files beside a .gltf that hold its vertices and faces; nothing for a missing one.
+
+    Raises OSError when the .gltf cannot be read.
+    """
+    if path.suffix.lower() != ".gltf":
+        return
+    try:
+        uris = [buffer.get("uri", "base64,") for buffer in json.loads(path.read_bytes())["buffers"]]
+        outside = [uri for uri in uris if "base64," not in uri]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):  # damaged
+        return
+    resolver = trimesh.resolvers.FilePathResolver(str(path))
+    for uri in outside:
+        try:
+            yield resolver.get(uri)
+        except (OSError, ValueError, AttributeError, TypeError):
+            yield b""
+
+
+def one_line(error: Exception) -> str:
+    """Return an error's text in one line of at most 200 characters."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
