@@ -112,17 +112,19 @@ def make_qa(root: Path, recipe: QaRecipe, on_scenes: Callable[[int, int], None] 
 def survey_data_set(files: Sequence[Path], options: AskOptions) -> DataSetView:
     """Count what the scenes of these files offer, and return how to thin it and what wrong options there are.
 
-    A sample of files teaches which distances are rare; then every scene is counted, under that preference. What is kept
-    of it has a fixed size. Without balance, and with open answers, nothing is read.
+    A sample of files teaches which distances are rare; then every scene is counted, under that preference. Wrong options
+    are fitted to what is left after thinning, so they take one more count. What is kept of a count has a fixed size.
+    Without balance, and with open answers, nothing is read.
     """
     if not options.balance and options.answer_form == "open":
         return ONE_SCENE
-    preferring = Balance()
+    balance = Balance()
     if options.balance:
-        preferring = preference_from(_survey(files[:: -(-len(files) // _SAMPLED_FILES)], options, preferring))
-    counts = _survey(files, options, preferring)
-    balance = balance_from(counts, preferring.preference) if options.balance else preferring
-    return DataSetView(balance, pool_from(counts))
+        preferring = preference_from(_survey(files[:: -(-len(files) // _SAMPLED_FILES)], options, balance))
+        balance = balance_from(_survey(files, options, preferring), preferring.preference)
+    if options.answer_form == "open":
+        return DataSetView(balance)
+    return DataSetView(balance, pool_from(_survey(files, options, balance)))
 
 
 def _survey(files: Sequence[Path], options: AskOptions, balance: Balance) -> Survey:

@@ -67,13 +67,13 @@ ONE_SCENE = DataSetView()
 
 
 def survey(scene: Scene, options: AskOptions, counts: Survey, balance: Balance) -> None:
-    """Add to `counts` what a scene offers, each fact by its chance of being drawn under the balance's preference."""
+    """Add to `counts` what a scene offers under a balance."""
     heard = view(scene, options)
     for question_type in options.types:
         for subtype in SUBTYPES[question_type]:
             facts = FINDERS[subtype](heard, options)
             if not isinstance(facts, str):
-                counts.add(subtype, facts, balance.weights(subtype, facts, heard), heard)
+                counts.add(subtype, facts, balance, heard)
 
 
 def ask(scene: Scene, options: AskOptions, templates: TemplateSet, data_set: DataSetView = ONE_SCENE) -> Asked:

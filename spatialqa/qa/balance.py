@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 from spatialqa.qa.answer_text import label_list, rounded_m
 from spatialqa.qa.fact import Fact
+from spatialqa.qa.option_sets import Sound
 from spatialqa.qa.view import AXES, SceneView
 
 MOST_SOUNDS = 4096  # different ones that are remembered as wrong options
@@ -113,33 +114,38 @@ def rounded_half_metres(distance_m: float) -> int:
     return int(2 * rounded_m(distance_m))
 
 
-class Sound(NamedTuple):
-    """What a source may be called in an answer."""
+Located = tuple[tuple[str, ...], int]  # octant and half metres
 
-    labels: tuple[str, ...]
-    mids: tuple[str | None, ...]
-    names: tuple[str, ...]
+
+def located(fact: Fact) -> Located:
+    """Return the octant and the distance that a fact has as its answer."""
+    return tuple(fact.answer_direction or ()), rounded_half_metres(fact.answer_distance_m or 0.0)
 
 
 @dataclass
 class Survey:
-    """What scenes offer: how often each outcome of a group, each distance and each sound would be asked, by chance."""
+    """What scenes offer: how often each outcome of a group would be drawn, and each answer asked, by chance."""
 
     outcomes: dict[Group, dict[Outcome, float]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(float)))
     half_metres: dict[str, dict[int, float]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(float)))
+    places: dict[str, dict[Located, float]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(float)))
     sounds: dict[str, dict[Sound, float]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(float)))
 
-    def add(self, subtype: str, facts: Iterable[Fact], weights: Iterable[float], view: SceneView) -> None:
-        """Count one scene's facts of one subtype, which are drawn in proportion to `weights`."""
-        weighted = list(zip(facts, weights, strict=True))
-        total = sum(weight for _, weight in weighted)
-        for fact, weight in weighted:
+    def add(self, subtype: str, facts: Iterable[Fact], balance: "Balance", view: SceneView) -> None:
+        """Count one scene's facts of one subtype, each by its chance of being drawn or asked under `balance`."""
+        facts = list(facts)
+        weights = balance.weights(subtype, facts, view)
+        total = sum(weights)
+        for fact, weight in zip(facts, weights, strict=True):
             share = weight / total
             for group, outcome in traits(subtype, fact, view):
                 self.outcomes[group][outcome] += share
+            share *= balance.share_kept(subtype, fact, view)
             distance_m = about_m(fact)
             if distance_m is not None:
                 self.half_metres[subtype][rounded_half_metres(distance_m)] += share
+            if fact.answer_direction is not None and fact.answer_distance_m is not None:
+                self.places[subtype][located(fact)] += share
             if fact.answer is None or fact.answer_labels is not None:
                 source = view.sources[fact.sources[0]]
                 sounds, sound = self.sounds[subtype], Sound(label_list(source.labels), source.mids, source.names)
@@ -175,6 +181,8 @@ class Balance:
     def share_kept(self, subtype: str, fact: Fact, view: SceneView) -> float:
         """Return the probability with which a drawn fact is asked."""
         kept = 1.0
+        if not self.kept:
+            return kept
         for group, outcome in traits(subtype, fact, view):
             thinned = self.kept.get(group)
             if thinned is not None:

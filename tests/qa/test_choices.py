@@ -1,7 +1,7 @@
 """Four options: one of them right, the others wrong, and nothing in them that tells which."""
 
 import itertools
-from collections import Counter, defaultdict
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -9,11 +9,12 @@ import pytest
 from spatialqa.qa.answer_text import rounded_m
 from spatialqa.qa.ask import DataSetView, ask, survey
 from spatialqa.qa.balance import Balance, Survey
-from spatialqa.qa.choices import LETTERS, DistanceSets, pool_from
+from spatialqa.qa.choices import LETTERS, pool_from
 from spatialqa.qa.fact import TOO_FEW_OPTIONS
 from spatialqa.qa.options import TYPES, AskOptions
 from spatialqa.qa.question import Question
 from spatialqa.qa.templates import bundled_templates
+from spatialqa.qa.view import AXES
 from spatialqa.scene import Scene
 from tests.qa import rederive
 from tests.qa.scenes import heard_at, random_scenes
@@ -94,23 +95,25 @@ def test_the_truth_shares_no_more_with_the_others_than_they_do(asked: list[tuple
             assert len(set(shared)) == 1
 
 
-@pytest.mark.parametrize("size", [2, 4])
-def test_every_distance_of_a_set_is_the_answer_equally_often(size: int) -> None:
-    counts = {steps: float(np.exp(-(((steps - 6) / 8) ** 2))) for steps in range(1, 25)}
-    sets, rng = DistanceSets(counts, size), np.random.default_rng(0)
-    values, weights = list(counts), np.array(list(counts.values()))
-    truth_rank: Counter[int] = Counter()
-    by_set: dict[tuple[int, ...], Counter[int]] = defaultdict(Counter)
-    for steps in rng.choice(values, 40_000, p=weights / weights.sum()):
-        members = sets.draw(int(steps), rng)
-        assert members is not None
-        truth_rank[members.index(int(steps))] += 1
-        by_set[members][int(steps)] += 1
-    assert max(abs(truth_rank[k] / 40_000 - 1 / size) for k in range(size)) < 0.012
-    # The best guesser, which knows how often each member is right, gains next to nothing.
-    best = sum(max(counter.values()) for counter in by_set.values() if counter.total() > 500)
-    shown = sum(counter.total() for counter in by_set.values() if counter.total() > 500)
-    assert best / shown < 1 / size + 0.03
+def test_the_place_that_is_most_often_right_is_not_a_better_guess() -> None:
+    """What is above is near, in these scenes: neither an octant nor a distance tells alone, and both together might."""
+    counts = Survey()
+    for octant in itertools.product(*AXES):
+        for steps in range(2, 18):
+            near = 4 if octant[2] == "above" else 10
+            counts.places["location"][octant, steps] = float(np.exp(-(((steps - near) / 4) ** 2)))
+    pool = pool_from(counts)
+    places = counts.places["location"]
+    values, weights = list(places), np.array(list(places.values()))
+    rng = np.random.default_rng(0)
+    right: Counter[object] = Counter()
+    for k in rng.choice(len(values), 40_000, p=weights / weights.sum()):
+        four = pool.located("location", values[k], rng)
+        if four is not None:
+            right["best"] += max(four, key=lambda place: places[place]) == values[k]
+            right["all"] += 1
+    assert right["all"] > 39_000
+    assert abs(right["best"] / right["all"] - 0.25) < 0.01  # 4.6 standard deviations
 
 
 def test_without_other_sounds_there_are_no_four_options() -> None:
