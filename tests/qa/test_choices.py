@@ -6,11 +6,13 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from spatialqa.labels import ontology
 from spatialqa.qa.answer_text import rounded_m
 from spatialqa.qa.ask import DataSetView, ask, survey
 from spatialqa.qa.balance import Balance, Survey
-from spatialqa.qa.choices import LETTERS, pool_from
+from spatialqa.qa.choices import LETTERS, branch_of, pool_from
 from spatialqa.qa.fact import TOO_FEW_OPTIONS
+from spatialqa.qa.option_sets import Sound
 from spatialqa.qa.options import TYPES, AskOptions
 from spatialqa.qa.question import Question
 from spatialqa.qa.templates import bundled_templates
@@ -114,6 +116,30 @@ def test_the_place_that_is_most_often_right_is_not_a_better_guess() -> None:
             right["all"] += 1
     assert right["all"] > 39_000
     assert abs(right["best"] / right["all"] - 0.25) < 0.01  # 4.6 standard deviations
+
+
+def test_a_sound_of_a_small_branch_is_an_option_as_often_as_an_answer() -> None:
+    """It takes options from elsewhere; if none took it in turn, it would be the answer whenever it is shown."""
+    names = ["Dog", "Cat", "Horse", "Pig", "Goat", "Frog", "Duck", "Car", "Bicycle", "Train", "Helicopter", "Silence"]
+    names += ["White noise", "Speech", "Laughter", "Wind", "Rain"]
+    nodes = [ontology().by_name(name) for name in names]
+    counts = Survey()
+    for node in nodes:
+        counts.sounds["classification"][Sound((node.name.lower(),), (node.mid,), (node.name.lower(),))] = 1.0
+    pool, sounds, rng = pool_from(counts), list(counts.sounds["classification"]), np.random.default_rng(0)
+    right: Counter[Sound] = Counter()
+    shown: Counter[Sound] = Counter()
+    for k in rng.integers(len(sounds), size=20_000):
+        found = pool.sounds_beside("classification", [sounds[k]], rng, near=True)
+        assert found is not None
+        right[sounds[k]] += 1
+        shown.update([sounds[k], *found])
+    animals = {sound for sound in sounds if branch_of(sound.mids) == branch_of(sounds[0].mids)}
+    assert len(animals) == 7
+    for sound in sounds:
+        assert abs(right[sound] / shown[sound] - 0.25) < 4.5 * (0.25 * 0.75 / shown[sound]) ** 0.5, sound.labels
+    found = pool.sounds_beside("classification", [sounds[0]], rng, near=True)
+    assert set(found or ()) <= animals
 
 
 def test_without_other_sounds_there_are_no_four_options() -> None:
