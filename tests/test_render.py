@@ -137,6 +137,24 @@ def test_gain_is_constant_and_a_peak_above_full_scale_is_refused() -> None:
         render(scene(source(0), gain_db=-12.0), group(delta), dry)
 
 
+def test_four_channels_keep_their_order_and_each_has_its_level() -> None:
+    gains = (1.0, -0.5, 0.25, 0.8)
+    delta = np.zeros((4, 30), dtype=np.float32)
+    delta[:, 10] = gains
+    dry = noise(4000, 1)
+    rendered = render(scene(source(0), gain_db=-6.0), group(delta), dry)
+    truth = rendered.scene.sources[0]
+    assert truth.wet_level_dbfs is not None
+    assert truth.dry_level_dbfs is not None
+    below = [level - truth.dry_level_dbfs for level in truth.wet_level_dbfs]
+    assert below == pytest.approx([20 * np.log10(abs(g)) for g in gains], abs=0.1)
+    decoded, _ = decode_flac(encode_flac(rendered.audio, RATE))
+    assert decoded.shape == (4, 16000)
+    expected = np.outer(gains, dry) * 10 ** (-6 / 20)
+    assert decoded[:, 10:4010] == pytest.approx(expected, abs=1e-6)
+    assert Scene.from_row(rendered.scene.to_row()) == rendered.scene
+
+
 def test_flac_holds_24_bits() -> None:
     audio = np.stack([noise(8000, 1), noise(8000, 2)])
     audio[0, :2] = [1.0 - 2.0**-23, -1.0]

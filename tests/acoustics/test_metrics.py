@@ -66,6 +66,17 @@ def test_scale_and_delay_change_nothing() -> None:
     assert direct_index(later) == direct_index(rir) + 700
 
 
+def test_of_four_channels_w_alone_counts() -> None:
+    pressure = decay(0.5, 0.7)[:1]
+    figures_of_eight = 3 * decay(0.9, 0.7, seed=1)[[0, 1, 0]]
+    figures_of_eight[:, 40] = 5.0  # earlier than anything in W
+    rir = np.concatenate([pressure, figures_of_eight])
+    assert rt60(rir, RATE) == rt60(pressure, RATE)
+    assert t30(rir, RATE) == t30(pressure, RATE)
+    assert drr_db(rir, RATE, True) == drr_db(pressure, RATE, True)
+    assert direct_index(rir) == direct_index(pressure) == 100
+
+
 def test_the_direct_sound_is_the_first_within_20_db_of_the_largest() -> None:
     rir = np.zeros((2, 500), dtype=np.float32)
     rir[0, 90], rir[1, 100], rir[0, 300] = 0.05, 0.2, 1.0

@@ -21,7 +21,7 @@ Sounds = Sequence[tuple[Vec3, Sequence[str]]]  # head frame, metres; labels
 def scene_of(
     sounds: Sounds,
     scene_id: str = "train-00000000",
-    levels: Sequence[tuple[float, float] | None] = (),
+    levels: Sequence[tuple[float, ...] | None] = (),
     regions: Sequence[str | None] = (),
     pose: Pose = POSE,
 ) -> Scene:

@@ -291,6 +291,15 @@ def test_a_source_that_another_drowns_is_found() -> None:
     assert any("16.5 dB below" in problem for problem in problems_of(scene, RIGHT["location_of_class"][1]))
 
 
+def test_a_source_is_drowned_only_where_every_channel_drowns_it() -> None:
+    sounds = [(DOG, ["Bark", "Dog"]), (PIANO, ["Piano"])]
+    loud = (-20.0, -30.0, -22.0, -24.0)
+    drowned = scene_of(sounds, levels=[loud, (-36.0, -46.0, -38.0, -40.0)])
+    assert any("16.0 dB below" in problem for problem in problems_of(drowned, RIGHT["location_of_class"][1]))
+    heard_in_y = scene_of(sounds, levels=[loud, (-36.0, -44.0, -38.0, -40.0)])
+    assert problems_of(heard_in_y, RIGHT["location_of_class"][1]) == []
+
+
 def test_wordings_of_own_templates_are_theirs() -> None:
     scene, row = RIGHT["relative_direction"]
     own = {**row, "question": "Is the bark at the heart side of the piano?"}
