@@ -1,0 +1,1 @@
+"""Where habitat-sim keeps its compiled part."""

@@ -1,0 +1,1 @@
+"""Stands where habitat-sim has its compiled library; its bytes are what is hashed."""
