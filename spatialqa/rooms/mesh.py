@@ -130,6 +130,10 @@ class FileRooms:
         """Return the parts of a file in its own units and axes, and its vertical axis."""
         return read_parts(path), self._up
 
+    def inputs(self, path: Path) -> list[Path]:
+        """Return the files that the room of a file is made from, buffers beside a .gltf apart."""
+        return [path]
+
     def _prepare(self, path: Path) -> PreparedMesh:
         parts, up = self.read(path)
         if not parts:
@@ -162,10 +166,11 @@ class FileRooms:
         return (self._up, self._unit_scale, patterns, self._default.name, prepared)
 
     def _hashes(self, room_id: str) -> list[str]:
-        """Return the hashes of a room's file and of the buffers beside it; a file that has gone is empty."""
+        """Return the hashes of the files of a room and of the buffers beside it."""
         path = self._files[room_id]
         try:
-            return [self._cache.file_sha256(path), *(hashlib.sha256(part).hexdigest() for part in buffers(path))]
+            hashes = [self._cache.file_sha256(file) for file in self.inputs(path)]
+            return hashes + [hashlib.sha256(part).hexdigest() for part in buffers(path)]
         except OSError as error:
             raise RoomError(f"cannot read the mesh {path}: {error.strerror or error}") from error
 

@@ -1,0 +1,210 @@
+"""Scanned data sets that are plain trees of meshes: HM3D, Gibson and Replica, as their makers lay them out.
+
+Their files are z-up: habitat-sim turns GLB stages from +z up unless told otherwise, and Replica's mesh.ply by its stage
+configuration. Replica's semantic PLY is described in both frames, so its floors and ceilings tell which one it is in.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TypedDict, Unpack
+
+import numpy as np
+import numpy.typing as npt
+import trimesh
+
+from spatialqa.errors import RoomError
+from spatialqa.rooms.mesh import FileRooms
+from spatialqa.rooms.mesh_cache import MeshCache
+from spatialqa.rooms.mesh_reading import Part, one_line
+
+_HM3D_FOLDER = re.compile(r"(?:hm3d-)?(train|val|minival|test)(?:-.+)?")  # as Habitat and as the archives name them
+_HM3D_HOUSE = re.compile(r"\d{5}-(.+)")
+_HM3D_SPLITS = {"train": "train", "val": "validation", "minival": "validation", "test": "test"}
+_LEVEL_CLASSES = ("floor", "ceiling")
+
+
+class TreeOptions(TypedDict, total=False):
+    """The options of FileRooms that a data set with a fixed frame and scale leaves open."""
+
+    material_map: Path | None
+    default_material: str | None
+    simplify_faces: int | None
+    max_error_m: float
+    cache: MeshCache | None
+
+
+class HM3DRooms(FileRooms):
+    """Habitat-Matterport 3D (Ramakrishnan et al. 2021): ROOT/SPLIT/NNNNN-NAME/NAME.glb, or NAME.basis.glb.
+
+    SPLIT is train, val, minival or test, or an archive's name such as hm3d-val-glb-v0.2; ROOT may also be one of these
+    folders. A house's id is its folder's name. Its semantics lie in textures and are not read, so every surface takes
+    default_material.
+
+    Raises RoomError where there is no such file, or an option is not usable.
+    """
+
+    def __init__(self, root: Path, **options: Unpack[TreeOptions]) -> None:
+        files: dict[str, Path] = {}
+        self._splits: dict[str, str] = {}
+        for folder in (root.resolve(), *_folders(root)):
+            if not (split := _HM3D_FOLDER.fullmatch(folder.name)):
+                continue
+            for house in _folders(folder):
+                if (scene := _HM3D_HOUSE.fullmatch(house.name)) and (file := _hm3d_file(house, scene[1])):
+                    best = files.get(house.name)
+                    # the same house may be unpacked twice, with and without compressed textures
+                    if best is None or (".basis." in best.name and ".basis." not in file.name):
+                        files[house.name] = file
+                    self._splits[house.name] = _HM3D_SPLITS[split[1]]
+        if not files:
+            raise _no_root(
+                "HM3D", root, "SPLIT/NNNNN-NAME/NAME.glb or NAME.basis.glb, SPLIT being train, val or minival"
+            )
+        super().__init__("hm3d", dict(sorted(files.items())), up="z", **options)
+
+    def official_split(self, house_id: str) -> str | None:
+        """Return train, validation (val, of which minival is a part) or test, by the folder a house lies in."""
+        return self._splits.get(house_id)
+
+
+class GibsonRooms(FileRooms):
+    """Gibson (Xia et al. 2018): ROOT/NAME.glb as in Habitat's download, or ROOT/NAME/mesh_z_up.obj as in its own.
+
+    A house's id is its name. It has no semantics, so every surface takes default_material.
+
+    Raises RoomError where there is no such file, or an option is not usable.
+    """
+
+    def __init__(self, root: Path, **options: Unpack[TreeOptions]) -> None:
+        files = {folder.name: folder / "mesh_z_up.obj" for folder in _folders(root)}
+        files = {name: file for name, file in files.items() if file.is_file()}
+        files |= {file.stem: file for file in _listing(root) if file.suffix == ".glb" and file.is_file()}
+        if not files:
+            raise _no_root("Gibson", root, "NAME.glb or NAME/mesh_z_up.obj")
+        super().__init__("gibson", dict(sorted(files.items())), up="z", **options)
+
+
+class ReplicaRooms(FileRooms):
+    """Replica (Straub et al. 2019): ROOT/SCENE/habitat/mesh_semantic.ply with info_semantic.json, else SCENE/mesh.ply.
+
+    A scene's id is its folder's name. Every face has a material by the name of its object's class; a mesh.ply without
+    semantics takes default_material.
+
+    Raises RoomError where there is no such file, or an option is not usable.
+    """
+
+    def __init__(self, root: Path, **options: Unpack[TreeOptions]) -> None:
+        files = {scene.name: file for scene in _folders(root) if (file := _replica_file(scene))}
+        if not files:
+            raise _no_root(
+                "Replica", root, "SCENE/habitat/mesh_semantic.ply with info_semantic.json, or SCENE/mesh.ply"
+            )
+        super().__init__("replica", files, up="z", **options)
+
+    def read(self, path: Path) -> tuple[list[Part], str]:
+        """Return the faces of each class as one part, and the vertical axis."""
+        if path.name == "mesh.ply":
+            return super().read(path)
+        classes = _replica_classes(_replica_info(path))
+        vertices, faces, objects = _replica_mesh(path)
+        numbers = {name: k for k, name in enumerate(sorted(set(classes.values())))}
+        class_of = np.full(max(int(objects.max(initial=0)), *classes, 0) + 1, -1)
+        for identifier, name in classes.items():
+            class_of[identifier] = numbers[name]
+        face_class = np.where(objects >= 0, class_of[objects], -1)
+        parts = [_part((name,), vertices, faces[face_class == k]) for name, k in numbers.items()]
+        parts.append(_part((), vertices, faces[face_class < 0]))
+        parts = [part for part in parts if len(part.faces)]
+        return parts, _vertical_axis(parts)
+
+    def inputs(self, path: Path) -> list[Path]:
+        """Return the files that a room is made from."""
+        return [path] if path.name == "mesh.ply" else [path, _replica_info(path)]
+
+
+def _hm3d_file(house: Path, name: str) -> Path | None:
+    return next((file for end in ("glb", "basis.glb") if (file := house / f"{name}.{end}").is_file()), None)
+
+
+def _replica_file(scene: Path) -> Path | None:
+    semantic = scene / "habitat" / "mesh_semantic.ply"
+    if semantic.is_file() and _replica_info(semantic).is_file():
+        return semantic
+    return file if (file := scene / "mesh.ply").is_file() else None
+
+
+def _replica_info(semantic: Path) -> Path:
+    return semantic.with_name("info_semantic.json")
+
+
+def _replica_classes(path: Path) -> dict[int, str]:
+    """Return the class of each object."""
+    try:
+        objects = json.loads(path.read_text(encoding="utf-8"))["objects"]
+        classes = {int(item["id"]): str(item["class_name"]) for item in objects}
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        raise RoomError(
+            f"cannot read the classes of objects in {path}: {one_line(error)}; take another copy"
+        ) from error
+    if not all(0 <= identifier < 2**20 for identifier in classes):
+        raise RoomError(f"{path}: object ids must be whole numbers from 0 to 1,048,575; take another copy")
+    return classes
+
+
+def _replica_mesh(
+    path: Path,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return vertices (V, 3), triangles (F, 3) of the file's quads, and the object of each."""
+    try:
+        mesh = trimesh.load_mesh(str(path), process=False)
+        rows = mesh.metadata["_ply_raw"]["face"]["data"]
+        polygons = rows["vertex_indices"]["f1"].astype(np.int64)
+        objects = rows["object_id"].astype(np.int64)
+        vertices = np.asarray(mesh.vertices, dtype=np.float64)
+        fan = [(0, k, k + 1) for k in range(1, polygons.shape[1] - 1)]
+        faces = polygons[:, fan].reshape(-1, 3)
+        if faces.size and not 0 <= faces.min() <= faces.max() < len(vertices):
+            raise ValueError("a face names a vertex that is not there")
+        if objects.max(initial=0) >= 2**20:
+            raise ValueError(f"a face names the object {objects.max():,}")
+    except Exception as error:  # trimesh lets parser errors of every kind through
+        if isinstance(error, MemoryError):
+            raise
+        raise RoomError(
+            f"cannot read the mesh {path}: {one_line(error)}; Replica's has quads with an object_id each, so the file "
+            f"may be damaged"
+        ) from error
+    return vertices, faces, np.repeat(objects, len(fan))
+
+
+def _part(names: tuple[str, ...], vertices: npt.NDArray[np.float64], faces: npt.NDArray[np.int64]) -> Part:
+    used, renumbered = np.unique(faces, return_inverse=True)
+    return Part(names, vertices[used], renumbered.reshape(-1, 3))
+
+
+def _vertical_axis(parts: Iterable[Part]) -> str:
+    """Return the axis, y or z, that floors and ceilings face; z where there are none."""
+    across = np.zeros(3)
+    for part in parts:
+        if part.names[:1] and part.names[0] in _LEVEL_CLASSES:
+            a, b, c = (part.vertices[part.faces[:, k]] for k in range(3))
+            across += np.abs(np.cross(b - a, c - a)).sum(axis=0)
+    return "y" if across[1] > across[2] else "z"
+
+
+def _folders(root: Path) -> Iterator[Path]:
+    return (path for path in _listing(root) if path.is_dir())
+
+
+def _listing(root: Path) -> list[Path]:
+    try:
+        return sorted(root.iterdir())
+    except OSError:
+        return []
+
+
+def _no_root(name: str, root: Path, layout: str) -> RoomError:
+    there = "there is no such folder" if not root.is_dir() else f"looked for {layout} in it"
+    return RoomError(f"{root} is no {name} root: {there}; give the folder that holds them")
