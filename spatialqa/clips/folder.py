@@ -1,30 +1,19 @@
 """Labelled sound files in a folder: labels from the names of its sub-folders, or from a table."""
 
-import hashlib
 import os
-import stat
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
-import soundfile
-
 from spatialqa.clips.clip import ClipRecord, RawClip, RejectedClip
+from spatialqa.clips.decode import SUFFIXES, BadSoundError, cause, read_sound
 from spatialqa.clips.label_table import Listing, find_table, folder_labels, read_table
-from spatialqa.clips.prepare import level_dbfs
+from spatialqa.clips.listed_files import licence_reason, nothing_usable
 from spatialqa.errors import ClipError, ClipGoneError
 
-SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3")
 OTHER_AUDIO_SUFFIXES = (".aac", ".aif", ".aiff", ".m4a", ".mp4", ".webm", ".wma")
-# Raising anything quieter to a scene's level would make the recording's noise the sound (16-bit noise is at -101 dBFS).
-SILENCE_DBFS = -70.0
 
 
 class FolderClips:
@@ -81,7 +70,7 @@ class FolderClips:
         candidates: list[Listing] = []
         for listing in listings:
             listing = replace(listing, licence=listing.licence or licence)
-            reason = listing.reason or _licence_reason(listing.licence, licences)
+            reason = listing.reason or licence_reason(listing.licence, licences)
             if reason is None:
                 candidates.append(listing)
             else:
@@ -108,36 +97,27 @@ class FolderClips:
         """Read channel 0 of a clip; raises ClipGoneError when the file is gone, damaged or has changed."""
         path = self.root / record.clip_id
         try:
-            with _open(path) as (sha256, file):
-                if sha256 != record.sha256:
-                    raise ClipGoneError(f"{path} has changed since the folder was read; start again")
-                return RawClip(_first_channel(file), file.samplerate, sha256)
-        except (OSError, soundfile.SoundFileError) as error:
-            raise ClipGoneError(f"{path} cannot be read: {_cause(error)}; start again") from error
+            raw = read_sound(path, self.min_duration_s, self.max_duration_s)
+        except (OSError, BadSoundError) as error:
+            raise ClipGoneError(f"{path} cannot be read: {cause(error)}; start again") from error
+        if raw.sha256 != record.sha256:
+            raise ClipGoneError(f"{path} has changed since the folder was read; start again")
+        return raw
 
     def _check(self, listing: Listing) -> ClipRecord | RejectedClip:
         try:
-            with _open(self.root / listing.path) as (sha256, file):
-                rate = file.samplerate
-                if listing.sha256 not in (None, sha256):
-                    return RejectedClip(listing.path, "unreadable: its sha256 is not the table's; the file has changed")
-                if file.frames > self.max_duration_s * rate:
-                    reason = f"too long: {file.frames / rate:.0f} s, over {self.max_duration_s:g} s; cut it"
-                    return RejectedClip(listing.path, reason)
-                audio = _first_channel(file)
-        except (OSError, soundfile.SoundFileError) as error:
-            return RejectedClip(listing.path, f"unreadable: {_cause(error)}")
-        if audio.size < self.min_duration_s * rate or not audio.size:
-            return RejectedClip(listing.path, f"too short: {audio.size / rate:.3f} s, under {self.min_duration_s:g} s")
-        if not np.isfinite(audio).all():
-            return RejectedClip(listing.path, "unreadable: it has samples that are not finite")
-        if (level := level_dbfs(audio)) < SILENCE_DBFS:
-            return RejectedClip(listing.path, f"silent: channel 0 is at {level:.0f} dBFS RMS, under {SILENCE_DBFS:g}")
+            raw = read_sound(self.root / listing.path, self.min_duration_s, self.max_duration_s)
+        except BadSoundError as error:
+            return RejectedClip(listing.path, str(error))
+        except OSError as error:
+            return RejectedClip(listing.path, f"unreadable: {cause(error)}")
+        if listing.sha256 not in (None, raw.sha256):
+            return RejectedClip(listing.path, "unreadable: its sha256 is not the table's; the file has changed")
         return ClipRecord(
             clip_id=listing.path,
-            sha256=sha256,
-            native_sample_rate=rate,
-            duration_s=audio.size / rate,
+            sha256=raw.sha256,
+            native_sample_rate=raw.sample_rate,
+            duration_s=raw.audio.size / raw.sample_rate,
             licence=listing.licence,
             labels=tuple(label.name for label in listing.labels),
             mids=tuple(label.mid for label in listing.labels),
@@ -178,35 +158,6 @@ def _relative(path: str, root: Path, errors: str = "backslashreplace") -> str:
     return os.fsencode(os.path.relpath(path, root)).decode("utf-8", errors).replace(os.sep, "/")
 
 
-@contextmanager
-def _open(path: Path) -> Iterator[tuple[str, soundfile.SoundFile]]:
-    """Give the sha256 of a sound file's bytes and a decoder of those same bytes."""
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise OSError("it is not a regular file")  # opening a pipe would wait for ever
-    with open(path, "rb") as stream:
-        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-        stream.seek(0)
-        with soundfile.SoundFile(stream) as file:
-            yield sha256, file
-
-
-def _first_channel(file: soundfile.SoundFile) -> npt.NDArray[np.float32]:
-    # One call for the whole file: soundfile seeks after every read, and an MP3 decoder that has sought starts anew
-    # without its bit reservoir, so reading in blocks gives other samples.
-    return np.ascontiguousarray(file.read(dtype="float32", always_2d=True)[:, 0])
-
-
-def _cause(error: Exception) -> str:
-    text = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
-    return " ".join(str(text).split()).rstrip(".")
-
-
-def _licence_reason(licence: str | None, wanted: Sequence[str] | None) -> str | None:
-    if wanted is None or (licence and any(fnmatchcase(licence.casefold(), w.strip().casefold()) for w in wanted)):
-        return None
-    return f"licence: {licence or 'none stated'}, wanted {' or '.join(wanted)}"
-
-
 def _without_duplicates(records: Sequence[ClipRecord]) -> tuple[list[ClipRecord], list[RejectedClip]]:
     first: dict[tuple[str | None, frozenset[str]], ClipRecord] = {}
     duplicates = []
@@ -220,7 +171,4 @@ def _without_duplicates(records: Sequence[ClipRecord]) -> tuple[list[ClipRecord]
 def _nothing_usable(root: Path, rejected: Sequence[RejectedClip]) -> str:
     if not rejected:
         return f"no sound files in {root}; put WAV, FLAC, OGG or MP3 files into sub-folders named after their sounds"
-    counts = Counter(clip.reason.split(":")[0] for clip in rejected)
-    first = min(rejected, key=lambda clip: clip.path)
-    summary = ", ".join(f"{n} {kind}" for kind, n in counts.most_common())
-    return f"no usable clip in {root}: {summary}; the first: {first.path}: {first.reason}"
+    return nothing_usable(root, rejected)

@@ -1,0 +1,122 @@
+"""Millions of clip records as columns; a record is made when it is looked at."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import overload
+
+import numpy as np
+import numpy.typing as npt
+
+from spatialqa.clips.clip import ClipRecord
+from spatialqa.clips.label_filter import ChosenLabels
+from spatialqa.labels import ontology
+
+PREFIX = "audioset/"
+LICENCE = "YouTube: rights with the uploader"
+ATTRIBUTION = "AudioSet (Gemmeke et al., ICASSP 2017), Google: labels CC BY 4.0; sounds from YouTube videos"
+MAX_CLIP_S = 600.0  # AudioSet's segments have 10 s; a whole video under a segment's name is refused above this
+
+
+@dataclass(frozen=True, eq=False)
+class ClipTable(Sequence[ClipRecord]):
+    """Records of files that were not opened, sorted by id.
+
+    ids: S (n,), ASCII, sorted, each once; the clip_id is `prefix` and the id. durations_s: float32 (n,). set_of: int32
+    (n,), index into `label_sets`: (names, mids). split_of: int8 (n,), index into `splits`.
+    """
+
+    prefix: str
+    ids: npt.NDArray[np.bytes_]
+    durations_s: npt.NDArray[np.float32]
+    set_of: npt.NDArray[np.int32]
+    label_sets: tuple[tuple[tuple[str, ...], tuple[str | None, ...]], ...]
+    split_of: npt.NDArray[np.int8]
+    splits: tuple[str | None, ...]
+    licence: str | None
+    attribution: str | None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @overload
+    def __getitem__(self, index: int) -> ClipRecord: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[ClipRecord]: ...
+
+    def __getitem__(self, index: int | slice) -> ClipRecord | list[ClipRecord]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        names, mids = self.label_sets[self.set_of[index]]
+        return self._record(self.ids[index], float(self.durations_s[index]), names, mids, int(self.split_of[index]))
+
+    def __iter__(self) -> Iterator[ClipRecord]:
+        columns = (self.ids, self.durations_s, self.set_of, self.split_of)
+        for start in range(0, len(self), 65536):
+            part = (column[start : start + 65536].tolist() for column in columns)
+            for clip_id, duration_s, labels, split in zip(*part, strict=True):
+                names, mids = self.label_sets[int(labels)]
+                yield self._record(clip_id, duration_s, names, mids, split)
+
+    def _record(
+        self, clip_id: bytes, duration_s: float, names: tuple[str, ...], mids: tuple[str | None, ...], split: int
+    ) -> ClipRecord:
+        return ClipRecord(
+            clip_id=self.prefix + clip_id.decode("ascii"),
+            sha256=None,
+            native_sample_rate=None,
+            duration_s=duration_s,
+            licence=self.licence,
+            labels=names,
+            mids=mids,
+            attribution=self.attribution,
+            official_split=self.splits[split],
+        )
+
+    def find(self, clip_id: str) -> int | None:
+        """Return the row of a clip, or None."""
+        if not clip_id.startswith(self.prefix):
+            return None
+        return find_id(self.ids, clip_id.removeprefix(self.prefix))
+
+    def content_hash(self) -> str:
+        """Return one sha256 of everything that the records say but for the attribution."""
+        digest = hashlib.sha256(repr((self.prefix, self.label_sets, self.splits, self.licence)).encode())
+        digest.update(repr(self.ids.dtype).encode())
+        for column in (self.ids, self.durations_s, self.set_of, self.split_of):
+            digest.update(np.ascontiguousarray(column).tobytes())
+        return digest.hexdigest()
+
+
+def find_id(ids: npt.NDArray[np.bytes_], text: str) -> int | None:
+    """Return where a text stands in a sorted array of ASCII ids, or None."""
+    if not text.isascii():
+        return None
+    key = text.encode()
+    row = int(np.searchsorted(ids, key))
+    return row if row < len(ids) and ids[row] == key else None
+
+
+def audioset_table(
+    ids: npt.NDArray[np.bytes_],
+    durations_s: npt.NDArray[np.floating],
+    chosen: ChosenLabels,
+    split_of: npt.NDArray[np.int8],
+    splits: Sequence[str | None],
+) -> ClipTable:
+    """Return AudioSet's clips as a table, from columns in any order; clips without labels are left out."""
+    order = np.argsort(ids)
+    order = order[chosen.set_of[order] >= 0]
+    nodes = ontology().nodes
+    return ClipTable(
+        prefix=PREFIX,
+        ids=ids[order],
+        durations_s=durations_s[order].astype(np.float32),
+        set_of=chosen.set_of[order],
+        label_sets=tuple((tuple(nodes[i].name for i in own), tuple(nodes[i].mid for i in own)) for own in chosen.sets),
+        split_of=split_of[order],
+        splits=tuple(splits),
+        licence=LICENCE,
+        attribution=ATTRIBUTION,
+    )

@@ -1,0 +1,105 @@
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from spatialqa.clips.audioset import open_audioset
+from spatialqa.clips.clip import ClipRecord, ClipSet
+from spatialqa.clips.hub_parquet import HubAudioSetClips
+from spatialqa.errors import ClipError, ClipGoneError
+from tests.fixtures.audioset import flac_bytes, sound, write_hub
+
+SLUGS = ("bark", "rain", "knock", "meow", "chime")
+IDS = ("-0Gj8-vB1q4", "--PJHxphWEs", "Yab_cd-EfG_", "0123456789_", "YYYYYYYYYYY")
+LABELS = (("Bark", "Dog"), ("Rain",), ("Knock", "Speech"), ("Meow",), ("Church bell",))
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Path:
+    rows = [(i, flac_bytes(sound(s)), own) for i, s, own in zip(IDS, SLUGS, LABELS, strict=True)]
+    write_hub(tmp_path / "data/bal_train/00.parquet", rows[1:4])
+    write_hub(tmp_path / "data/eval/00.parquet", rows[:1])
+    write_hub(tmp_path / "data/unbal_train/017.parquet", rows[4:])
+    return tmp_path
+
+
+def by_id(clips: ClipSet) -> dict[str, ClipRecord]:
+    return {record.clip_id.removeprefix("audioset/"): record for record in clips.records()}
+
+
+def test_every_row_is_listed_and_loads_its_own_sound(hub: Path) -> None:
+    clips = open_audioset(hub)
+    assert isinstance(clips, HubAudioSetClips)
+    found = by_id(clips)
+    assert list(found) == sorted(IDS)
+    for key, slug, labels in zip(IDS, SLUGS, LABELS, strict=True):
+        raw = clips.load(found[key])
+        assert np.abs(raw.audio - sound(slug)).max() < 1e-4, key
+        assert set(found[key].labels) == set(labels)
+        assert found[key].official_split == ("test" if key == IDS[0] else "train")
+    assert pickle.loads(pickle.dumps(clips)).load(found[IDS[3]]).sha256 == clips.load(found[IDS[3]]).sha256
+
+
+def test_filters_are_those_of_audioset(hub: Path) -> None:
+    assert set(by_id(open_audioset(hub, labels="single"))) == set(IDS) - {"Yab_cd-EfG_"}
+    assert set(by_id(open_audioset(hub, classes="spatialsoundqa"))) == set(IDS) - {"YYYYYYYYYYY"}
+    assert by_id(open_audioset(hub, labels="specific"))["-0Gj8-vB1q4"].labels == ("Bark",)
+    with pytest.raises(ClipError, match="'Bakr' is no AudioSet class"):
+        open_audioset(hub, classes=["Bakr"])
+    with pytest.raises(ClipError, match="no strongly labelled times"):
+        open_audioset(hub, labels="strong")
+    with pytest.raises(ClipError, match="of 5 rows none passes"):
+        open_audioset(hub, classes=["Banjo"])
+
+
+def test_a_broken_sound_is_a_bad_clip(hub: Path) -> None:
+    write_hub(
+        hub / "data/eval/01.parquet",
+        [("aaaaaaaaaaa", b"fLaC no sound", ["Bark"]), ("bbbbbbbbbbb", None, ["Bark"]), ("ccccccccccc", b"", ["Bark"])],
+    )
+    clips = open_audioset(hub)
+    for key in ("aaaaaaaaaaa", "bbbbbbbbbbb", "ccccccccccc"):
+        with pytest.raises(ClipError, match="unreadable: ") as caught:
+            clips.load(by_id(clips)[key])
+        assert not isinstance(caught.value, ClipGoneError)
+        assert key in str(caught.value)
+
+
+def test_a_file_that_vanished_or_changed_is_gone(hub: Path) -> None:
+    clips = open_audioset(hub)
+    found = by_id(clips)
+    (hub / "data/eval/00.parquet").unlink()
+    with pytest.raises(ClipGoneError, match="cannot be read: .*start again"):
+        clips.load(found[IDS[0]])
+    write_hub(hub / "data/unbal_train/017.parquet", [("zzzzzzzzzzz", flac_bytes(sound("rain")), ["Rain"])])
+    with pytest.raises(ClipGoneError, match="has changed since it was listed"):
+        clips.load(found["YYYYYYYYYYY"])
+
+
+def test_files_that_are_no_audioset_are_left_out_with_the_reason(hub: Path) -> None:
+    pq.write_table(pa.table({"text": ["x"]}), hub / "data/other.parquet")
+    whole = (hub / "data/bal_train/00.parquet").read_bytes()
+    (hub / "data/bal_train/cut.parquet").write_bytes(whole[: len(whole) // 2])
+    wrong = pa.table({"video_id": ["aaaaaaaaaaa"], "audio": [b"x"], "labels": [["/m/05tny_"]]})
+    pq.write_table(wrong, hub / "data/bal_train/wrong.parquet")
+    clips = open_audioset(hub)
+    assert set(by_id(clips)) == set(IDS)
+    why = {reject.path: reject.reason for reject in clips.rejected()}
+    assert why["data/other.parquet"] == "columns: it lacks video_id, audio, labels; it has text"
+    assert why["data/bal_train/cut.parquet"].startswith("unreadable: ")
+    assert why["data/bal_train/wrong.parquet"].startswith("columns: audio is binary")
+    for name in ("eval/00.parquet", "bal_train/00.parquet", "unbal_train/017.parquet"):
+        (hub / "data" / name).unlink()
+    with pytest.raises(ClipError, match="holds no Parquet file of AudioSet as the hub has them; the first: data/bal"):
+        open_audioset(hub)
+
+
+def test_a_video_in_two_files_is_taken_from_the_evaluation(hub: Path) -> None:
+    write_hub(hub / "data/bal_train/01.parquet", [(IDS[0], flac_bytes(sound("rain")), ["Rain"])])
+    clips = open_audioset(hub)
+    record = by_id(clips)[IDS[0]]
+    assert (record.official_split, record.labels) == ("test", ("Bark", "Dog"))
+    assert ("(rows)", "repeated: 1 rows") in [(reject.path, reject.reason) for reject in clips.rejected()]
