@@ -222,16 +222,18 @@ def _take(items: _Items, kind: str, tokens: Sequence[str]) -> None:
 
 def _check_references(path: Path, items: _Items) -> None:
     references = [
-        ("region", "level", [region.level_index for region in items.regions], len(items.levels)),
-        ("surface", "region", [region for region, _ in items.surfaces], len(items.regions)),
-        ("vertex", "surface", list(items.corners), len(items.surfaces)),
-        ("object", "region", [item.region_index for item in items.objects], len(items.regions)),
-        ("object", "category", [item.category_index for item in items.objects], len(items.categories)),
-        ("segment", "object", [segment.object_index for segment in items.segments], len(items.objects)),
+        ("R", "level", [region.level_index for region in items.regions], len(items.levels)),
+        ("S", "region", [region for region, _ in items.surfaces], len(items.regions)),
+        ("V", "surface", list(items.corners), len(items.surfaces)),
+        ("O", "region", [item.region_index for item in items.objects], len(items.regions)),
+        ("O", "category", [item.category_index for item in items.objects], len(items.categories)),
+        ("E", "object", [segment.object_index for segment in items.segments], len(items.objects)),
     ]
-    for what, of, indices, count in references:
+    for letter, what, indices, count in references:
         if beyond := [index for index in indices if not -1 <= index < count]:
-            raise RoomError(f"{path}: a {what} refers to {of} {beyond[0]}, and there are {count}: take another copy")
+            raise RoomError(
+                f"{path}: a line {letter} refers to {what} {beyond[0]}, and there are {count}: take another copy"
+            )
 
 
 def _index(token: str, before: Sequence[object]) -> int:

@@ -63,9 +63,6 @@ def read_semantic_ply(path: Path, wanted: Sequence[str]) -> SemanticMesh:
     if missing := [name for name in ("vertex", "face") if name not in tables]:
         raise RoomError(f"{path} has no element {missing[0]!r}: a room needs a triangle mesh")
     vertex, face = tables["vertex"], tables["face"]
-    names = vertex.dtype.names or ()
-    if not {"x", "y", "z"} <= set(names):
-        raise RoomError(f"{path}: the vertices need x, y and z, and have {', '.join(names)}")
     vertices = np.stack([vertex[axis] for axis in "xyz"], axis=1).astype(np.float32)
     corners = face[next(name for name in _CORNERS if name in (face.dtype.names or ()))]
     if len(corners) and not 0 <= int(corners.min()) <= int(corners.max()) < len(vertices):
@@ -116,6 +113,8 @@ def _tables(path: Path, file: BinaryIO, encoding: str, elements: Sequence[_Eleme
         lists = [p.name for p in element.properties if p.count_type]
         if element.name == "face" and (len(lists) != 1 or lists[0] not in _CORNERS):
             raise RoomError(f"{path}: the faces need one list, vertex_indices, and have {', '.join(lists) or 'none'}")
+        if element.name == "vertex" and not {"x", "y", "z"} <= set(names):
+            raise RoomError(f"{path}: the vertices need x, y and z, and have {', '.join(names) or 'nothing'}")
         if (element.name != "face" and lists) or len(set(names)) != len(names):
             raise RoomError(f"{path}: cannot read the element {element.name!r} with the properties {', '.join(names)}")
         read = _read_ascii if encoding == "ascii" else _read_binary
@@ -163,7 +162,7 @@ def _read_ascii(path: Path, file: BinaryIO, element: _Element, order: str) -> np
 def _figures(line: bytes, width: int) -> list[bytes]:
     figures = line.split()
     if figures and len(figures) != width:
-        raise ValueError(f"a line has {len(figures)} figures where {width} are expected; only triangles are read")
+        raise ValueError(f"a line has {len(figures)} figures where {width} are expected (only triangles are read)")
     return figures
 
 
