@@ -3,11 +3,12 @@
 import shutil
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 import spatialqa
@@ -17,13 +18,15 @@ from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.reading import read_scenes, scene_files
 from spatialqa.dataset.schema import QA
 from spatialqa.errors import DatasetError, RecipeError
-from spatialqa.qa.ask import ONE_SCENE, DataSetView, ask, survey
+from spatialqa.qa.ask import ONE_SCENE, Asked, DataSetView, ask, survey
 from spatialqa.qa.balance import Balance, Survey, balance_from, preference_from
 from spatialqa.qa.choices import pool_from
 from spatialqa.qa.options import AskOptions
+from spatialqa.qa.quota import Quota
 from spatialqa.qa.slots import SUBTYPES
-from spatialqa.qa.templates import load_templates
+from spatialqa.qa.templates import TemplateSet, load_templates
 from spatialqa.recipe import QaRecipe
+from spatialqa.scene import Scene
 
 _SCENES_PER_FILE = 20_000
 _SAMPLED_FILES = 40  # from which the preference for rare distances is learnt
@@ -38,6 +41,7 @@ class QaSummary:
     questions: Counter[str]
     skipped: Counter[tuple[str, str]]
     types: tuple[str, ...] = ()
+    unmet: Mapping[str, int] = field(default_factory=dict)  # questions of a type that type_counts asks for in vain
     shards_missing: int = 0  # of an unfinished render
 
     def in_order(self) -> list[tuple[str, int]]:
@@ -47,7 +51,10 @@ class QaSummary:
 
     def unasked(self) -> list[str]:
         """Return a line for every asked type, or subtype, of which no scene could be asked, with the reason."""
-        lines = []
+        lines = [
+            f"type_counts asks for {n:,} more questions of type {kind} than the scenes serve: render more scenes"
+            for kind, n in self.unmet.items()
+        ]
         for kind in self.types:
             silent = [subtype for subtype in SUBTYPES[kind] if not self.questions[subtype]]
             if len(silent) == len(SUBTYPES[kind]):
@@ -112,9 +119,9 @@ def make_qa(root: Path, recipe: QaRecipe, on_scenes: Callable[[int, int], None] 
 def survey_data_set(files: Sequence[Path], options: AskOptions) -> DataSetView:
     """Count what the scenes of these files offer, and return how to thin it and what wrong options there are.
 
-    A sample of files teaches which distances are rare; then every scene is counted, under that preference. Wrong options
-    are fitted to what is left after thinning, so they take one more count. What is kept of a count has a fixed size.
-    Without balance, and with open answers, nothing is read.
+    A sample of files teaches which distances are rare; then every scene is counted, under that preference. Wrong
+    options are fitted to what is left after thinning, so they take one more count. What is kept of a count has a fixed
+    size. Without balance, and with open answers, nothing is read.
     """
     if not options.balance and options.answer_form == "open":
         return ONE_SCENE
@@ -141,6 +148,7 @@ def _write(
     templates = load_templates(Path(recipe.templates) if recipe.templates else None)
     scenes = scene_files(folder)
     data_set = survey_data_set(scenes, recipe)
+    quota = Quota(recipe.type_counts, _scene_counts(scenes), recipe.seed) if recipe.type_counts else None
     bundles = list(_bundles(scenes))
     total = sum(rows for _, _, rows in bundles)
     per_split = Counter(split for split, _, _ in bundles)
@@ -154,7 +162,11 @@ def _write(
         for path in paths:
             asked_rows = []
             for scene in read_scenes(path):
-                asked = ask(scene, recipe, templates, data_set)
+                asked = (
+                    _ask_one(scene, recipe, templates, data_set, quota)
+                    if quota
+                    else ask(scene, recipe, templates, data_set)
+                )
                 asked_rows += [question.to_row() for question in asked.questions]
                 questions.update(question.subtype for question in asked.questions)
                 skipped.update((skip.subtype, skip.reason) for skip in asked.skipped)
@@ -170,7 +182,32 @@ def _write(
         raise DatasetError(
             f"{folder.root}: no question of type {','.join(recipe.types)} can be asked of its {total} scenes: {reasons}"
         )
-    return QaSummary(folder.root / aside, total, questions, skipped, recipe.types), files
+    types = tuple(kind for kind in recipe.types if not quota or recipe.type_counts.get(kind))
+    unmet = quota.unmet() if quota else {}
+    return QaSummary(folder.root / aside, total, questions, skipped, types, unmet), files
+
+
+def _ask_one(scene: Scene, recipe: QaRecipe, templates: TemplateSet, data_set: DataSetView, quota: Quota) -> Asked:
+    """Ask the one question that a scene is taken for, if it allows any subtype of that type."""
+    asked = Asked([], [])
+    for subtype in quota.subtypes(scene):
+        tried = ask(scene, recipe, templates, data_set, only=(subtype,))
+        asked.skipped.extend(tried.skipped)
+        if tried.questions:
+            asked.questions.extend(tried.questions)
+            quota.asked(scene.split, tried.questions[0].type)
+            break
+    return asked
+
+
+def _scene_counts(files: Sequence[Path]) -> Counter[tuple[str, bool]]:
+    """Count scenes by split and by whether they have several sources, without reading them whole."""
+    counts: Counter[tuple[str, bool]] = Counter()
+    for path in files:
+        for batch in pq.ParquetFile(path).iter_batches(columns=["sources.list.element.onset_s"], use_threads=False):
+            lengths = pc.list_value_length(batch["sources"]).to_pylist()
+            counts.update((split_of(path), n > 1) for n in lengths)
+    return counts
 
 
 def _bundles(files: Sequence[Path]) -> Iterator[tuple[str, list[Path], int]]:

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from spatialqa.errors import RecipeError
-from spatialqa.qa.options import ANSWER_FORMS, AskOptions
+from spatialqa.qa.options import ANSWER_FORMS, AskOptions, check_counts
 from spatialqa.recipe_keys import key
 
 SPLITS = ("train", "validation", "test")
@@ -181,6 +181,9 @@ class QaRecipe(AskOptions):
     balance: bool = key(AskOptions.balance, "leave questions out where the scenes favour an answer")
     rationale: bool = key(AskOptions.rationale, "also write how each answer follows from the positions")
     questions_per_subtype: int = key(AskOptions.questions_per_subtype, "questions of each subtype a scene", minimum=1)
+    type_counts: dict[str, int] = key(
+        {}, "ask every scene one question at most, and so many of each type in train: A=139392,B=139392"
+    )
     seed: int = key(AskOptions.seed, "seed of the questions, apart from the scenes' own", minimum=0)
     direction_margin_deg: float = key(
         AskOptions.direction_margin_deg, "least angle from the plane where a direction word changes", minimum=0.0
@@ -194,6 +197,10 @@ class QaRecipe(AskOptions):
     masking_db: float = key(AskOptions.masking_db, "a source further than this below the others is not asked about")
     templates: str | None = key(None, "folder of template files that replaces the bundled ones", path=True)
     name: str | None = key(None, "write qa-NAME/ instead of qa/")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_counts(self.type_counts, self.types, self.questions_per_subtype)
 
 
 def absolute_paths(recipe: RenderRecipe) -> RenderRecipe:

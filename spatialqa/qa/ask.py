@@ -1,5 +1,6 @@
 """Scene -> questions: pure, and drawn only from (seed, scene, subtype, number)."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -76,8 +77,14 @@ def survey(scene: Scene, options: AskOptions, counts: Survey, balance: Balance) 
                 counts.add(subtype, facts, balance, heard)
 
 
-def ask(scene: Scene, options: AskOptions, templates: TemplateSet, data_set: DataSetView = ONE_SCENE) -> Asked:
-    """Return the questions of one scene and what could not be asked of it.
+def ask(
+    scene: Scene,
+    options: AskOptions,
+    templates: TemplateSet,
+    data_set: DataSetView = ONE_SCENE,
+    only: Collection[str] | None = None,
+) -> Asked:
+    """Return the questions of one scene, of some subtypes `only` or of all, and what could not be asked of it.
 
     Answers follow from the positions and labels of the scene, never from its audio; a level, where the scene has been
     rendered, only decides whether a source is masked. Each question has its own stream, so for the same `data_set` it
@@ -90,6 +97,8 @@ def ask(scene: Scene, options: AskOptions, templates: TemplateSet, data_set: Dat
     asked = Asked([], [])
     for question_type in options.types:
         for subtype in SUBTYPES[question_type]:
+            if only is not None and subtype not in only:
+                continue
             facts = FINDERS[subtype](heard, options)
             if isinstance(facts, str):
                 asked.skipped.extend([Skipped(subtype, facts)] * options.questions_per_subtype)

@@ -1,12 +1,14 @@
 """What may be asked, and how clear a scene must be before it is asked."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from spatialqa.errors import RecipeError
 
 TYPES = ("A", "B", "C", "D", "E", "X")
 DEFAULT_TYPES = TYPES[:5]  # X goes beyond SpatialSoundQA and is asked only by name
+ONE_SOURCE, SEVERAL_SOURCES = ("A", "B"), ("C", "D", "E")  # types by the scenes that they are asked of
 ANSWER_FORMS = ("open", "mcq")
 
 
@@ -71,3 +73,14 @@ class AskOptions:
             value = getattr(self, key)
             if not 0 <= value < most:
                 raise RecipeError(f"{key}: must be 0 or more and below {most:g}, got {value}")
+
+
+def check_counts(counts: Mapping[str, int], types: tuple[str, ...], questions_per_subtype: int) -> None:
+    """Refuse counts that cannot be met; raises RecipeError."""
+    unknown = [kind for kind in counts if kind not in ONE_SOURCE + SEVERAL_SOURCES or kind not in types]
+    if unknown:
+        raise RecipeError(f"type_counts names {', '.join(unknown)}: only asked types out of A, B, C, D, E have counts")
+    if any(count < 0 for count in counts.values()):
+        raise RecipeError("type_counts: a count must be 0 or more")
+    if counts and questions_per_subtype != 1:
+        raise RecipeError("type_counts gives every scene one question: leave questions_per_subtype at 1")

@@ -1,0 +1,58 @@
+"""So many questions of each type, one fresh scene for each, as SpatialSoundQA has them.
+
+Which scene serves which type is drawn while the scenes stream by: a scene is taken in proportion to what is still
+wanted over what is still to come (selection sampling: Knuth, The Art of Computer Programming 2, 3.4.2), so that the
+counts come out exact wherever the scenes allow it, and evenly over the data set.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from spatialqa import seeds
+from spatialqa.qa.options import ONE_SOURCE, SEVERAL_SOURCES
+from spatialqa.qa.slots import SUBTYPES
+from spatialqa.scene import Scene
+
+
+class Quota:
+    """What is still to be asked of the scenes to come.
+
+    counts: questions of each type in the training split; the other splits get as many in proportion to their scenes.
+    scenes: by split and by whether a scene has several sources, how many there are.
+    """
+
+    def __init__(self, counts: Mapping[str, int], scenes: Mapping[tuple[str, bool], int], seed: int) -> None:
+        self._seed = seed
+        self._scenes = Counter(scenes)
+        self.left: Counter[tuple[str, str]] = Counter()
+        for split, several in scenes:
+            train = scenes.get(("train", several), 0)
+            scale = scenes[split, several] / train if split != "train" and train else 1.0
+            for kind in SEVERAL_SOURCES if several else ONE_SOURCE:
+                self.left[split, kind] = round(counts.get(kind, 0) * scale)
+
+    def subtypes(self, scene: Scene) -> list[str]:
+        """Return what to ask of the next scene: the first of these subtypes of one type that it allows, or none."""
+        several = len(scene.sources) > 1
+        kinds = SEVERAL_SOURCES if several else ONE_SOURCE
+        draw = seeds.rng(self._seed, "quota", scene.scene_id)
+        to_come = self._scenes[scene.split, several]
+        self._scenes[scene.split, several] -= 1
+        wanted = sum(self.left[scene.split, kind] for kind in kinds)
+        u = float(draw.uniform(0.0, max(to_come, wanted)))
+        for kind in kinds:
+            if u < self.left[scene.split, kind]:
+                return [SUBTYPES[kind][int(k)] for k in draw.permutation(len(SUBTYPES[kind]))]
+            u -= self.left[scene.split, kind]
+        return []
+
+    def asked(self, split: str, kind: str) -> None:
+        """Count a question that was asked."""
+        self.left[split, kind] -= 1
+
+    def unmet(self) -> dict[str, int]:
+        """Return how many questions of each type are wanting, where there are any."""
+        wanting: Counter[str] = Counter()
+        for (_, kind), n in self.left.items():
+            wanting[kind] += n
+        return {kind: n for kind, n in sorted(wanting.items()) if n > 0}
