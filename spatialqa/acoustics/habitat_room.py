@@ -21,6 +21,10 @@ from spatialqa.rooms.room import Room
 
 MAX_IR_S = 60.0
 DEPTH = "indirectRayDepth"  # habitat-sim's name of it
+_LEAVE_MATERIALS_OUT = (
+    "habitat-sim is known to crash on the object categories of some scenes: "
+    "if all of this room's sources fail, set habitat_materials to false"
+)
 _TAIL_LEFT = 1e-8  # -80 dB
 _UNHEARD = 1e-9  # -90 dB
 _EARLY_S = 0.001  # sound that comes before the straight path by more than this is not where its label says
@@ -163,7 +167,12 @@ class HabitatRoom:
                     f"the source at {source} is {distance:.3g} m from the centre of the listener's head: "
                     f"keep more than {LISTENER_RADIUS_M} m"
                 )
-            rir, self._efficiency = raw_rir(self._living(), self._config, listener, source, changes)
+            try:
+                rir, self._efficiency = raw_rir(self._living(), self._config, listener, source, changes)
+            except EngineError as error:
+                if self._database is None or "crashed" not in str(error):
+                    raise
+                raise EngineError(f"{error}; {_LEAVE_MATERIALS_OUT}") from None
             finished.append(self._finished(rir, source, distance))
         return finished
 

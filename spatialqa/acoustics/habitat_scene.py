@@ -21,14 +21,11 @@ _BOUNDS_TOLERANCE_M, _BOUNDS_TOLERANCE = 0.5, 0.05
 
 @contextlib.contextmanager
 def scene_file(room: Room) -> Iterator[Path]:
-    """Give the room's own GLB, or one made of its mesh that lasts as long as the block.
+    """Give the room's own GLB where it is one of Habitat's, or one made of its mesh that lasts as long as the block.
 
-    Raises:
-        RoomError: the room names a file that is not there.
+    Only files in Habitat's layout are known to be z-up and in metres; of others the mesh has been turned and scaled.
     """
-    if room.scene_path is not None and room.scene_path.suffix.lower() == ".glb":
-        if not room.scene_path.is_file():
-            raise RoomError(f"room {room.room_id}: its scene file {room.scene_path} is not there")
+    if room.scene_path is not None and is_habitats(room.scene_path):
         yield room.scene_path.absolute()
         return
     with tempfile.TemporaryDirectory(prefix="spatialqa-habitat-") as folder:
@@ -47,6 +44,13 @@ def write_glb(path: Path, vertices: npt.NDArray[np.float32], faces: npt.NDArray[
     """
     z_up = np.stack([vertices[:, 0], -vertices[:, 2], vertices[:, 1]], axis=1)
     path.write_bytes(trimesh.Trimesh(z_up, faces, process=False).export(file_type="glb"))
+
+
+def is_habitats(scene: Path) -> bool:
+    """Tell whether a scene file is a GLB in Habitat's layout, with a navmesh or semantics beside it."""
+    if scene.suffix.lower() != ".glb" or not scene.is_file():
+        return False
+    return has_semantics(scene) or scene.with_suffix(".navmesh").is_file()
 
 
 def has_semantics(scene: Path) -> bool:
@@ -94,7 +98,7 @@ def check_bounds(room: Room, bounds: object) -> None:
     tolerance = _BOUNDS_TOLERANCE_M + _BOUNDS_TOLERANCE * float((here[1] - here[0]).max())
     if there.shape != (2, 3) or not (np.abs(there - here) <= tolerance).all():
         raise RoomError(
-            f"room {room.room_id} spans {_span(here)} and Habitat's scene {room.scene_path or 'of its mesh'} spans "
+            f"room {room.room_id} ({room.scene_path or 'no file'}) spans {_span(here)}, and what Habitat makes of it "
             f"{_span(there)}: Habitat turns a GLB from z-up to y-up, so give one that is z-up and in metres"
         )
 

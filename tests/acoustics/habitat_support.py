@@ -4,7 +4,6 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,15 @@ from spatialqa.rooms.room import Room
 from tests.acoustics.boxes import box_mesh, material, room
 
 MINIMAL = Path(__file__).parent / "minimal_habitat_sim"
-MakeEngine = Callable[..., HabitatEngine]
+_CHECKED: dict[str, Any] = {}  # builds of the same choices are checked once, as one build is in a run
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, **choices: Any) -> None:
     """Make the next child find the minimal habitat-sim, of these choices."""
-    monkeypatch.setattr(habitat, "_checked", {})
+    text = json.dumps(choices)
+    monkeypatch.setattr(habitat, "_checked", _CHECKED.setdefault(text, {}))
     monkeypatch.setenv("PYTHONPATH", str(MINIMAL))
-    monkeypatch.setenv("MINIMAL_HABITAT_SIM", json.dumps(choices))
+    monkeypatch.setenv("MINIMAL_HABITAT_SIM", text)
 
 
 def make_engine(

@@ -11,13 +11,16 @@ import numpy as np
 import pytest
 import trimesh
 
+from spatialqa.acoustics import rlr_api
 from spatialqa.acoustics.engine import Engine, OpenRoom
 from spatialqa.acoustics.habitat import HabitatEngine, installed
+from spatialqa.acoustics.habitat_scene import material_database, write_glb
 from spatialqa.acoustics.metrics import direct_index, rt60
 from spatialqa.acoustics.soundspaces import ENGINE_SPEED_M_S, LISTENER_RADIUS_M, SoundSpacesEngine
 from spatialqa.errors import EngineError, MissingDependencyError, PlacementError, RoomError
 from spatialqa.geometry import Pose, Vec3, yaw_quaternion
 from spatialqa.rooms.materials import material
+from spatialqa.rooms.matterport_tables import mpcat40_materials
 from spatialqa.rooms.room import Room
 from tests.acoustics.boxes import room
 from tests.acoustics.habitat_support import MINIMAL, children, energy, hall, lines, make_engine, pretend
@@ -160,23 +163,28 @@ def test_places_without_sound_are_refused(monkeypatch: pytest.MonkeyPatch) -> No
             opened.rirs(LISTENER, [(0.55, 1.5, -1.0)])
 
 
-def test_a_scene_file_of_the_room_is_read_and_one_in_other_axes_refused(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_files_in_habitats_layout_are_read_and_others_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     engine = make_engine(monkeypatch, arguments=DIRECT)
     plain = hall()
     x, y, z = plain.vertices.T
     for name, columns in (("z_up.glb", (x, -z, y)), ("y_up.glb", (x, y, z))):
         mesh = trimesh.Trimesh(np.stack(columns, axis=1), plain.faces, process=False)
         (tmp_path / name).write_bytes(mesh.export(file_type="glb"))
-    with engine.open(at(plain, tmp_path / "z_up.glb")) as opened, engine.open(plain) as written:
-        source: Vec3 = (2.0, 1.0, -3.0)
-        assert np.array_equal(opened.rirs(LISTENER, [source])[0], written.rirs(LISTENER, [source])[0])
+    source: Vec3 = (2.0, 1.0, -3.0)
+
+    def heard(scene: Room) -> bytes:
+        with engine.open(scene) as opened:
+            return opened.rirs(LISTENER, [source])[0].tobytes()
+
+    written = heard(plain)
+    (tmp_path / "z_up.navmesh").touch()
+    assert heard(at(plain, tmp_path / "z_up.glb")) == written
+    assert heard(at(plain, tmp_path / "y_up.glb")) == written  # of its mesh, since nothing says that it is Habitat's
+    (tmp_path / "y_up.navmesh").touch()
     with pytest.raises(RoomError, match="z-up"):
         engine.open(at(plain, tmp_path / "y_up.glb"))
-    with pytest.raises(RoomError, match="is not there"):
-        engine.open(at(plain, tmp_path / "absent.glb"))
-    (tmp_path / "broken.glb").write_bytes(b"glTF")
+    for name in ("broken.glb", "broken.navmesh"):
+        (tmp_path / name).write_bytes(b"glTF")
     with pytest.raises(EngineError, match="failed loading the scene broken.glb"):
         engine.open(at(plain, tmp_path / "broken.glb"))
     assert children_of_this_process_are_gone()
@@ -195,9 +203,8 @@ def test_written_scenes_do_not_stay(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 def test_materials_go_to_scenes_with_semantics(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     record = tmp_path / "record"
     plain = hall()
-    x, y, z = plain.vertices.T
     scene = tmp_path / "house.glb"
-    scene.write_bytes(trimesh.Trimesh(np.stack((x, -z, y), axis=1), plain.faces, process=False).export(file_type="glb"))
+    write_glb(scene, plain.vertices, plain.faces)
     materials = {"Wall": material("gypsum_board"), "floor": material("carpet")}
     for api in ("main", "soundspaces"):
         engine = make_engine(monkeypatch, arguments={"category_materials": materials}, api=api, record=str(record))
@@ -216,6 +223,28 @@ def test_materials_go_to_scenes_with_semantics(monkeypatch: pytest.MonkeyPatch, 
             assert seen["config"].get("enableMaterials", True) is True
         for name in ("house.house", "house_semantic.ply"):
             (tmp_path / name).unlink()
+
+
+def test_a_crash_over_materials_says_how_to_leave_them_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    write_glb(tmp_path / "house.glb", hall().vertices, hall().faces)
+    for name in ("house.house", "house_semantic.ply"):
+        (tmp_path / name).touch()
+    arguments = {"category_materials": {"wall": material("gypsum_board")}}
+    engine = make_engine(monkeypatch, arguments=arguments, fault="abort")
+    crash = pytest.raises(EngineError, match="SIGABRT.*set habitat_materials to false")
+    with engine.open(at(hall(), tmp_path / "house.glb")) as opened, crash:
+        opened.rirs(LISTENER, [(0.5, 1.5, -3.0)])
+
+
+@pytest.mark.soundspaces
+def test_the_library_knows_every_category_of_matterport3d() -> None:
+    categories = {name: material(known or "default") for name, known in mpcat40_materials().items()}
+    triangle = np.eye(3, dtype=np.float32), [(name, np.array([[0, 1, 2]], dtype=np.uint32)) for name in categories]
+    database = os.memfd_create("materials")
+    os.write(database, material_database(categories).encode())
+    with rlr_api.Context(rlr_api.library().default_configuration()) as context:
+        context.add_mesh(*triangle, f"/proc/self/fd/{database}")  # raises for a category without a material
+    os.close(database)
 
 
 def test_navmesh_places(monkeypatch: pytest.MonkeyPatch) -> None:
