@@ -12,7 +12,7 @@ import pytest
 import soundfile
 import trimesh
 
-import spatialqa.rebuild_shard
+from spatialqa.dataset.commit import commit_table
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.validate import validate_dataset
 from spatialqa.errors import DatasetError, RecipeError
@@ -148,7 +148,7 @@ def test_a_rebuild_that_was_killed_goes_on(own: Path, tmp_path: Path, monkeypatc
         pass
 
     places = moved(own, tmp_path)
-    real = spatialqa.rebuild_shard.commit_table
+    real = commit_table
     calls: Iterator[int] = iter(range(100))
 
     def until_the_sixth(*args: Any, **kwargs: Any) -> Any:
@@ -156,10 +156,10 @@ def test_a_rebuild_that_was_killed_goes_on(own: Path, tmp_path: Path, monkeypatc
             raise Killed
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(spatialqa.rebuild_shard, "commit_table", until_the_sixth)
+    monkeypatch.setattr("spatialqa.rebuild_shard.commit_table", until_the_sixth)
     with pytest.raises(Killed):
         rebuild(own / "export", tmp_path / "again", places, Silent())
-    monkeypatch.setattr(spatialqa.rebuild_shard, "commit_table", real)
+    monkeypatch.setattr("spatialqa.rebuild_shard.commit_table", real)
     before = {record["shard"] for record in DatasetFolder(tmp_path / "again").shards()}
     assert len(before) == 2  # two tables a shard: the third shard was cut off
     report = rebuild(own / "export", tmp_path / "again", places, Silent())

@@ -1,0 +1,180 @@
+"""Reads the files of SpatialSoundQA (arXiv 2402.01591) as released: questions, and places of sensors and sources."""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spatialqa.errors import DatasetError
+from spatialqa.geometry import Vec3
+
+# What the released files call a split, and what we call it.
+SPLITS = {"train": "train", "val": "validation", "validation": "validation", "eval": "test", "test": "test"}
+_FOLDERS = ("", "questions", "mp3d_reverb", "reverb")
+
+
+@dataclass(frozen=True)
+class Sounding:
+    """One dry clip and the RIR that it is heard through, as the release names them."""
+
+    audio_id: str
+    reverb_id: str
+
+
+@dataclass(frozen=True)
+class ReleasedQuestion:
+    """One record of a question file."""
+
+    sounds: tuple[Sounding, ...]  # one or two
+    question_id: str
+    question_type: str
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the sensor and the source of one RIR are, metres; the head faces -z."""
+
+    sensor: Vec3
+    source: Vec3
+
+
+def find_question_files(source: Path, split: str | None = None) -> dict[str, Path]:
+    """Return the question files of a release by our split.
+
+    Args:
+        source: one file, or a folder that holds train, val, eval or test as .json or .jsonl, also under questions/.
+        split: what a single file is, where its name does not tell.
+
+    Raises:
+        DatasetError: there is none, or the split of a file cannot be told.
+    """
+    if source.is_file():
+        known = split or SPLITS.get(source.stem)
+        if known is None:
+            raise DatasetError(f"{source}: its name tells no split ({', '.join(SPLITS)}); say which with --split")
+        return {SPLITS.get(known, known): source}
+    if not source.is_dir():
+        raise DatasetError(f"{source}: no such file or folder; name a question file of SpatialSoundQA or its folder")
+    found: dict[str, Path] = {}
+    for folder in (source, source / "questions"):
+        for name, ours in SPLITS.items():
+            for path in (folder / f"{name}.json", folder / f"{name}.jsonl"):
+                if path.is_file():
+                    found.setdefault(ours, path)
+    if not found:
+        raise DatasetError(
+            f"{source}: holds no question file; looked for {', '.join(SPLITS)} as .json or .jsonl, here and in "
+            f"questions/"
+        )
+    return {ours: found[ours] for ours in dict.fromkeys(SPLITS.values()) if ours in found}
+
+
+def find_place_files(source: Path) -> list[Path]:
+    """Return the *_reverberation.json files beside a question file, or in a release's folder and its mp3d_reverb/."""
+    tops = [source] if source.is_dir() else [source.parent, source.parent.parent]
+    folders = [top / name for top in tops for name in _FOLDERS]
+    return sorted({path for folder in folders for path in folder.glob("*_reverberation.json")})
+
+
+def read_records(path: Path) -> Iterator[Any]:
+    """Yield the raw records of a question file: {"data": [...]}, a bare list, or one object a line.
+
+    Raises:
+        DatasetError: the file cannot be read or is none of the three.
+    """
+    if path.suffix == ".jsonl":
+        yield from _lines(path)
+        return
+    value = _json(path)
+    if isinstance(value, dict) and "data" in value:
+        value = value["data"]
+    if not isinstance(value, list):
+        keys = f"an object with {', '.join(map(repr, list(value)[:5]))}" if isinstance(value, dict) else "no list"
+        raise DatasetError(f'{path}: must be {{"data": [...]}}, a list of records, or .jsonl; it is {keys}')
+    yield from value
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (ValueError, RecursionError) as error:
+        raise DatasetError(f"{path}: is not JSON ({error}); download it again, or name it .jsonl") from None
+
+
+def _lines(path: Path) -> Iterator[Any]:
+    try:
+        with path.open("rb") as stream:
+            for number, line in enumerate(stream, start=1):
+                try:
+                    text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+                    if text.strip():
+                        yield json.loads(text)
+                except (ValueError, RecursionError) as error:
+                    raise DatasetError(f"{path}: line {number} is not JSON ({error}); download it again") from None
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def parse_record(record: Any) -> ReleasedQuestion:
+    """Check one raw record; raises ValueError with the reason when it is not what it must be."""
+    if not isinstance(record, dict):
+        raise ValueError(f"is no object: {_short(record)}")
+    texts = {name: _text(record, name) for name in ("audio_id", "reverb_id", "question_type", "question", "answer")}
+    number = record.get("question_id")
+    if isinstance(number, bool) or not isinstance(number, int | str):
+        raise ValueError(f"question_id must be a number, got {_short(number)}")
+    sounds = [Sounding(texts["audio_id"], texts["reverb_id"])]
+    if record.get("audio_id2") is not None or record.get("reverb_id2") is not None:
+        sounds.append(Sounding(_text(record, "audio_id2"), _text(record, "reverb_id2")))
+    return ReleasedQuestion(tuple(sounds), str(number), texts["question_type"], texts["question"], texts["answer"])
+
+
+def _text(record: dict[Any, Any], name: str) -> str:
+    value = record.get(name)
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{name} must be a text, got {_short(value)}")
+    return value.strip()
+
+
+def read_places(paths: Sequence[Path]) -> dict[str, Places]:
+    """Return where sensor and source are, by reverb_id.
+
+    Raises:
+        DatasetError: a file cannot be read, an item is not what it must be, or two items disagree.
+    """
+    places: dict[str, Places] = {}
+    for path in paths:
+        value = _json(path)
+        items = value.get("data") if isinstance(value, dict) else value
+        if not isinstance(items, list):
+            raise DatasetError(f'{path}: must be {{"data": [...]}} with fname, sensor_position and source_position')
+        for number, item in enumerate(items):
+            try:
+                found = Places(_place(item["sensor_position"]), _place(item["source_position"]))
+                name = str(item["fname"])
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise DatasetError(
+                    f"{path}: item {number} has no fname, sensor_position and source_position of three numbers "
+                    f"({type(error).__name__}: {error}); download it again"
+                ) from None
+            if places.setdefault(name, found) != found:
+                raise DatasetError(f"{path}: item {number}: {name} is given two different places")
+    return places
+
+
+def _place(text: str) -> Vec3:
+    x, y, z = (float(part) for part in text.split(","))
+    if not all(math.isfinite(value) for value in (x, y, z)):
+        raise ValueError(f"{text!r} is not finite")
+    return (x, y, z)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,264 @@
+"""Brings SpatialSoundQA's released questions into our tables, so that official evaluation sets can be scored."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+import spatialqa
+from spatialqa.dataset.card import write_card
+from spatialqa.dataset.commit import FileRecord, commit_json, commit_table, commit_text, sha256_of
+from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.schema import QA, SCENES
+from spatialqa.errors import DatasetError, SpatialQAError
+from spatialqa.geometry import IDENTITY, Direction, Pose, direction
+from spatialqa.imports.answers import read_question
+from spatialqa.imports.release import (
+    Places,
+    ReleasedQuestion,
+    Sounding,
+    find_place_files,
+    find_question_files,
+    parse_record,
+    read_places,
+    read_records,
+)
+from spatialqa.labels import ontology
+from spatialqa.recipe import digest
+
+_NAME = "spatialsoundqa"
+_ROWS = 20_000
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ImportSummary:
+    """What an import brought: questions by (split, question type), and records left out by reason."""
+
+    root: Path
+    questions: Counter[tuple[str, str]]
+    scenes: int  # those whose places are known
+    rejected: int
+    first_reject: str | None
+    disagreeing: int  # questions whose answer is not what the places of their sources say
+
+
+def import_spatialsoundqa(
+    source: Path,
+    root: Path,
+    split: str | None = None,
+    places: Sequence[Path] = (),
+    progress: Callable[[int], None] | None = None,
+) -> ImportSummary:
+    """Import released question files.
+
+    A question's qa_id is `{question_type}-{question_id}`, the key under which the reference code logs its answers;
+    those of splits other than eval have the split in front. A record that cannot be used is left out, counted and
+    written to _spatialqa/rejects/import.jsonl.
+
+    Args:
+        source: a question file, or the folder of a release or of our own export.
+        root: a new or empty folder, or one with the same import.
+        split: of a single file whose name does not tell it.
+        places: *_reverberation.json files; where none is given they are looked for beside the questions.
+        progress: told now and then how many records have been read.
+
+    Raises:
+        DatasetError: a file is not what it must be, or not one record can be used.
+    """
+    files = find_question_files(source, split)
+    place_files = list(places) or find_place_files(source)
+    known = read_places(place_files)
+    hashes = {path.name: sha256_of(path) for path in [*files.values(), *place_files]}
+    folder = DatasetFolder(root)
+    folder.refuse_foreign()
+    with folder.lock():
+        began_here = folder.claim(_run_record(hashes))
+        try:
+            importer = _Importer(folder, known, progress)
+            for ours, path in files.items():
+                importer.add(ours, path)
+            return importer.finish(source)
+        except SpatialQAError:
+            if began_here:
+                _give_up(folder, files)
+            raise
+
+
+def _give_up(folder: DatasetFolder, files: Mapping[str, Path]) -> None:
+    """Leave nothing behind of an import that failed at once."""
+    for split in files:
+        (folder.root / "qa" / f"{split}-00000-of-00001.parquet").unlink(missing_ok=True)
+    if (folder.root / "qa").is_dir() and not any((folder.root / "qa").iterdir()):
+        (folder.root / "qa").rmdir()
+    folder.unclaim()
+
+
+def _run_record(hashes: Mapping[str, str]) -> Row:
+    fingerprint = {"imported": _NAME, "files": dict(sorted(hashes.items()))}
+    return {
+        "schema_version": "1",
+        "spatialqa": spatialqa.__version__,
+        "imported": {"format": _NAME, "files": fingerprint["files"]},
+        "recipe": {"rooms": _NAME, "clips": _NAME, "sample_rate": 32000, "duration_s": 10.0, "gain_db": 0.0, "seed": 0}
+        | {"plan_only": True},
+        "qa_recipe": {},
+        "fingerprint": fingerprint,
+        "fingerprint_hash": digest(fingerprint),
+        "engine": {"name": "none", "version": "-", "hrtf": "-", "sha256": ""},
+        "plan": {"scenes": {}, "houses": {}, "clips": {}, "shards": []},
+        "attributions": [
+            {
+                "licence": "SpatialSoundQA: CC BY 4.0 by its README, CC BY-NC 4.0 by its LICENSE file",
+                "attribution": "BAT: Learning to Reason about Spatial Sounds with Large Language Models",
+                "clips": 0,
+            }
+        ],
+    }
+
+
+class _Heard:
+    """A scene while its questions are read: its sounds, where they are, and their labels as far as questions tell."""
+
+    def __init__(self, scene_id: str, sounds: Sequence[Sounding], places: Sequence[Places] | None) -> None:
+        self.scene_id, self.sounds = scene_id, sounds
+        self.labels: list[list[str]] = [[] for _ in sounds]
+        self.places = places
+        self.directions: list[Direction] | None = None
+        if places is not None:
+            try:
+                self.directions = [direction(Pose(place.sensor), place.source) for place in places]
+            except SpatialQAError:  # a source in the listener's head has no direction
+                self.places = None
+
+    def to_row(self, split: str) -> Row:
+        """Return a row of `scenes`; what the release does not say is null."""
+        assert self.places is not None
+        assert self.directions is not None
+        sources = []
+        for sound, place, there, labels in zip(self.sounds, self.places, self.directions, self.labels, strict=True):
+            nodes = [ontology().find(label) for label in labels]
+            sources.append(
+                dict.fromkeys(SCENES.field("sources").type.value_type.names)
+                | {
+                    "clip_id": sound.audio_id,
+                    "labels": [node.name if node else label for node, label in zip(nodes, labels, strict=True)],
+                    "mids": [node.mid if node else None for node in nodes],
+                    "position": _as_one_listener(self.places[0], place),
+                    **there._asdict(),
+                    "rir_id": sound.reverb_id,
+                }
+            )
+        house = self.sounds[0].reverb_id.rpartition("/")[0]
+        return dict.fromkeys(SCENES.names) | {
+            "scene_id": self.scene_id,
+            "split": split,
+            "sample_rate": 32000,
+            "duration_s": 10.0,
+            "channels": "binaural",
+            "room_set": _NAME,
+            "room_id": house,
+            "house_id": house,
+            "listener_position": list(self.places[0].sensor),
+            "listener_orientation": list(IDENTITY),
+            "sources": sources,
+        }
+
+
+def _as_one_listener(first: Places, place: Places) -> list[float]:
+    """Return a source's place for the listener of the scene's first RIR; each RIR may have been made at its own."""
+    return [a + (b - c) if a != c else b for a, b, c in zip(first.sensor, place.source, place.sensor, strict=True)]
+
+
+class _Importer:
+    """Reads file after file and writes their tables."""
+
+    def __init__(
+        self, folder: DatasetFolder, places: Mapping[str, Places], progress: Callable[[int], None] | None
+    ) -> None:
+        self._folder, self._places, self._progress = folder, places, progress
+        self._files: list[FileRecord] = []
+        self._rejects: list[Row] = []
+        self._seen: set[str] = set()
+        self._records = self._scenes = self._disagreeing = self._scenes_in_all = 0
+        self._questions: Counter[tuple[str, str]] = Counter()
+        self._subtypes: Counter[str] = Counter()
+
+    def add(self, split: str, path: Path) -> None:
+        """Import one question file."""
+        scenes: dict[tuple[Sounding, ...], _Heard] = {}
+        batches = []
+        rows = self._rows(split, path, scenes)
+        while some := list(islice(rows, _ROWS)):
+            batches += pa.Table.from_pylist(some, schema=QA).to_batches()
+        name = f"{split}-00000-of-00001.parquet"
+        self._files.append(commit_table(self._folder.root, f"qa/{name}", pa.Table.from_batches(batches, QA), 10_000))
+        known = [scene.to_row(split) for scene in scenes.values() if scene.places is not None]
+        self._scenes_in_all += len(scenes)
+        self._scenes += len(known)
+        if known:
+            commit_table(self._folder.root, f"scenes/{name}", pa.Table.from_pylist(known, schema=SCENES), 10_000)
+
+    def _rows(self, split: str, path: Path, scenes: dict[tuple[Sounding, ...], _Heard]) -> Iterator[Row]:
+        for number, record in enumerate(read_records(path)):
+            self._records += 1
+            if self._progress:
+                self._progress(self._records)
+            try:
+                asked = parse_record(record)
+                qa_id = f"{asked.question_type}-{asked.question_id}"
+                qa_id = qa_id if split == "test" else f"{split}-{qa_id}"
+                if qa_id in self._seen:
+                    raise ValueError(f"question_id {asked.question_id} of {asked.question_type} was there before")
+                scene = scenes.get(asked.sounds) or self._scene(f"{split}-{len(scenes):08d}", asked)
+                read = read_question(asked, scene.directions)
+            except ValueError as error:
+                self._rejects.append({"file": path.name, "record": number, "reason": str(error)})
+                continue
+            scenes[asked.sounds] = scene
+            self._seen.add(qa_id)
+            self._disagreeing += read.follows is False
+            if read.row["type"] in "AC":
+                for index in read.row["source_indices"]:
+                    own = scene.labels[index]
+                    own += [label for label in read.row["answer_labels"] if label not in own]
+            self._questions[split, asked.question_type] += 1
+            self._subtypes[read.row["subtype"]] += 1
+            said = {"question": asked.question, "answer": asked.answer, "template_id": _NAME}
+            yield {"qa_id": qa_id, "scene_id": scene.scene_id, "split": split} | said | read.row
+
+    def _scene(self, scene_id: str, asked: ReleasedQuestion) -> _Heard:
+        places = [self._places.get(sound.reverb_id) for sound in asked.sounds]
+        known = [place for place in places if place is not None]
+        return _Heard(scene_id, asked.sounds, known if len(known) == len(places) else None)
+
+    def finish(self, source: Path) -> ImportSummary:
+        """Write the records of the import and its card."""
+        first = self._rejects[0] if self._rejects else None
+        where = f"{first['file']}: record {first['record']}: {first['reason']}" if first else None
+        if not self._questions:
+            raise DatasetError(f"{source}: not one record can be used; {where or 'it holds none'}")
+        lines = "".join(json.dumps(reject, ensure_ascii=False) + "\n" for reject in self._rejects)
+        commit_text(self._folder.root, "_spatialqa/rejects/import.jsonl", lines)
+        commit_json(
+            self._folder.meta / "qa.json",
+            {
+                "schema_version": "1",
+                "spatialqa": spatialqa.__version__,
+                "scenes": self._scenes_in_all,
+                "recipe": {},
+                "questions": dict(self._subtypes),
+                "skipped": [],
+                "files": [asdict(file) for file in self._files],
+            },
+        )
+        write_card(self._folder)
+        return ImportSummary(
+            self._folder.root, self._questions, self._scenes, len(self._rejects), where, self._disagreeing
+        )
