@@ -70,12 +70,22 @@ def render_dataset(
     run, plan = prepare_run(recipe, root)
     with folder.lock():
         began_here = folder.claim(run_record(run, plan) | {"qa_recipe": dict(qa_recipe or {})})
-        try:
-            return _render(run, plan, folder, observer)
-        except SpatialQAError:
-            if began_here:
-                folder.unclaim()
-            raise
+        return make_shards(run, plan, observer, began_here)
+
+
+def make_shards(run: Run, plan: RunPlan, observer: Observer, began_here: bool) -> RunSummary:
+    """Make the shards of a run that are missing in its folder, which is claimed and locked.
+
+    Raises:
+        SpatialQAError: a shard could not be made; a folder that began here and holds nothing yet is given up.
+    """
+    folder = DatasetFolder(run.root)
+    try:
+        return _render(run, plan, folder, observer)
+    except SpatialQAError:
+        if began_here and not any(record[run.makes] for record in folder.shards()):
+            folder.unclaim()
+        raise
 
 
 def _render(run: Run, plan: RunPlan, folder: DatasetFolder, observer: Observer) -> RunSummary:
@@ -83,14 +93,16 @@ def _render(run: Run, plan: RunPlan, folder: DatasetFolder, observer: Observer) 
     commit_text(folder.root, "_spatialqa/rejects/clips.jsonl", reject_lines(run))
     done = {shard.name: folder.committed(shard.name, run.fingerprint_hash) for shard in plan.shards}
     missing = [shard for shard in plan.shards if done[shard.name] is None]
-    workers = _worker_count(run.recipe, sum(shard.n_scenes for shard in missing), len(missing))
-    observer.started(plan, sum(record["scenes"] for record in done.values() if record), workers)
+    size = sum(max(shard.n_scenes, len(shard.groups)) for shard in missing)
+    workers = _worker_count(run.recipe, size, len(missing))
+    observer.started(plan, sum(record[run.makes] for record in done.values() if record), workers)
     make = _on_ray if workers else _in_this_process
     for shard, record in make(run, missing, workers, observer):
         done[shard.name] = record
     records = [record for record in done.values() if record]
-    if not any(record["scenes"] for record in records):
-        raise DatasetError(f"{folder.root}: not one scene could be rendered; {_first_reason(folder)}")
+    if not any(record[run.makes] for record in records):
+        what = "scene could be rendered" if run.makes == "scenes" else "group could be simulated"
+        raise DatasetError(f"{folder.root}: not one {what}; {_first_reason(folder)}")
     write_card(folder)
     return RunSummary(
         folder.root,
@@ -183,7 +195,7 @@ def _on_ray(run: Run, shards: list[ShardPlan], workers: int, observer: Observer)
                 else:
                     queue.appendleft(shard)
             else:
-                observer.advanced(record["scenes"])
+                observer.advanced(record[run.makes])
                 yield shard, record
         if failure is not None:
             raise failure

@@ -13,47 +13,29 @@ from functools import cached_property
 import numpy as np
 
 from spatialqa.acoustics.engine import EngineIdentity
+from spatialqa.banks.bank_rooms import BankRoom, BankRooms
 from spatialqa.clips.clip import ClipRecord
 from spatialqa.errors import ClipError
 from spatialqa.labels import ontology
+from spatialqa.layout import GroupSlot as GroupSlot
+from spatialqa.layout import ShardPlan as ShardPlan
+from spatialqa.layout import lay_out, lay_out_from_bank, lay_out_groups, most_sources, n_sources, scenes_per_group
 from spatialqa.recipe import SPLITS, RenderRecipe
 from spatialqa.rooms.placement import Placer
 from spatialqa.rooms.room import Room, RoomSet
 from spatialqa.scene import ListenerGroup, Scene, Source
 from spatialqa.seeds import derived_seed, rng
-from spatialqa.splits import apportion, choose_shares, official_shares, split_clips, split_houses
+from spatialqa.splits import (
+    ALL_TRAIN,
+    AUTO_SHARES,
+    apportion,
+    choose_shares,
+    official_shares,
+    split_clips,
+    split_houses,
+)
 
 _CLIP_TRIES = 1000
-
-
-@dataclass(frozen=True)
-class GroupSlot:
-    """One listener group that is to be drawn: its room and the scenes that will use it."""
-
-    group_id: str
-    split: str
-    room_id: str
-    scene_ids: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class ShardPlan:
-    """What one shard holds; index counts within the split, of is the split's number of shards."""
-
-    split: str
-    index: int
-    of: int
-    groups: tuple[GroupSlot, ...]
-
-    @property
-    def name(self) -> str:
-        """The shard's file name without its ending."""
-        return f"{self.split}-{self.index:05d}-of-{self.of:05d}"
-
-    @property
-    def n_scenes(self) -> int:
-        """How many scenes the shard is to hold."""
-        return sum(len(slot.scene_ids) for slot in self.groups)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,73 +54,81 @@ def plan_run(recipe: RenderRecipe, rooms: RoomSet, records: Sequence[ClipRecord]
     Raises:
         RoomError, ClipError: fewer houses or clips than the asked splits need.
     """
-    most = max(n for n, share in recipe.sources_per_scene.items() if share > 0)
     asked = recipe.split_shares()
     keep = recipe.clip_splits == "official"
-    probe = rooms.room_ids(sum(share > 0 for share in asked) if asked else 3, recipe.seed)
-    official = _official_rooms(rooms, probe, recipe.seed)
+    official, n_houses = _official_rooms(recipe, rooms)
     if official:
         asked = official_shares(asked, {split: len(ids) for split, ids in official.items()})
-        probe = [room for ids in official.values() for room in ids]
-    shares = choose_shares(asked, len({rooms.house_of(room) for room in probe}), records, most, recipe.seed, keep)
+    shares = choose_shares(asked, n_houses, records, most_sources(recipe), recipe.seed, keep)
     scenes = dict(zip(SPLITS, apportion(recipe.scenes, shares), strict=True))
-    per_group = {split: _scenes_per_group(recipe, split, most) for split in SPLITS}
-    n_groups = {split: -(-scenes[split] // per_group[split]) for split in SPLITS}
-    wanted = {split: -(-n_groups[split] // recipe.groups_per_room) for split in SPLITS}
-    if official:
-        room_ids = [room for split in SPLITS for room in official[split][: wanted[split]]]
-        houses = {split: {rooms.house_of(room) for room in official[split][: wanted[split]]} for split in SPLITS}
-    else:
-        room_ids = list(rooms.room_ids(sum(wanted.values()), recipe.seed))
-        houses = split_houses([rooms.house_of(room) for room in room_ids], wanted, recipe.seed)
+    n_groups = {split: -(-scenes[split] // scenes_per_group(recipe, split)) for split in SPLITS}
+    own = _rooms_by_split(recipe, rooms, official, n_groups)
     shards: list[ShardPlan] = []
-    for split in SPLITS:
-        if scenes[split]:
-            own = [room for room in room_ids if rooms.house_of(room) in houses[split]]
-            shards += _shards(recipe, split, own, scenes[split], per_group[split])
-    return RunPlan(
-        tuple(shards),
-        split_clips(records, shares, recipe.seed, keep),
-        {split: n for split, n in scenes.items() if n},
-        {split: len(own_houses) for split, own_houses in houses.items()},
-    )
+    for split, room_ids in own.items():
+        if scenes[split] and isinstance(rooms, BankRooms):
+            shards += lay_out_from_bank(recipe, split, rooms, room_ids, scenes[split])
+        elif scenes[split]:
+            shards += lay_out(recipe, split, room_ids, scenes[split])
+    clips = split_clips(records, shares, recipe.seed, keep)
+    return RunPlan(tuple(shards), clips, {split: n for split, n in scenes.items() if n}, _count_houses(rooms, own))
 
 
-def _official_rooms(rooms: RoomSet, probe: Sequence[str], seed: int) -> dict[str, list[str]]:
-    """Return the rooms of a set that comes with splits, by split and in a seeded order; empty where it has none."""
-    if not any(rooms.official_split(rooms.house_of(room)) for room in probe):
-        return {}
-    every = rooms.room_ids(None, seed)
+def plan_bank(recipe: RenderRecipe, rooms: RoomSet, n_groups: int) -> RunPlan:
+    """Lay out a bank of `n_groups` listener groups, over all splits; no scenes and no clips.
+
+    Raises:
+        RoomError: fewer houses than the asked splits need.
+    """
+    asked = recipe.split_shares()
+    official, n_houses = _official_rooms(recipe, rooms)
+    if official:
+        shares = official_shares(asked, {split: len(ids) for split, ids in official.items()})
+    else:
+        enough = n_houses >= sum(share > 0 for share in AUTO_SHARES)
+        shares = asked or (AUTO_SHARES if enough else ALL_TRAIN)
+    groups = dict(zip(SPLITS, apportion(n_groups, shares), strict=True))
+    own = _rooms_by_split(recipe, rooms, official, groups)
+    shards: list[ShardPlan] = []
+    for split, room_ids in own.items():
+        if groups[split]:
+            shards += lay_out_groups(recipe, split, room_ids, groups[split])
+    return RunPlan(tuple(shards), {}, {}, _count_houses(rooms, own))
+
+
+def _rooms_by_split(
+    recipe: RenderRecipe, rooms: RoomSet, official: Mapping[str, Sequence[str]], n_groups: Mapping[str, int]
+) -> dict[str, list[str]]:
+    """Return every split's rooms: as many as its groups want, or all of a bank, whose rooms hold what they hold."""
+    wanted = {split: -(-n_groups[split] // recipe.groups_per_room) for split in SPLITS}
+    everything = isinstance(rooms, BankRooms)
+    if official:
+        return {split: list(official[split] if everything else official[split][: wanted[split]]) for split in SPLITS}
+    room_ids = rooms.room_ids(None if everything else sum(wanted.values()), recipe.seed)
+    houses = split_houses([rooms.house_of(room) for room in room_ids], wanted, recipe.seed)
+    return {split: [room for room in room_ids if rooms.house_of(room) in houses.get(split, ())] for split in SPLITS}
+
+
+def _count_houses(rooms: RoomSet, by_split: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    return {split: len({rooms.house_of(room) for room in own}) for split, own in by_split.items() if own}
+
+
+def _official_rooms(recipe: RenderRecipe, rooms: RoomSet) -> tuple[dict[str, list[str]], int]:
+    """Return the rooms of a set that comes with splits, by split and in a seeded order, and how many houses there are.
+
+    Where the set has no splits, or the recipe wants others, there are no rooms, and houses are counted up to the number
+    of splits.
+    """
+    asked = recipe.split_shares()
+    probe = rooms.room_ids(sum(share > 0 for share in asked) if asked else len(SPLITS), recipe.seed)
+    by_seed = recipe.room_splits == "random" or not any(rooms.official_split(rooms.house_of(room)) for room in probe)
+    if by_seed:
+        return {}, len({rooms.house_of(room) for room in probe})
+    every = rooms.room_ids(None, recipe.seed)
     found: dict[str, list[str]] = {}
     for split in SPLITS:
         own = sorted(room for room in every if rooms.official_split(rooms.house_of(room)) == split)
-        found[split] = [own[i] for i in rng(seed, "houses", f"official {split}").permutation(len(own))]
-    return found
-
-
-def _scenes_per_group(recipe: RenderRecipe, split: str, most_sources: int) -> int:
-    """Training reuses RIRs; evaluation splits use each one once, so their groups must have a place for every source."""
-    return recipe.scenes_per_group if split == "train" else max(1, recipe.sources_per_group // most_sources)
-
-
-def _shards(recipe: RenderRecipe, split: str, rooms: Sequence[str], scenes: int, per_group: int) -> list[ShardPlan]:
-    n_groups = -(-scenes // per_group)
-    groups_per_shard = max(1, round(recipe.scenes_per_shard / per_group))
-    n_shards = -(-n_groups // groups_per_shard)
-    enough_rooms = len(rooms) * recipe.groups_per_room >= n_groups
-    shards = []
-    for index in range(n_shards):
-        groups = range(index * groups_per_shard, min((index + 1) * groups_per_shard, n_groups))
-        first, last = groups.start * per_group, min(groups.stop * per_group, scenes)
-        shuffled = first + rng(recipe.seed, "shuffle", f"{split}-{index}").permutation(last - first)
-        slots = []
-        for g in groups:
-            room = rooms[g // recipe.groups_per_room if enough_rooms else g * len(rooms) // n_groups]
-            numbers = shuffled[g * per_group - first : (g + 1) * per_group - first]
-            ids = tuple(f"{split}-{number:08d}" for number in sorted(numbers))
-            slots.append(GroupSlot(f"{split}-g{g:07d}", split, room, ids))
-        shards.append(ShardPlan(split, index, n_shards, tuple(slots)))
-    return shards
+        found[split] = [own[i] for i in rng(recipe.seed, "houses", f"official {split}").permutation(len(own))]
+    return found, len({rooms.house_of(room) for own in found.values() for room in own})
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,9 +152,32 @@ class Planner:
 
     def n_sources(self, scene_id: str) -> int:
         """Draw how many sources a scene has."""
-        shares = sorted(self.recipe.sources_per_scene.items())
-        weights = np.array([share for _, share in shares])
-        return int(rng(self.recipe.seed, "sources", scene_id).choice([n for n, _ in shares], p=weights / weights.sum()))
+        return n_sources(self.recipe, scene_id)
+
+    def n_places(self, slot: GroupSlot) -> int:
+        """Return how many places a group has: training scenes share them, others and a bank's have one each."""
+        if slot.split == "train" or not slot.scene_ids:
+            return self.recipe.sources_per_group
+        return sum(self.n_sources(scene_id) for scene_id in slot.scene_ids)
+
+    def bank_group(self, slot: GroupSlot, room: BankRoom) -> ListenerGroup:
+        """Return a group that a bank holds, with the places that its scenes need."""
+        assert slot.bank_group is not None
+        held = room.groups[slot.bank_group]
+        return ListenerGroup(
+            group_id=slot.group_id,
+            split=slot.split,
+            room_set=room.room_set,
+            room_id=room.room_id,
+            room_sha256=room.sha256,
+            house_id=room.house_id,
+            listener=held.listener,
+            places=held.places[: self.n_places(slot)],
+            seed=derived_seed(self.recipe.seed, "group", slot.group_id),
+            region_id=held.region_id,
+            region_label=held.region_label,
+            level_index=held.level_index,
+        )
 
     def group(self, slot: GroupSlot, room: Room, placer: Placer, attempt: int = 0) -> ListenerGroup:
         """Draw the listener and the source places of one group.
@@ -173,9 +186,6 @@ class Planner:
             PlacementError: the room has no valid place.
         """
         draw = rng(self.recipe.seed, "group", slot.group_id, attempt)
-        count = self.recipe.sources_per_group
-        if slot.split != "train":
-            count = sum(self.n_sources(scene_id) for scene_id in slot.scene_ids)
         listener = placer.listener(draw, self.recipe.yaw_deg())
         region = room.region_at(listener.position)
         return ListenerGroup(
@@ -186,7 +196,7 @@ class Planner:
             room_sha256=room.sha256,
             house_id=room.house_id,
             listener=listener,
-            places=placer.sources(listener, count, draw),
+            places=placer.sources(listener, self.n_places(slot), draw),
             seed=derived_seed(self.recipe.seed, "group", slot.group_id, attempt),
             region_id=region.region_id if region else None,
             region_label=region.label if region else None,
@@ -269,7 +279,7 @@ class Planner:
             engine=self.engine.name,
             engine_config_hash=self.engine.config_hash,
             hrtf=self.engine.hrtf,
-            rir_time_zero=recipe.rir_time_zero,
+            rir_time_zero=str(self.engine.config.get("rir_time_zero", recipe.rir_time_zero)),
             listener_position=group.listener.position,
             listener_orientation=group.listener.orientation,
             gain_db=float(np.float32(recipe.gain_db)),  # as the table holds it

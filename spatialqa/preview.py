@@ -82,7 +82,7 @@ def _print_scene(scene: Scene) -> None:
             f"{source.azimuth_deg:+.0f}°",
             f"{source.elevation_deg:+.0f}°",
             f"{source.distance_m:.1f} m",
-            "yes" if source.line_of_sight else "no",
+            {True: "yes", False: "no", None: "unknown"}[source.line_of_sight],
             "-" if source.rt60_s is None else f"{source.rt60_s:.2f} s",
         )
     stdout.print(table)

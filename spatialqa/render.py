@@ -54,7 +54,7 @@ def simulate(group: ListenerGroup, room: OpenRoom, sample_rate: int) -> Simulate
     return SimulatedGroup(
         group,
         rirs,
-        [_float32(drr_db(rir, sample_rate, p.line_of_sight)) for rir, p in zip(rirs, group.places, strict=True)],
+        [_float32(drr_db(rir, sample_rate, bool(p.line_of_sight))) for rir, p in zip(rirs, group.places, strict=True)],
         [rt60(rir, sample_rate) for rir in rirs],
         sample_rate,
     )

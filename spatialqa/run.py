@@ -18,7 +18,7 @@ from spatialqa.acoustics.registry import engine_for
 from spatialqa.clips.clip import ClipRecord, ClipSet
 from spatialqa.clips.registry import open_clips
 from spatialqa.errors import ClipError
-from spatialqa.plan import RunPlan, plan_run
+from spatialqa.plan import RunPlan, plan_bank, plan_run
 from spatialqa.recipe import RenderRecipe, absolute_paths, digest
 from spatialqa.rooms.registry import open_rooms
 from spatialqa.rooms.room import RoomSet
@@ -26,7 +26,10 @@ from spatialqa.rooms.room import RoomSet
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """Everything that a worker needs to make any shard of a run; travels to the workers whole."""
+    """Everything that a worker needs to make any shard of a run; travels to the workers whole.
+
+    makes: "scenes", or "groups" where only a bank of RIRs is made.
+    """
 
     root: Path
     recipe: RenderRecipe
@@ -36,6 +39,7 @@ class Run:
     clips: ClipSet
     clips_by_split: Mapping[str, Sequence[ClipRecord]]
     identity: EngineIdentity
+    makes: str = "scenes"
 
     @property
     def fingerprint_hash(self) -> str:
@@ -57,7 +61,30 @@ def prepare_run(recipe: RenderRecipe, root: Path) -> tuple[Run, RunPlan]:
     if not records:
         raise ClipError(f"{recipe.clips}: holds no usable clip")
     plan = plan_run(recipe, rooms, records)
-    recipe_hash = digest(recipe.identity())
+    fingerprint = _fingerprint(recipe, rooms, records, identity)
+    run = Run(root.absolute(), recipe, digest(recipe.identity()), fingerprint, rooms, clips, plan.clips, identity)
+    return run, plan
+
+
+def prepare_bank(recipe: RenderRecipe, root: Path, n_groups: int) -> tuple[Run, RunPlan]:
+    """Open what a recipe names and lay out a bank of `n_groups` listener groups, without scenes.
+
+    Raises:
+        SpatialQAError: rooms or engine cannot be used, or there are too few houses.
+    """
+    recipe = absolute_paths(recipe)
+    identity = engine_for(recipe).identity
+    rooms = open_rooms(recipe)
+    plan = plan_bank(recipe, rooms, n_groups)
+    fingerprint = {**_fingerprint(recipe, rooms, [], identity), "bank_groups": n_groups}
+    run_hash = digest(recipe.identity())
+    run = Run(root.absolute(), recipe, run_hash, fingerprint, rooms, open_clips(recipe), {}, identity, makes="groups")
+    return run, plan
+
+
+def _fingerprint(
+    recipe: RenderRecipe, rooms: RoomSet, records: Sequence[ClipRecord], identity: EngineIdentity
+) -> dict[str, Any]:
     fingerprint = {
         "recipe": recipe.identity(),
         "rooms": rooms.content_hash(),
@@ -72,9 +99,8 @@ def prepare_run(recipe: RenderRecipe, root: Path) -> tuple[Run, RunPlan]:
         "versions": library_versions(),
     }
     # recipes come back from JSON with text keys; compare and hash what can be stored
-    fingerprint = _as_stored(fingerprint)
-    run = Run(root.absolute(), recipe, recipe_hash, fingerprint, rooms, clips, plan.clips, identity)
-    return run, plan
+    stored: dict[str, Any] = _as_stored(fingerprint)
+    return stored
 
 
 def _clip_identity(record: ClipRecord) -> dict[str, Any]:
@@ -97,6 +123,7 @@ def run_record(run: Run, plan: RunPlan) -> dict[str, Any]:
         "fingerprint": run.fingerprint,
         "fingerprint_hash": run.fingerprint_hash,
         "engine": asdict(run.identity),
+        "makes": run.makes,
         "plan": {
             "scenes": dict(plan.scenes),
             "houses": dict(plan.houses),

@@ -45,7 +45,7 @@ class Source:
     region_id: str | None
     region_label: str | None
     onset_s: float
-    line_of_sight: bool
+    line_of_sight: bool | None  # None where a bank does not know
     rir_id: str
     offset_s: float | None = None
     dry_level_dbfs: float | None = None
@@ -121,9 +121,10 @@ class Place:
     azimuth_deg: float
     elevation_deg: float
     distance_m: float
-    line_of_sight: bool
+    line_of_sight: bool | None  # None where a bank does not know
     region_id: str | None = None
     region_label: str | None = None
+    bank_rir: str | None = None  # what the bank that it was taken from calls its RIR
 
 
 @dataclass(frozen=True)

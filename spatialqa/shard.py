@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from spatialqa.acoustics.engine import Engine, OpenRoom
+from spatialqa.banks.bank_rooms import BankRoom
 from spatialqa.clips.prepare import PreparedClips
 from spatialqa.dataset.commit import commit_table, commit_text
 from spatialqa.dataset.folder import DatasetFolder
@@ -39,7 +40,7 @@ class OpenedRoom:
     """A room with what was built on it; kept while groups of the same room follow each other."""
 
     room: Room
-    placer: Placer
+    placer: Placer | None  # None where a bank has placed listeners and sources
     acoustic: OpenRoom
 
     @property
@@ -59,6 +60,10 @@ class _Content:
     warnings: dict[str, None] = field(default_factory=dict)
     room_sizes_m: dict[str, list[float]] = field(default_factory=dict)
 
+    def made(self, what: str) -> int:
+        """Return how many scenes or groups there are."""
+        return len(self.scenes if what == "scenes" else self.groups)
+
 
 class ShardMaker:
     """Makes shards of one run in this process, keeping the last room and the recent clips."""
@@ -77,12 +82,12 @@ class ShardMaker:
         self._opened: OpenedRoom | None = None
         self._records = {record.clip_id: record for records in run.clips_by_split.values() for record in records}
 
-    def make(self, shard: ShardPlan, on_scenes: Callable[[int], None] | None = None) -> dict[str, Any]:
+    def make(self, shard: ShardPlan, on_made: Callable[[int], None] | None = None) -> dict[str, Any]:
         """Make and commit a shard; returns its record.
 
         Args:
             shard: which one.
-            on_scenes: told after every group how many scenes it gave.
+            on_made: told after every group how many scenes it gave, or of a bank that it is there.
 
         Raises:
             SpatialQAError: something failed that may not fail again; nothing of the shard was committed.
@@ -90,10 +95,10 @@ class ShardMaker:
         content = _Content()
         journal = CrashJournal(DatasetFolder(self.run.root).meta / "journal" / f"{shard.name}.json")
         for slot in shard.groups:
-            before = len(content.scenes)
+            before = content.made(self.run.makes)
             self._group(slot, content, journal)
-            if on_scenes:
-                on_scenes(len(content.scenes) - before)
+            if on_made:
+                on_made(content.made(self.run.makes) - before)
         record = self._commit(shard, content)
         journal.clear()
         return record
@@ -110,14 +115,7 @@ class ShardMaker:
             self.close()
             with self.watch.stage("room"):
                 room = self.run.rooms.load(room_id)
-                recipe = self.run.recipe
-                placer = Placer(
-                    room,
-                    clearance_m=recipe.clearance_m,
-                    min_distance_m=recipe.min_distance_m,
-                    max_distance_m=recipe.max_distance_m,
-                    source_regions=_source_regions(recipe, room),
-                )
+                placer = None if isinstance(room, BankRoom) else _placer(self.run.recipe, room)
                 self._opened = OpenedRoom(room, placer, self.engine.open(room))
         return self._opened
 
@@ -125,6 +123,9 @@ class ShardMaker:
         """Draw one group; raises PlacementError when its room has no valid place."""
         opened = self.open_room(slot.room_id)
         with self.watch.stage("placement"):
+            if isinstance(opened.room, BankRoom):
+                return self.planner.bank_group(slot, opened.room)
+            assert opened.placer is not None
             return self.planner.group(slot, opened.room, opened.placer, attempt)
 
     def _simulate(self, slot: GroupSlot, group: ListenerGroup, attempt: int, journal: CrashJournal) -> SimulatedGroup:
@@ -160,14 +161,14 @@ class ShardMaker:
             return
         opened = self.open_room(slot.room_id)
         content.warnings.update(dict.fromkeys(opened.warnings))
-        if opened.room.room_set != "procedural":
+        if opened.room.room_set != "procedural" and not isinstance(opened.room, BankRoom):
             content.room_sizes_m[opened.room.room_id] = [round(extent, 3) for extent in opened.room.size]
         content.groups.append(self._group_row(group, opened.acoustic.ray_efficiency))
         scenes = self.planner.scenes(slot, group)
         if simulated is None:
             content.scenes += [{**scene.to_row(), "audio": None} for scene in scenes]
             return
-        if self.run.recipe.save_rirs:
+        if self.run.recipe.save_rirs or self.run.makes == "groups":
             content.rirs += self._rir_rows(simulated)
         for scene in scenes:
             rendered = self._scene(scene, simulated, content)
@@ -211,6 +212,7 @@ class ShardMaker:
             "sample_rate": self.run.recipe.sample_rate,
             "seed": group.seed,
             "ray_efficiency": efficiency,
+            "bank_rirs": [place.bank_rir for place in group.places] if group.places[0].bank_rir else None,
         }
 
     def _rir_rows(self, simulated: SimulatedGroup) -> list[dict[str, Any]]:
@@ -227,11 +229,20 @@ class ShardMaker:
                 "sample_rate": simulated.sample_rate,
                 "n_samples": rir.shape[1],
                 "rir": rir_bytes(rir),
-                "rir_time_zero": self.run.recipe.rir_time_zero,
+                "rir_time_zero": str(self.run.identity.config.get("rir_time_zero", self.run.recipe.rir_time_zero)),
                 "engine": self.run.identity.name,
                 "engine_config_hash": self.run.identity.config_hash,
                 "drr_db": simulated.drr_db[k],
                 "rt60_s": simulated.rt60_s[k],
+                "house_id": group.house_id,
+                "hrtf": self.run.identity.hrtf,
+                "channels": self.run.recipe.channels,
+                "line_of_sight": place.line_of_sight,
+                "region_id": place.region_id,
+                "region_label": place.region_label,
+                "level_index": group.level_index,
+                "listener_region_id": group.region_id,
+                "listener_region_label": group.region_label,
             }
             for k, (place, rir) in enumerate(zip(group.places, simulated.rirs, strict=True))
         ]
@@ -240,7 +251,8 @@ class ShardMaker:
         folder = DatasetFolder(self.run.root)
         with self.watch.stage("writing"):
             content.scenes.sort(key=lambda row: row["scene_id"])
-            tables = {"scenes": (content.scenes, SCENES), "groups": (content.groups, GROUPS)}
+            tables = {"scenes": (content.scenes, SCENES)} if self.run.makes == "scenes" else {}
+            tables["groups"] = (content.groups, GROUPS)
             if content.rirs:
                 tables["rirs"] = (content.rirs, RIRS)
             files = [
@@ -257,12 +269,23 @@ class ShardMaker:
                 "fingerprint": self.run.fingerprint_hash,
                 "scenes": len(content.scenes),
                 "scenes_planned": shard.n_scenes,
+                "groups": len(content.groups),
                 "draws_rejected": sum(reject["kind"] != "scene" for reject in content.rejects),
                 "warnings": list(content.warnings),
                 "room_sizes_m": content.room_sizes_m,
                 "engine": {"name": self.run.identity.name, "sha256": self.run.identity.sha256},
             }
             return folder.commit_shard(shard.name, files, facts)
+
+
+def _placer(recipe: RenderRecipe, room: Room) -> Placer:
+    return Placer(
+        room,
+        clearance_m=recipe.clearance_m,
+        min_distance_m=recipe.min_distance_m,
+        max_distance_m=recipe.max_distance_m,
+        source_regions=_source_regions(recipe, room),
+    )
 
 
 def _source_regions(recipe: RenderRecipe, room: Room) -> str:

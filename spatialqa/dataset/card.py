@@ -23,7 +23,11 @@ def write_card(folder: DatasetFolder) -> None:
         "tags": ["spatial-audio", "binaural", "spatialqa"],
         "configs": configs,
     }
-    text = "---\n" + yaml.safe_dump(front, sort_keys=False, allow_unicode=True) + "---\n\n" + _body(folder, run)
+    bank = run.get("makes") == "groups"
+    if bank:
+        front |= {"pretty_name": "spatialqa RIR bank", "task_categories": ["other"]}
+    body = _bank_body(folder, run) if bank else _body(folder, run)
+    text = "---\n" + yaml.safe_dump(front, sort_keys=False, allow_unicode=True) + "---\n\n" + body
     commit_text(folder.root, "README.md", text)
 
 
@@ -78,6 +82,33 @@ def _body(folder: DatasetFolder, run: dict[str, Any]) -> str:
         lines += [f"| {table} | {split} | {n} |" for (table, split), n in question_counts.items()]
         lines.append("")
     lines += _licences(run)
+    return "\n".join(lines) + "\n"
+
+
+def _bank_body(folder: DatasetFolder, run: dict[str, Any]) -> str:
+    recipe, engine = run["recipe"], run["engine"]
+    groups, rirs = Counter[str](), Counter[str]()
+    for name, counts in (("groups", groups), ("rirs", rirs)):
+        for path in folder.tables(name):
+            counts[split_of(path)] += pq.ParquetFile(path).metadata.num_rows
+    lines = [
+        "# A spatialqa bank of room impulse responses",
+        "",
+        f"RIRs with exact positions of listener and source, made by spatialqa {run['spatialqa']}.",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| listeners | {', '.join(f'{split} {groups[split]}' for split in sorted(groups, key=split_order))} |",
+        f"| RIRs | {', '.join(f'{split} {rirs[split]}' for split in sorted(rirs, key=split_order))} |",
+        f"| houses | {', '.join(f'{split} {n}' for split, n in run['plan']['houses'].items())} |",
+        f"| rooms | {_cell(_without_path(recipe['rooms']))} |",
+        f"| engine | {engine['name']} {engine['version']}, HRTF {_cell(engine['hrtf'])} |",
+        f"| form | {recipe['sample_rate']} Hz, {recipe['channels']}, float32 little-endian, C order (channels, n) |",
+        f"| seed | {recipe['seed']} |",
+        "",
+        "Positions are metres in the world frame: +x right, +y up, -z forward. Scenes are made from it with",
+        f"`spatialqa render --rooms bank:{_name(folder)}`.",
+    ]
     return "\n".join(lines) + "\n"
 
 

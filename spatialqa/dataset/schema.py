@@ -83,6 +83,7 @@ GROUPS = pa.schema(
         ("sample_rate", pa.int32()),
         ("seed", pa.int64()),
         ("ray_efficiency", pa.float32()),
+        ("bank_rirs", _LIST_STR),  # of rooms from a bank: its own name for the RIR of every place
     ]
 )
 
@@ -103,6 +104,15 @@ RIRS = pa.schema(
         ("engine_config_hash", pa.string()),
         ("drr_db", pa.float32()),
         ("rt60_s", pa.float64()),
+        ("house_id", pa.string()),
+        ("hrtf", pa.string()),
+        ("channels", pa.string()),
+        ("line_of_sight", pa.bool_()),
+        ("region_id", pa.string()),  # the source's
+        ("region_label", pa.string()),
+        ("level_index", pa.int32()),  # the listener's, like the next two
+        ("listener_region_id", pa.string()),
+        ("listener_region_label", pa.string()),
     ]
 )
 

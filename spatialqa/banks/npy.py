@@ -1,0 +1,40 @@
+"""Reads .npy files of strangers: the header is checked before any data are, and pickled objects are refused."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from spatialqa.banks.bank import check_shape
+from spatialqa.errors import RoomError
+
+_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+
+
+def read_npy_rir(path: Path, channels: int, sample_rate: int) -> npt.NDArray[Any]:
+    """Return the floating-point array (channels, n) of an .npy file.
+
+    Raises:
+        RoomError: the file is gone, is no .npy file, holds Python objects or anything but such an array, or is cut off.
+    """
+    try:
+        with path.open("rb") as file:
+            version = np.lib.format.read_magic(file)
+            if version not in _READERS:
+                raise RoomError(f"{path}: is an .npy file of version {version}, which no array of numbers needs")
+            shape, fortran_order, dtype = _READERS[version](file)
+            if dtype.hasobject:
+                raise RoomError(f"{path}: holds pickled Python objects, which can run code: it is refused")
+            if dtype.kind != "f":
+                raise RoomError(f"{path}: holds {dtype} and not floating-point samples")
+            check_shape(shape, channels, sample_rate, str(path))
+            count = shape[0] * shape[1]
+            data = np.fromfile(file, dtype=dtype, count=count)
+    except OSError as error:
+        raise RoomError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (ValueError, EOFError, SyntaxError, TypeError) as error:
+        raise RoomError(f"{path}: is not an .npy file ({' '.join(str(error).split())})") from None
+    if data.size != count:
+        raise RoomError(f"{path}: is cut off ({data.size} of {count} samples): copy it again")
+    return data.reshape(shape, order="F" if fortran_order else "C")

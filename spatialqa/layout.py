@@ -1,0 +1,165 @@
+"""How the scenes of a split are laid out: which shard and which listener group of which room each belongs to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from spatialqa.banks.bank_rooms import BankRooms
+from spatialqa.banks.dealing import deal, in_turns
+from spatialqa.errors import RoomError
+from spatialqa.recipe import RenderRecipe
+from spatialqa.seeds import rng
+
+
+@dataclass(frozen=True)
+class GroupSlot:
+    """One listener group that is to be drawn: its room and the scenes that will use it.
+
+    bank_group: which of the room's groups it is, where the room is a bank's.
+    """
+
+    group_id: str
+    split: str
+    room_id: str
+    scene_ids: tuple[str, ...]
+    bank_group: int | None = None
+
+
+@dataclass(frozen=True)
+class ShardPlan:
+    """What one shard holds; index counts within the split, of is the split's number of shards."""
+
+    split: str
+    index: int
+    of: int
+    groups: tuple[GroupSlot, ...]
+
+    @property
+    def name(self) -> str:
+        """The shard's file name without its ending."""
+        return f"{self.split}-{self.index:05d}-of-{self.of:05d}"
+
+    @property
+    def n_scenes(self) -> int:
+        """How many scenes the shard is to hold."""
+        return sum(len(slot.scene_ids) for slot in self.groups)
+
+
+def most_sources(recipe: RenderRecipe) -> int:
+    """Return the most sources that a scene can have."""
+    return max(n for n, share in recipe.sources_per_scene.items() if share > 0)
+
+
+def n_sources(recipe: RenderRecipe, scene_id: str) -> int:
+    """Draw how many sources a scene has."""
+    shares = sorted(recipe.sources_per_scene.items())
+    weights = np.array([share for _, share in shares])
+    return int(rng(recipe.seed, "sources", scene_id).choice([n for n, _ in shares], p=weights / weights.sum()))
+
+
+def scene_id_of(split: str, number: int) -> str:
+    """Return the id of the scene with this number."""
+    return f"{split}-{number:08d}"
+
+
+def group_id_of(split: str, number: int) -> str:
+    """Return the id of the listener group with this number."""
+    return f"{split}-g{number:07d}"
+
+
+def scenes_per_group(recipe: RenderRecipe, split: str) -> int:
+    """Training reuses RIRs; evaluation splits use each one once, so their groups must have a place for every source."""
+    return recipe.scenes_per_group if split == "train" else max(1, recipe.sources_per_group // most_sources(recipe))
+
+
+def lay_out(recipe: RenderRecipe, split: str, rooms: Sequence[str], scenes: int) -> list[ShardPlan]:
+    """Return the shards of a split whose rooms can have any listener."""
+    per_group = scenes_per_group(recipe, split)
+    n_groups = -(-scenes // per_group)
+    groups_per_shard = max(1, round(recipe.scenes_per_shard / per_group))
+    n_shards = -(-n_groups // groups_per_shard)
+    shards = []
+    for index in range(n_shards):
+        groups = range(index * groups_per_shard, min((index + 1) * groups_per_shard, n_groups))
+        shuffled = _shuffled(recipe, split, index, groups.start * per_group, min(groups.stop * per_group, scenes))
+        slots = []
+        for at, g in enumerate(groups):
+            room = rooms[_room_of_group(recipe, g, n_groups, len(rooms))]
+            numbers = shuffled[at * per_group : (at + 1) * per_group]
+            ids = tuple(scene_id_of(split, number) for number in sorted(numbers))
+            slots.append(GroupSlot(group_id_of(split, g), split, room, ids))
+        shards.append(ShardPlan(split, index, n_shards, tuple(slots)))
+    return shards
+
+
+def lay_out_groups(recipe: RenderRecipe, split: str, rooms: Sequence[str], n_groups: int) -> list[ShardPlan]:
+    """Return the shards of a split of a bank that is to be made: groups without scenes."""
+    per_shard = max(1, round(recipe.scenes_per_shard / recipe.scenes_per_group))
+    n_shards = -(-n_groups // per_shard)
+    slots = [
+        GroupSlot(group_id_of(split, g), split, rooms[_room_of_group(recipe, g, n_groups, len(rooms))], ())
+        for g in range(n_groups)
+    ]
+    return [
+        ShardPlan(split, index, n_shards, tuple(slots[index * per_shard : (index + 1) * per_shard]))
+        for index in range(n_shards)
+    ]
+
+
+def _room_of_group(recipe: RenderRecipe, group: int, n_groups: int, n_rooms: int) -> int:
+    """Return the room of a group: a few groups each where there are rooms enough, else as evenly as possible."""
+    if n_rooms * recipe.groups_per_room >= n_groups:
+        return group // recipe.groups_per_room
+    return group * n_rooms // n_groups
+
+
+def lay_out_from_bank(
+    recipe: RenderRecipe, split: str, bank: BankRooms, rooms: Sequence[str], scenes: int
+) -> list[ShardPlan]:
+    """Return the shards of a split whose listeners and sources are a bank's.
+
+    Raises:
+        RoomError: the bank has too few RIRs for these scenes.
+    """
+    order = [rooms[k] for k in rng(recipe.seed, "bank-rooms", split).permutation(len(rooms))]
+    groups = in_turns([(room, bank.group_sizes(room)) for room in order], recipe.groups_per_room)
+    needs = [n_sources(recipe, scene_id_of(split, number)) for number in range(scenes)]
+    starts = range(0, scenes, recipe.scenes_per_shard)
+    numbers = [
+        _shuffled(recipe, split, index, start, min(start + recipe.scenes_per_shard, scenes))
+        for index, start in enumerate(starts)
+    ]
+    per_group = recipe.scenes_per_group if split == "train" else None
+    dealt = deal(numbers, needs, groups, per_group)
+    if dealt is None:
+        raise RoomError(_too_few(recipe, split, needs, [group.size for group in groups], bank))
+    shards, n_groups = [], 0
+    for index, parts in enumerate(dealt):
+        slots = []
+        for group, own in parts:
+            ids = tuple(scene_id_of(split, number) for number in own)
+            slots.append(GroupSlot(group_id_of(split, n_groups), split, group.room_id, ids, group.index))
+            n_groups += 1
+        shards.append(ShardPlan(split, index, len(dealt), tuple(slots)))
+    return shards
+
+
+def _shuffled(recipe: RenderRecipe, split: str, shard: int, first: int, last: int) -> list[int]:
+    order = rng(recipe.seed, "shuffle", f"{split}-{shard}").permutation(last - first)
+    return [first + int(k) for k in order]
+
+
+def _too_few(recipe: RenderRecipe, split: str, needs: Sequence[int], sizes: Sequence[int], bank: BankRooms) -> str:
+    most = max(needs)
+    wide = sum(size >= most for size in sizes)
+    have = f"{sum(sizes):,} RIRs in {len(sizes):,} groups of one listener, {wide:,} of them with {most} or more"
+    want = f"{len(needs):,} {split} scenes with up to {most} sources"
+    if split == "train":
+        advice = (
+            f"a group serves scenes_per_group = {recipe.scenes_per_group} scenes: raise it, or ask for fewer scenes"
+        )
+    else:
+        advice = f"{split} scenes use every RIR once and need {sum(needs):,}: ask for fewer scenes, or other --splits"
+    single = ", or --bank-mix-listeners, or --sources-per-scene 1=1" if not bank.mixes and wide < len(sizes) else ""
+    return f"{bank.bank.path}: the bank has {have}, too few for {want}; {advice}{single}"

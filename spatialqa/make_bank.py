@@ -1,0 +1,96 @@
+"""Makes a bank of RIRs: listeners and sources placed in rooms and simulated as for scenes, but no scenes.
+
+`spatialqa rirs` makes one and `--rooms bank:DIR` uses it. Its shards are made, committed and resumed as those of a data
+set are.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.errors import RecipeError
+from spatialqa.execution import Observer, make_shards
+from spatialqa.recipe import RenderRecipe
+from spatialqa.run import prepare_bank, run_record
+
+# What is about sounds and scenes, beside the keys that are for one kind of clips; a bank has neither.
+SCENE_KEYS = (
+    "scenes_per_group",
+    "clips",
+    "clip_rms_dbfs",
+    "clip_start",
+    "class_balance",
+    "clip_splits",
+    "scenes",
+    "onset_max_s",
+    "mix",
+    "duration_s",
+    "gain_db",
+    "plan_only",
+    "save_rirs",
+)
+
+
+@dataclass(frozen=True)
+class BankSummary:
+    """What a finished bank holds."""
+
+    root: Path
+    groups: int
+    groups_planned: int
+    rirs: int
+    draws_rejected: int
+    shards: int
+    shards_resumed: int
+    warnings: tuple[str, ...]
+
+
+def bank_recipe(recipe: RenderRecipe) -> RenderRecipe:
+    """Return the recipe with every key about sounds and scenes at its default, so that none changes the bank."""
+    kind = recipe.rooms.partition(":")[0]
+    idle = {
+        f.name: f.default if f.default_factory is dataclasses.MISSING else f.default_factory()
+        for f in dataclasses.fields(RenderRecipe)
+        if f.name in SCENE_KEYS or (f.metadata["only"] and kind not in f.metadata["only"])
+    }
+    values: dict[str, Any] = {**idle, "sources_per_scene": {1: 1.0}}
+    return dataclasses.replace(recipe, **values)
+
+
+def make_bank(recipe: RenderRecipe, root: Path, groups: int, observer: Observer) -> BankSummary:
+    """Make a bank, or what is missing of it.
+
+    Args:
+        recipe: rooms, placement, engine and splits; its keys about sounds and scenes do not count.
+        root: where; a new or empty folder, or one that this very command has begun.
+        groups: how many listener groups, over all splits; each gives sources_per_group RIRs.
+        observer: told how it goes on; it counts groups.
+
+    Raises:
+        SpatialQAError: the folder is not this run's, rooms or engine cannot be used, or a shard could not be made (what
+            was made stays and counts).
+    """
+    if groups < 1:
+        raise RecipeError(f"a bank of {groups} groups holds nothing: ask for 1 or more")
+    if recipe.rooms.startswith("bank:"):
+        raise RecipeError(f"rooms {recipe.rooms} is a bank already: name rooms that can be simulated")
+    folder = DatasetFolder(root)
+    folder.refuse_foreign()
+    run, plan = prepare_bank(bank_recipe(recipe), root, groups)
+    with folder.lock():
+        began_here = folder.claim(run_record(run, plan) | {"qa_recipe": {}})
+        summary = make_shards(run, plan, observer, began_here)
+    return BankSummary(
+        root,
+        sum(record["groups"] for record in folder.shards()),
+        groups,
+        sum(pq.ParquetFile(path).metadata.num_rows for path in folder.tables("rirs")),
+        summary.draws_rejected,
+        summary.shards,
+        summary.shards_resumed,
+        summary.warnings,
+    )
