@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import overload
 
 import numpy as np
@@ -79,6 +79,17 @@ class ClipTable(Sequence[ClipRecord]):
         if not clip_id.startswith(self.prefix):
             return None
         return find_id(self.ids, clip_id.removeprefix(self.prefix))
+
+    def only(self, rows: npt.NDArray[np.integer]) -> "ClipTable":
+        """Return the table of some rows, in ascending order (they stay sorted by id)."""
+        rows = np.sort(rows)
+        return replace(
+            self,
+            ids=self.ids[rows],
+            durations_s=self.durations_s[rows],
+            set_of=self.set_of[rows],
+            split_of=self.split_of[rows],
+        )
 
     def content_hash(self) -> str:
         """Return one sha256 of everything that the records say but for the attribution."""

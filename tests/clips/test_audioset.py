@@ -10,6 +10,7 @@ import soundfile
 
 from spatialqa.clips.audioset import DEFAULT_ROOT, AudioSetClips, find_root, open_audioset
 from spatialqa.clips.clip import ClipRecord
+from spatialqa.clips.clip_table import ClipTable
 from spatialqa.clips.segment_files import MOST_LISTED
 from spatialqa.errors import ClipError, ClipGoneError
 from spatialqa.labels import ontology
@@ -83,6 +84,11 @@ def test_records_are_a_sequence_like_any_other(tree: Path) -> None:
     assert whole[3] in records
     with pytest.raises(IndexError):
         records[len(whole)]
+    assert isinstance(records, ClipTable)
+    some = records.only(np.array([4, 1]))
+    assert list(some) == [whole[1], whole[4]]
+    assert (some.find(whole[4].clip_id), some.find(whole[2].clip_id), some.find("foley/x")) == (1, None, None)
+    assert records.only(np.arange(len(whole))).content_hash() == records.content_hash() != some.content_hash()
 
 
 def test_a_set_that_travelled_loads_the_same(tree: Path) -> None:

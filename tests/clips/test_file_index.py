@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from spatialqa.clips import file_index
+from spatialqa.clips.bench_scan import bench_scan
 from spatialqa.clips.file_index import FileIndex, index_files
 from spatialqa.clips.youtube_names import PREFERRED_SUFFIXES, parse_names
 from spatialqa.errors import ClipError
@@ -167,3 +168,11 @@ def test_no_names_and_a_slice_of_names() -> None:
     assert parse_names(pa.array([], pa.string())).ids.size == 0
     names = pa.array(["x.wav", "abcdefghijk.wav", "bbbbbbbbbbb_5.wav"]).slice(1)
     assert parse_names(names).ids.tolist() == [b"abcdefghijk", b"bbbbbbbbbbb"]
+
+
+def test_the_bench_counts_what_it_made_and_cleans_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    figures = {name: figure for name, figure, _ in bench_scan(files=300, repeats=1)}
+    assert figures["files"] == 300
+    assert all(figure > 0 for figure in figures.values())
+    assert list(tmp_path.iterdir()) == []
