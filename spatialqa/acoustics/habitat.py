@@ -111,6 +111,7 @@ class HabitatEngine:
         self.python = usable_python(python) if python else _own_python()
         self.configuration = HabitatConfig(settings, sample_rate, hrtf, materials, timeout_s, load_timeout_s)
         config: dict[str, Any] = {**settings, "thread_count": 1, "sample_rate": sample_rate, "hrtf": label}
+        config["channels"] = channels
         config["category_materials_sha256"] = hashlib.sha256(repr(materials).encode()).hexdigest()
         build = self._checked_build(json.dumps(config, sort_keys=True), set(overrides or {}))
         config |= {name: build.facts[name] for name in ("not_offered", "rlr_sha256")}

@@ -75,6 +75,8 @@ def usable_python(python: str) -> str:
 class HabitatProcess:
     """One child process; used by one thread, closed when done (and ended when it is forgotten or this process dies).
 
+    On Linux it also ends with the thread that made it, so make it in one that stays.
+
     Args:
         python: path of the Python that has habitat-sim.
 
