@@ -214,7 +214,10 @@ class AudioSetClips:
             raw = read_sound(path, self.min_clip_s, MAX_CLIP_S)
             return _cut(raw, stretch) if stretch else raw
         except BadSoundError as error:
-            raise ClipError(f"clip {record.clip_id} ({path}): {error}") from error
+            where = path.relative_to(
+                self.root
+            ).as_posix()  # it goes into the data set, as where the root lies should not
+            raise ClipError(f"clip {record.clip_id} ({where}): {error}") from error
         except ClipGoneError as error:
             raise ClipGoneError(f"clip {record.clip_id} ({path.parent}): {error}") from error
         except OSError as error:

@@ -68,7 +68,7 @@ class Esc50Clips:
         """Read a clip; raises ClipError when it is unusable, ClipGoneError when it is not there any more."""
         if record.clip_id not in self._paths:
             raise ClipError(f"{record.clip_id!r} is no clip of ESC-50 in {self.root}")
-        return load_listed(self.root / self._paths[record.clip_id], record, self.min_clip_s)
+        return load_listed(self.root, self._paths[record.clip_id], record, self.min_clip_s)
 
 
 def _listed(table: Path, line: int, row: dict[str, str]) -> ListedFile:

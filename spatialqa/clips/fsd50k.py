@@ -85,7 +85,7 @@ class Fsd50kClips:
         """Read a clip; raises ClipError when it is unusable, ClipGoneError when it is not there any more."""
         if record.clip_id not in self._paths:
             raise ClipError(f"{record.clip_id!r} is no clip of FSD50K in {self.root}")
-        return load_listed(self.root / self._paths[record.clip_id], record, self.min_clip_s)
+        return load_listed(self.root, self._paths[record.clip_id], record, self.min_clip_s)
 
 
 def _clips_info(path: Path) -> dict[str, Any]:

@@ -133,7 +133,8 @@ class HubAudioSetClips:
                 raise BadSoundError("unreadable: the row holds no sound")
             return read_sound_bytes(data, self.min_clip_s, MAX_CLIP_S)
         except BadSoundError as error:
-            raise ClipError(f"clip {record.clip_id} ({path}, row group {group}, row {row}): {error}") from error
+            where = f"{path.relative_to(self.root).as_posix()}, row group {group}, row {row}"
+            raise ClipError(f"clip {record.clip_id} ({where}): {error}") from error
 
 
 def _split(path: Path, root: Path) -> str | None:

@@ -42,7 +42,7 @@ def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     return result
 
 
-def load_listed(path: Path, record: ClipRecord, min_duration_s: float) -> RawClip:
+def load_listed(root: Path, relative: str, record: ClipRecord, min_duration_s: float) -> RawClip:
     """Read a file that was listed without opening it.
 
     Raises:
@@ -50,11 +50,11 @@ def load_listed(path: Path, record: ClipRecord, min_duration_s: float) -> RawCli
         ClipGoneError: the file is not there any more.
     """
     try:
-        return read_sound(path, min_duration_s)
+        return read_sound(root / relative, min_duration_s)
     except BadSoundError as error:
-        raise ClipError(f"clip {record.clip_id} ({path}): {error}") from error
+        raise ClipError(f"clip {record.clip_id} ({relative}): {error}") from error
     except OSError as error:
-        raise ClipGoneError(f"clip {record.clip_id}: {path} cannot be read: {cause(error)}; start again") from error
+        raise ClipGoneError(f"{root / relative} cannot be read: {cause(error)}; start again") from error
 
 
 def licence_reason(licence: str | None, wanted: Sequence[str] | None) -> str | None:
