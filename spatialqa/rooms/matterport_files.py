@@ -50,14 +50,16 @@ def find_root(option: Path | None) -> Path:
 def find_scenes(root: Path) -> dict[str, SceneFiles]:
     """Return the scenes under a root, by name in order.
 
-    Raises RoomError, with what was looked for, when there is none.
+    Raises RoomError, with what was looked for, when there is none, or when a folder may not be read.
     """
     for nesting in _NESTINGS:
         folder = root / nesting
-        if not folder.is_dir():
-            continue
-        found = (_scene_files(path) for path in sorted(folder.iterdir()) if path.is_dir())
-        if scenes := {files.scene: files for files in found if files}:
+        try:
+            folders = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+            scenes = {files.scene: files for files in map(_scene_files, folders) if files}
+        except OSError as error:
+            raise RoomError(f"cannot read {error.filename or folder}: {error.strerror}") from error
+        if scenes:
             return scenes
     raise RoomError(
         f"{root} holds no Matterport3D scene: looked for <scene>/<scene>.glb, <scene>/<scene>_semantic.ply and "

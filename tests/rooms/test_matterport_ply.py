@@ -128,7 +128,7 @@ def test_a_face_with_four_corners_is_named(tmp_path: Path) -> None:
 
 
 def test_reading_takes_a_few_times_the_memory_of_the_file(tmp_path: Path) -> None:
-    n = 200_000
+    n = 100_000
     corners = np.random.default_rng(0).normal(size=(n, 3, 3))
     write_semantic_ply(tmp_path / "a.ply", [Part("a", "wall", 0, corners)])
     size = (tmp_path / "a.ply").stat().st_size
