@@ -53,6 +53,21 @@ class RebuildReport:
         """Whether this is the original to the byte."""
         return self.scenes == self.scenes_planned and not self.files_different
 
+    def lines(self) -> list[str]:
+        """Return the report in words."""
+        lines = [f"not as in the original, so bits may differ: {text}" for text in self.differences]
+        if self.complete:
+            return [*lines, f"{self.scenes} scenes in {self.root}: all {self.files_equal} files are the original's"]
+        missing = self.scenes_planned - self.scenes
+        if missing:
+            lines.append(
+                f"{missing} scenes and {self.questions_left_out} questions are missing: {self.root}/_spatialqa/rejects"
+            )
+        if self.scenes_different:
+            lines.append(f"{self.scenes_different} scenes measure other than the original's")
+        files = f"{self.files_equal} files are the original's, {self.files_different} differ"
+        return [*lines, f"{self.scenes} of {self.scenes_planned} scenes in {self.root}: {files}"]
+
 
 def is_recipes_export(root: Path) -> bool:
     """Tell whether a folder is a data set without sounds, as `export --to recipes` writes it."""

@@ -70,6 +70,7 @@ def rebuild_shard(job: RebuildJob, inputs: StoredRun, name: str, on_scenes: Call
     facts = {key: value for key, value in original.items() if key not in ("files", "original")}
     facts |= {
         "scenes": len(made.scenes),
+        "groups": len(made.groups),
         "engine": {"name": identity.name, "sha256": identity.sha256},
         "rebuilt": {
             "held": job.held,

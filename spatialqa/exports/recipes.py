@@ -16,7 +16,7 @@ import pyarrow as pa
 from spatialqa.dataset.card import write_card
 from spatialqa.dataset.commit import FileRecord, commit_json, commit_table, commit_text
 from spatialqa.dataset.folder import DatasetFolder
-from spatialqa.dataset.reading import read_rows, schema_of
+from spatialqa.dataset.reading import read_rows, scene_files, schema_of
 from spatialqa.errors import DatasetError
 from spatialqa.exports.destination import Destination
 from spatialqa.recipe import QaRecipe, RenderRecipe
@@ -47,6 +47,14 @@ class RecipesSummary:
     questions: int
     paths_removed: tuple[str, ...]  # recipe keys that whoever rebuilds must give again
 
+    def lines(self) -> list[str]:
+        """Return the summary in words."""
+        keys = "".join(f" --{name.replace('_', '-')} PATH" for name in self.paths_removed)
+        return [
+            f"{self.scenes} scenes without sound, of {self.clips} clips, and {self.questions} questions in {self.dest}",
+            f"render them again: spatialqa render OUT --from {self.dest}{keys}",
+        ]
+
 
 def export_recipes(root: Path, dest: Path, progress: Callable[[int, int], None] | None = None) -> RecipesSummary:
     """Write the recipes of a data set; a second run goes on where the first stopped.
@@ -66,10 +74,11 @@ def export_recipes(root: Path, dest: Path, progress: Callable[[int, int], None] 
     missing = [name for name in run["plan"]["shards"] if folder.committed(name, run["fingerprint_hash"]) is None]
     if missing:
         raise DatasetError(f"{root}: shard {missing[0]} is missing; run the render command again, then export")
+    scene_files(folder)
     target = Destination(dest, root, {"format": "recipes", "fingerprint": run["fingerprint_hash"]})
     out = DatasetFolder(dest)
     removed = path_keys(RenderRecipe, run["recipe"])
-    scenes = n_clips = 0
+    scenes = 0
     total = sum(record["scenes"] for record in folder.shards())
     for name in run["plan"]["shards"]:
         record = folder.read_json(folder.shard_file(name))

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.io.wavfile
 
+from spatialqa.clips.prepare import PreparedClip
 from spatialqa.dataset.commit import commit_file, commit_json
 from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.reading import join_questions, read_rows, read_scenes, scene_files
@@ -52,6 +53,14 @@ class ReleasedSummary:
     rirs: int
     clips: int
     notes: tuple[str, ...]
+
+    def lines(self) -> list[str]:
+        """Return the summary in words."""
+        lines = [f"{split} {kind}: {n}" for (split, kind), n in sorted(self.questions.items())]
+        lines += [f"left out: {reason} ({n})" for reason, n in sorted(self.left_out.items())]
+        lines += [f"note: {note}" for note in self.notes]
+        total = sum(self.questions.values())
+        return [*lines, f"{total} questions, {self.clips} dry clips, {self.rirs} RIRs in {self.dest}"]
 
 
 def export_spatialsoundqa(
@@ -203,7 +212,8 @@ class _Writer:
         """Write the dry clips of a scene and return what its records say of them."""
         rate = scene.sample_rate
         row: Row = {"audio_id": None, "reverb_id": None, "audio_id2": None, "reverb_id2": None}
-        for source, clip, end in zip(scene.sources, self._inputs.sounds(scene), ("", "2"), strict=False):
+        clips: list[PreparedClip] | None = None
+        for index, source in enumerate(scene.sources):
             key = (source.clip_id, round(source.clip_start_s * rate), round(source.onset_s * rate))
             audio_id = f"{name}/audio/{audio_name(*key)}"
             if self.audio.setdefault(audio_id, key) != key:
@@ -212,8 +222,11 @@ class _Writer:
                 )
             path = self._target.root / f"{audio_id}.wav"
             if not path.is_file():
-                dry = dry_signal(clip.audio, rate, scene.duration_s, source.clip_start_s, source.onset_s)
+                clips = clips or self._inputs.sounds(scene)
+                start_s, onset_s = source.clip_start_s, source.onset_s
+                dry = dry_signal(clips[index].audio, rate, scene.duration_s, start_s, onset_s)
                 commit_file(path, partial(scipy.io.wavfile.write, rate=rate, data=dry))
+            end = ("", "2")[index]
             row |= {f"audio_id{end}": audio_id, f"reverb_id{end}": self._reverb_ids[source.rir_id]}
         return row
 

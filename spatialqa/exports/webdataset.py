@@ -29,6 +29,11 @@ class WebDatasetSummary:
     questions: int
     shards: dict[str, int]
 
+    def lines(self) -> list[str]:
+        """Return the summary in words."""
+        files = ", ".join(f"{split} {n}" for split, n in self.shards.items())
+        return [f"{self.scenes} scenes, {self.questions} questions in {self.dest} (tar files: {files})"]
+
 
 def export_webdataset(
     root: Path,

@@ -48,6 +48,18 @@ class ImportSummary:
     first_reject: str | None
     disagreeing: int  # questions whose answer is not what the places of their sources say
 
+    def lines(self) -> list[str]:
+        """Return the summary in words."""
+        lines = [f"{split} {kind}: {n}" for (split, kind), n in sorted(self.questions.items())]
+        if self.first_reject:
+            where = f"{self.root}/_spatialqa/rejects/import.jsonl"
+            lines.append(f"records left out: {self.rejected} ({where}); the first: {self.first_reject}")
+        if self.disagreeing:
+            lines.append(f"{self.disagreeing} answers are not what the places of their sources say")
+        if not self.scenes:
+            lines.append("no *_reverberation.json was found: answers can be scored, angles in them cannot")
+        return [*lines, f"{sum(self.questions.values())} questions of {self.scenes} placed scenes in {self.root}"]
+
 
 def import_spatialsoundqa(
     source: Path,

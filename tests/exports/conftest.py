@@ -11,7 +11,7 @@ from tests.conftest import SMALL, render
 
 HARD = replace(
     SMALL,
-    scenes=16,
+    scenes=14,
     sample_rate=32000,
     duration_s=1.5,
     onset_max_s=1.0,
@@ -24,7 +24,7 @@ HARD = replace(
 
 @pytest.fixture(scope="session")
 def hard(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """16 scenes of one to three sources in three splits, with RIRs, open questions and multiple choice."""
+    """14 scenes of one to three sources in three splits, with RIRs, open questions and multiple choice."""
     root = tmp_path_factory.mktemp("hard") / "data"
     render(HARD, root)
     make_qa(root, QaRecipe(types=("A", "B", "C", "D", "E", "X"), balance=False))

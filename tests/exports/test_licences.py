@@ -1,7 +1,12 @@
 """Who exports what may not be passed on is told so, in one line for each reason."""
 
+import json
+from pathlib import Path
+
 import pytest
 
+from spatialqa.errors import DatasetError
+from spatialqa.exports.export import export_dataset, warnings_before
 from spatialqa.exports.licences import licence_warnings
 
 
@@ -23,3 +28,22 @@ def test_each_guarded_input_gives_one_line(rooms: str, clips: str, words: list[s
         assert word in warning
         assert "--to recipes" in warning
         assert "\n" not in warning
+
+
+def test_recipes_are_what_may_be_published(small: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "data"
+    (copy / "_spatialqa").mkdir(parents=True)
+    run = json.loads((small / "_spatialqa" / "run.json").read_text())
+    run["recipe"]["rooms"] = "mp3d"
+    (copy / "_spatialqa" / "run.json").write_text(json.dumps(run))
+    assert len(warnings_before(copy, "webdataset")) == 1
+    assert warnings_before(copy, "recipes") == []
+    with pytest.raises(DatasetError, match=r"no format 'zip' to export to: choose one of spatialsoundqa, webdataset"):
+        export_dataset(copy, tmp_path / "out", "zip")
+
+
+@pytest.mark.parametrize(("to", "last"), [("webdataset", "24 scenes, "), ("recipes", "render them again: ")])
+def test_every_format_tells_what_it_wrote(small: Path, tmp_path: Path, to: str, last: str) -> None:
+    lines = export_dataset(small, tmp_path / to, to).lines()
+    assert lines[-1].startswith(last)
+    assert str(tmp_path / to) in lines[-1]

@@ -71,6 +71,7 @@ def test_it_is_rendered_again_to_the_byte(small: Path, exported: Path, tmp_path:
     assert report.complete
     assert report.differences == ()
     assert (report.scenes, report.files_equal, report.shards_resumed) == (24, 21, 0)
+    assert report.lines() == [f"24 scenes in {tmp_path / 'again'}: all 21 files are the original's"]
     assert observer.scenes == 24
     assert table_hashes(tmp_path / "again") == table_hashes(small)
     assert question_bytes(tmp_path / "again") == question_bytes(small)
@@ -137,10 +138,20 @@ def test_no_path_is_published_and_each_must_be_given_again(own: Path, tmp_path: 
     assert not (tmp_path / "again").exists()
 
 
-def test_who_holds_the_same_files_elsewhere_gets_the_same_bytes(own: Path, tmp_path: Path) -> None:
-    report = rebuild(own / "export", tmp_path / "again", moved(own, tmp_path), Silent())
+def test_who_holds_the_same_files_elsewhere_gets_the_same_bytes_and_hears_of_other_libraries(
+    own: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "export"
+    shutil.copytree(own / "export", copy)
+    record = json.loads((copy / "_spatialqa" / "run.json").read_text())
+    record["fingerprint"]["versions"]["soxr"] = "0.0.1"
+    (copy / "_spatialqa" / "run.json").write_text(json.dumps(record))
+    report = rebuild(copy, tmp_path / "again", moved(own, tmp_path), Silent())
     assert report.complete
     assert table_hashes(tmp_path / "again") == table_hashes(own / "data")
+    assert len(report.differences) == 1
+    assert report.differences[0].startswith('versions.soxr was "0.0.1" and is ')
+    assert report.lines()[0].startswith("not as in the original, so bits may differ: versions.soxr")
 
 
 def test_a_rebuild_that_was_killed_goes_on(own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,6 +211,7 @@ def test_a_clip_that_differs_or_is_gone_costs_its_scenes_and_their_questions(own
     original = [row for path in DatasetFolder(own / "data").tables("qa") for row in pq.read_table(path).to_pylist()]
     assert asked == [row for row in original if row["scene_id"] not in lost]
     assert report.questions_left_out == len(original) - len(asked) > 0
+    assert report.lines()[0].startswith(f"{len(lost)} scenes and {report.questions_left_out} questions are missing")
     assert validate_dataset(tmp_path / "again").problems == ()
 
     # nothing has changed: what is incomplete is not tried again; the clips come back: it is
@@ -223,18 +235,6 @@ def test_a_room_that_differs_costs_the_scenes_in_it(own: Path, tmp_path: Path) -
     assert 0 < report.scenes < report.scenes_planned
     text = "".join(path.read_text() for path in (tmp_path / "again" / "_spatialqa" / "rejects").glob("*-of-*.jsonl"))
     assert "room den is not the one it was rendered in: its content hash differs" in text
-
-
-def test_other_libraries_are_named(own: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "export"
-    shutil.copytree(own / "export", copy)
-    record = json.loads((copy / "_spatialqa" / "run.json").read_text())
-    record["fingerprint"]["versions"]["soxr"] = "0.0.1"
-    (copy / "_spatialqa" / "run.json").write_text(json.dumps(record))
-    report = rebuild(copy, tmp_path / "again", moved(own, tmp_path), Silent())
-    assert len(report.differences) == 1
-    assert report.differences[0].startswith('versions.soxr was "0.0.1" and is ')
-    assert report.complete
 
 
 def test_what_cannot_be_exported_or_rebuilt_is_refused(small: Path, exported: Path, tmp_path: Path) -> None:

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from spatialqa.clips.prepare import level_dbfs
 from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.reading import read_scenes
 from spatialqa.errors import DatasetError
 from spatialqa.exports.released import audio_name, dry_signal, file_name
-from spatialqa.exports.spatialsoundqa import ReleasedSummary, export_spatialsoundqa
+from spatialqa.exports.spatialsoundqa import ReleasedSummary, _notes, _why_not, export_spatialsoundqa
 from spatialqa.recipe import RenderRecipe
 from spatialqa.render import decode_flac
 from tests.conftest import SMALL, render
@@ -137,12 +138,11 @@ def test_an_export_that_was_cut_off_goes_on(hard: Path, exported: ReleasedSummar
     assert json.loads((dest / "spatialqa-export.json").read_text())["complete"]
 
 
-def test_multiple_choice_has_no_place_in_it(hard: Path, tmp_path: Path) -> None:
-    summary = export_spatialsoundqa(hard, tmp_path / "export", table="qa-mcq")
-    rows = rows_of(hard, "qa-mcq")
-    lettered = sum(len(row["choices"]) > 2 for row in rows)
-    assert summary.left_out["multiple choice"] == lettered > 0
-    assert sum(summary.questions.values()) + sum(summary.left_out.values()) == len(rows)
+def test_multiple_choice_has_no_place_in_it(hard: Path) -> None:
+    scenes = {scene.scene_id: scene for path in DatasetFolder(hard).tables("scenes") for scene in read_scenes(path)}
+    reasons = Counter(_why_not(scenes[row["scene_id"]], row) for row in rows_of(hard, "qa-mcq"))
+    assert reasons["multiple choice"] == sum(len(row["choices"]) > 2 for row in rows_of(hard, "qa-mcq")) > 0
+    assert set(reasons) <= {None, "multiple choice", "more than 2 sources"}
 
 
 def test_what_the_form_cannot_hold_is_refused(small: Path, hard: Path, tmp_path: Path) -> None:
@@ -191,8 +191,6 @@ def test_names_of_files_stay_within_their_folder() -> None:
     assert "/" not in audio_name("../../x", 0, 0)
 
 
-def test_the_notes_say_what_readers_will_hear_differently(hard: Path) -> None:
-    from spatialqa.exports.spatialsoundqa import _notes
-
+def test_the_notes_say_what_readers_will_hear_differently() -> None:
     assert _notes(RenderRecipe(gain_db=0.0, mix="mean", rir_time_zero="direct")) == ()
     assert len(_notes(RenderRecipe(clip_rms_dbfs=-20.0))) == 4
