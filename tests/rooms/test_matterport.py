@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from spatialqa.errors import RoomError
@@ -297,11 +298,44 @@ def test_a_cached_mesh_is_the_same_room_and_its_ply_is_not_read_again(copy: Path
         Matterport3DRooms(copy, cache=tmp_path / "cache").load(TRAIN_SCENE)
 
 
-def test_a_large_house_is_simplified_and_says_so(root: Path) -> None:
-    room = Matterport3DRooms(root, target_faces=400).load(TRAIN_SCENE)
-    assert len(room.faces) < 602
-    assert any("simplified from 602" in warning for warning in room.warnings)
-    assert {m.name for m in room.materials} <= {m.name for m in Matterport3DRooms(root).load(TRAIN_SCENE).materials}
+def test_a_large_house_is_simplified_and_says_so(tmp_path: Path) -> None:
+    """A room of 4 x 4 x 3 m in triangles of 10 cm: floor and walls stay what they are made of, at their places."""
+    write_scene(tmp_path, "a", _fine_box(40, 30), [Area("b", ((0, 0), (4, 0), (4, 4), (0, 4)), 0.0, 3.0)], "habitat")
+    whole = Matterport3DRooms(tmp_path, target_faces=None).load("a")
+    room = Matterport3DRooms(tmp_path, target_faces=2000).load("a")
+    assert len(whole.faces) == 16_000
+    assert whole.warnings == ()
+    assert len(room.faces) <= 2000
+    assert any("simplified from 16,000 to" in warning for warning in room.warnings)
+    for mesh in (whole, room):
+        area = triangle_areas(mesh.vertices, mesh.faces)
+        by_name = {m.name: float(area[mesh.face_material == k].sum()) for k, m in enumerate(mesh.materials)}
+        assert by_name == pytest.approx({"carpet": 16.0, "acoustic_tile": 16.0, "gypsum_board": 48.0}, rel=1e-3)
+
+
+def _fine_box(n: int, n_up: int) -> list[Part]:
+    def grid(u: list[float], v: list[float], rows: int, origin: list[float]) -> npt.NDArray[np.float64]:
+        """Return the triangles of a rectangle at `origin` with n x rows cells, spanned by u and v."""
+        i, j = (index.reshape(-1, 1) for index in np.meshgrid(np.arange(n), np.arange(rows)))
+
+        def corner(a: int, b: int) -> npt.NDArray[np.float64]:
+            point: npt.NDArray[np.float64] = np.array(origin) + (i + a) / n * np.array(u) + (j + b) / rows * np.array(v)
+            return point
+
+        return np.concatenate(
+            [
+                np.stack([corner(0, 0), corner(1, 0), corner(1, 1)], axis=1),
+                np.stack([corner(0, 0), corner(1, 1), corner(0, 1)], axis=1),
+            ]
+        )
+
+    x, y, up = [4.0, 0.0, 0.0], [0.0, 4.0, 0.0], [0.0, 0.0, 3.0]
+    walls = [grid(x, up, n_up, [0, 0, 0]), grid(x, up, n_up, [0, 4, 0]), grid(y, up, n_up, [0, 0, 0])]
+    return [
+        Part("floor", "floor", 0, grid(x, y, n, [0, 0, 0])),
+        Part("ceiling", "ceiling", 0, grid(x, y, n, [0, 0, 3])),
+        Part("wall", "wall", 0, np.concatenate([*walls, grid(y, up, n_up, [4, 0, 0])])),
+    ]
 
 
 def test_what_has_no_category_is_told_by_its_share_of_the_surface(tmp_path: Path) -> None:
