@@ -126,7 +126,7 @@ class _BareLoop:
             rirs = [context.impulse_response(k) for k in range(len(row["source_positions"]))]
         n = round(self.recipe.duration_s * self.recipe.sample_rate)
         for scene in scenes:
-            total = np.zeros((2, n), dtype=np.float32)
+            total = np.zeros((rirs[0].shape[0], n), dtype=np.float32)
             for source in scene.sources:
                 rir = rirs[int(source.rir_id.rpartition("/")[2])]
                 dry = self._dry(self.records[source.clip_id])[:n]

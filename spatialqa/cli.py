@@ -81,7 +81,7 @@ def cli() -> None:
 @click.option("--from", "source", type=click.Path(path_type=Path), help="Render the recipe of this data set again.")
 @keys_of(RenderRecipe)
 def render(out: Path, recipe: str | None, source: Path | None, **given: Any) -> None:
-    """Plan and render binaural scenes into OUT; run it again to finish an interrupted run."""
+    """Plan and render scenes into OUT; run it again to finish an interrupted run."""
     from spatialqa.dataset.folder import DatasetFolder
     from spatialqa.execution import render_dataset
     from spatialqa.report import RenderProgress, print_summary

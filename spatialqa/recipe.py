@@ -18,6 +18,7 @@ from spatialqa.errors import RecipeError
 from spatialqa.qa.options import ANSWER_FORMS, AskOptions, check_counts
 from spatialqa.recipe_keys import key
 
+MESHES = "mesh,mp3d,hm3d,gibson,replica"
 SPLITS = ("train", "validation", "test")
 
 
@@ -26,15 +27,37 @@ class RenderRecipe:
     """Everything that decides what `spatialqa render` makes."""
 
     rooms: str = key(
-        "procedural", "procedural, or mesh:PATH (a GLB, OBJ, PLY or STL file, or a folder of them)", path=True
+        "procedural",
+        "procedural; mesh:PATH (a GLB, OBJ, PLY or STL file, or a folder of them); mp3d (see --mp3d-root); hm3d:DIR; "
+        "gibson:DIR; replica:DIR; bank:PATH (RIRs that exist already)",
+        path=True,
     )
     home_kinds: list[str] = key(
         [], "procedural: keep only these kinds (shoebox, l_shape, apartment)", only="procedural"
     )
     up: str = key("y", "mesh: the axis that points up in the file", choices=("y", "z"), only="mesh")
     unit_scale: float = key(1.0, "mesh: metres per unit of the file", minimum=1e-6, only="mesh")
-    materials: str | None = key(None, "mesh: YAML file that maps object names to materials", path=True, only="mesh")
-    default_material: str | None = key(None, "mesh: material of the faces that nothing else names", only="mesh")
+    materials: str | None = key(
+        None, "mesh: YAML file that maps object names to materials", path=True, only="mesh,hm3d,gibson,replica"
+    )
+    default_material: str | None = key(None, "meshes: material of the faces that nothing else names", only=MESHES)
+    simplify: str = key("200000", "meshes: faces that larger ones are brought down to, or off", only=MESHES)
+    max_error_m: float = key(0.05, "meshes: how far a surface may move when simplified", minimum=0.0, only=MESHES)
+    mp3d_root: str | None = key(
+        None, "mp3d: its folder [$SPATIALQA_MP3D_ROOT, data/scene_datasets/mp3d]", path=True, only="mp3d"
+    )
+    scenes_list: str | None = key(None, "mp3d: file of the scenes to use, one a line", path=True, only="mp3d")
+    exclude_regions: list[str] = key(
+        ["porch", "outdoors", "balcony", "junk", "unlabelled"], "mp3d: regions where nobody is placed", only="mp3d"
+    )
+    geometry: str = key(
+        "semantic", "mp3d: whose surfaces, where both are there", choices=("semantic", "glb"), only="mp3d"
+    )
+    placement: str = key("air", "listeners wherever air is, or only on habitat's navmesh", choices=("air", "navmesh"))
+    bank_resample: bool = key(False, "bank: resample RIRs of another rate instead of refusing them", only="bank")
+    bank_mix_listeners: bool = key(
+        False, "bank: sources heard from different places in one scene, as SpatialSoundQA has them", only="bank"
+    )
     groups_per_room: int = key(2, "listener groups in one room before the next room is taken", minimum=1)
     sources_per_group: int = key(8, "source places that are simulated for one listener", minimum=1)
     scenes_per_group: int = key(8, "training scenes drawn from one listener group", minimum=1)
@@ -47,7 +70,25 @@ class RenderRecipe:
         choices=("auto", "same", "connected", "any"),
     )
     max_distance_m: float = key(10.0, "greatest distance from listener to source", minimum=0.1)
-    clips: str = key("foley", "foley, or folder:DIR (WAV, FLAC, OGG, MP3 files with labels)", path=True)
+    clips: str = key(
+        "foley",
+        "foley; folder:DIR (WAV, FLAC, OGG, MP3 files with labels); audioset (see --audioset-root); fsd50k:DIR; "
+        "esc50:DIR",
+        path=True,
+    )
+    audioset_root: str | None = key(
+        None, "audioset: its folder [$SPATIALQA_AUDIOSET_ROOT, data/audioset]", path=True, only="audioset"
+    )
+    classes: list[str] = key([], "keep these AudioSet classes; spatialsoundqa is its 355", only="audioset,fsd50k,esc50")
+    clip_labels: str = key(
+        "all",
+        "all labels of a clip, the most specific, only clips with a single one, or strongly labelled stretches",
+        choices=("all", "specific", "single", "strong"),
+        only="audioset,fsd50k",
+    )
+    min_label_quality: float = key(
+        0.0, "audioset: least share of a class's labels that raters found true", minimum=0, maximum=1, only="audioset"
+    )
     foley_clips_per_class: int = key(100, "foley: different clips of every class", minimum=1, only="foley")
     labels_file: str | None = key(
         None, "folder: CSV or TSV with path and label (or mid) columns", path=True, only="folder"
@@ -56,8 +97,10 @@ class RenderRecipe:
         "error", "folder: leave out labels AudioSet lacks, or keep them", choices=("error", "custom"), only="folder"
     )
     licence: str | None = key(None, "folder: licence of the clips whose table names none", only="folder")
-    min_clip_s: float = key(0.1, "folder: leave out shorter clips", minimum=0.0, only="folder")
-    licences: list[str] = key([], "folder: keep only clips under these licences (globs)", only="folder")
+    min_clip_s: float = key(
+        0.1, "recorded clips: leave out shorter ones", minimum=0.0, only="folder,audioset,fsd50k,esc50"
+    )
+    licences: list[str] = key([], "keep only clips under these licences (globs)", only="folder,fsd50k,esc50")
     clip_rms_dbfs: float = key(-14.0, "level that every whole clip is brought to", maximum=0.0)
     clip_start: str = key("zero", "where a clip longer than the scene starts", choices=("zero", "random"))
     class_balance: str = key(
@@ -79,7 +122,9 @@ class RenderRecipe:
     onset_max_s: float = key(0.0, "latest start of a sound, drawn evenly from 0", minimum=0.0)
     mix: str = key("sum", "add sources, or average them as SpatialSoundQA does", choices=("sum", "mean"))
     seed: int = key(0, "seed of every draw", minimum=0)
-    engine: str = key("auto", "acoustic engine: auto, soundspaces")
+    engine: str = key("auto", "acoustic engine: auto, soundspaces, habitat")
+    habitat_python: str | None = key(None, "habitat: the Python that has habitat-sim built with audio", execution=True)
+    habitat_materials: bool = key(True, "habitat: materials by object category, where a scene has them")
     preset: str = key("fast", "engine settings to start from", choices=("fast", "reference"))
     engine_config: dict[str, Any] = key({}, "single engine settings that replace the preset's")
     hrtf: str | None = key(None, "SOFA file that replaces the engine's own HRTF", path=True)
@@ -89,13 +134,23 @@ class RenderRecipe:
     )
     sample_rate: int = key(32000, "sample rate of the scenes, Hz", minimum=1)
     duration_s: float = key(10.0, "length of every scene", minimum=0.1, maximum=600.0)
-    channels: str = key("binaural", "what the listener records", choices=("binaural",))
+    channels: str = key(
+        "binaural",
+        "what the listener records: two ears, or first-order ambisonics (AmbiX, axes of the head)",
+        choices=("binaural", "foa"),
+    )
     gain_db: float = key(-24.0, "one constant gain for every scene of the data set")
     plan_only: bool = key(False, "write scenes without audio: places, sounds and labels, and no engine is needed")
     save_rirs: bool = key(False, "write the RIRs as well (rirs/)")
     scenes_per_shard: int = key(64, "scenes in one Parquet file, about", minimum=1)
     workers: int | None = key(
         None, "Ray workers; 0 runs in this process; default one per core", minimum=0, execution=True
+    )
+    cache: str | None = key(
+        None,
+        "where prepared meshes and lists of files are kept [$SPATIALQA_CACHE, ~/.cache/spatialqa]",
+        execution=True,
+        path=True,
     )
     ray_address: str | None = key(None, "a running Ray cluster to use, such as auto or HOST:6379", execution=True)
 
@@ -116,8 +171,11 @@ class RenderRecipe:
             )
         if self.onset_max_s >= self.duration_s:
             raise RecipeError(f"onset_max_s {self.onset_max_s:g} must be less than duration_s {self.duration_s:g}")
+        if self.placement == "navmesh" and self.engine != "habitat":
+            raise RecipeError(f"placement navmesh is habitat's, and the engine is {self.engine}: add --engine habitat")
         self._refuse_idle_keys()
         self.split_shares()
+        self.target_faces()
         self.yaw_deg()
 
     def _refuse_idle_keys(self) -> None:
@@ -126,9 +184,10 @@ class RenderRecipe:
         for f in dataclasses.fields(self):
             only = f.metadata["only"]
             default = f.default if f.default_factory is dataclasses.MISSING else f.default_factory()
-            if only and only not in kinds and getattr(self, f.name) != default:
+            if only and not set(only.split(",")) & set(kinds) and getattr(self, f.name) != default:
                 raise RecipeError(
-                    f"{f.name} is for {only} and does nothing with rooms {self.rooms}, clips {self.clips}: leave it out"
+                    f"{f.name} is for {only.replace(',', ', ')} and does nothing with rooms {self.rooms}, "
+                    f"clips {self.clips}: leave it out"
                 )
 
     def split_shares(self) -> tuple[float, float, float] | None:
@@ -144,6 +203,20 @@ class RenderRecipe:
                 f"splits {self.splits!r} must be three shares that add to 1, such as 0.8,0.1,0.1 (or auto)"
             )
         return (shares[0], shares[1], shares[2])
+
+    def target_faces(self) -> int | None:
+        """Return the number of faces that larger meshes are brought down to, or None for off."""
+        if self.simplify == "off":
+            return None
+        if not self.simplify.isdigit() or int(self.simplify) < 1000:
+            raise RecipeError(f"simplify {self.simplify!r} must be off, or a number of faces of 1000 or more")
+        return int(self.simplify)
+
+    def cache_folder(self) -> Path:
+        """Return where prepared meshes and lists of files are kept."""
+        from spatialqa.rooms.mesh_cache import default_cache
+
+        return Path(self.cache) if self.cache else default_cache()
 
     def yaw_deg(self) -> float | None:
         """Return the fixed yaw of every listener, or None for any."""
@@ -165,7 +238,7 @@ class RenderRecipe:
             if f.metadata["execution"] or f.name == "engine":  # which engine `auto` took is part of the fingerprint
                 continue
             if f.metadata["path"] and value is not None:
-                value = value.partition(":")[0] if ":" in value or value in ("procedural", "foley") else "given"
+                value = value.partition(":")[0] if f.name in ("rooms", "clips") else "given"
             identity[f.name] = value
         return identity
 
@@ -208,7 +281,7 @@ def absolute_paths(recipe: RenderRecipe) -> RenderRecipe:
     changes: dict[str, Any] = {}
     for f in dataclasses.fields(recipe):
         value = getattr(recipe, f.name)
-        if f.metadata["path"] and value is not None and value not in ("procedural", "foley"):
+        if f.metadata["path"] and value is not None:
             kind, colon, path = value.partition(":") if f.name in ("rooms", "clips") else ("", "", value)
             if path:
                 changes[f.name] = f"{kind}{colon}{Path(path).absolute()}"

@@ -49,7 +49,7 @@ class Source:
     rir_id: str
     offset_s: float | None = None
     dry_level_dbfs: float | None = None
-    wet_level_dbfs: tuple[float, ...] | None = None  # (left, right), before gain
+    wet_level_dbfs: tuple[float, ...] | None = None  # one per channel, before gain
     drr_db: float | None = None
     rt60_s: float | None = None
 

@@ -31,7 +31,7 @@ class OpenRoom(Protocol):
     """A room held by an engine, ready to simulate."""
 
     def rirs(self, listener: Pose, sources: Sequence[Vec3], seed: int) -> list[npt.NDArray[np.float32]]:
-        """Return one calibrated RIR per source, in order: float32 (channels, n), linear, left then right.
+        """Return one calibrated RIR per source, in order: float32 (channels, n), linear; left, right or W, Y, Z, X.
 
         The same arguments give the same bytes in any process. `sources` are world positions in metres.
         """

@@ -26,6 +26,9 @@ def open_engine(
     preset: str = "fast",
     overrides: Mapping[str, Any] | None = None,
     hrtf: Path | None = None,
+    channels: str = "binaural",
+    habitat_python: str | None = None,
+    habitat_materials: bool = True,
 ) -> Engine:
     """Return a configured engine; its identity tells which one `auto` took.
 
@@ -35,6 +38,9 @@ def open_engine(
         preset: "fast" or "reference".
         overrides: engine settings that replace the preset's.
         hrtf: a SOFA file, or None for the engine's own HRTF.
+        channels: "binaural" or "foa".
+        habitat_python: the Python that has habitat-sim; None takes this one.
+        habitat_materials: whether habitat gives objects the materials of their categories.
 
     Raises:
         EngineError: the name is unknown, the engine is not in this version, or it refuses its configuration.
@@ -43,18 +49,28 @@ def open_engine(
     if name in ("auto", "soundspaces"):
         from spatialqa.acoustics.soundspaces import SoundSpacesEngine
 
-        return SoundSpacesEngine(sample_rate, preset, overrides, hrtf)
+        return SoundSpacesEngine(sample_rate, preset, overrides, hrtf, channels)
+    if name == "habitat":
+        from spatialqa.acoustics.habitat import HabitatEngine
+        from spatialqa.rooms.materials import material
+        from spatialqa.rooms.matterport_tables import mpcat40_materials
+        from spatialqa.rooms.mesh import DEFAULT_MATERIAL
+
+        named = {name: material(of or DEFAULT_MATERIAL) for name, of in mpcat40_materials().items()}
+        return HabitatEngine(
+            sample_rate, preset, overrides, hrtf, habitat_python, channels, named if habitat_materials else None
+        )
     if name in ENGINE_NAMES:
         raise EngineError(f"the engine {name} is planned and not in this version: use soundspaces")
     raise EngineError(f"there is no engine {name!r}: choose one of {', '.join(ENGINE_NAMES)}")
 
 
-def available() -> list[Availability]:
-    """Return every engine in the order in which `auto` prefers them."""
+def available(habitat_python: str | None = None) -> list[Availability]:
+    """Return every engine in the order in which `auto` prefers them; habitat as this Python has it."""
     return [
         _soundspaces(),
         Availability("geometric", False, "planned, not in this version"),
-        Availability("habitat", False, "planned, not in this version"),
+        Availability("habitat", *_habitat(habitat_python)),
     ]
 
 
@@ -69,13 +85,37 @@ def _soundspaces() -> Availability:
     return Availability("soundspaces", True, f"rlr-audio-propagation {loaded.version}, CC-BY-NC-4.0")
 
 
+def _bank_engine(recipe: RenderRecipe, path: Path) -> Engine:
+    from spatialqa.acoustics.bank_engine import BankEngine
+
+    return BankEngine(path, recipe.sample_rate, recipe.bank_resample, recipe.channels)
+
+
+def _habitat(python: str | None) -> tuple[bool, str]:
+    from spatialqa.acoustics.habitat import installed
+
+    return installed(python)
+
+
 def engine_for(recipe: RenderRecipe) -> Engine:
     """Return the engine that a recipe configures (none where it only plans); raises as `open_engine` does."""
     if recipe.plan_only:
         return NoEngine(recipe.sample_rate)
+    kind, _, path = recipe.rooms.partition(":")
+    if kind == "bank":
+        return _bank_engine(recipe, Path(path))
     own_keys = {"calibrated": recipe.calibrated, "rir_time_zero": recipe.rir_time_zero}
     for key in own_keys.keys() & recipe.engine_config.keys():
         raise EngineError(f"engine_config holds {key}, which is a recipe key of its own: set it there")
     overrides = {**recipe.engine_config, **own_keys}
     hrtf = Path(recipe.hrtf) if recipe.hrtf else None
-    return open_engine(recipe.engine, recipe.sample_rate, recipe.preset, overrides, hrtf)
+    return open_engine(
+        recipe.engine,
+        recipe.sample_rate,
+        recipe.preset,
+        overrides,
+        hrtf,
+        recipe.channels,
+        recipe.habitat_python,
+        recipe.habitat_materials,
+    )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial import cKDTree
 
 from spatialqa.errors import PlacementError
 from spatialqa.geometry import FloatArray, Pose, Vec3, direction, spherical, to_head, yaw_quaternion
@@ -32,6 +33,7 @@ _OVER_FLOOR_M = 0.15  # a rug or a step, not a chair
 _DISTANCE_STEP_M = 0.5
 _ELEVATION_STEP_DEG = 10.0
 _FIT_STEPS = 30
+_WALKABLE_M = 0.3  # a navmesh lies up to its voxels' height above the floor, and its points are drawn at random
 _DOORWAY_M = 0.3  # half of the thickest wall between two regions
 
 
@@ -54,9 +56,10 @@ class Placer:
     """Draws listeners and sources in one room.
 
     clearance_m: least distance to every surface. min_distance_m, max_distance_m: from listener to source.
-    source_height_m, ear_height_m: (lowest, highest) above the floor of the storey. source_regions: sources stand in
-    the region of the listener (`same`), or also in those that open into it (`connected`), or wherever the air leads
-    (`any`).
+    source_height_m, ear_height_m: (lowest, highest) above the floor of the storey. source_regions: sources stand in the
+    region of the listener (`same`), or also in those that open into it (`connected`), or wherever the air leads (`any`).
+    walkable: float64 (n, 3), world points on the floor that listeners keep to, such as those of a navmesh; None lets
+    them stand over any open floor.
 
     Raises PlacementError where the room has no valid place at all, or no known regions though `source_regions` asks.
     """
@@ -70,6 +73,7 @@ class Placer:
         source_height_m: tuple[float, float] = SOURCE_HEIGHT_M,
         ear_height_m: tuple[float, float] = EAR_HEIGHT_M,
         source_regions: str = "any",
+        walkable: FloatArray | None = None,
     ) -> None:
         if source_regions != "any" and not room.regions:
             raise PlacementError(
@@ -90,6 +94,8 @@ class Placer:
         low_y, high_y = source_height_m
         self._sources = np.flatnonzero((pool.height_m >= low_y) & (pool.height_m <= high_y))
         self._ears = self._listening_points()
+        if walkable is not None:
+            self._ears = self._near_walkable(walkable)
 
     def listener(self, rng: np.random.Generator, yaw_deg: float | None = None) -> Pose:
         """Draw a head, uniformly over the floor and the ear heights; any yaw unless one is given."""
@@ -197,6 +203,19 @@ class Placer:
                 f"more from every surface"
             )
         return ears
+
+    def _near_walkable(self, walkable: FloatArray) -> IntArray:
+        """Keep the listening points whose feet are at a walkable point."""
+        feet = self._pool.points[self._ears].copy()
+        feet[:, 1] -= self._pool.height_m[self._ears]
+        near = cKDTree(walkable).query(feet, distance_upper_bound=_WALKABLE_M)[0] <= _WALKABLE_M
+        if not near.any():
+            raise PlacementError(
+                f"{self._where()} has no place for a listener: none of {len(feet):,} lies within {_WALKABLE_M:g} m of "
+                f"{len(walkable):,} walkable points"
+            )
+        kept: IntArray = self._ears[near]
+        return kept
 
     def _extent(self, ids: IntArray) -> float:
         points = self._pool.points[ids]

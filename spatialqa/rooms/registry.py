@@ -1,12 +1,18 @@
 """Opens the room set that a recipe names."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from spatialqa.errors import RecipeError
 from spatialqa.recipe import RenderRecipe
+from spatialqa.rooms.matterport import Matterport3DRooms
 from spatialqa.rooms.mesh import MeshRooms
+from spatialqa.rooms.mesh_cache import MeshCache
+from spatialqa.rooms.mesh_trees import GibsonRooms, HM3DRooms, ReplicaRooms, TreeOptions
 from spatialqa.rooms.procedural import ProceduralRooms
 from spatialqa.rooms.room import RoomSet
+
+_TREES: dict[str, Callable[..., RoomSet]] = {"hm3d": HM3DRooms, "gibson": GibsonRooms, "replica": ReplicaRooms}
 
 
 def open_rooms(recipe: RenderRecipe) -> RoomSet:
@@ -19,12 +25,51 @@ def open_rooms(recipe: RenderRecipe) -> RoomSet:
     kind, _, path = recipe.rooms.partition(":")
     if kind == "procedural" and not path:
         return ProceduralRooms(recipe.home_kinds or None)
+    if kind == "mp3d":
+        if path and recipe.mp3d_root:
+            raise RecipeError(f"rooms {recipe.rooms!r} and mp3d_root both name a folder: give one of them")
+        return _matterport(recipe, path or recipe.mp3d_root)
     if kind == "mesh" and path:
-        return MeshRooms(
+        return MeshRooms(Path(path), up=recipe.up, unit_scale=recipe.unit_scale, **_mesh_options(recipe))
+    if kind in _TREES and path:
+        return _TREES[kind](Path(path), **_mesh_options(recipe))
+    if kind == "bank" and path:
+        from spatialqa.banks.bank_rooms import BankRooms
+
+        return BankRooms(
             Path(path),
-            up=recipe.up,
-            unit_scale=recipe.unit_scale,
-            material_map=Path(recipe.materials) if recipe.materials else None,
-            default_material=recipe.default_material,
+            recipe.seed,
+            recipe.sources_per_group,
+            recipe.min_distance_m,
+            recipe.max_distance_m,
+            mix_listeners=recipe.bank_mix_listeners,
+            yaw_deg=recipe.yaw_deg(),
         )
-    raise RecipeError(f"rooms {recipe.rooms!r} is not known: use procedural, or mesh:PATH with a mesh file or folder")
+    raise RecipeError(
+        f"rooms {recipe.rooms!r} is not known: use procedural, mp3d, or mesh:PATH, hm3d:DIR, gibson:DIR, replica:DIR, "
+        f"bank:PATH"
+    )
+
+
+def _matterport(recipe: RenderRecipe, root: str | None) -> Matterport3DRooms:
+    return Matterport3DRooms(
+        Path(root) if root else None,
+        splits=recipe.room_splits,
+        scenes_list=Path(recipe.scenes_list) if recipe.scenes_list else None,
+        default_material=recipe.default_material,
+        exclude_regions=recipe.exclude_regions,
+        geometry=recipe.geometry,
+        target_faces=recipe.target_faces(),
+        max_error_m=recipe.max_error_m,
+        cache=recipe.cache_folder(),
+    )
+
+
+def _mesh_options(recipe: RenderRecipe) -> TreeOptions:
+    return TreeOptions(
+        material_map=Path(recipe.materials) if recipe.materials else None,
+        default_material=recipe.default_material,
+        simplify_faces=recipe.target_faces(),
+        max_error_m=recipe.max_error_m,
+        cache=MeshCache(recipe.cache_folder()),
+    )

@@ -306,6 +306,18 @@ def test_nobody_is_placed_in_a_region_that_is_not_usable() -> None:
         Placer(three_rooms_in_a_row((False, False, False)), source_regions="same")
 
 
+def test_listeners_keep_to_walkable_points() -> None:
+    where = room(box((0, 0, 0), (8, 2.8, 6)), box((5, 0, 0), (8, 0.7, 6)))  # on the right a wide platform
+    x, z = np.meshgrid(np.arange(0.5, 3.0, 0.2), np.arange(0.5, 5.5, 0.2))
+    walkable = np.stack([x.ravel(), np.full(x.size, 0.05), z.ravel()], axis=1)
+    free, _ = positions(groups(Placer(where), 40))
+    kept, _ = positions(groups(Placer(where, walkable=walkable), 40))
+    assert free[:, 0].max() > 5.5
+    assert kept[:, 0].max() < 3.2
+    with pytest.raises(PlacementError, match="walkable"):
+        Placer(where, walkable=walkable + [0.0, 1.0, 0.0])
+
+
 def test_regions_must_be_known_to_keep_sources_in_them() -> None:
     with pytest.raises(PlacementError, match="no known regions"):
         Placer(room(box((0, 0, 0), (5, 2.8, 4))), source_regions="same")
