@@ -125,7 +125,7 @@ def _recipe(source: Path, run: Mapping[str, Any], overrides: Mapping[str, Any]) 
         kind = str(stored.get(name)).partition(":")[0]
         if name in ("rooms", "clips") and str(value).partition(":")[0] != kind:
             raise RecipeError(f"{name} {value!r}: {source} was made from {kind}, and only where that lies may change")
-        if not fields[name]["path"] and not fields[name]["execution"] and value != stored.get(name):
+        if name in fields and not (fields[name]["path"] or fields[name]["execution"]) and value != stored.get(name):
             raise RecipeError(f"{name} is part of what {source} is and cannot change: leave it out, or render anew")
     for name in run["export"]["paths_removed"]:
         if name in overrides:

@@ -135,6 +135,8 @@ def test_no_path_is_published_and_each_must_be_given_again(own: Path, tmp_path: 
         rebuild(own / "export", tmp_path / "again", {**places, "clips": "foley"}, Silent())
     with pytest.raises(RecipeError, match="scenes is part of what"):
         rebuild(own / "export", tmp_path / "again", {**places, "scenes": 3}, Silent())
+    with pytest.raises(RecipeError, match="unknown key 'clip'"):
+        rebuild(own / "export", tmp_path / "again", {**places, "clip": "x"}, Silent())
     assert not (tmp_path / "again").exists()
 
 

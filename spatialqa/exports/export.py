@@ -1,0 +1,61 @@
+"""The formats that a data set can be exported to, by name."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.errors import DatasetError
+from spatialqa.exports.licences import licence_warnings
+
+FORMATS = ("spatialsoundqa", "webdataset", "recipes")
+
+
+class ExportSummary(Protocol):
+    """What an export holds."""
+
+    def lines(self) -> list[str]:
+        """Return it in words, a line for each thing to know."""
+        ...
+
+
+def export_dataset(
+    root: Path,
+    dest: Path,
+    to: str,
+    table: str = "qa",
+    samples_per_shard: int = 1000,
+    progress: Callable[[int, int], None] | None = None,
+) -> ExportSummary:
+    """Export a data set; a second run goes on where the first stopped.
+
+    Args:
+        root: the data set.
+        dest: a new or empty folder, or one in which this export was begun.
+        to: one of FORMATS.
+        table: the questions, "qa" or "qa-NAME"; recipes take all tables along.
+        samples_per_shard: of webdataset, scenes in one tar file.
+        progress: told (scenes done, scenes in all).
+
+    Raises:
+        DatasetError: the format is unknown, the data set cannot be said in it, or `dest` holds something else.
+    """
+    # imported here, since the command line names the formats and the writers are heavy
+    if to == "spatialsoundqa":
+        from spatialqa.exports.spatialsoundqa import export_spatialsoundqa
+
+        return export_spatialsoundqa(root, dest, table, progress)
+    if to == "webdataset":
+        from spatialqa.exports.webdataset import export_webdataset
+
+        return export_webdataset(root, dest, table, samples_per_shard, progress)
+    if to == "recipes":
+        from spatialqa.exports.recipes import export_recipes
+
+        return export_recipes(root, dest, progress)
+    raise DatasetError(f"there is no format {to!r} to export to: choose one of {', '.join(FORMATS)}")
+
+
+def warnings_before(root: Path, to: str) -> list[str]:
+    """Return what a user should know of licences before an export is made; recipes hold nothing that they guard."""
+    return [] if to == "recipes" else licence_warnings(DatasetFolder(root).read_run())
