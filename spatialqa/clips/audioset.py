@@ -29,6 +29,7 @@ from spatialqa.clips.label_filter import (
 from spatialqa.clips.segment_files import Match, SegmentFiles, match_files
 from spatialqa.clips.segments import SEGMENT_LISTS, Segments, read_segments
 from spatialqa.clips.strong_labels import STRONG_LISTS, StrongEvents, alone, read_strong
+from spatialqa.clips.youtube_names import parse_names
 from spatialqa.errors import ClipError, ClipGoneError
 
 ROOT_VARIABLE = "SPATIALQA_AUDIOSET_ROOT"
@@ -69,14 +70,14 @@ def open_audioset(
     min_clip_s: float = 0.1,
     lists: Sequence[Path] | None = None,
 ) -> ClipSet:
-    """Open AudioSet in the form that the root has: Parquet files of the hub, or segment lists with audio files.
+    """Open AudioSet in the form that the root has: audio files with segment lists, or Parquet files of the hub.
 
     Raises:
         ClipError: as AudioSetClips and HubAudioSetClips.
     """
     index = index_files(root, cache)
     parquet = _rows_named(index, suffix=".parquet")
-    if not parquet or lists:
+    if not parquet or lists or parse_names(index.names).rows.size:
         return AudioSetClips(root, cache, labels, classes, min_label_quality, min_clip_s, lists, index)
     files = [root / index.path(row) for row in parquet]
     wanted = _label_filter(index, labels, classes, min_label_quality)

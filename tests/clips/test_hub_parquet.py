@@ -6,11 +6,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from spatialqa.clips.audioset import open_audioset
+from spatialqa.clips.audioset import AudioSetClips, open_audioset
 from spatialqa.clips.clip import ClipRecord, ClipSet
 from spatialqa.clips.hub_parquet import HubAudioSetClips
 from spatialqa.errors import ClipError, ClipGoneError
-from tests.fixtures.audioset import flac_bytes, sound, write_hub
+from tests.fixtures.audioset import Segment, flac_bytes, sound, write_hub, write_segments, write_sound
 
 SLUGS = ("bark", "rain", "knock", "meow", "chime")
 IDS = ("-0Gj8-vB1q4", "--PJHxphWEs", "Yab_cd-EfG_", "0123456789_", "YYYYYYYYYYY")
@@ -95,6 +95,15 @@ def test_files_that_are_no_audioset_are_left_out_with_the_reason(hub: Path) -> N
         (hub / "data" / name).unlink()
     with pytest.raises(ClipError, match="holds no Parquet file of AudioSet as the hub has them; the first: data/bal"):
         open_audioset(hub)
+
+
+def test_parquet_files_beside_sounds_are_not_taken_for_the_hub_s(hub: Path) -> None:
+    write_segments(hub / "eval_segments.csv", [Segment("aaaaaaaaaaa", 0.0, ("Bark",))])
+    assert isinstance(open_audioset(hub), HubAudioSetClips)
+    write_sound(hub / "aaaaaaaaaaa.wav", sound("bark"))
+    clips = open_audioset(hub)
+    assert isinstance(clips, AudioSetClips)
+    assert set(by_id(clips)) == {"aaaaaaaaaaa"}
 
 
 def test_a_video_in_two_files_is_taken_from_the_evaluation(hub: Path) -> None:
