@@ -56,10 +56,10 @@ class Placer:
     """Draws listeners and sources in one room.
 
     clearance_m: least distance to every surface. min_distance_m, max_distance_m: from listener to source.
-    source_height_m, ear_height_m: (lowest, highest) above the floor of the storey. source_regions: sources stand in the
-    region of the listener (`same`), or also in those that open into it (`connected`), or wherever the air leads (`any`).
-    walkable: float64 (n, 3), world points on the floor that listeners keep to, such as those of a navmesh; None lets
-    them stand over any open floor.
+    source_height_m, ear_height_m: (lowest, highest) above the floor of the storey. source_regions: sources stand in
+    the region of the listener (`same`), or also in those that open into it (`connected`), or wherever the air leads
+    (`any`). walkable: float64 (n, 3), world points on the floor that listeners keep to, such as those of a navmesh;
+    None lets them stand over any open floor.
 
     Raises PlacementError where the room has no valid place at all, or no known regions though `source_regions` asks.
     """
