@@ -6,7 +6,7 @@ metrics, Garland and Heckbert 1997; seams are kept between materials). How far t
 since a quadric error is a mean and no bound.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
@@ -14,9 +14,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from spatialqa.errors import MissingDependencyError
-from spatialqa.rooms.surface import surface_distances, surface_points, triangle_areas
+from spatialqa.geometry import FloatArray
+from spatialqa.rooms.surface import face_normals, surface_distances, surface_points, triangle_areas
 
 FloatVertices = npt.NDArray[np.float32]
 IntFaces = npt.NDArray[np.int32]
@@ -127,6 +130,7 @@ def prepare_mesh(
     if target_faces is None or len(faces) <= target_faces:
         return PreparedMesh(vertices, faces, material, **facts)
     welded = _weld(LabelledMesh(vertices, faces, material))
+    welded = replace(welded, faces=_oriented(welded.faces))
     return _simplify(LabelledMesh(vertices, faces, material), welded, target_faces, max_error_m, facts)
 
 
@@ -170,11 +174,14 @@ def _simplify(
 
 def _error(original: LabelledMesh, other: LabelledMesh, bound_m: float) -> tuple[float, float]:
     """Return the largest distance from the other surface to the original, and the share of the original beyond it."""
-    there, _ = surface_points(other.vertices, other.faces, _PROBES)
-    here, _ = surface_points(original.vertices, original.faces, _PROBES)
-    moved_m = surface_distances(there, original.vertices, original.faces)
-    left_m = surface_distances(here, other.vertices, other.faces)
+    moved_m = _distances(other, original)
+    left_m = _distances(original, other)
     return float(moved_m.max()), float((left_m > bound_m).mean())
+
+
+def _distances(of: LabelledMesh, to: LabelledMesh) -> FloatArray:
+    points, face = surface_points(of.vertices, of.faces, _PROBES)
+    return surface_distances(points, face_normals(of.vertices, of.faces[face]), to.vertices, to.faces)
 
 
 def _weld(mesh: LabelledMesh) -> LabelledMesh:
@@ -199,6 +206,28 @@ def _without_duplicates(vertices: FloatVertices, faces: IntArray, face_material:
     kept = first[triangle_areas(vertices, faces[first]) > 0.0]
     used, compact = _compact(vertices, faces[kept])
     return LabelledMesh(used, compact, face_material[kept])
+
+
+def _oriented(faces: IntFaces) -> IntFaces:
+    """Turn faces so that neighbours wind the same way, as far as the surface has two sides.
+
+    Nothing else here minds the winding, but to the library an edge between faces that disagree is a rim.
+    """
+    ends = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2).astype(np.int64)
+    edges = ends.min(axis=1) * (int(faces.max()) + 1) + ends.max(axis=1)
+    order = np.argsort(edges, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(edges[order]) != 0])
+    shared = starts[np.diff(np.r_[starts, len(order)]) == 2]  # by two faces and no more
+    one, other = order[shared], order[shared + 1]
+    disagree = (ends[one, 0] == ends[other, 0]).astype(np.int64)
+    # Every face stands in the graph as it is and turned; what can be joined without contradiction falls apart in two.
+    n = len(faces)
+    rows = np.concatenate([one // 3, one // 3 + n])
+    columns = np.concatenate([other // 3 + n * disagree, other // 3 + n * (1 - disagree)])
+    links = coo_array((np.ones(len(rows), dtype=np.int8), (rows, columns)), shape=(2 * n, 2 * n))
+    side = connected_components(links, directed=False)[1]
+    turned = side[:n] > side[n:]
+    return np.where(turned[:, None], faces[:, ::-1], faces)
 
 
 def _compact(vertices: FloatVertices, faces: npt.NDArray[Any]) -> tuple[FloatVertices, IntFaces]:

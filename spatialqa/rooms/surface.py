@@ -5,12 +5,14 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from spatialqa.geometry import FloatArray
+from spatialqa.rooms.rays import RayCaster
 
 IntArray = npt.NDArray[np.int64]
 
-_NEIGHBOURS = 8
-_ANCHORS = 1_000_000
-_ANCHORS_A_FACE = 2000  # of small meshes
+_NEIGHBOURS = 4
+_ANCHORS = 500_000
+_BEHIND_M = 0.1
+_ANCHORS_A_FACE = 20  # of small meshes
 
 
 def triangle_areas(vertices: npt.ArrayLike, faces: npt.NDArray[np.integer]) -> FloatArray:
@@ -20,6 +22,15 @@ def triangle_areas(vertices: npt.ArrayLike, faces: npt.NDArray[np.integer]) -> F
     normal = np.cross(b - a, c - a)
     area: FloatArray = np.sqrt((normal * normal).sum(axis=1)) / 2
     return area
+
+
+def face_normals(vertices: npt.ArrayLike, faces: npt.NDArray[np.integer]) -> FloatArray:
+    """Return a unit normal of each face, float64 (F, 3); its sign follows the winding."""
+    points = np.asarray(vertices, dtype=np.float64)
+    a, b, c = (points[faces[:, k]] for k in range(3))
+    normal = np.cross(b - a, c - a)
+    unit: FloatArray = normal / np.maximum(np.linalg.norm(normal, axis=1), np.finfo(np.float64).tiny)[:, None]
+    return unit
 
 
 def surface_points(vertices: npt.ArrayLike, faces: npt.NDArray[np.integer], count: int) -> tuple[FloatArray, IntArray]:
@@ -60,9 +71,21 @@ def nearest_faces(
     return np.sqrt(squared[rows, best]), tried[rows, best]
 
 
-def surface_distances(queries: FloatArray, vertices: npt.ArrayLike, faces: npt.NDArray[np.integer]) -> FloatArray:
-    """Return each query point's distance to a mesh in metres, float64 (n,); see `nearest_faces`."""
-    return nearest_faces(queries, vertices, faces)[0]
+def surface_distances(
+    queries: FloatArray, along: FloatArray, vertices: npt.ArrayLike, faces: npt.NDArray[np.integer]
+) -> FloatArray:
+    """Return each query point's distance to a mesh in metres, float64 (n,): never too small, seldom too large.
+
+    along: (n, 3), unit vectors in which the surface is looked for as well, such as normals of the query's own surface:
+    `nearest_faces` misses faces without an anchor near, as at corners.
+    """
+    distance = nearest_faces(queries, vertices, faces)[0]
+    caster = RayCaster(vertices, faces)
+    for ray in (along, -along):
+        # from a little behind, since a ray does not see the surface that it starts on
+        hit = caster.distances(queries - _BEHIND_M * ray, ray) - _BEHIND_M
+        distance = np.minimum(distance, np.abs(hit))
+    return distance
 
 
 def _squared_distances(p: FloatArray, a: FloatArray, b: FloatArray, c: FloatArray) -> FloatArray:
