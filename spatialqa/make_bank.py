@@ -55,7 +55,7 @@ def bank_recipe(recipe: RenderRecipe) -> RenderRecipe:
     idle = {
         f.name: f.default if f.default_factory is dataclasses.MISSING else f.default_factory()
         for f in dataclasses.fields(RenderRecipe)
-        if f.name in SCENE_KEYS or (f.metadata["only"] and kind not in f.metadata["only"])
+        if f.name in SCENE_KEYS or (f.metadata["only"] and kind not in f.metadata["only"].split(","))
     }
     values: dict[str, Any] = {**idle, "sources_per_scene": {1: 1.0}}
     return dataclasses.replace(recipe, **values)

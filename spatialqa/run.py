@@ -13,8 +13,10 @@ import numpy as np
 import soundfile
 
 import spatialqa
+from spatialqa.acoustics.bank_engine import refuse_idle_keys
 from spatialqa.acoustics.engine import EngineIdentity
 from spatialqa.acoustics.registry import engine_for
+from spatialqa.banks.bank_rooms import BankRooms
 from spatialqa.clips.clip import ClipRecord, ClipSet
 from spatialqa.clips.registry import open_clips
 from spatialqa.errors import ClipError
@@ -56,6 +58,8 @@ def prepare_run(recipe: RenderRecipe, root: Path) -> tuple[Run, RunPlan]:
     recipe = absolute_paths(recipe)
     identity = engine_for(recipe).identity
     rooms = open_rooms(recipe)
+    if isinstance(rooms, BankRooms):
+        refuse_idle_keys(recipe, rooms.bank.facts)
     clips = open_clips(recipe)
     records = clips.records()
     if not records:

@@ -44,6 +44,11 @@ class SofaFile:
                     f"{path}: holds SOFA convention {self.convention or 'none'}, and a bank is read from "
                     f"{' or '.join(CONVENTIONS)}"
                 )
+            data_type = _text(file.attrs.get("DataType", ""))
+            if data_type not in ("FIR", "FIRE"):
+                raise RoomError(
+                    f"{path}: holds data of type {data_type or 'none'}, and a bank is read from FIR or FIRE"
+                )
             self.listener_name = _text(file.attrs.get("ListenerShortName", ""))
             shape = self._dataset(file, "Data.IR").shape
             if len(shape) not in (3, 4) or min(shape) < 1:
