@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
+from importlib import import_module
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -105,10 +105,18 @@ def _read_obj(path: Path) -> list[Part]:
 def _refuse_compressed(path: Path) -> None:
     """Raise for a compression that trimesh does not undo: it would give zeros or noise for vertices."""
     used = _extensions(path)
-    if _DRACO in used and find_spec("DracoPy") is None:
+    if _DRACO in used and not _has_draco():
         raise RoomError(f"{path} is compressed by Draco: pip install DracoPy, or decompress it with another program")
     if _MESHOPT in used:
         raise RoomError(f"{path} is compressed by {_MESHOPT}, which cannot be read: decompress it with another program")
+
+
+def _has_draco() -> bool:
+    try:
+        import_module("DracoPy")
+    except ImportError:
+        return False
+    return True
 
 
 def _extensions(path: Path) -> set[str]:

@@ -1,5 +1,7 @@
 """Mesh files of every kind become the same room, and what is wrong with one is said in one line."""
 
+import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,8 @@ import pytest
 import trimesh
 
 from spatialqa.errors import RoomError
-from spatialqa.rooms.mesh import MeshRooms
+from spatialqa.rooms.mesh import FileRooms, MeshRooms
+from spatialqa.rooms.mesh_cache import MeshCache
 from spatialqa.rooms.room import Room
 from tests.rooms.shapes import Triangles, box
 
@@ -362,10 +365,116 @@ def test_the_material_file_of_an_obj_changes_neither_room_nor_hash(tmp_path: Pat
     assert (MeshRooms(tmp_path).content_hash(), load(tmp_path / "h.obj").sha256) == before
 
 
+# Simplified and cached
+
+
+def fine_box(path: Path) -> Path:
+    points, faces = trimesh.remesh.subdivide_to_size(
+        SHELL.reshape(-1, 3), np.arange(len(SHELL) * 3).reshape(-1, 3), max_edge=0.25
+    )
+    trimesh.Trimesh(points, faces, process=False).export(path)
+    return path
+
+
+def test_large_meshes_are_simplified_with_a_warning_and_small_ones_are_not(tmp_path: Path) -> None:
+    path = fine_box(tmp_path / "h.glb")
+    whole = load(path, simplify_faces=None)
+    assert len(whole.faces) > 4000
+    assert load(path).sha256 == load(path, simplify_faces=len(whole.faces)).sha256 == whole.sha256
+    small = load(path, simplify_faces=300)
+    assert len(small.faces) <= 300
+    assert small.size == pytest.approx(SIZE, abs=1e-5)
+    assert any(text.startswith(f"simplified from {len(whole.faces):,} to") for text in small.warnings)
+    assert not [text for text in small.warnings if "leaky" in text]
+
+
+def test_a_cached_room_is_the_same_and_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "h.glb"
+    scene(BrickWall=SHELL, xq7=box((1, 0, 1), (2, 1, 2))).export(path)
+    cache = MeshCache(tmp_path / "cache")
+    first = load(path, cache=cache)
+    assert first.sha256 == load(path).sha256
+    monkeypatch.setattr(FileRooms, "read", lambda *_: pytest.fail("the file was read again"))
+    again = load(path, cache=MeshCache(tmp_path / "cache"))
+    assert (again.sha256, again.materials, again.warnings) == (first.sha256, first.materials, first.warnings)
+    assert again.scene_path == path
+
+
+def test_a_cached_room_goes_with_its_file_and_with_how_it_is_read(tmp_path: Path) -> None:
+    path, cache = fine_box(tmp_path / "h.glb"), MeshCache(tmp_path / "cache")
+    (tmp_path / "map.yaml").write_text("'*': brick\n")
+    options: list[dict[str, object]] = [
+        {},
+        {"unit_scale": 2.0},
+        {"up": "z"},
+        {"default_material": "steel"},
+        {"material_map": tmp_path / "map.yaml"},
+        {"simplify_faces": 300},
+        {"simplify_faces": 200},
+    ]
+    for _ in range(2):
+        for chosen in options:
+            assert load(path, cache=cache, **chosen).sha256 == load(path, **chosen).sha256
+    assert len({MeshRooms(path, **chosen).content_hash() for chosen in options}) == len(options)  # type: ignore[arg-type]
+    write(path, SHELL * 2)
+    assert load(path, cache=cache).size == pytest.approx([2 * x for x in SIZE])
+
+
+# Compressed glTF
+
+
+def edited(path: Path, changes: dict[str, object]) -> Path:
+    """The GLB with other entries in its JSON."""
+    content = path.read_bytes()
+    length = int.from_bytes(content[12:16], "little")
+    text = json.dumps({**json.loads(content[20 : 20 + length]), **changes}).encode()
+    text += b" " * (-len(text) % 4)
+    rest = content[20 + length :]
+    head = content[:8] + (20 + len(text) + len(rest)).to_bytes(4, "little") + len(text).to_bytes(4, "little")
+    path.write_bytes(head + content[16:20] + text + rest)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("extension", "text"),
+    [
+        ("KHR_draco_mesh_compression", r"h\.glb is compressed by Draco: pip install DracoPy"),
+        ("EXT_meshopt_compression", r"h\.glb is compressed by EXT_meshopt_compression.*decompress"),
+    ],
+)
+def test_compression_that_cannot_be_undone_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, extension: str, text: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "DracoPy", None)
+    path = edited(write(tmp_path / "h.glb"), {"extensionsUsed": [extension], "extensionsRequired": [extension]})
+    with pytest.raises(RoomError, match=text) as caught:
+        load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_textures_in_a_form_unknown_to_us_do_not_matter(tmp_path: Path) -> None:
+    mesh = as_mesh(SHELL)
+    mesh.visual = trimesh.visual.TextureVisuals(material=trimesh.visual.material.PBRMaterial(name="red bricks"))
+    trimesh.Scene(mesh).export(tmp_path / "h.glb")
+    basis = "KHR_texture_basisu"
+    path = edited(
+        tmp_path / "h.glb",
+        {
+            "extensionsUsed": [basis],
+            "extensionsRequired": [basis],
+            "images": [{"mimeType": "image/ktx2", "bufferView": 0}],
+            "textures": [{"extensions": {basis: {"source": 0}}}],
+        },
+    )
+    room = load(path)
+    assert room.size == pytest.approx(SIZE, abs=1e-5)
+    assert [material.name for material in room.materials] == ["brick"]
+
+
 @pytest.mark.skipif(not HOUSE.exists(), reason="small_house.glb is not here")
 def test_small_house_reads_as_its_card_says() -> None:
     room = load(HOUSE, up="z")
     assert room.size == pytest.approx((19.0, 3.0, 11.4), abs=0.01)
-    assert len(room.faces) > 145_000
+    assert len(room.faces) == 145_823
     assert {"wood_floor", "glass", "carpet"} <= {material.name for material in room.materials}
     assert not [text for text in room.warnings if "leaky" in text]
