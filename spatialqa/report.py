@@ -22,8 +22,8 @@ _MAX_SIZES = 3
 class _Bar:
     """A progress bar with rate and time left; silent when stderr is not a terminal."""
 
-    def __init__(self, what: str) -> None:
-        self._what = what
+    def __init__(self, what: str, unit: str = "scenes") -> None:
+        self._what, self._unit = what, unit
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -53,21 +53,21 @@ class _Bar:
         self._progress.advance(self._task, count)
         speed = self._progress.tasks[0].finished_speed or self._progress.tasks[0].speed
         if speed:
-            self._progress.update(self._task, rate=f"{speed:.1f} scenes/s")
+            self._progress.update(self._task, rate=f"{speed:.1f} {self._unit}/s")
 
 
 class RenderProgress(_Bar):
     """Follows a render; the Observer of `execution`."""
 
-    def __init__(self) -> None:
-        super().__init__("rendering")
+    def __init__(self, what: str = "rendering", unit: str = "scenes") -> None:
+        super().__init__(what, unit)
 
     def started(self, plan: Any, done_scenes: int, workers: int) -> None:
         """Show how much there is to do."""
         total = sum(plan.scenes.values())
         how = f" with {workers} workers" if workers else ""
         if done_scenes and done_scenes < total:
-            stderr.print(f"{done_scenes} of {total} scenes are there already; going on")
+            stderr.print(f"{done_scenes} of {total} {self._unit} are there already; going on")
         self._begin(total, done_scenes, how)
 
     def advanced(self, scenes: int) -> None:
@@ -75,19 +75,40 @@ class RenderProgress(_Bar):
         self._add(scenes)
 
 
-class QaProgress(_Bar):
-    """Follows make-qa."""
+class CountProgress(_Bar):
+    """Follows what tells how much is done and how much there is."""
 
-    def __init__(self) -> None:
-        super().__init__("asking")
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
         self._done = 0
 
     def update(self, done: int, total: int) -> None:
-        """Set how many scenes have been asked."""
+        """Set how much is done."""
         if self._task is None:
             self._begin(total, 0)
         self._add(done - self._done)
         self._done = done
+
+
+def print_lines(lines: list[str]) -> None:
+    """Print a summary that puts itself into words."""
+    for line in lines:
+        stdout.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_bank(summary: Any) -> None:
+    """Print what a bank holds, and on stderr what a user should know about its rooms."""
+    for text in summary.warnings[:_MAX_LISTED]:
+        stderr.print(f"warning: {text}")
+    stdout.print(f"{summary.rirs} RIRs of {summary.groups} listeners in {summary.root} (shards: {summary.shards})")
+    if summary.draws_rejected:
+        stdout.print(f"draws rejected and drawn again: {summary.draws_rejected} ({summary.root}/_spatialqa/rejects)")
+    if summary.groups < summary.groups_planned:
+        missing = summary.groups_planned - summary.groups
+        stdout.print(
+            f"{missing} listeners are missing for reasons that will not go away: {summary.root}/_spatialqa/rejects"
+        )
+    stdout.print(f"next: spatialqa render OUT --rooms bank:{summary.root}")
 
 
 def print_summary(summary: Any) -> None:

@@ -27,6 +27,7 @@ from spatialqa.make_bank import BankSummary, make_bank
 from spatialqa.questions import make_qa
 from spatialqa.recipe import QaRecipe, RenderRecipe
 from spatialqa.render import encode_flac, render_scene
+from spatialqa.report import BankProgress, print_bank
 from spatialqa.rerender import rerender_scenes
 from spatialqa.rooms.registry import open_rooms
 from spatialqa.stored import StoredRun
@@ -283,3 +284,11 @@ def test_our_rirs_in_the_released_layout_make_scenes_of_the_official_splits(
     names = {name for row in rows(tmp_path / "out", "groups") for name in row["bank_rirs"]}  # type: ignore[attr-defined]
     assert names <= {entry.fname for entries in lists.values() for entry in entries}
     assert json.loads((tmp_path / "out/_spatialqa/run.json").read_text())["engine"]["name"] == "bank:soundspaces"
+
+
+def test_progress_and_summary_of_a_bank_count_groups(bank: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with BankProgress() as progress:
+        summary = make_bank(ROOMS, bank, GROUPS, progress)  # finished: nothing is made again
+    assert (summary.shards_resumed, summary.groups) == (summary.shards, GROUPS)
+    print_bank(summary)
+    assert "32 RIRs of 8 listeners" in capsys.readouterr().out
