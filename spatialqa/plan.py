@@ -47,6 +47,11 @@ class RunPlan:
     scenes: Mapping[str, int]  # by split
     houses: Mapping[str, int]  # by split
 
+    @property
+    def size(self) -> int:
+        """How many scenes there are to make, or groups where the run has no scenes."""
+        return sum(self.scenes.values()) or sum(len(shard.groups) for shard in self.shards)
+
 
 def plan_run(recipe: RenderRecipe, rooms: RoomSet, records: Sequence[ClipRecord]) -> RunPlan:
     """Lay out splits, rooms, groups and shards; reads no mesh and no audio.

@@ -64,7 +64,7 @@ class RenderProgress(_Bar):
 
     def started(self, plan: Any, done_scenes: int, workers: int) -> None:
         """Show how much there is to do."""
-        total = sum(plan.scenes.values())
+        total = plan.size
         how = f" with {workers} workers" if workers else ""
         if done_scenes and done_scenes < total:
             stderr.print(f"{done_scenes} of {total} {self._unit} are there already; going on")

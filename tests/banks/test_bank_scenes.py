@@ -23,13 +23,14 @@ from spatialqa.dataset.reading import read_rows, read_scenes
 from spatialqa.dataset.validate import validate_dataset
 from spatialqa.errors import RoomError, SpatialQAError
 from spatialqa.geometry import Pose, direction
-from spatialqa.make_bank import BankSummary, make_bank
+from spatialqa.make_bank import BankSummary, bank_recipe, make_bank
 from spatialqa.questions import make_qa
 from spatialqa.recipe import QaRecipe, RenderRecipe
 from spatialqa.render import encode_flac, render_scene
-from spatialqa.report import BankProgress, print_bank
+from spatialqa.report import RenderProgress, print_bank
 from spatialqa.rerender import rerender_scenes
 from spatialqa.rooms.registry import open_rooms
+from spatialqa.run import prepare_bank
 from spatialqa.stored import StoredRun
 from tests.conftest import Silent, render
 from tests.fixtures.mp3d_reverb import ReverbEntry, write_mp3d_reverb
@@ -287,8 +288,9 @@ def test_our_rirs_in_the_released_layout_make_scenes_of_the_official_splits(
 
 
 def test_progress_and_summary_of_a_bank_count_groups(bank: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with BankProgress() as progress:
+    with RenderProgress("simulating", "groups") as progress:
         summary = make_bank(ROOMS, bank, GROUPS, progress)  # finished: nothing is made again
     assert (summary.shards_resumed, summary.groups) == (summary.shards, GROUPS)
     print_bank(summary)
     assert "32 RIRs of 8 listeners" in capsys.readouterr().out
+    assert prepare_bank(bank_recipe(ROOMS), bank, GROUPS)[1].size == GROUPS  # what the bar runs to
