@@ -1,72 +1,20 @@
 """The command line: one short command a verb, no logic. Heavy imports happen inside the commands."""
 
-import dataclasses
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from spatialqa import __version__
+from spatialqa.cli_keys import execution_keys, keys_of, resolve, table_name
 from spatialqa.errors import RecipeError, SpatialQAError
-from spatialqa.recipe import QaRecipe, RenderRecipe, read_recipe
+from spatialqa.exports import FORMATS
+from spatialqa.recipe import SPLITS, QaRecipe, RenderRecipe, read_recipe
 from spatialqa.recipe_keys import build
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 out_argument = click.argument("out", type=click.Path(path_type=Path), default=Path("spatialqa-out"))
 recipe_option = click.option("--recipe", metavar="FILE", help="A recipe file, or the name of a bundled recipe.")
-
-
-def keys_of(cls: type) -> Callable[[F], F]:
-    """Give a command one option for every key of a recipe class; those not given arrive as None."""
-
-    def decorate(command: F) -> F:
-        for field in reversed(dataclasses.fields(cls)):
-            flag = "--" + field.name.replace("_", "-")
-            default = field.default if field.default is not dataclasses.MISSING else field.default_factory()
-            text = field.metadata["help"]
-            if isinstance(default, bool):
-                declared = click.option(f"{flag}/--no-{flag[2:]}", default=None, help=f"{text} [{_shown(default)}]")
-            else:
-                declared = click.option(flag, default=None, metavar=_metavar(field), help=f"{text} [{_shown(default)}]")
-            command = declared(command)
-        return command
-
-    return decorate
-
-
-def _shown(default: Any) -> str:
-    if isinstance(default, bool):
-        return "yes" if default else "no"
-    if isinstance(default, dict):
-        return ",".join(f"{k}={v}" for k, v in default.items()) or "none"
-    if isinstance(default, list | tuple):
-        return ",".join(map(str, default)) or "all"
-    return "none" if default is None else str(default)
-
-
-def _metavar(field: "dataclasses.Field[Any]") -> str:
-    return "|".join(field.metadata["choices"]) or "VALUE"
-
-
-R = TypeVar("R")
-
-
-def resolve(cls: type[R], section: str, recipe: str | None, given: dict[str, Any], base: dict[str, Any]) -> R:
-    """Make a recipe: defaults, then `base`, then the recipe file's section, then what was typed."""
-    values = dict(base)
-    if recipe:
-        values |= {str(name).replace("-", "_"): value for name, value in read_recipe(recipe).get(section, {}).items()}
-        build(cls, values, f"recipe {recipe}")
-    typed = {name: value for name, value in given.items() if value is not None}
-    return build(cls, values | typed, "command line")
-
-
-def execution_keys(cls: type) -> set[str]:
-    """Return the keys that say how to run, not what to make."""
-    return {field.name for field in dataclasses.fields(cls) if field.metadata["execution"]}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -78,16 +26,28 @@ def cli() -> None:
 @cli.command()
 @out_argument
 @recipe_option
-@click.option("--from", "source", type=click.Path(path_type=Path), help="Render the recipe of this data set again.")
+@click.option(
+    "--from",
+    "source",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Render the recipe of this data set again; an export of recipes is rebuilt, scene by scene.",
+)
 @keys_of(RenderRecipe)
 def render(out: Path, recipe: str | None, source: Path | None, **given: Any) -> None:
     """Plan and render scenes into OUT; run it again to finish an interrupted run."""
     from spatialqa.dataset.folder import DatasetFolder
     from spatialqa.execution import render_dataset
-    from spatialqa.report import RenderProgress, print_summary
+    from spatialqa.rebuild import is_recipes_export, rebuild
+    from spatialqa.report import RenderProgress, print_lines, print_summary
 
     if source and recipe:
         raise RecipeError("--from and --recipe both name a recipe: give one of them")
+    if source and is_recipes_export(source):
+        with RenderProgress() as progress:
+            report = rebuild(source, out, {k: v for k, v in given.items() if v is not None}, progress)
+        print_lines(report.lines())
+        sys.exit(0 if report.complete else 1)
     run = DatasetFolder(source).read_run() if source else {"recipe": {}, "qa_recipe": {}}
     base = {name: value for name, value in run["recipe"].items() if name not in execution_keys(RenderRecipe)}
     resolved = resolve(RenderRecipe, "render", recipe, given, base)
@@ -98,6 +58,24 @@ def render(out: Path, recipe: str | None, source: Path | None, **given: Any) -> 
     print_summary(summary)
 
 
+@cli.command()
+@out_argument
+@recipe_option
+@click.option(
+    "--groups", default=64, show_default=True, type=click.IntRange(1), help="Listener groups, over all splits."
+)
+@keys_of(RenderRecipe)
+def rirs(out: Path, recipe: str | None, groups: int, **given: Any) -> None:
+    """Make a bank of RIRs in OUT, which `render --rooms bank:OUT` uses; no sounds and no scenes."""
+    from spatialqa.make_bank import make_bank
+    from spatialqa.report import RenderProgress, print_bank
+
+    resolved = resolve(RenderRecipe, "render", recipe, given, {})
+    with RenderProgress("simulating", "groups") as progress:
+        summary = make_bank(resolved, out, groups, progress)
+    print_bank(summary)
+
+
 @cli.command("make-qa")
 @out_argument
 @recipe_option
@@ -106,11 +84,11 @@ def make_qa_command(out: Path, recipe: str | None, **given: Any) -> None:
     """Ask questions of every scene in OUT."""
     from spatialqa.dataset.folder import DatasetFolder
     from spatialqa.questions import make_qa
-    from spatialqa.report import QaProgress, print_questions
+    from spatialqa.report import CountProgress, print_questions
 
     base = {} if recipe else DatasetFolder(out).read_run().get("qa_recipe", {})
     resolved = resolve(QaRecipe, "make-qa", recipe, given, base)
-    with QaProgress() as progress:
+    with CountProgress("asking") as progress:
         summary = make_qa(out, resolved, progress.update)
     print_questions(summary)
 
@@ -212,9 +190,48 @@ def score_command(
         write_plot(report, plot)
 
 
-def table_name(name: str | None) -> str:
-    """Return the table that `make-qa --name NAME` writes."""
-    return f"qa-{name}" if name else "qa"
+@cli.command()
+@out_argument
+@click.option("--to", required=True, type=click.Choice(FORMATS), help="The format.")
+@click.option("--dest", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Where to write it.")
+@click.option("--name", metavar="NAME", help="Take the questions of qa-NAME instead of qa.")
+@click.option(
+    "--shard-size", default=1000, show_default=True, type=click.IntRange(1), help="webdataset: scenes in one tar file."
+)
+def export(out: Path, to: str, dest: Path, name: str | None, shard_size: int) -> None:
+    """Write OUT in another format: SpatialSoundQA's own, WebDataset, or recipes without a byte of its sounds."""
+    from spatialqa.exports.export import export_dataset, warnings_before
+    from spatialqa.report import CountProgress, print_lines
+
+    for warning in warnings_before(out, to):
+        click.echo(f"warning: {warning}", err=True)
+    with CountProgress("exporting") as progress:
+        summary = export_dataset(out, dest, to, table_name(name), shard_size, progress.update)
+    print_lines(summary.lines())
+
+
+@cli.group("import")
+def import_group() -> None:
+    """Read question files of other makers."""
+
+
+@import_group.command("spatialsoundqa")
+@click.argument("source", type=click.Path(path_type=Path))
+@out_argument
+@click.option("--split", type=click.Choice(SPLITS), help="Read this split only.")
+@click.option(
+    "--places",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A reverberation file with positions, where it lies elsewhere; may be given again.",
+)
+def import_spatialsoundqa(source: Path, out: Path, split: str | None, places: tuple[Path, ...]) -> None:
+    """Read SpatialSoundQA's released questions in SOURCE (a file or folder) into OUT, so that answers can be scored."""
+    from spatialqa.imports.spatialsoundqa import import_spatialsoundqa as read
+    from spatialqa.report import print_lines
+
+    print_lines(read(source, out, split, places).lines())
 
 
 @cli.group()
@@ -274,22 +291,28 @@ def clips_list(source: str, labels_file: str | None, unknown_labels: str) -> Non
 @cli.command()
 @recipe_option
 @click.option("--qa", is_flag=True, help="Measure make-qa instead of rendering.")
+@click.option("--scan", is_flag=True, help="Measure how clip files are found: 200,000 names against a bare walk.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 @keys_of(RenderRecipe)
-def bench(recipe: str | None, qa: bool, as_json: bool, **given: Any) -> None:
+def bench(recipe: str | None, qa: bool, scan: bool, as_json: bool, **given: Any) -> None:
     """Measure CPU time by stage, and the ratio to the same work done by bare calls."""
-    from spatialqa.bench import bench_questions, bench_render, print_figures
+    from spatialqa.bench import Figures, bench_questions, bench_render, print_figures
+    from spatialqa.clips.bench_scan import bench_scan
 
+    if scan:
+        print_figures(Figures("finding clip files", bench_scan()), as_json)
+        return
     resolved = resolve(RenderRecipe, "render", recipe, given, {"splits": "1,0,0"})
     print_figures(bench_questions(resolved) if qa else bench_render(resolved), as_json)
 
 
 @cli.command()
-def doctor() -> None:
-    """Tell which engines, clip sources and optional packages are usable here, and how to get the others."""
+@click.option("--habitat-python", metavar="PYTHON", help="Look for habitat-sim in this Python.")
+def doctor(habitat_python: str | None) -> None:
+    """Tell which engines, rooms, clips and optional packages are usable here, and how to get the others."""
     from spatialqa.doctor import print_report
 
-    print_report()
+    print_report(habitat_python)
 
 
 def main() -> None:

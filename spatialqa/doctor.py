@@ -2,14 +2,19 @@
 
 import importlib.metadata
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 from rich.table import Table
 from rich.text import Text
 
 from spatialqa.acoustics.registry import available
+from spatialqa.clips import audioset
+from spatialqa.clips.decode import ffmpeg_version
+from spatialqa.errors import SpatialQAError
 from spatialqa.report import stdout
+from spatialqa.rooms import matterport_files
 from spatialqa.run import library_versions
 
 
@@ -21,14 +26,18 @@ class Finding(NamedTuple):
     detail: str
 
 
-def findings() -> Iterator[Finding]:
+def findings(habitat_python: str | None = None) -> Iterator[Finding]:
     """Yield what was found, the needed things first."""
-    for name, usable, detail in available():
+    for name, usable, detail in available(habitat_python):
         yield Finding(f"engine {name}", usable, detail)
     yield Finding("rooms procedural", True, "built in")
-    yield Finding("rooms mesh:PATH", True, "GLB, OBJ, PLY, STL")
+    yield Finding("rooms mesh:PATH", True, "GLB, OBJ, PLY, STL; hm3d:DIR, gibson:DIR, replica:DIR; bank:PATH")
+    yield _found("rooms mp3d", matterport_files.find_root)
     yield Finding("clips foley", True, "built in")
-    yield Finding("clips folder:DIR", True, "WAV, FLAC, OGG, MP3")
+    yield Finding("clips folder:DIR", True, "WAV, FLAC, OGG, MP3; fsd50k:DIR, esc50:DIR")
+    yield _found("clips audioset", audioset.find_root)
+    version = ffmpeg_version()
+    yield Finding("ffmpeg", version is not None, version or "M4A, WebM and the like are left out without it")
     tools = [tool for tool in ("apt-get", "dpkg-deb") if shutil.which(tool) is None]
     missing = f"needs {' and '.join(tools)}, on Debian or Ubuntu"
     yield Finding("clips debian", not tools, missing if tools else "run: spatialqa clips debian DIR")
@@ -38,6 +47,13 @@ def findings() -> Iterator[Finding]:
     yield _package("datasets", "read the data set with Hugging Face datasets", "pip install datasets")
 
 
+def _found(what: str, find: Callable[[None], Path]) -> Finding:
+    try:
+        return Finding(what, True, str(find(None)))
+    except SpatialQAError as error:
+        return Finding(what, False, str(error))
+
+
 def _package(name: str, purpose: str, command: str) -> Finding:
     try:
         return Finding(f"package {name}", True, f"{importlib.metadata.version(name)}: {purpose}")
@@ -45,10 +61,10 @@ def _package(name: str, purpose: str, command: str) -> Finding:
         return Finding(f"package {name}", False, f"{command} to {purpose}")
 
 
-def print_report() -> None:
+def print_report(habitat_python: str | None = None) -> None:
     """Print the findings and the versions that a fingerprint holds."""
     table = Table(box=None, show_header=False, pad_edge=False)
-    for what, usable, detail in findings():
+    for what, usable, detail in findings(habitat_python):
         mark = Text("ok", "green") if usable else Text("--", "yellow")
         table.add_row(mark, Text(what), Text(detail))  # as Text: a detail may hold [brackets], which are no markup
     stdout.print(table)

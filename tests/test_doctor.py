@@ -18,7 +18,7 @@ def test_a_missing_package_is_named_with_a_command_that_can_be_copied(
         return version(name)
 
     monkeypatch.setattr(importlib.metadata, "version", without_sklearn)
-    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setenv("COLUMNS", "600")
     print_report()
     lines = capsys.readouterr().out.splitlines()
     line = next(line for line in lines if "scikit-learn" in line)

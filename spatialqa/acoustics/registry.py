@@ -99,11 +99,11 @@ def _habitat(python: str | None) -> tuple[bool, str]:
 
 def engine_for(recipe: RenderRecipe) -> Engine:
     """Return the engine that a recipe configures (none where it only plans); raises as `open_engine` does."""
+    kind, _, path = recipe.rooms.partition(":")
+    if kind == "bank" and path:
+        return _bank_engine(recipe, Path(path))
     if recipe.plan_only:
         return NoEngine(recipe.sample_rate)
-    kind, _, path = recipe.rooms.partition(":")
-    if kind == "bank":
-        return _bank_engine(recipe, Path(path))
     own_keys = {"calibrated": recipe.calibrated, "rir_time_zero": recipe.rir_time_zero}
     for key in own_keys.keys() & recipe.engine_config.keys():
         raise EngineError(f"engine_config holds {key}, which is a recipe key of its own: set it there")

@@ -6,9 +6,8 @@ from typing import Protocol
 
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.errors import DatasetError
+from spatialqa.exports import FORMATS
 from spatialqa.exports.licences import licence_warnings
-
-FORMATS = ("spatialsoundqa", "webdataset", "recipes")
 
 
 class ExportSummary(Protocol):
