@@ -1,0 +1,1 @@
+"""The reference models that learn from what spatialqa writes."""
