@@ -225,7 +225,7 @@ _maker: ShardMaker | None = None  # one a worker process: it keeps its room, its
 
 def _make_on_worker(run: Run, shard: ShardPlan) -> dict[str, Any]:
     global _maker
-    differences = changed_keys(run.fingerprint["versions"], library_versions())
+    differences = changed_keys(run.fingerprint["versions"], library_versions(run.recipe))
     if differences:
         raise DatasetError(
             f"a worker has other libraries ({'; '.join(differences)}): install the same versions everywhere"

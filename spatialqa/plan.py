@@ -5,6 +5,7 @@ A run is planned in two strides. `plan_run` lays out splits, rooms, groups and s
 of the thing drawn, so a shard is the same whoever makes it and in whatever order.
 """
 
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import numpy as np
 from spatialqa.acoustics.engine import EngineIdentity
 from spatialqa.banks.bank_rooms import BankRoom, BankRooms
 from spatialqa.clips.clip import ClipRecord
+from spatialqa.clips.clip_table import ClipTable
 from spatialqa.errors import ClipError
 from spatialqa.labels import ontology
 from spatialqa.layout import GroupSlot as GroupSlot
@@ -146,14 +148,31 @@ class Planner:
     clips: Mapping[str, Sequence[ClipRecord]]
 
     @cached_property
-    def _by_class(self) -> dict[str, list[tuple[str, list[ClipRecord]]]]:
+    def _rows_by_class(self) -> "dict[str, list[tuple[str, array[int]]]]":
+        """By split and class, where its clips stand: a set of millions of clips is not held as records."""
         result = {}
         for split, records in self.clips.items():
-            classes: dict[str, list[ClipRecord]] = defaultdict(list)
-            for record in records:
-                classes[record.labels[0]].append(record)
+            classes: dict[str, array[int]] = defaultdict(lambda: array("l"))
+            for row, record in enumerate(records):
+                classes[record.labels[0]].append(row)
             result[split] = sorted(classes.items())
         return result
+
+    @cached_property
+    def _rows_by_id(self) -> dict[str, dict[str, int]]:
+        return {
+            split: {record.clip_id: row for row, record in enumerate(records)}
+            for split, records in self.clips.items()
+            if not isinstance(records, ClipTable)
+        }
+
+    def record(self, split: str, clip_id: str) -> ClipRecord:
+        """Return the clip of a split that has this id; raises KeyError when there is none."""
+        records = self.clips[split]
+        row = records.find(clip_id) if isinstance(records, ClipTable) else self._rows_by_id[split][clip_id]
+        if row is None:
+            raise KeyError(clip_id)
+        return records[row]
 
     def n_sources(self, scene_id: str) -> int:
         """Draw how many sources a scene has."""
@@ -309,9 +328,9 @@ class Planner:
         if self.recipe.class_balance == "natural":
             records = self.clips[split]
             return records[int(draw.integers(len(records)))]
-        classes = self._by_class[split]
-        _, members = classes[int(draw.integers(len(classes)))]
-        return members[int(draw.integers(len(members)))]
+        classes = self._rows_by_class[split]
+        _, rows = classes[int(draw.integers(len(classes)))]
+        return self.clips[split][rows[int(draw.integers(len(rows)))]]
 
 
 def _confusable(a: ClipRecord, b: ClipRecord) -> bool:

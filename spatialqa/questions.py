@@ -84,7 +84,7 @@ def make_qa(root: Path, recipe: QaRecipe, on_scenes: Callable[[int, int], None] 
             An earlier table stays as it was.
     """
     folder = DatasetFolder(root)
-    run = folder.read_run()
+    run = folder.read_own_run()
     fingerprint = run["fingerprint_hash"]
     shards_missing = sum(not folder.shard_file(name).is_file() for name in run["plan"]["shards"])
     if recipe.name and not recipe.name.replace("-", "").replace("_", "").isalnum():

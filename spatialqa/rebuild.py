@@ -99,7 +99,7 @@ def rebuild(source: Path, root: Path, overrides: Mapping[str, Any], observer: Ob
     with StoredRun(recipe) as inputs:
         identity = inputs.engine.identity
         here = {"engine": {name: getattr(identity, name) for name in run["fingerprint"]["engine"]}}
-        here["versions"] = library_versions()
+        here["versions"] = library_versions(recipe)
         differences = changed_keys({name: run["fingerprint"][name] for name in here}, here)
         with folder.lock():
             record = {name: value for name, value in run.items() if name != "export"}

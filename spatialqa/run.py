@@ -18,6 +18,8 @@ from spatialqa.acoustics.engine import EngineIdentity
 from spatialqa.acoustics.registry import engine_for
 from spatialqa.banks.bank_rooms import BankRooms
 from spatialqa.clips.clip import ClipRecord, ClipSet
+from spatialqa.clips.clip_table import ClipTable
+from spatialqa.clips.decode import ffmpeg_version
 from spatialqa.clips.registry import open_clips
 from spatialqa.errors import ClipError
 from spatialqa.plan import RunPlan, plan_bank, plan_run
@@ -92,7 +94,9 @@ def _fingerprint(
     fingerprint = {
         "recipe": recipe.identity(),
         "rooms": rooms.content_hash(),
-        "clips": digest([_clip_identity(record) for record in records]),
+        "clips": records.content_hash()
+        if isinstance(records, ClipTable)
+        else digest(list(map(_clip_identity, records))),
         "engine": {
             "name": identity.name,
             "version": identity.version,
@@ -100,7 +104,7 @@ def _fingerprint(
             "config_hash": identity.config_hash,
             "hrtf": identity.hrtf,
         },
-        "versions": library_versions(),
+        "versions": library_versions(recipe),
     }
     # recipes come back from JSON with text keys; compare and hash what can be stored
     stored: dict[str, Any] = _as_stored(fingerprint)
@@ -149,14 +153,14 @@ def attributions(run: Run) -> list[dict[str, Any]]:
     return [{"licence": a, "attribution": b, "clips": n} for (a, b), n in sorted(counts.items())]
 
 
-def library_versions() -> dict[str, str]:
-    """Return the versions of everything that touches a sample or a byte."""
+def library_versions(recipe: RenderRecipe | None = None) -> dict[str, str]:
+    """Return the versions of everything that touches a sample or a byte; of ffmpeg where clips may need it."""
     packages = ("numpy", "scipy", "soxr", "pyarrow", "embreex", "trimesh")
-    return {
-        "spatialqa": spatialqa.__version__,
-        **{name: version(name) for name in packages},
-        "libsndfile": soundfile.__libsndfile_version__,
-    }
+    versions = {"spatialqa": spatialqa.__version__, **{name: version(name) for name in packages}}
+    versions["libsndfile"] = soundfile.__libsndfile_version__
+    if recipe is not None and recipe.clips.partition(":")[0] == "audioset":
+        versions["ffmpeg"] = ffmpeg_version() or "none"
+    return versions
 
 
 def machine_facts() -> dict[str, Any]:

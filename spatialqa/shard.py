@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from spatialqa.acoustics.engine import Engine, OpenRoom
+from spatialqa.acoustics.engine import Engine, OpenRoom, WalkableRoom
 from spatialqa.banks.bank_rooms import BankRoom
 from spatialqa.clips.prepare import PreparedClips
 from spatialqa.dataset.commit import commit_table, commit_text
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.schema import GROUPS, RIRS, SCENES
-from spatialqa.errors import ClipError, ClipGoneError, EngineError, PlacementError
+from spatialqa.errors import ClipError, ClipGoneError, EngineError, PlacementError, RecipeError, SpatialQAError
 from spatialqa.isolation import CrashJournal, simulate_apart
 from spatialqa.plan import GroupSlot, Planner, ShardPlan
 from spatialqa.recipe import RenderRecipe
@@ -29,10 +29,12 @@ from spatialqa.rooms.placement import Placer
 from spatialqa.rooms.room import Room
 from spatialqa.run import Run
 from spatialqa.scene import ListenerGroup, Scene
+from spatialqa.seeds import derived_seed
 from spatialqa.stopwatch import Stopwatch
 
 GROUP_ATTEMPTS = 8
 SCENE_ATTEMPTS = 16
+NAVMESH_POINTS = 4000
 
 
 @dataclass(eq=False)
@@ -46,7 +48,7 @@ class OpenedRoom:
     @property
     def warnings(self) -> list[str]:
         """What a user should know about this room."""
-        return [f"room {self.room.room_id}: {text}" for text in self.room.warnings]
+        return [f"room {self.room.room_id}: {text}" for text in (*self.room.warnings, *self.acoustic.warnings)]
 
 
 @dataclass(eq=False)
@@ -80,7 +82,6 @@ class ShardMaker:
         self.prepared = PreparedClips(run.clips, run.recipe.sample_rate, run.recipe.clip_rms_dbfs)
         self.watch = watch or Stopwatch()
         self._opened: OpenedRoom | None = None
-        self._records = {record.clip_id: record for records in run.clips_by_split.values() for record in records}
 
     def make(self, shard: ShardPlan, on_made: Callable[[int], None] | None = None) -> dict[str, Any]:
         """Make and commit a shard; returns its record.
@@ -115,8 +116,13 @@ class ShardMaker:
             self.close()
             with self.watch.stage("room"):
                 room = self.run.rooms.load(room_id)
-                placer = None if isinstance(room, BankRoom) else _placer(self.run.recipe, room)
-                self._opened = OpenedRoom(room, placer, self.engine.open(room))
+                acoustic = self.engine.open(room)
+                try:
+                    placer = None if isinstance(room, BankRoom) else _placer(self.run.recipe, room, acoustic)
+                except SpatialQAError:
+                    acoustic.close()
+                    raise
+                self._opened = OpenedRoom(room, placer, acoustic)
         return self._opened
 
     def draw_group(self, slot: GroupSlot, attempt: int) -> ListenerGroup:
@@ -184,7 +190,9 @@ class ShardMaker:
             try:
                 with self.watch.stage("clips"):
                     drawn = scene if attempt == 0 else self.planner.redraw(scene, simulated.group, attempt)
-                    clips = [self.prepared.get(self._records[source.clip_id]) for source in drawn.sources]
+                    clips = [
+                        self.prepared.get(self.planner.record(drawn.split, source.clip_id)) for source in drawn.sources
+                    ]
                 with self.watch.stage("convolution"):
                     return render_scene(drawn, simulated, clips, self.run.recipe.mix)
             except ClipGoneError:
@@ -278,13 +286,20 @@ class ShardMaker:
             return folder.commit_shard(shard.name, files, facts)
 
 
-def _placer(recipe: RenderRecipe, room: Room) -> Placer:
+def _placer(recipe: RenderRecipe, room: Room, acoustic: OpenRoom) -> Placer:
+    walkable = None
+    if recipe.placement == "navmesh":
+        if not isinstance(acoustic, WalkableRoom):
+            raise RecipeError("placement navmesh needs an engine that knows where one can walk: add --engine habitat")
+        seed = derived_seed(recipe.seed, "navmesh", room.sha256)
+        walkable = acoustic.navigable_points(NAVMESH_POINTS, seed)
     return Placer(
         room,
         clearance_m=recipe.clearance_m,
         min_distance_m=recipe.min_distance_m,
         max_distance_m=recipe.max_distance_m,
         source_regions=_source_regions(recipe, room),
+        walkable=walkable,
     )
 
 

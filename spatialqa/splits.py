@@ -2,10 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from spatialqa.clips.clip import ClipRecord
+from spatialqa.clips.clip_table import ClipTable
 from spatialqa.errors import ClipError, RoomError
 from spatialqa.recipe import SPLITS
 from spatialqa.seeds import rng
@@ -74,50 +76,65 @@ def split_houses(houses: Sequence[str], rooms_wanted: Mapping[str, int], seed: i
 
 def split_clips(
     records: Sequence[ClipRecord], shares: Shares, seed: int, official: bool = True
-) -> dict[str, list[ClipRecord]]:
+) -> dict[str, Sequence[ClipRecord]]:
     """Divide clips among the splits that have a share, sorted by id; the same bytes are never in two of them.
 
     With `official`, a clip whose makers gave it a split goes there, or nowhere where that split has no share. A split
     that they filled with no clip (AudioSet has no validation) takes its share of their training clips.
     """
-    given = {clip.official_split for clip in records} - {None} if official else set()
-    if not given:
-        return _divide(records, shares, seed)
+    clips = [
+        _Clip(row, _content(r), r.labels[0], r.official_split if official else None) for row, r in enumerate(records)
+    ]
+    given = {clip.split for clip in clips} - {None}
     taken: set[str] = set()
-    fixed: dict[str, list[ClipRecord]] = {}
-    for split in (name for name in reversed(SPLITS) if name in given and name != "train"):
-        fixed[split] = [c for c in records if c.official_split == split and _content(c) not in taken]
-        taken.update(map(_content, fixed[split]))
-    rest = [c for c in records if c.official_split in ("train", None) and _content(c) not in taken]
+    rows: dict[str, list[int]] = {}
+    fixed = [split for split in reversed(SPLITS) if split in given and split != "train"]
+    for split in fixed:
+        own = [clip for clip in clips if clip.split == split and clip.content not in taken]
+        taken.update(clip.content for clip in own)
+        rows[split] = [clip.row for clip in own]
+    rest = [clip for clip in clips if clip.split in ("train", None) and clip.content not in taken]
     a, b, c = (0.0 if split in fixed else share for split, share in zip(SPLITS, shares, strict=True))
-    result = _divide(rest, (a, b, c), seed) if a + b + c else {}
-    for split, share in zip(SPLITS, shares, strict=True):
-        if share > 0 and split in fixed:
-            result[split] = sorted(fixed[split], key=lambda clip: clip.clip_id)
-    return {split: result[split] for split in SPLITS if split in result}
+    if a + b + c:
+        rows |= _divide(rest, (a, b, c), seed)
+    wanted = [split for split, share in zip(SPLITS, shares, strict=True) if share > 0]
+    return {split: _chosen(records, rows[split]) for split in wanted if split in rows}
+
+
+class _Clip(NamedTuple):
+    row: int
+    content: str
+    label: str
+    split: str | None
 
 
 def _content(clip: ClipRecord) -> str:
     return clip.sha256 or clip.clip_id
 
 
-def _divide(records: Sequence[ClipRecord], shares: Shares, seed: int) -> dict[str, list[ClipRecord]]:
+def _chosen(records: Sequence[ClipRecord], rows: Sequence[int]) -> Sequence[ClipRecord]:
+    if isinstance(records, ClipTable):  # which stays a table: millions of records are not made
+        return records.only(np.asarray(rows, dtype=np.int64))
+    return sorted((records[row] for row in rows), key=lambda clip: clip.clip_id)
+
+
+def _divide(clips: Sequence[_Clip], shares: Shares, seed: int) -> dict[str, list[int]]:
     """Divide clips by content, class by class (the first label); a class with one clip goes to train.
 
     Files with the same bytes stay together, in the split of the first of them. A class with two clips gives one to
     train and one to validation or test, which take turns, so that how many classes each has does not depend on the
-    seed; which ones they are does. Larger classes give every split at least one.
+    seed; which ones they are does. Larger classes give every split at least one. Returns rows by split.
     """
-    contents: dict[str, list[ClipRecord]] = {}
-    for record in records:
-        contents.setdefault(_content(record), []).append(record)
+    contents: dict[str, list[int]] = {}
     by_class: dict[str, list[str]] = defaultdict(list)
-    for content, same in contents.items():
-        by_class[same[0].labels[0]].append(content)
+    for clip in clips:
+        if clip.content not in contents:
+            by_class[clip.label].append(clip.content)
+        contents.setdefault(clip.content, []).append(clip.row)
     used = [i for i, share in enumerate(shares) if share > 0]
     sizes = {label: len(members) for label, members in by_class.items()}
     counts = _class_counts(sizes, [shares[i] for i in used], used[0] == 0, seed)
-    result: dict[str, list[ClipRecord]] = {SPLITS[i]: [] for i in used}
+    result: dict[str, list[int]] = {SPLITS[i]: [] for i in used}
     for label in sorted(by_class):
         members = sorted(by_class[label])
         order = rng(seed, "clips", label).permutation(len(members))
@@ -125,7 +142,7 @@ def _divide(records: Sequence[ClipRecord], shares: Shares, seed: int) -> dict[st
         for i, a, b in zip(used, bounds[:-1], bounds[1:], strict=True):
             for member in order[a:b]:
                 result[SPLITS[i]].extend(contents[members[member]])
-    return {split: sorted(clips, key=lambda clip: clip.clip_id) for split, clips in result.items()}
+    return result
 
 
 def _class_counts(

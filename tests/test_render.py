@@ -170,6 +170,7 @@ def test_the_group_goes_to_the_engine_whole_and_in_order() -> None:
 
     class Room:
         ray_efficiency = None
+        warnings = ()
 
         def rirs(self, listener: Pose, sources: object, seed: int) -> list[Audio]:
             asked.append((listener, sources, seed))

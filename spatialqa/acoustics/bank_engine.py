@@ -108,6 +108,7 @@ class BankAcoustics:
     """The RIRs of one room of a bank."""
 
     ray_efficiency: float | None = None
+    warnings: tuple[str, ...] = ()
 
     def __init__(self, bank: Bank, room: BankRoom, sample_rate: int) -> None:
         self._bank, self._room, self._sample_rate = bank, room, sample_rate

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +42,11 @@ class OpenRoom(Protocol):
         """The share of indirect rays that met a surface in the last simulation, about 1 in a closed room."""
         ...
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a user should know of how this room sounds."""
+        ...
+
     def close(self) -> None:
         """Release the room."""
         ...
@@ -51,6 +56,15 @@ class OpenRoom(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+@runtime_checkable
+class WalkableRoom(Protocol):
+    """A room whose engine knows where one can walk."""
+
+    def navigable_points(self, count: int, seed: int) -> npt.NDArray[np.float64]:
+        """Return places on the floor: float64 (count, 3), metres, world frame."""
+        ...
 
 
 class Engine(Protocol):

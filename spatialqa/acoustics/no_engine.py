@@ -33,6 +33,7 @@ class NoRoom:
     """A room in which nothing sounds."""
 
     ray_efficiency: float | None = None
+    warnings: tuple[str, ...] = ()
 
     def rirs(self, listener: Pose, sources: Sequence[Vec3], seed: int) -> list[npt.NDArray[np.float32]]:
         """Raise EngineError: there is nothing to simulate with."""

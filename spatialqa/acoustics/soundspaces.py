@@ -236,6 +236,11 @@ class SoundSpacesRoom:
         return np.ascontiguousarray(_trimmed(rir) * np.float32(self._engine.gain))
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """Nothing: the room itself says what there is to know."""
+        return ()
+
+    @property
     def ray_efficiency(self) -> float | None:
         """The share of indirect rays that met a surface in the last call, about 1 in a closed room; None before it."""
         return self._efficiency

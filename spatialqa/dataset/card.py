@@ -20,7 +20,7 @@ def write_card(folder: DatasetFolder) -> None:
     front = {
         "pretty_name": "spatialqa data set",
         "task_categories": ["question-answering", "audio-classification"],
-        "tags": ["spatial-audio", "binaural", "spatialqa"],
+        "tags": ["spatial-audio", run["recipe"].get("channels", "binaural"), "spatialqa"],
         "configs": configs,
     }
     bank = run.get("makes") == "groups"
@@ -51,7 +51,8 @@ def _body(folder: DatasetFolder, run: dict[str, Any]) -> str:
     for shard in folder.shards():
         counts[shard["split"]] += shard["scenes"]
     rendered = engine["name"] != "none"
-    made = "Binaural scenes" if rendered else "Planned scenes, without audio but"
+    kind = {"foa": "Scenes in first-order ambisonics (AmbiX)"}.get(recipe.get("channels", ""), "Binaural scenes")
+    made = kind if rendered and "export" not in run else "Scenes without audio, but"
     lines = [
         "# A spatialqa data set",
         "",

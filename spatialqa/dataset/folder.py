@@ -43,6 +43,16 @@ class DatasetFolder:
             )
         return self.read_json(self.meta / RUN_FILE)
 
+    def read_own_run(self) -> dict[str, Any]:
+        """Return the run record of what was rendered here; raises DatasetError also where questions were imported."""
+        run = self.read_run()
+        if "imported" in run:
+            raise DatasetError(
+                f"{self.root}: holds questions imported from {run['imported']['format']}, not scenes rendered here: "
+                f"use it with `spatialqa score`"
+            )
+        return run
+
     def claim(self, run: dict[str, Any]) -> bool:
         """Make this the folder of a run, or check that it is: same fingerprint, or DatasetError naming what changed.
 

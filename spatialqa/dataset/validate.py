@@ -57,12 +57,12 @@ def validate_dataset(root: Path) -> ValidationReport:
         DatasetError: the folder is not a data set of ours or holds no scenes.
     """
     folder = DatasetFolder(root)
-    run = folder.read_run()
+    run = folder.read_own_run()
     findings = _Findings()
     _check_files(folder, run, findings)
     _check_schemas(folder, findings)
     groups = _check_groups(folder, findings)
-    scenes = _SceneCheck(groups, findings, plan_only=bool(run["recipe"].get("plan_only")))
+    scenes = _SceneCheck(groups, findings, plan_only=bool(run["recipe"].get("plan_only")) or "export" in run)
     tables = [TableCheck(table, _question_recipe(folder, table, findings)) for table in folder.question_tables()]
     is_bank = run.get("makes") == "groups"  # RIRs without scenes
     scene_paths = _by_split([] if is_bank else scene_files(folder), findings)

@@ -1,14 +1,19 @@
 """Released questions come into our tables with their truth, and what is not a released question is named."""
 
 import json
+from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 
 import pytest
 
+from spatialqa.dataset.validate import validate_dataset
 from spatialqa.errors import DatasetError
 from spatialqa.geometry import Pose, direction
 from spatialqa.imports.spatialsoundqa import import_spatialsoundqa
+from spatialqa.questions import make_qa
+from spatialqa.recipe import QaRecipe
+from spatialqa.report import print_status
 from spatialqa.scoring.score import score
 from tests.imports.released_files import RECORDS, SENSOR, Row, rows_of, write_release, write_truth
 
@@ -197,3 +202,10 @@ def test_folders_are_not_mixed_up(tmp_path: Path) -> None:
         import_spatialsoundqa(release / "official.json", tmp_path / "x")
     assert import_spatialsoundqa(release / "official.json", tmp_path / "y", split="test").scenes == 2
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("command", [validate_dataset, print_status, lambda root: make_qa(root, QaRecipe())])
+def test_what_needs_rendered_scenes_says_so(tmp_path: Path, command: Callable[[Path], object]) -> None:
+    import_spatialsoundqa(write_release(tmp_path / "release"), tmp_path / "data")
+    with pytest.raises(DatasetError, match="imported from spatialsoundqa, not scenes rendered here"):
+        command(tmp_path / "data")
