@@ -229,15 +229,13 @@ class Spectrogram(nn.Module):
 class MelFilters(nn.Module):
     """The mel matrix under its released name."""
 
-    melW: Tensor
-
     def __init__(self, weight: Tensor) -> None:
         super().__init__()
         self.register_buffer("melW", weight)
 
     def forward(self, spectrum: Tensor) -> Tensor:
         """Return float32 (..., n_mels, frames) of (..., bins, frames)."""
-        return self.melW.T @ spectrum
+        return self.get_buffer("melW").T @ spectrum
 
 
 def phase(spectrum: Tensor) -> Tensor:
