@@ -87,7 +87,7 @@ def _coerce(hint: Any, value: Any) -> Any:
         return None if value is None else _coerce(inner, value)
     origin = typing.get_origin(hint)
     if origin in (list, tuple):
-        items = value.split(",") if isinstance(value, str) else value
+        items = (value.split(",") if value else []) if isinstance(value, str) else value
         if not isinstance(items, list | tuple):
             raise TypeError("must be a list, such as a,b,c")
         inner = typing.get_args(hint)[0]
