@@ -3,10 +3,10 @@
 import os
 import socket
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from spatialqa.acoustics.registry import engine_for
 from spatialqa.dataset.card import write_card
@@ -94,10 +94,9 @@ def _render(run: Run, plan: RunPlan, folder: DatasetFolder, observer: Observer) 
     done = {shard.name: folder.committed(shard.name, run.fingerprint_hash) for shard in plan.shards}
     missing = [shard for shard in plan.shards if done[shard.name] is None]
     size = sum(max(shard.n_scenes, len(shard.groups)) for shard in missing)
-    workers = _worker_count(run.recipe, size, len(missing))
+    workers = worker_count(run.recipe, size, len(missing))
     observer.started(plan, sum(record[run.makes] for record in done.values() if record), workers)
-    make = _on_ray if workers else _in_this_process
-    for shard, record in make(run, missing, workers, observer):
+    for shard, record in _made(run, missing, workers, observer):
         done[shard.name] = record
     records = [record for record in done.values() if record]
     if not any(record[run.makes] for record in records):
@@ -125,7 +124,7 @@ def _first_reason(folder: DatasetFolder) -> str:
     return "see _spatialqa/rejects"
 
 
-def _worker_count(recipe: RenderRecipe, scenes: int, shards: int) -> int:
+def worker_count(recipe: RenderRecipe, scenes: int, shards: int) -> int:
     """Return how many Ray workers to use; 0 is this process."""
     if recipe.workers is not None:
         return min(recipe.workers, shards)
@@ -136,10 +135,24 @@ def _worker_count(recipe: RenderRecipe, scenes: int, shards: int) -> int:
     return 0 if workers <= 1 or scenes <= IN_PROCESS_SCENES else workers
 
 
-Made = tuple[ShardPlan, dict[str, Any]]
+class Named(Protocol):
+    """Something with a name of its own, such as a shard."""
+
+    @property
+    def name(self) -> str:
+        """What no other has."""
+        ...
 
 
-def _in_this_process(run: Run, shards: list[ShardPlan], workers: int, observer: Observer) -> Iterator[Made]:
+Shard = TypeVar("Shard", bound=Named)
+
+
+def _made(run: Run, shards: list[ShardPlan], workers: int, observer: Observer) -> Iterator[tuple[ShardPlan, Any]]:
+    if workers:
+        yield from on_ray(
+            _make_on_worker, run, run.recipe, shards, workers, lambda made: observer.advanced(made[run.makes])
+        )
+        return
     if not shards:
         return
     maker = ShardMaker(run, engine_for(run.recipe))
@@ -150,8 +163,27 @@ def _in_this_process(run: Run, shards: list[ShardPlan], workers: int, observer: 
         maker.close()
 
 
-def _on_ray(run: Run, shards: list[ShardPlan], workers: int, observer: Observer) -> Iterator[Made]:
-    """Make shards as Ray tasks, `workers` at once; a worker that dies costs its shard a new try."""
+def on_ray(
+    work: Callable[[Any, Shard], dict[str, Any]],
+    job: Any,
+    recipe: RenderRecipe,
+    shards: Sequence[Shard],
+    workers: int,
+    advanced: Callable[[dict[str, Any]], None],
+) -> Iterator[tuple[Shard, dict[str, Any]]]:
+    """Do the shards of a job as Ray tasks, `workers` at once; a worker that dies costs its shard a new try.
+
+    Args:
+        work: a function of a module, called as work(job, shard) on a worker; returns the shard's record.
+        job: what all shards share; travels to every worker once.
+        recipe: says where Ray is.
+        shards: what is to be done.
+        workers: how many at once.
+        advanced: told every record as it comes.
+
+    Raises:
+        SpatialQAError: a shard failed, or its worker died again and again; what else was begun is finished first.
+    """
     try:
         import ray
     except ImportError:
@@ -160,14 +192,14 @@ def _on_ray(run: Run, shards: list[ShardPlan], workers: int, observer: Observer)
         ) from None
     started_here = not ray.is_initialized()
     if started_here:
-        _start_ray(ray, run.recipe.ray_address, workers)
-    if run.recipe.workers is None and run.recipe.ray_address:
+        _start_ray(ray, recipe.ray_address, workers)
+    if recipe.workers is None and recipe.ray_address:
         workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
     try:
-        task = ray.remote(_make_on_worker).options(num_cpus=1, max_retries=0)
-        shared = ray.put(run)
+        task = ray.remote(work).options(num_cpus=1, max_retries=0)
+        shared = ray.put(job)
         queue = deque(shards)
-        running: dict[Any, ShardPlan] = {}
+        running: dict[Any, Shard] = {}
         crashes = dict.fromkeys((shard.name for shard in shards), 0)
         failure: SpatialQAError | None = None
         while queue or running:
@@ -195,7 +227,7 @@ def _on_ray(run: Run, shards: list[ShardPlan], workers: int, observer: Observer)
                 else:
                     queue.appendleft(shard)
             else:
-                observer.advanced(record[run.makes])
+                advanced(record)
                 yield shard, record
         if failure is not None:
             raise failure

@@ -7,7 +7,7 @@ of the thing drawn, so a shard is the same whoever makes it and in whatever orde
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,7 +16,7 @@ import numpy as np
 from spatialqa.acoustics.engine import EngineIdentity
 from spatialqa.banks.bank_rooms import BankRoom, BankRooms
 from spatialqa.clips.clip import ClipRecord
-from spatialqa.clips.clip_table import ClipTable
+from spatialqa.clips.clip_table import by_id
 from spatialqa.errors import ClipError
 from spatialqa.labels import ontology
 from spatialqa.layout import GroupSlot as GroupSlot
@@ -159,20 +159,15 @@ class Planner:
         return result
 
     @cached_property
-    def _rows_by_id(self) -> dict[str, dict[str, int]]:
-        return {
-            split: {record.clip_id: row for row, record in enumerate(records)}
-            for split, records in self.clips.items()
-            if not isinstance(records, ClipTable)
-        }
+    def _by_id(self) -> dict[str, Callable[[str], ClipRecord | None]]:
+        return {split: by_id(records) for split, records in self.clips.items()}
 
     def record(self, split: str, clip_id: str) -> ClipRecord:
         """Return the clip of a split that has this id; raises KeyError when there is none."""
-        records = self.clips[split]
-        row = records.find(clip_id) if isinstance(records, ClipTable) else self._rows_by_id[split][clip_id]
-        if row is None:
+        record = self._by_id[split](clip_id)
+        if record is None:
             raise KeyError(clip_id)
-        return records[row]
+        return record
 
     def n_sources(self, scene_id: str) -> int:
         """Draw how many sources a scene has."""

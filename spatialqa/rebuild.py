@@ -22,12 +22,12 @@ from spatialqa.dataset.commit import FileRecord, commit_file, commit_json, commi
 from spatialqa.dataset.folder import DatasetFolder, changed_keys
 from spatialqa.dataset.reading import read_rows, schema_of
 from spatialqa.errors import DatasetError, RecipeError
-from spatialqa.execution import Observer
+from spatialqa.execution import Observer, on_ray, worker_count
 from spatialqa.plan import RunPlan
-from spatialqa.rebuild_shard import RebuildJob, rebuild_shard
+from spatialqa.rebuild_shard import RebuildJob, StoredShard, rebuild_on_worker, rebuild_shard
 from spatialqa.recipe import RenderRecipe, absolute_paths, digest
 from spatialqa.recipe_keys import build
-from spatialqa.run import library_versions, machine_facts
+from spatialqa.run import clips_hash, library_versions, machine_facts
 from spatialqa.stored import StoredRun
 
 Row = dict[str, Any]
@@ -106,7 +106,7 @@ def rebuild(source: Path, root: Path, overrides: Mapping[str, Any], observer: Ob
             record |= {"recipe": asdict(recipe), "engine": asdict(identity), "machine": machine_facts()}
             began_here = folder.claim(record | {"rebuilt": {"differences": differences}})
             try:
-                held = digest([here, inputs.rooms.content_hash(), sorted(inputs.records)])
+                held = digest([here, inputs.rooms.content_hash(), clips_hash(inputs.clips.records())])
                 same_engine = run["fingerprint"]["engine"]["sha256"] == identity.sha256
                 job = RebuildJob(source, root, recipe, held, same_engine)
                 return _Rebuild(job, run, inputs, differences, observer).run_all()
@@ -163,10 +163,18 @@ class _Rebuild:
         resumed = sum(record is not None for record in done.values())
         here = sum(record["scenes"] for record in done.values() if record)
         plan = RunPlan((), {}, self._run["plan"]["scenes"], self._run["plan"]["houses"])
-        self._observer.started(plan, here, 0)
-        records = [
-            done[name] or rebuild_shard(self._job, self._inputs, name, self._observer.advanced) for name in names
-        ]
+        missing = [StoredShard(name) for name in names if done[name] is None]
+        recipe = self._job.recipe
+        workers = worker_count(recipe, sum(plan.scenes.values()) - here, len(missing))
+        self._observer.started(plan, here, workers)
+        if workers:
+            on_scenes = self._observer.advanced
+            made = on_ray(rebuild_on_worker, self._job, recipe, missing, workers, lambda r: on_scenes(r["scenes"]))
+            done |= {shard.name: record for shard, record in made}
+        else:
+            for shard in missing:
+                done[shard.name] = rebuild_shard(self._job, self._inputs, shard.name, self._observer.advanced)
+        records = [record for record in done.values() if record]
         if not any(record["scenes"] for record in records):
             raise DatasetError(f"{self._folder.root}: not one scene could be rebuilt; {self._first_reason()}")
         left_out = sum(self._questions(table) for table in self._export.question_tables())

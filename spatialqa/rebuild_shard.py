@@ -36,6 +36,24 @@ class RebuildJob:
     same_engine: bool
 
 
+@dataclass(frozen=True)
+class StoredShard:
+    """A shard of the export, by its name."""
+
+    name: str
+
+
+_inputs: StoredRun | None = None  # one a worker process: it keeps its room, its clips and its engine
+
+
+def rebuild_on_worker(job: RebuildJob, shard: StoredShard) -> Row:
+    """Do `rebuild_shard` with this process's own rooms, clips and engine."""
+    global _inputs
+    if _inputs is None or _inputs.recipe != job.recipe:
+        _inputs = StoredRun(job.recipe)
+    return rebuild_shard(job, _inputs, shard.name)
+
+
 def rebuild_shard(job: RebuildJob, inputs: StoredRun, name: str, on_scenes: Callable[[int], None] | None = None) -> Row:
     """Make and commit a shard; returns its record, whose `rebuilt` says how it compares with the original.
 

@@ -94,9 +94,7 @@ def _fingerprint(
     fingerprint = {
         "recipe": recipe.identity(),
         "rooms": rooms.content_hash(),
-        "clips": records.content_hash()
-        if isinstance(records, ClipTable)
-        else digest(list(map(_clip_identity, records))),
+        "clips": clips_hash(records),
         "engine": {
             "name": identity.name,
             "version": identity.version,
@@ -109,6 +107,13 @@ def _fingerprint(
     # recipes come back from JSON with text keys; compare and hash what can be stored
     stored: dict[str, Any] = _as_stored(fingerprint)
     return stored
+
+
+def clips_hash(records: Sequence[ClipRecord]) -> str:
+    """Return one hash of everything that the records of clips say but for whom to attribute them to."""
+    if isinstance(records, ClipTable):
+        return records.content_hash()
+    return digest([_clip_identity(record) for record in records])
 
 
 def _clip_identity(record: ClipRecord) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from spatialqa.acoustics.engine import Engine, OpenRoom
 from spatialqa.acoustics.registry import engine_for
+from spatialqa.clips.clip_table import by_id
 from spatialqa.clips.prepare import PreparedClip, PreparedClips
 from spatialqa.clips.registry import open_clips
 from spatialqa.errors import ClipError, DatasetError, RoomError
@@ -29,7 +30,7 @@ class StoredRun:
     def __init__(self, recipe: RenderRecipe) -> None:
         self.recipe = recipe
         self.clips = open_clips(recipe)
-        self.records = {record.clip_id: record for record in self.clips.records()}
+        self.record = by_id(self.clips.records())
         self._prepared = PreparedClips(self.clips, recipe.sample_rate, recipe.clip_rms_dbfs)
         self._room: Room | None = None
         self._acoustic: OpenRoom | None = None
@@ -83,9 +84,10 @@ class StoredRun:
         """
         prepared = []
         for source in scene.sources:
-            if source.clip_id not in self.records:
+            record = self.record(source.clip_id)
+            if record is None:
                 raise ClipError(f"clip {source.clip_id} is not in {self.recipe.clips} any more")
-            clip = self._prepared.get(self.records[source.clip_id])
+            clip = self._prepared.get(record)
             if source.clip_sha256 is not None and clip.sha256 != source.clip_sha256:
                 raise ClipError(
                     f"clip {source.clip_id} is not the one it was rendered from: its sha256 is {clip.sha256[:12]}, and "

@@ -1,7 +1,7 @@
 """Millions of clip records as columns; a record is made when it is looked at."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import overload
 
@@ -98,6 +98,13 @@ class ClipTable(Sequence[ClipRecord]):
         for column in (self.ids, self.durations_s, self.set_of, self.split_of):
             digest.update(np.ascontiguousarray(column).tobytes())
         return digest.hexdigest()
+
+
+def by_id(records: Sequence[ClipRecord]) -> Callable[[str], ClipRecord | None]:
+    """Return a function that finds a clip by its id; of a table it makes no other record."""
+    if isinstance(records, ClipTable):
+        return lambda clip_id: None if (row := records.find(clip_id)) is None else records[row]
+    return {record.clip_id: record for record in records}.get
 
 
 def find_id(ids: npt.NDArray[np.bytes_], text: str) -> int | None:

@@ -80,6 +80,15 @@ def test_it_is_rendered_again_to_the_byte(small: Path, exported: Path, tmp_path:
     assert rebuild(exported, tmp_path / "again", {}, Silent()).shards_resumed == 7
 
 
+def test_ray_workers_make_the_same_bytes(
+    small: Path, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # tokens are for clusters that others can reach
+    report = rebuild(exported, tmp_path / "again", {"workers": 2}, Silent())
+    assert report.complete
+    assert table_hashes(tmp_path / "again") == table_hashes(small)
+
+
 def clip(path: Path, frequency_hz: float, seed: int) -> None:
     noise = np.random.default_rng(seed).standard_normal(8000)
     path.parent.mkdir(parents=True, exist_ok=True)
