@@ -2,15 +2,18 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from spatialqa.clips.clip import ClipRecord
+from spatialqa.clips.clip_table import ClipTable
 from spatialqa.errors import ClipError, RoomError
 from spatialqa.plan import plan_run
 from spatialqa.recipe import RenderRecipe
 from spatialqa.rooms.procedural import ProceduralRooms
+from spatialqa.run import clips_hash
 from spatialqa.splits import ALL_TRAIN, AUTO_SHARES, Shares, apportion, choose_shares, split_clips, split_houses
 
 
@@ -70,6 +73,27 @@ def test_the_same_bytes_are_in_one_split_whatever_their_makers_say() -> None:
     assert [c.clip_id for c in split["test"]] == ["e"]
     assert [c.clip_id for c in split["validation"]] == ["w"]
     assert {c.clip_id for c in split["train"]} == {f"t{i}" for i in range(1, 9)}
+
+
+def test_a_table_of_clips_is_divided_as_its_records_are_and_stays_a_table() -> None:
+    draw = np.random.default_rng(0)
+    n = 500
+    names = [("Dog",), ("Cat",), ("Speech",), ("Music",)]
+    table = ClipTable(
+        prefix="audioset/",
+        ids=np.array([f"{k:011d}".encode() for k in range(n)]),
+        durations_s=np.full(n, 10.0, dtype=np.float32),
+        set_of=draw.integers(len(names), size=n).astype(np.int32),
+        label_sets=tuple((own, (None,)) for own in names),
+        split_of=(draw.uniform(size=n) < 0.2).astype(np.int8),
+        splits=("train", "test"),
+        licence=None,
+        attribution=None,
+    )
+    as_table, as_list = (split_clips(records, AUTO_SHARES, 3) for records in (table, list(table)))
+    assert {split: list(clips) for split, clips in as_table.items()} == as_list
+    assert all(isinstance(clips, ClipTable) for clips in as_table.values())
+    assert clips_hash(table) != clips_hash(as_table["train"])
 
 
 @given(st.dictionaries(st.sampled_from("abcdefgh"), st.integers(1, 30), min_size=1), st.integers(0, 9))
