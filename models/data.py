@@ -1,4 +1,4 @@
-"""Scenes as batches of tensors: read from the `scenes` table, or convolved anew from clips and stored RIRs.
+"""Scenes as batches of tensors, read from the `scenes` table (on_the_fly.py makes them from clips and RIRs instead).
 
     vocabulary = class_vocabulary(OUT)
     dataset = SceneDataset(OUT, "train", vocabulary, seed=0)
@@ -10,7 +10,7 @@ or which process of several asks, and a run goes on in the middle of an epoch wi
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -40,17 +40,15 @@ SLICES_MIXED = 8  # slices, each of another file, whose scenes are shuffled amon
 LANES = 4
 
 
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """Some scenes and what is true of their sources. Of one-source scenes there are as many sources as scenes: N = B.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Targets:
+    """What is true of the sources of some scenes. Of one-source scenes there are as many sources as scenes: N = B.
 
-    waveform: float32 (B, 2, n), left and right, at signal level (the gain of the data set undone).
     scene_id: of every scene. scene: int64 (N,), which scene a source is in. slot: int64 (N,), which of its sources it
     is. classes: float32 (N, classes), 1 for every label that the vocabulary has. azimuth_deg, elevation_deg,
     distance_m: float32 (N,), as the tables have them.
     """
 
-    waveform: Tensor
     scene_id: list[str]
     scene: Tensor
     slot: Tensor
@@ -59,17 +57,26 @@ class Batch:
     elevation_deg: Tensor
     distance_m: Tensor
 
-    def to(self, device: torch.device | str) -> "Batch":
-        """Return the batch on a device."""
-        return self._moved(lambda tensor: tensor.to(device, non_blocking=True))
+    def moved(self, move: Callable[[Tensor], Tensor]) -> Self:
+        """Return the same with every tensor moved."""
+        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        values |= {name: move(value) for name, value in values.items() if isinstance(value, Tensor)}
+        return type(self)(**values)
 
     def pin_memory(self) -> Self:
-        """Return the batch in memory that a GPU copies from directly; torch's DataLoader calls it."""
-        return self._moved(lambda tensor: tensor.pin_memory())
+        """Return it in memory that a GPU copies from directly; torch's DataLoader calls this."""
+        return self.moved(Tensor.pin_memory)
 
-    def _moved(self, move: Any) -> Self:
-        tensors = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        return dataclasses.replace(self, **{k: move(v) for k, v in tensors.items() if isinstance(v, Tensor)})
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Batch(Targets):
+    """Some scenes. waveform: float32 (B, 2, n), left and right, at signal level (the gain of the data set undone)."""
+
+    waveform: Tensor
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """Return the batch on a device."""
+        return self.moved(lambda tensor: tensor.to(device, non_blocking=True))
 
 
 # --- which classes --------------------------------------------------------------------------------------------------
@@ -364,7 +371,7 @@ class SceneDataset:
         waveform = torch.empty(len(scenes), 2, self.index.n_samples)
         for k, scene in enumerate(scenes):
             waveform[k] = torch.from_numpy(self._audio(int(scene), reader.get(int(scene))["audio"]["bytes"]))
-        return Batch(waveform, **self.truth(scenes))
+        return Batch(waveform=waveform, **self.truth(scenes))
 
     def _audio(self, scene: int, flac: bytes) -> npt.NDArray[np.float32]:
         where = f"{self.index.files[self.index.file[scene]]}: {self.index.scene_id[scene]}"
@@ -397,7 +404,7 @@ class SceneDataset:
         }
 
 
-class _Epoch(IterableDataset):  # type: ignore[type-arg]
+class _Epoch(IterableDataset[Batch]):
     """The batches of one process in one epoch; worker k of n makes every n-th, from the k-th on."""
 
     def __init__(self, dataset: SceneDataset, batches: Sequence[Rows], epoch: int) -> None:

@@ -217,13 +217,14 @@ class Spectrogram(nn.Module):
         self.conv_imag = Constant((-torch.sin(turn) * window).float()[:, None])
         self.register_buffer("window", window.float(), persistent=False)
 
-    def forward(self, waveform: Tensor) -> Tensor:
-        """Return complex64 (B, channels, n_fft // 2 + 1, frames) of float32 (B, channels, n)."""
+    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
+        """Return real and imaginary part of float32 (B, channels, n): (B, channels, n_fft // 2 + 1, frames) each."""
         flat = waveform.reshape(-1, waveform.shape[-1])
         spectrum = torch.stft(
             flat, self.n_fft, self.hop, window=self.window, center=True, pad_mode="reflect", return_complex=True
         )
-        return spectrum.reshape(*waveform.shape[:-1], *spectrum.shape[1:])
+        parts = torch.view_as_real(spectrum.reshape(*waveform.shape[:-1], *spectrum.shape[1:]))
+        return parts[..., 0], parts[..., 1]
 
 
 class MelFilters(nn.Module):
@@ -238,9 +239,15 @@ class MelFilters(nn.Module):
         return self.get_buffer("melW").T @ spectrum
 
 
-def phase(spectrum: Tensor) -> Tensor:
-    """Return every bin as a complex number of length 1; silence has phase 0."""
-    return torch.sgn(spectrum) + (spectrum == 0)
+def phase_difference(real: Tensor, imaginary: Tensor, magnitude: Tensor) -> Tensor:
+    """Return cosine and sine of right phase - left phase, (B, 2, bins, frames), of the spectra of left and right ears.
+
+    Silence has phase 0. No angle is ever computed.
+    """
+    silent = magnitude == 0
+    real, magnitude = real + silent, magnitude + silent
+    (a, c), (b, d) = real.unbind(1), imaginary.unbind(1)
+    return torch.stack([a * c + b * d, a * d - b * c], dim=1) / magnitude.prod(dim=1, keepdim=True)
 
 
 # --- the transformer ------------------------------------------------------------------------------------------------
@@ -417,12 +424,12 @@ class SpatialAST(nn.Module):
             raise ModelError(f"waveforms have the shape (B, 2, n), n above {c.n_fft // 2}; got {tuple(waveform.shape)}")
         with torch.autocast(waveform.device.type, enabled=False):
             waveform = waveform.float()
-            spectrum = self.spectrogram_extractor(waveform.mean(1, keepdim=True) if c.channels == "mono" else waveform)
-            mel = self.logmel_extractor(spectrum.abs()).clamp(min=1e-10).log10() * 10.0
-            maps = [self.bn(mel)]
+            ears = waveform.mean(1, keepdim=True) if c.channels == "mono" else waveform
+            real, imaginary = self.spectrogram_extractor(ears)
+            magnitude = (real.square() + imaginary.square()).sqrt()
+            maps = [self.bn(self.logmel_extractor(magnitude).clamp(min=1e-10).log10() * 10.0)]
             if c.features == "mel+ipd":
-                turn = phase(spectrum[:, 1]) * phase(spectrum[:, 0]).conj()
-                maps.append(self.logmel_extractor(torch.stack([turn.real, turn.imag], dim=1)))
+                maps.append(self.logmel_extractor(phase_difference(real, imaginary, magnitude)))
             joined = torch.cat(maps, dim=1).transpose(2, 3)
             size = (c.stretched(joined.shape[2]), c.n_mels)
             return functional.interpolate(joined.contiguous(), size, mode="bicubic", align_corners=True)

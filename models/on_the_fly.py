@@ -1,0 +1,221 @@
+"""Scenes that need not be stored as sound: clips and RIRs, convolved when they are asked for, on a GPU where one is.
+
+The RIRs must exist: those of a data set rendered with --save-rirs, or the bank that it was planned from (`spatialqa
+render OUT --rooms bank:DIR --plan-only` writes no sound at all).
+
+    dataset = OnTheFlyDataset(OUT, "train", vocabulary, fresh=True)
+    for dry in loader(dataset, batch_size=32, workers=4, epoch=0):
+        batch = dry.to("cuda")                    # convolves there; from here on a Batch like any other
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import scipy.fft
+import torch
+from torch import Tensor
+
+from spatialqa.acoustics.bank_engine import resample_rir
+from spatialqa.acoustics.engine import EngineIdentity
+from spatialqa.banks.bank import Bank
+from spatialqa.banks.opening import open_bank
+from spatialqa.clips.prepare import DrySignal, cut_to_scene
+from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.reading import read_rows
+from spatialqa.dataset.schema import SCENES
+from spatialqa.errors import ClipError, DatasetError
+from spatialqa.models.data import LANES, Batch, RowReader, Rows, SceneDataset, Targets, class_names
+from spatialqa.plan import Planner
+from spatialqa.recipe import RenderRecipe
+from spatialqa.recipe_keys import build
+from spatialqa.scene import ListenerGroup, Place, Scene
+from spatialqa.seeds import derived_seed
+from spatialqa.stored import StoredRun, place_index
+
+_ATTEMPTS = 16
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DryBatch(Targets):
+    """Some scenes before their sounds have gone through their rooms.
+
+    dry: float32 (N, n), every source alone, where it sounds in its scene. rir: float32 (N, 2, m), zeros after its end.
+    share: float32 (N,), of each source in the mix.
+    """
+
+    dry: Tensor
+    rir: Tensor
+    share: Tensor
+
+    def to(self, device: torch.device | str) -> Batch:
+        """Convolve and mix on a device; returns the batch there."""
+        here = self.moved(lambda tensor: tensor.to(device, non_blocking=True))
+        wet = convolve(here.dry, here.rir) * here.share[:, None, None]
+        waveform = wet.new_zeros(len(here.scene_id), *wet.shape[1:]).index_add_(0, here.scene, wet)
+        return Batch(waveform=waveform, **{f.name: getattr(here, f.name) for f in dataclasses.fields(Targets)})
+
+
+def convolve(dry: Tensor, rir: Tensor) -> Tensor:
+    """Return the beginning of the convolution of (N, n) with (N, 2, m): float32 (N, 2, n)."""
+    n = dry.shape[-1]
+    n_fft = scipy.fft.next_fast_len(n + rir.shape[-1] - 1, real=True)
+    spectrum = torch.fft.rfft(dry, n_fft)[:, None] * torch.fft.rfft(rir, n_fft)
+    wet: Tensor = torch.fft.irfft(spectrum, n_fft)[..., :n]
+    return wet
+
+
+class OnTheFlyDataset(SceneDataset):
+    """The scenes of a split, made from their clips and RIRs instead of read.
+
+    Args:
+        root: a data set whose RIRs are stored, in it or in the bank that it was planned from.
+        split, vocabulary, sources, shuffle, seed, lanes: see SceneDataset.
+        fresh: in every epoch let other sounds play at the same places, drawn as `render` draws them from the clips of
+            this split; else the very scenes of the table.
+
+    Raises:
+        DatasetError: the data set has no such scenes or no RIRs.
+        ClipError, RoomError: its clips or RIRs cannot be used.
+    """
+
+    columns = tuple(name for name in SCENES.names if name != "audio")
+    needs_audio = False
+
+    def __init__(
+        self,
+        root: Path | str,
+        split: str,
+        vocabulary: Sequence[str],
+        sources: int | Sequence[int] = 1,
+        shuffle: bool = True,
+        seed: int = 0,
+        lanes: int = LANES,
+        fresh: bool = False,
+    ) -> None:
+        super().__init__(root, split, vocabulary, sources, shuffle, seed, lanes)
+        run = DatasetFolder(Path(root)).read_run()
+        self.recipe = build(RenderRecipe, run["recipe"], f"{root}/_spatialqa/run.json")
+        self.bank, self._bank_row = rirs_of(Path(root), self.recipe)
+        self.inputs = StoredRun(self.recipe)
+        self._planner: Planner | None = None
+        self._planned_epoch = -1
+        if fresh:
+            rows = (row for path in self.index.files for row in read_rows(path, ["sources"]))
+            used = {source["clip_id"] for row in rows for source in row["sources"]}
+            pool = [record for record in self.inputs.clips.records() if record.clip_id in used]
+            identity = EngineIdentity(**run["engine"])
+            self._planner = Planner(self.recipe, run["recipe_hash"], identity, {split: pool})
+
+    def read(self, scenes: Rows, reader: RowReader, epoch: int) -> Any:
+        """Return these scenes as a DryBatch."""
+        drawn = [self._sounding(Scene.from_row(reader.get(int(scene))), epoch) for scene in scenes]
+        n_samples, truth = self.index.n_samples, self.truth(scenes)
+        sources = [source for scene, _ in drawn for source in scene.sources]
+        dry = np.zeros((len(sources), n_samples), dtype=np.float32)
+        for k, cut in enumerate(cut for _, cuts in drawn for cut in cuts):
+            dry[k, cut.onset : cut.onset + cut.audio.size] = cut.audio
+        if self._planner is not None:
+            truth["classes"] = torch.stack([self._multi_hot(class_names(s.labels, s.mids)) for s in sources])
+        counts = [len(scene.sources) for scene, _ in drawn for _ in scene.sources]
+        shares = [1.0 / n if self.recipe.mix == "mean" else 1.0 for n in counts]
+        rirs = self._rirs([source.rir_id for source in sources])
+        return DryBatch(dry=torch.from_numpy(dry), rir=rirs, share=torch.tensor(shares), **truth)
+
+    def _rirs(self, rir_ids: Sequence[str]) -> Tensor:
+        rows = [self._bank_row[rir_id] for rir_id in rir_ids]
+        different = sorted(set(rows))
+        rates = self.bank.index["sample_rate"].take(different).to_pylist()
+        read = zip(different, self.bank.read(different), rates, strict=True)
+        found = {row: resample_rir(rir, rate, self.sample_rate) for row, rir, rate in read}
+        longest = min(max(rir.shape[1] for rir in found.values()), self.index.n_samples)
+        padded = np.zeros((len(rows), 2, longest), dtype=np.float32)
+        for k, row in enumerate(rows):
+            rir = found[row][:, :longest]
+            padded[k, :, : rir.shape[1]] = rir
+        return torch.from_numpy(padded)
+
+    def _sounding(self, scene: Scene, epoch: int) -> tuple[Scene, list[DrySignal]]:
+        """Return a scene with the dry signal of every source; where sounds are drawn, none of them is silent."""
+        for attempt in range(_ATTEMPTS):
+            drawn = scene if self._planner is None else self._redrawn(scene, epoch, attempt)
+            try:
+                clips = self.inputs.sounds(drawn)
+                return drawn, [
+                    cut_to_scene(clip.audio, scene.sample_rate, scene.duration_s, source.clip_start_s, source.onset_s)
+                    for source, clip in zip(drawn.sources, clips, strict=True)
+                ]
+            except ClipError:
+                if self._planner is None or attempt + 1 == _ATTEMPTS:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _redrawn(self, scene: Scene, epoch: int, attempt: int) -> Scene:
+        """Return a scene with other sounds at the same places."""
+        assert self._planner is not None
+        if self._planned_epoch != epoch:
+            seed = derived_seed(self.seed, "fresh", f"{self.split}/{epoch}")
+            self._planner = dataclasses.replace(self._planner, recipe=dataclasses.replace(self.recipe, seed=seed))
+            self._planned_epoch = epoch
+        group, places = _group_of(scene)
+        return self._planner.scene(scene.scene_id, group, places, scene.rir_reuse_count, attempt)
+
+    def _multi_hot(self, names: Sequence[str]) -> Tensor:
+        return torch.tensor([float(name in names) for name in self.vocabulary])
+
+
+def _group_of(scene: Scene) -> tuple[ListenerGroup, tuple[int, ...]]:
+    """Return as much of a scene's listener group as the scene shows, and which of its places sound."""
+    known = {
+        place_index(s.rir_id): Place(
+            s.position, s.azimuth_deg, s.elevation_deg, s.distance_m, s.line_of_sight, s.region_id, s.region_label
+        )
+        for s in scene.sources
+    }
+    first = next(iter(known.values()))  # stands for the places that this scene does not use
+    group = ListenerGroup(
+        group_id=scene.group_id,
+        split=scene.split,
+        room_set=scene.room_set,
+        room_id=scene.room_id,
+        room_sha256="",
+        house_id=scene.house_id,
+        listener=scene.listener,
+        places=tuple(known.get(k, first) for k in range(max(known) + 1)),
+        seed=0,
+        region_id=scene.region_id,
+        region_label=scene.region_label,
+        level_index=scene.level_index,
+    )
+    return group, tuple(known)
+
+
+def rirs_of(root: Path, recipe: RenderRecipe) -> tuple[Bank, Mapping[str, int]]:
+    """Return the bank that holds the RIRs of a data set, and the row of its index for every rir_id.
+
+    Raises:
+        DatasetError: the RIRs are not stored.
+        RoomError: the bank cannot be used.
+    """
+    folder = DatasetFolder(root)
+    if folder.tables("rirs"):
+        bank = open_bank(root)
+        return bank, {rir_id: row for row, rir_id in enumerate(bank.index["rir_id"].to_pylist())}
+    if not recipe.rooms.startswith("bank:"):
+        raise DatasetError(
+            f"{root}: its RIRs are not stored: render it with --save-rirs, or plan it from a bank (--rooms bank:DIR)"
+        )
+    bank = open_bank(Path(recipe.rooms.partition(":")[2]))
+    names: dict[str, str] = {}
+    for path in folder.tables("groups"):
+        for group in read_rows(path, ["group_id", "bank_rirs"]):
+            names |= {f"{group['group_id']}/{k}": name for k, name in enumerate(group["bank_rirs"])}
+    held = pc.index_in(pa.array(names.values(), pa.string()), bank.index["rir_id"].combine_chunks())
+    if held.null_count:
+        raise DatasetError(f"{root}: the bank {bank.path} has not all of its RIRs any more: it is another bank")
+    return bank, dict(zip(names, held.to_pylist(), strict=True))
