@@ -34,7 +34,8 @@ $(VENV)/.demo: $(VENV)/bin/python pyproject.toml
 	@touch $@
 
 $(VENV)/.test: $(VENV)/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[soundspaces,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0  # first: a looser range may pull in CUDA
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[soundspaces,models,dev]'
 	@touch $@
 
 clean:

@@ -61,7 +61,7 @@ def test_clips_keep_the_splits_of_their_makers() -> None:
     split = split_clips(given_ones, AUTO_SHARES, 0)
     assert [c.clip_id for c in split["test"]] == [f"e{i}" for i in range(5)]
     assert len(split["validation"]) >= 1  # they gave it none: it takes its share of their training clips
-    assert sorted(c.clip_id for c in split["train"] + split["validation"]) == sorted(f"t{i}" for i in range(20))
+    assert sorted(c.clip_id for c in [*split["train"], *split["validation"]]) == sorted(f"t{i}" for i in range(20))
     assert {c.clip_id for c in split_clips(given_ones, ALL_TRAIN, 0)["train"]} == {f"t{i}" for i in range(20)}
     assert {c.official_split for c in split_clips(given_ones, AUTO_SHARES, 0, official=False)["test"]} != {"test"}
 
