@@ -1,0 +1,314 @@
+"""Judges checkpoints of Spatial-AST on a split of data sets: the paper's figures, their parts, and what beats no ears.
+
+    spatialqa train-baseline OUT --evaluate RUN                 a run's best checkpoint, on OUT's test split
+    spatialqa train-baseline OUT --evaluate RUN1,RUN2,RUN3      several training seeds: mean and spread
+    spatialqa train-baseline OUT --evaluate RUN --ears swapped  control: left and right change places
+    spatialqa train-baseline OUT --evaluate RUN --ears same     control: the side falls to chance
+
+Only scenes with one source are judged. The same checkpoint on the same scenes gives the same figures: nothing is drawn.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from spatialqa.dataset.commit import commit_json
+from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.reading import read_scenes, scene_files
+from spatialqa.errors import DatasetError, RecipeError
+from spatialqa.models import metrics, plots
+from spatialqa.models.data import SceneDataset, loader
+from spatialqa.models.metrics import Figure, Places, Posterior, Truth
+from spatialqa.models.run_folder import BEST
+from spatialqa.models.spatial_ast import (
+    Heads,
+    ModelError,
+    SpatialAST,
+    from_distance_class,
+    from_elevation_class,
+    from_model_azimuth,
+    load_checkpoint,
+    read_weights,
+)
+from spatialqa.models.train_recipe import TrainRecipe
+from spatialqa.report import stdout
+from spatialqa.svg import write_svg
+
+_TITLES = {
+    "map": "mAP, %",
+    "mae_deg": "MAE, degrees",
+    "er20": "ER20, %",
+    "der": "DER, %",
+    "left_right": "left or right, %",
+    "front_behind": "front or behind, %",
+    "above_below": "above or below, %",
+    "octant": "octant, %",
+}
+PARTS = ("all", "line of sight", "occluded")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one checkpoint reached; `parts` has the figures of all sounds, of those in sight and of the others."""
+
+    checkpoint: str
+    data: tuple[str, ...]
+    split: str
+    ears: str
+    n: Mapping[str, int]
+    n_houses: int
+    n_classes: int
+    direction_decoder: str
+    distance_decoder: str
+    decoders: Mapping[str, float]  # MAE in degrees and DER of every decoder, on these sounds
+    parts: Mapping[str, Mapping[str, Figure]]
+    by_distance: Sequence[Mapping[str, float | int | None]]
+    by_drr: Sequence[Mapping[str, float | int | None]]
+    octants: Sequence[Sequence[int]]  # rows: where sounds are; columns: where they were put, both as metrics.OCTANTS
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the plain form; shares are 0 to 1."""
+        return {**asdict(self), "octant_names": list(metrics.OCTANTS)}
+
+
+def read_truth(folder: Path, split: str, vocabulary: Sequence[str]) -> tuple[list[str], Truth]:
+    """Return the ids of a split's one-source scenes, in the order of the files, and what is true of their sounds.
+
+    It comes from the tables alone, by another way than what training is given.
+    """
+    number = {mid: k for k, mid in enumerate(vocabulary)}
+    scenes = [
+        scene
+        for path in scene_files(DatasetFolder(folder), split)
+        for scene in read_scenes(path)
+        if len(scene.sources) == 1
+    ]
+    sources = [scene.sources[0] for scene in scenes]
+    classes = np.zeros((len(scenes), len(vocabulary)), dtype=np.bool_)
+    for row, source in enumerate(sources):
+        classes[row, [number[mid] for mid in source.mids if mid in number]] = True
+    columns = np.array([(s.azimuth_deg, s.elevation_deg, s.distance_m) for s in sources]).reshape(-1, 3).T
+    drr = [np.nan if s.drr_db is None else s.drr_db for s in sources]
+    seen = [-1 if s.line_of_sight is None else int(s.line_of_sight) for s in sources]
+    truth = Truth(
+        Places(*columns),
+        classes,
+        [f"{scene.room_set}/{scene.house_id}" for scene in scenes],
+        np.array(drr, dtype=np.float64),
+        np.array(seen, dtype=np.int64),
+    )
+    return [scene.scene_id for scene in scenes], truth
+
+
+def read_truths(folders: Sequence[Path], split: str, vocabulary: Sequence[str]) -> tuple[list[str], Truth]:
+    """Return `read_truth` of several data sets, one after the other; DatasetError when there is no one-source scene."""
+    read = [read_truth(folder, split, vocabulary) for folder in folders]
+    truths = [truth for _, truth in read]
+    ids = [scene_id for own, _ in read for scene_id in own]
+    if not ids:
+        raise DatasetError(
+            f"{', '.join(map(str, folders))}: the {split} split has no scene with one source to judge; render with "
+            f"--sources-per-scene 1=1"
+        )
+    places = Places(
+        *(
+            np.concatenate([getattr(truth.places, name) for truth in truths])
+            for name in ("azimuth_deg", "elevation_deg", "distance_m")
+        )
+    )
+    return ids, Truth(
+        places,
+        np.concatenate([truth.classes for truth in truths]),
+        [house for truth in truths for house in truth.house],
+        np.concatenate([truth.drr_db for truth in truths]),
+        np.concatenate([truth.line_of_sight for truth in truths]),
+    )
+
+
+def hear(waveform: Tensor, ears: str) -> Tensor:
+    """Return waveforms (B, 2, n) as they are, with the ears `swapped`, or with the mean of both in each (`same`)."""
+    if ears == "swapped":
+        return waveform.flip(1)
+    return waveform.mean(1, keepdim=True).expand_as(waveform) if ears == "same" else waveform
+
+
+def predict(model: SpatialAST, waveforms: Iterable[Tensor], device: torch.device, ears: str = "both") -> Heads:
+    """Return the logits of all waveforms, on the CPU, computed in float32 and evaluation mode.
+
+    Of a model with several slots it is the slot whose likeliest class is likeliest.
+    """
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        parts = [Heads(*(logits.float().cpu() for logits in model(hear(w.to(device), ears)))) for w in waveforms]
+    model.train(training)
+    heads = Heads(*(torch.cat(logits) for logits in zip(*parts, strict=True)))
+    if heads.classes.dim() == 2:
+        return heads
+    slot = heads.classes.amax(2).argmax(1)
+    return Heads(*(logits[torch.arange(len(slot)), slot] for logits in heads))
+
+
+def posterior_of(heads: Heads) -> Posterior:
+    """Return probabilities of logits, with our angles and metres on their axes."""
+    soft = [logits.double().softmax(-1).numpy() for logits in (heads.azimuth, heads.elevation, heads.distance)]
+    axes = [
+        border(torch.arange(p.shape[-1])).double().numpy()
+        for border, p in zip((from_model_azimuth, from_elevation_class, from_distance_class), soft, strict=True)
+    ]
+    return Posterior(soft[0], soft[1], soft[2], heads.classes.double().numpy(), axes[0], axes[1], axes[2])
+
+
+def evaluate(folders: Sequence[Path], checkpoint: Path, recipe: TrainRecipe, device: torch.device) -> Evaluation:
+    """Judge one checkpoint, a file or a run's folder, on the split `recipe.split` of data sets.
+
+    Raises:
+        ModelError: it is no checkpoint of a training run of ours.
+        DatasetError: the data sets have no such scenes.
+    """
+    path = checkpoint / BEST if checkpoint.is_dir() else checkpoint
+    stored = read_weights(path)
+    if "vocabulary" not in stored:
+        raise ModelError(f"{path}: does not say which classes it knows, so it is no checkpoint of train-baseline")
+    vocabulary, decoders = stored["vocabulary"], stored["decoders"]
+    ids, truth = read_truths(folders, recipe.split, vocabulary)
+    data = SceneDataset(folders, recipe.split, vocabulary, 1, shuffle=False)
+    model = load_checkpoint(path).to(device)
+    refuse_rate(data, model)
+    batches = (batch.waveform for batch in loader(data, recipe.batch_size, recipe.workers))
+    posterior = posterior_of(predict(model, batches, device, recipe.ears))
+    assert ids == data.index.scene_id.tolist()
+    return judge(posterior, truth, str(checkpoint), folders, recipe, decoders)
+
+
+def refuse_rate(data: SceneDataset, model: SpatialAST) -> None:
+    """Raise RecipeError when scenes have another rate than the model listens at."""
+    if data.sample_rate != model.config.sample_rate:
+        raise RecipeError(
+            f"the scenes are at {data.sample_rate} Hz and the model listens at {model.config.sample_rate} Hz: render "
+            f"them with --sample-rate {model.config.sample_rate}"
+        )
+
+
+def judge(
+    posterior: Posterior,
+    truth: Truth,
+    checkpoint: str,
+    folders: Sequence[Path],
+    recipe: TrainRecipe,
+    decoders: Mapping[str, str],
+) -> Evaluation:
+    """Return every figure of what a model believes, against what is true."""
+    direction = decoders["direction"] if recipe.decode == "auto" else recipe.decode
+    places = metrics.decode(posterior, direction, decoders["distance"])
+    columns = metrics.errors(places, truth.places)
+    everything = np.arange(len(truth.house))
+    rows = dict(
+        zip(
+            PARTS,
+            (everything, np.flatnonzero(truth.line_of_sight == 1), np.flatnonzero(truth.line_of_sight == 0)),
+            strict=True,
+        )
+    )
+    known = np.ones(truth.classes.shape[1], dtype=np.bool_)
+    parts, n_classes = {}, 0
+    for name, own in rows.items():
+        if len(own):
+            parts[name] = metrics.figures(columns, truth, own)
+            if scored := metrics.mean_average_precision(posterior.classes, truth, known, own):
+                parts[name] = {"map": scored[0], **parts[name]}
+                n_classes = max(n_classes, scored[1])
+    return Evaluation(
+        checkpoint,
+        tuple(map(str, folders)),
+        recipe.split,
+        recipe.ears,
+        {name: len(own) for name, own in rows.items()},
+        len(set(truth.house)),
+        n_classes,
+        direction,
+        decoders["distance"],
+        metrics.best_decoders(posterior, truth.places)[2],
+        parts,
+        metrics.by_bin(columns, truth.places.distance_m, metrics.DISTANCE_EDGES_M),
+        metrics.by_bin(columns, truth.drr_db, metrics.DRR_EDGES_DB),
+        metrics.octant_confusion(places, truth.places).tolist(),
+    )
+
+
+def evaluate_all(folders: Sequence[Path], checkpoints: Sequence[Path], recipe: TrainRecipe) -> list[Evaluation]:
+    """Judge several checkpoints, print the figures (mean and spread where there are several) and write them down.
+
+    Each run's folder gets evaluation-SPLIT.json and .svg, with the ears in the name where they are not both.
+    """
+    if recipe.threads:
+        torch.set_num_threads(recipe.threads)
+    device = choose_device(recipe)
+    found = []
+    for checkpoint in checkpoints:
+        evaluation = evaluate(folders, checkpoint, recipe, device)
+        ears = "" if recipe.ears == "both" else f"-ears-{recipe.ears}"
+        into = checkpoint if checkpoint.is_dir() else checkpoint.parent
+        name = f"evaluation-{recipe.split}{ears}"
+        commit_json(into / f"{name}.json", evaluation.as_json())
+        title = f"{into.name} on {', '.join(folder.name for folder in folders)}, {recipe.split}{ears}"
+        parts = (evaluation.octants, evaluation.by_distance, evaluation.by_drr)
+        write_svg(into / f"{name}.svg", plots.evaluation(title, *parts))
+        stdout.print(f"{into / name}.json and .svg written")
+        found.append(evaluation)
+    print_evaluations(found)
+    return found
+
+
+def choose_device(recipe: TrainRecipe) -> torch.device:
+    """Return the device of a recipe; RecipeError where it asks for a GPU and there is none."""
+    if recipe.device == "cuda" and not torch.cuda.is_available():
+        raise RecipeError("device cuda: torch finds no GPU here; use --device auto")
+    return torch.device("cuda" if recipe.device != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def print_evaluations(found: Sequence[Evaluation]) -> None:
+    """Print the figures of one checkpoint with their intervals, or of several as mean and spread."""
+    first = found[0]
+    table = Table("", box=None)
+    for part in PARTS:
+        table.add_column(f"{part} ({first.n[part]})", justify="right")
+        table.add_column("no ears", justify="right")
+    for name, title in _TITLES.items():
+        cells = []
+        for part in PARTS:
+            own = [evaluation.parts[part][name] for evaluation in found if name in evaluation.parts.get(part, {})]
+            cells += [_value(own, name), _scaled(own[0].constant, name)] if own else ["-", "-"]
+        table.add_row(title, *cells)
+    Console(width=max(stdout.width, 124), highlight=False).print(table)
+    many = f"mean and standard deviation of {len(found)} checkpoints; " if len(found) > 1 else "95 % over houses; "
+    stdout.print(
+        f"{many}{first.n_houses} houses of the {first.split} split of {', '.join(first.data)}, ears: {first.ears}; mAP "
+        f"over {first.n_classes} classes; no ears: the best constant answer, for mAP the label prior"
+    )
+    for evaluation in found:
+        measured = ", ".join(f"{name} {value:.3g}" for name, value in evaluation.decoders.items())
+        stdout.print(
+            f"{evaluation.checkpoint}: direction by {evaluation.direction_decoder}, distance by "
+            f"{evaluation.distance_decoder} (MAE and DER here: {measured})"
+        )
+
+
+def _value(figures: Sequence[Figure], name: str) -> str:
+    values = [figure.value for figure in figures]
+    if len(values) > 1:
+        return f"{_scaled(float(np.mean(values)), name)} ± {_scaled(float(np.std(values, ddof=1)), name)}"
+    low, high = figures[0].low, figures[0].high
+    interval = "" if low is None or high is None else f" ({_scaled(low, name)} - {_scaled(high, name)})"
+    return _scaled(values[0], name) + interval
+
+
+def _scaled(value: float, name: str) -> str:
+    return f"{value if name == 'mae_deg' else 100 * value:.1f}"

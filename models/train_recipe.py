@@ -1,0 +1,98 @@
+"""Every choice of a training run as a key: a command line option and a recipe's `train` section are the same field.
+
+No torch here: the command line reads these fields before it knows whether anything will be trained.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from spatialqa.errors import RecipeError
+from spatialqa.recipe_keys import key
+
+
+@dataclass(frozen=True)
+class TrainRecipe:
+    """Everything that decides what `spatialqa train-baseline` trains, and how what it trained is judged.
+
+    Loss weights, layer decay, weight decay, learning rates and warm-up are those of Spatial-AST (arXiv 2402.01591).
+    """
+
+    model: str = key("spatial-ast", "which model", choices=("spatial-ast",))
+    preset: str = key("tiny", "its size; paper is 86 million parameters", choices=("paper", "small", "tiny"))
+    channels: str = key("binaural", "what it hears: two ears, or the mean of both", choices=("binaural", "mono"))
+    features: str = key(
+        "mel+ipd", "levels and phase differences, or levels alone (mono has no more)", choices=("mel+ipd", "mel")
+    )
+    max_sources: int = key(
+        1, "train on scenes with up to so many sounds; the model answers for so many", minimum=1, maximum=4
+    )
+    init: str | None = key(None, "weights to start from: a checkpoint, or AudioMAE's", path=True)
+    data: str = key(
+        "stored",
+        "train on the stored scenes, or on new ones of the same clips convolved with stored RIRs (rirs/)",
+        choices=("stored", "on-the-fly"),
+    )
+    class_epochs: int = key(5, "first stage, the class alone: passes through the training split", minimum=0)
+    joint_epochs: int = key(20, "second stage, class, direction and distance: passes", minimum=0)
+    batch_size: int = key(64, "sounds in one step, over all processes", minimum=1)
+    base_lr: float = key(1e-3, "learning rate at a batch of 256; it grows with the batch", minimum=0.0)
+    min_lr: float = key(1e-6, "learning rate at the end of a stage's half cosine", minimum=0.0)
+    warmup: float = key(0.1, "share of a stage in which the learning rate rises", minimum=0.0, maximum=1.0)
+    weight_decay: float = key(5e-4, "AdamW's, on matrices", minimum=0.0)
+    layer_decay: float = key(
+        0.75, "learning rate of each layer over that of the next one up", minimum=1e-3, maximum=1.0
+    )
+    clip_norm: float = key(1.0, "greatest norm of the gradient; 0 for any", minimum=0.0)
+    class_weight: float = key(1250.0, "weight of the class's binary cross-entropy", minimum=0.0)
+    distance_weight: float = key(1.0, "weight of the distance's cross-entropy", minimum=0.0)
+    azimuth_weight: float = key(2.0, "weight of the azimuth's cross-entropy", minimum=0.0)
+    elevation_weight: float = key(2.0, "weight of the elevation's cross-entropy", minimum=0.0)
+    smoothing_deg: float = key(
+        0.0,
+        "spread each true angle over its neighbours: a Gaussian of so many degrees; the paper has none",
+        minimum=0.0,
+    )
+    masking: bool = key(True, "leave out frames and bands in training, as the paper does")
+    mirror: bool = key(False, "swap the ears and the side of every second training sound; the paper does not")
+    patience: int = key(5, "stop a stage after so many passes without a better validation loss; 0 never", minimum=0)
+    shuffle_labels: bool = key(False, "control: give every training sound the labels of another one")
+    seed: int = key(0, "seed of weights, order and masking", minimum=0)
+    run: str = key("spatialqa-model", "folder of checkpoints, logs and plots", execution=True)
+    time_limit_min: float | None = key(
+        None, "stop after so many minutes of training; the same command goes on", minimum=0.0, execution=True
+    )
+    checkpoint_s: float = key(60.0, "seconds between checkpoints", minimum=0.0, execution=True)
+    device: str = key("auto", "auto takes a GPU where there is one", choices=("auto", "cpu", "cuda"), execution=True)
+    amp: str = key("auto", "matrix products in bf16: auto does on a GPU", choices=("auto", "bf16", "off"))
+    compile: bool = key(False, "compile the model (torch.compile)", execution=True)
+    workers: int = key(0, "processes that decode scenes; 0 decodes in the training process", minimum=0, execution=True)
+    threads: int | None = key(None, "CPU threads of torch; default as torch chooses", minimum=1, execution=True)
+    split: str = key("test", "evaluation: which split", execution=True)
+    ears: str = key(
+        "both",
+        "evaluation: let the model hear both ears, the two swapped, or their mean in each (controls)",
+        choices=("both", "swapped", "same"),
+        execution=True,
+    )
+    decode: str = key(
+        "auto",
+        "evaluation: how a direction is read off: argmax, mean, median; auto is what was best in validation",
+        choices=("auto", "argmax", "mean", "median"),
+        execution=True,
+    )
+
+    def __post_init__(self) -> None:
+        if self.channels == "mono" and self.features != "mel":
+            raise RecipeError("channels mono has no phase difference between ears: add --features mel")
+        if self.class_epochs + self.joint_epochs == 0:
+            raise RecipeError("class_epochs and joint_epochs are both 0: there is nothing to train")
+
+    def identity(self) -> dict[str, Any]:
+        """Return the keys that shape the weights: no execution keys, and of paths only that they were given."""
+        identity = {}
+        for f in dataclasses.fields(self):
+            if not f.metadata["execution"]:
+                value = getattr(self, f.name)
+                identity[f.name] = "given" if f.metadata["path"] and value is not None else value
+        return identity

@@ -1,0 +1,349 @@
+"""Trains Spatial-AST in the paper's two stages: first what sounds, then also where (arXiv 2402.01591).
+
+    spatialqa train-baseline OUT --preset tiny --run RUN           train; run it again after a kill and it goes on
+    spatialqa train-baseline FOLEY DEBIAN --recipe baseline-tiny   on several data sets at once
+    torchrun --nproc-per-node 8 --no-python spatialqa train-baseline OUT --preset paper --batch-size 512
+    spatialqa train-baseline OUT --shuffle-labels --run RUN        control: labels that mean nothing give chance
+
+A run's folder holds best.pt (the weights that did best in validation), last.pt (all that is needed to go on), log.csv
+(a row a step), validation.csv (a row a pass) and loss.svg. A run that was killed and goes on has the same losses as one
+that was not: the order of the data and what is masked are drawn for each step from the seed, not one after the other.
+"""
+
+import math
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from spatialqa import seeds
+from spatialqa.dataset.folder import DatasetFolder, split_of
+from spatialqa.dataset.reading import read_rows, scene_files
+from spatialqa.errors import DatasetError, RecipeError
+from spatialqa.models import metrics
+from spatialqa.models.data import Batch, SceneDataset, class_vocabulary, loader
+from spatialqa.models.evaluate_spatial_ast import choose_device, posterior_of, predict, refuse_rate
+from spatialqa.models.objective import (
+    LOSS_COLUMNS,
+    STAGES,
+    augment,
+    learning_rate,
+    losses,
+    parameter_groups,
+    stage_weights,
+)
+from spatialqa.models.run_folder import BEST, LAST, Report, claim, save
+from spatialqa.models.spatial_ast import PRESETS, Heads, ModelError, SpatialAST, load_audiomae, read_weights
+from spatialqa.models.train_recipe import TrainRecipe
+from spatialqa.report import stderr
+
+
+def train(folders: Sequence[Path], recipe: TrainRecipe) -> Path:
+    """Train a model, or go on with a run that was stopped, and return the file of its best weights.
+
+    Raises:
+        DatasetError: a data set cannot be used, or the run's folder holds another run.
+        RecipeError: the recipe does not fit the machine or the data.
+    """
+    process = join(recipe)
+    vocabulary = class_vocabulary(folders)
+    if process.main:
+        refuse_leaks(folders)
+        claim(Path(recipe.run), recipe, folders, vocabulary)
+    trainer = Trainer(folders, recipe, process, vocabulary)
+    try:
+        trainer.resume()
+        while trainer.state.stage < len(STAGES) and trainer.run_stage():
+            pass
+    finally:
+        trainer.close()
+    return trainer.run / BEST
+
+
+@dataclass(frozen=True)
+class Process:
+    """This process among those that torchrun started; alone, it is the first of one."""
+
+    rank: int
+    world: int
+    device: torch.device
+
+    @property
+    def main(self) -> bool:
+        """Whether this is the process that writes and prints."""
+        return self.rank == 0
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Return the mean of a tensor over all processes."""
+        if self.world > 1:
+            dist.all_reduce(values)
+        return values / self.world
+
+
+def join(recipe: TrainRecipe) -> Process:
+    """Return this process's place; under torchrun, meet the others first."""
+    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    if recipe.threads:
+        torch.set_num_threads(recipe.threads)
+    device = choose_device(recipe)
+    if device.type == "cuda":
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+        torch.cuda.set_device(device)
+        torch.backends.cuda.matmul.allow_tf32 = True
+    if world > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    if recipe.batch_size % world:
+        raise RecipeError(f"batch_size {recipe.batch_size} cannot be shared out evenly among {world} processes")
+    return Process(rank, world, device)
+
+
+def new_model(recipe: TrainRecipe, n_classes: int) -> SpatialAST:
+    """Return the model of a recipe with its first weights, the same for the same seed."""
+    config = replace(PRESETS[recipe.preset], n_classes=n_classes, channels=recipe.channels, features=recipe.features)
+    torch.manual_seed(seeds.derived_seed(recipe.seed, "weights", recipe.preset))
+    model = SpatialAST(config)
+    if recipe.init:
+        taken = start_from(model, recipe.init)
+        stderr.print(f"{len(taken)} of {len(model.state_dict())} tensors start from {recipe.init}")
+    return model
+
+
+def start_from(model: SpatialAST, path: str) -> list[str]:
+    """Load what fits of a checkpoint, ours or AudioMAE's, and return the names of what was taken."""
+    content = read_weights(path)
+    weights = content.get("model", content)
+    if "fc_norm.weight" not in weights or "conv_downsample.0.weight" not in weights:
+        return load_audiomae(model, path)
+    own = model.state_dict()
+    taken = [name for name, value in weights.items() if name in own and value.shape == own[name].shape]
+    model.load_state_dict({name: weights[name] for name in taken}, strict=False)
+    return taken
+
+
+def refuse_leaks(folders: Sequence[Path]) -> None:
+    """Raise DatasetError when one data set trains on a house or a clip that another one validates or tests with."""
+    seen: dict[str, set[str]] = {"train": set(), "held out": set()}
+    for folder in folders:
+        for path in scene_files(DatasetFolder(folder)):
+            held = seen["train" if split_of(path) == "train" else "held out"]
+            for row in read_rows(path, ["room_set", "house_id", "sources"]):
+                held.add(f"the house {row['house_id']} of {row['room_set']}")
+                held.update(f"the clip {source['clip_id']} ({source['clip_sha256']})" for source in row["sources"])
+    if both := sorted(seen["train"] & seen["held out"]):
+        raise DatasetError(
+            f"{', '.join(map(str, folders))}: {both[0]} is in the training split of one and held out in another "
+            f"({len(both)} such houses and clips): render them with other seeds"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """The one-source scenes of the validation splits and what is true of them."""
+
+    data: SceneDataset
+    truth: Batch
+
+    def measure(
+        self, model: SpatialAST, weights: Tensor, recipe: TrainRecipe, device: torch.device
+    ) -> tuple[dict[str, float], dict[str, str]]:
+        """Return the losses and errors of a model, and which decoders make the least errors."""
+        batches = loader(self.data, recipe.batch_size, recipe.workers)
+        heads = predict(model, (batch.waveform for batch in batches), device)
+        parts = torch.stack(losses(heads, self.truth, weights, recipe.smoothing_deg))
+        columns = dict(zip(LOSS_COLUMNS, [float((weights * parts).sum()), *parts.tolist()], strict=True))
+        places = metrics.Places(
+            *(x.double().numpy() for x in (self.truth.azimuth_deg, self.truth.elevation_deg, self.truth.distance_m))
+        )
+        posterior = posterior_of(heads)
+        direction, distance, _ = metrics.best_decoders(posterior, places)
+        errors = metrics.errors(metrics.decode(posterior, direction, distance), places)
+        found = {name: float(errors[name].mean()) for name in metrics.FIGURES}
+        return columns | found, {"direction": direction, "distance": distance}
+
+
+def open_held_out(folders: Sequence[Path], vocabulary: Sequence[str], recipe: TrainRecipe) -> HeldOut | None:
+    """Return the validation scenes, or None where there are none: then the last weights are kept, and nothing stops."""
+    having = [f for f in folders if any(split_of(p) == "validation" for p in DatasetFolder(f).tables("scenes"))]
+    try:
+        if not having:
+            raise DatasetError("no data set has a validation split")
+        data = SceneDataset(having, "validation", vocabulary, 1, shuffle=False)
+    except DatasetError as error:
+        stderr.print(f"nothing to validate with, so nothing stops early: {error}")
+        return None
+    return HeldOut(data, Batch(waveform=torch.empty(0), **data.truth(np.arange(len(data)))))
+
+
+@dataclass
+class State:
+    """How far a run is: passes and batches done of a stage, and what early stopping remembers of the stage."""
+
+    stage: int = 0
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    best: float = math.inf
+    waited: int = 0
+
+
+class Trainer:
+    """One run: its data, model and optimiser, how far it is, and its logs."""
+
+    def __init__(
+        self, folders: Sequence[Path], recipe: TrainRecipe, process: Process, vocabulary: Sequence[str]
+    ) -> None:
+        self.recipe, self.process, self.vocabulary = recipe, process, list(vocabulary)
+        self.run = Path(recipe.run)
+        self.data = SceneDataset(folders, "train", vocabulary, range(1, recipe.max_sources + 1), seed=recipe.seed)
+        self.model = new_model(recipe, len(vocabulary)).to(process.device)
+        refuse_rate(self.data, self.model)
+        self.state = State()
+        self.epochs = (recipe.class_epochs, recipe.joint_epochs)
+        self.steps_per_epoch = len(self._batches())
+        self.optimizer = self._new_optimizer()
+        self.held_out = open_held_out(folders, vocabulary, recipe) if process.main else None
+        self.trained: nn.Module = torch.compile(self.model) if recipe.compile else self.model
+        if process.world > 1:
+            self.trained = nn.parallel.DistributedDataParallel(self.trained)
+        half = recipe.amp == "bf16" or (recipe.amp == "auto" and process.device.type == "cuda")
+        self.autocast = torch.autocast(process.device.type, dtype=torch.bfloat16, enabled=half)
+        self.report = Report(self.run, sum(self.epochs) * self.steps_per_epoch) if process.main else None
+        self.began = self.saved = time.monotonic()
+
+    def _new_optimizer(self) -> torch.optim.AdamW:
+        groups = parameter_groups(self.model, self.recipe.weight_decay, self.recipe.layer_decay)
+        return torch.optim.AdamW(groups, lr=0.0, fused=self.process.device.type == "cuda")
+
+    def _batches(self) -> "DataLoader[Batch]":
+        """Return what is left of the epoch."""
+        recipe, state, process = self.recipe, self.state, self.process
+        epoch = state.epoch + sum(self.epochs[: state.stage])
+        size = recipe.batch_size // process.world
+        return loader(self.data, size, recipe.workers, epoch, state.batch, process.rank, process.world)
+
+    def resume(self) -> None:
+        """Go back to the last checkpoint, if there is one."""
+        if (self.run / LAST).is_file():
+            content = read_weights(self.run / LAST)
+            self.state = State(**content["state"])
+            self.model.load_state_dict(content["model"])
+            self.optimizer.load_state_dict(content["optimizer"])
+        if self.report:
+            self.report.begin(self.state.step)
+
+    def run_stage(self) -> bool:
+        """Go through the stage's epochs; False when the time is up before its end."""
+        state, stage = self.state, STAGES[self.state.stage]
+        while state.epoch < self.epochs[state.stage] and not self._patience_is_over():
+            if not self._run_epoch(stage):
+                return False
+            state.epoch, state.batch = state.epoch + 1, 0
+            self._validate(stage)
+            self._save()
+        if self.held_out and state.best < math.inf:
+            self.model.load_state_dict(read_weights(self.run / BEST)["model"])
+        self._share([*self.model.state_dict().values()])
+        state.stage, state.epoch, state.best, state.waited = state.stage + 1, 0, math.inf, 0
+        self.optimizer = self._new_optimizer()
+        self._save()
+        return True
+
+    def _patience_is_over(self) -> bool:
+        return 0 < self.recipe.patience <= self.state.waited
+
+    def _run_epoch(self, stage: str) -> bool:
+        """Train on what is left of the epoch; False when the time is up."""
+        weights = stage_weights(self.recipe, stage).to(self.process.device)
+        self.trained.train()
+        asked = time.monotonic()
+        for batch in self._batches():
+            begun = time.monotonic()
+            over = self._step(batch.to(self.process.device), stage, weights, asked, begun)
+            if over or time.monotonic() - self.saved >= self.recipe.checkpoint_s:
+                self._save()
+            if over:
+                return False
+            asked = time.monotonic()
+        return True
+
+    def _step(self, batch: Batch, stage: str, weights: Tensor, asked: float, begun: float) -> bool:
+        """Take one step and log it; return whether the time is up."""
+        recipe, state = self.recipe, self.state
+        torch.manual_seed(seeds.derived_seed(recipe.seed, "step", f"{state.step}/{self.process.rank}"))
+        batch = augment(batch, recipe)
+        with self.autocast:
+            logits = self.trained(batch.waveform, mask=recipe.masking)
+        parts = torch.stack(losses(Heads(*(x.float() for x in logits)), batch, weights, recipe.smoothing_deg))
+        loss = (weights * parts).sum()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip_norm or math.inf)
+        done = (state.epoch * self.steps_per_epoch + state.batch) / (self.epochs[state.stage] * self.steps_per_epoch)
+        peak = recipe.base_lr * recipe.batch_size / 256
+        rate = learning_rate(done, recipe.warmup, peak, min(recipe.min_lr, peak))
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["scale"]
+        self.optimizer.step()
+        state.step, state.batch = state.step + 1, state.batch + 1
+        limit = recipe.time_limit_min
+        over = torch.tensor([float(limit is not None and self._seconds() >= 60 * limit)], device=parts.device)
+        *shared, over_share = self.process.mean(torch.cat([loss.detach()[None], parts.detach(), over])).tolist()
+        if not math.isfinite(shared[0]):
+            raise ModelError(f"the loss is {shared[0]} at step {state.step}: lower --base-lr or set --clip-norm")
+        if self.report:
+            now = time.monotonic()
+            speed = {"sounds_per_s": len(batch.waveform) * self.process.world / (now - asked)}
+            waited = {"loading": (begun - asked) / (now - asked)}
+            row = dict(zip(LOSS_COLUMNS, shared, strict=True))
+            where = {"step": state.step, "stage": stage, "epoch": state.epoch + 1, "lr": rate}
+            self.report.step({**where, **row, "gradient_norm": float(norm), **speed, **waited})
+        return bool(over_share > 0)
+
+    def _validate(self, stage: str) -> None:
+        """Measure the validation split, keep the weights if they are the best of the stage, and report."""
+        state, weights = self.state, stage_weights(self.recipe, stage)
+        if self.held_out:
+            measured, decoders = self.held_out.measure(self.model, weights, self.recipe, self.process.device)
+            better = measured["loss"] < state.best
+            state.best, state.waited = (measured["loss"], 0) if better else (state.best, state.waited + 1)
+        else:
+            measured, decoders, better = {}, {"direction": "median", "distance": "window"}, True
+        if self.report:
+            if better:
+                content = {"model": self.model.state_dict(), "config": self.model.config.to_dict()}
+                save(self.run / BEST, {**content, "vocabulary": self.vocabulary, "decoders": decoders})
+            self.report.epoch({"step": state.step, "stage": stage, "epoch": state.epoch, **measured}, self.epochs)
+        memory = torch.tensor([state.best, state.waited], dtype=torch.float64, device=self.process.device)
+        self._share([memory])
+        state.best, state.waited = float(memory[0]), int(memory[1])
+
+    def _share(self, tensors: Sequence[Tensor]) -> None:
+        """Give every process the first one's values."""
+        if self.process.world > 1:
+            for tensor in tensors:
+                dist.broadcast(tensor, 0)
+
+    def _seconds(self) -> float:
+        return self.state.seconds + time.monotonic() - self.began
+
+    def _save(self) -> None:
+        now = time.monotonic()
+        self.state.seconds, self.began, self.saved = self._seconds(), now, now
+        if self.process.main:
+            content = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+            save(self.run / LAST, {**content, "state": asdict(self.state)})
+
+    def close(self) -> None:
+        """Close the logs and leave the other processes."""
+        if self.report:
+            self.report.close()
+        if self.process.world > 1:
+            dist.destroy_process_group()

@@ -1,0 +1,370 @@
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from spatialqa.errors import DatasetError, RecipeError
+from spatialqa.models import metrics
+from spatialqa.models.data import Batch, SceneDataset
+from spatialqa.models.evaluate_spatial_ast import evaluate, evaluate_all, hear, judge, read_truth, refuse_rate
+from spatialqa.models.metrics import Posterior
+from spatialqa.models.objective import (
+    augment,
+    azimuth_target,
+    elevation_target,
+    learning_rate,
+    losses,
+    parameter_groups,
+    stage_weights,
+)
+from spatialqa.models.run_folder import read_log
+from spatialqa.models.spatial_ast import PRESETS, Heads, ModelError, SpatialAST, to_model_azimuth
+from spatialqa.models.train_recipe import TrainRecipe
+from spatialqa.models.train_spatial_ast import new_model, refuse_leaks, train
+from spatialqa.recipe import RenderRecipe
+from spatialqa.recipe_keys import build
+from tests.conftest import render
+
+SCENES = RenderRecipe(
+    scenes=40,
+    splits="0.6,0.2,0.2",
+    duration_s=1.0,
+    sources_per_scene={1: 1.0},
+    scenes_per_group=4,
+    sources_per_group=4,
+    scenes_per_shard=12,
+    home_kinds=["shoebox"],
+    foley_clips_per_class=10,
+    engine_config={"indirect_ray_count": 200},
+    workers=0,
+)
+QUICK = TrainRecipe(class_epochs=1, joint_epochs=1, batch_size=8, threads=1, device="cpu", checkpoint_s=0.0)
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="session")
+def one_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """40 scenes of a second, 24 of them to train on. Read it; do not change it."""
+    root = tmp_path_factory.mktemp("one-source") / "data"
+    render(SCENES, root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def trained(one_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of six steps."""
+    run = tmp_path_factory.mktemp("trained") / "run"
+    train([one_source], replace(QUICK, run=str(run)))
+    return run
+
+
+def batch_of(n: int, n_classes: int = 5, samples: int = 4000) -> Batch:
+    draw = torch.Generator().manual_seed(0)
+    return Batch(
+        waveform=torch.randn(n, 2, samples, generator=draw),
+        scene_id=[f"train-{k:08d}" for k in range(n)],
+        scene=torch.arange(n),
+        slot=torch.zeros(n, dtype=torch.int64),
+        classes=torch.eye(n_classes)[torch.arange(n) % n_classes],
+        azimuth_deg=torch.rand(n, generator=draw) * 360 - 180,
+        elevation_deg=torch.rand(n, generator=draw) * 100 - 50,
+        distance_m=torch.rand(n, generator=draw) * 9 + 0.5,
+    )
+
+
+def logged_losses(run: Path) -> list[tuple[str, ...]]:
+    with (run / "log.csv").open(newline="") as file:
+        return [tuple(row[name] for name in ("step", "loss", "classes", "azimuth")) for row in csv.DictReader(file)]
+
+
+# --- the objective
+
+
+def test_smoothed_targets_lie_around_the_true_angle_and_wrap_where_azimuth_does() -> None:
+    azimuth = azimuth_target(torch.tensor([-179.6, 30.0]), 5.0)
+    assert torch.equal(azimuth.argmax(1), to_model_azimuth(torch.tensor([-179.6, 30.0])))
+    assert azimuth.sum(1).tolist() == pytest.approx([1.0, 1.0])
+    left, right = (
+        azimuth[0, to_model_azimuth(torch.tensor([175.0]))],
+        azimuth[0, to_model_azimuth(torch.tensor([-175.0]))],
+    )
+    assert 0.7 < float(left / right) < 1.0  # both sides of the back, the nearer one more
+    elevation = elevation_target(torch.tensor([90.0]), 5.0)
+    assert int(elevation.argmax()) == 179
+    assert float(elevation[0, :90].sum()) < 1e-6  # straight up is not straight down
+    assert torch.equal(elevation_target(torch.tensor([90.0]), 0.0), torch.tensor([179]))
+
+
+def test_the_loss_is_the_papers_sum_and_the_class_stage_leaves_positions_alone() -> None:
+    recipe, batch = TrainRecipe(), batch_of(4)
+    logits = Heads(*(torch.zeros(4, n, requires_grad=True) for n in (5, 21, 360, 180)))
+    parts = torch.stack(losses(logits, batch, stage_weights(recipe, "joint")))
+    assert parts.tolist() == pytest.approx([np.log(2), np.log(21), np.log(360), np.log(180)], rel=1e-5)
+    joint = float((stage_weights(recipe, "joint") * parts.detach()).sum())
+    assert joint == pytest.approx(1250 * np.log(2) + np.log(21) + 2 * (np.log(360) + np.log(180)), rel=1e-5)
+    (stage_weights(recipe, "class") * parts).sum().backward()
+    assert logits.classes.grad is not None
+    assert logits.classes.grad.abs().sum() > 0
+    for head in logits[1:]:
+        assert head.grad is not None
+        assert not head.grad.any()
+
+
+def test_two_sounds_may_be_answered_by_the_slots_in_any_order() -> None:
+    batch = batch_of(2)
+    batch = replace(
+        batch, scene=torch.tensor([0, 0]), slot=torch.tensor([0, 1]), waveform=batch.waveform[:1], scene_id=["a"]
+    )
+    weights = stage_weights(TrainRecipe(), "joint")
+    draw = torch.Generator().manual_seed(1)
+    heads = Heads(*(torch.randn(1, 2, n, generator=draw) for n in (5, 21, 360, 180)))
+    heads.azimuth[0, 1, to_model_azimuth(batch.azimuth_deg[0])] += 50.0
+    heads.azimuth[0, 0, to_model_azimuth(batch.azimuth_deg[1])] += 50.0
+    swapped = Heads(*(logits.flip(1) for logits in heads))
+    here, there = losses(heads, batch, weights), losses(swapped, batch, weights)
+    assert float(here.azimuth) < 1e-3  # not as the sources are numbered
+    assert [float(x) for x in here] == pytest.approx([float(x) for x in there])
+
+
+def test_the_learning_rate_rises_straight_and_falls_by_half_a_cosine() -> None:
+    rates = [learning_rate(k / 100, 0.1, 1e-3, 1e-6) for k in range(101)]
+    assert rates[0] == 0.0
+    assert rates[5] == pytest.approx(5e-4)
+    assert rates[10] == pytest.approx(1e-3)
+    assert rates[55] == pytest.approx((1e-3 + 1e-6) / 2)
+    assert rates[100] == pytest.approx(1e-6)
+    assert learning_rate(0.0, 0.0, 1e-3, 1e-6) == 1e-3
+
+
+def test_every_trained_tensor_is_in_one_group_and_lower_layers_learn_slower() -> None:
+    model = SpatialAST(PRESETS["tiny"])
+    groups = parameter_groups(model, 0.05, 0.5)
+    held = [id(p) for group in groups for p in group["params"]]
+    assert sorted(held) == sorted(id(p) for p in model.parameters() if p.requires_grad)
+    of = {id(p): group for group in groups for p in group["params"]}
+    depth = PRESETS["tiny"].depth
+    assert of[id(model.head.weight)]["scale"] == 1.0
+    assert of[id(model.blocks[depth - 1].mlp.fc1.weight)]["scale"] == 0.5
+    assert of[id(model.patch_embed.proj.weight)]["scale"] == 0.5 ** (depth + 1)
+    assert of[id(model.head.weight)]["weight_decay"] == 0.05
+    assert of[id(model.head.bias)]["weight_decay"] == 0.0
+    assert of[id(model.cls_tokens)]["weight_decay"] == 0.0
+
+
+def test_mirroring_swaps_ears_and_side_together() -> None:
+    batch = batch_of(64)
+    torch.manual_seed(0)
+    seen = augment(batch, TrainRecipe(mirror=True))
+    flipped = seen.azimuth_deg != batch.azimuth_deg
+    assert 16 < int(flipped.sum()) < 48
+    assert torch.equal(seen.azimuth_deg[flipped], -batch.azimuth_deg[flipped])
+    assert torch.equal(seen.waveform[flipped], batch.waveform[flipped].flip(1))
+    assert torch.equal(seen.waveform[~flipped], batch.waveform[~flipped])
+
+
+def test_shuffled_labels_are_those_of_other_sounds() -> None:
+    batch = batch_of(64)
+    torch.manual_seed(0)
+    seen = augment(batch, TrainRecipe(shuffle_labels=True))
+    assert torch.equal(seen.waveform, batch.waveform)
+    assert int((seen.azimuth_deg == batch.azimuth_deg).sum()) < 8
+    order = [int((batch.azimuth_deg == value).nonzero()) for value in seen.azimuth_deg]
+    assert sorted(order) == list(range(64))
+    assert torch.equal(seen.classes, batch.classes[order])  # a sound gets all labels of one other sound
+
+
+# --- runs
+
+
+def test_a_run_logs_every_step_in_two_stages_and_leaves_its_best_weights(trained: Path, one_source: Path) -> None:
+    rows = read_log(trained / "log.csv")
+    assert [(row["step"], row["stage"]) for row in rows] == [(k + 1, "class" if k < 3 else "joint") for k in range(6)]
+    assert [row["stage"] for row in read_log(trained / "validation.csv")] == ["class", "joint"]
+    assert rows[0]["loss"] == pytest.approx(1250 * rows[0]["classes"], rel=1e-5)
+    last = rows[-1]
+    joint = 1250 * last["classes"] + last["distance"] + 2 * (last["azimuth"] + last["elevation"])
+    assert last["loss"] == pytest.approx(joint, rel=1e-5)
+    assert (trained / "loss.svg").read_text().startswith("<svg")
+    assert rows[2]["classes"] < rows[0]["classes"]
+
+
+def test_a_run_that_is_killed_and_goes_on_has_the_losses_of_one_that_was_not(
+    one_source: Path, trained: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    recipe = replace(QUICK, run=str(run))
+    values = {f.name: getattr(recipe, f.name) for f in fields(recipe)}
+    code = (
+        "import sys, pathlib\nfrom spatialqa.models.train_recipe import TrainRecipe\n"
+        "from spatialqa.models.train_spatial_ast import train\n"
+        f"train([pathlib.Path(sys.argv[1])], TrainRecipe(**{values!r}))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(one_source)], env=os.environ | {"OMP_NUM_THREADS": "1"})
+    log = run / "log.csv"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if log.is_file() and log.read_text().count("\n") > 3:
+            break
+        time.sleep(0.002)
+    assert process.poll() is None, "it ended before it could be killed"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert 3 <= len(logged_losses(run)) < 6
+    train([one_source], recipe)
+    assert logged_losses(run) == logged_losses(trained)
+    weights = [torch.load(folder / "best.pt", weights_only=True)["model"] for folder in (run, trained)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[1])
+
+
+def test_a_run_stops_when_its_time_is_up_and_goes_on_with_the_same_losses(
+    one_source: Path, trained: Path, tmp_path: Path
+) -> None:
+    recipe = replace(QUICK, run=str(tmp_path / "run"))
+    train([one_source], replace(recipe, time_limit_min=0.0))
+    assert len(logged_losses(tmp_path / "run")) == 1
+    train([one_source], replace(recipe, workers=1))  # nor does it matter who decodes
+    assert logged_losses(tmp_path / "run") == logged_losses(trained)
+
+
+def test_a_stage_ends_when_validation_gets_no_better(one_source: Path, tmp_path: Path) -> None:
+    no_loss = replace(QUICK, class_weight=0.0, distance_weight=0.0, azimuth_weight=0.0, elevation_weight=0.0)
+    recipe = replace(no_loss, run=str(tmp_path / "run"), class_epochs=0, joint_epochs=9, patience=1)
+    train([one_source], recipe)
+    assert [row["epoch"] for row in read_log(tmp_path / "run" / "validation.csv")] == [1, 2]
+
+
+def test_another_seed_is_another_run_and_is_refused_in_its_folder(one_source: Path, trained: Path) -> None:
+    with pytest.raises(DatasetError, match=r"holds another training run \(recipe.seed was 0 and is 1\)"):
+        train([one_source], replace(QUICK, run=str(trained), seed=1))
+
+
+def test_a_folder_of_other_things_is_refused(one_source: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(DatasetError, match="is not empty and no training run"):
+        train([one_source], replace(QUICK, run=str(tmp_path)))
+
+
+def test_data_at_another_rate_are_refused(one_source: Path) -> None:
+    data = SceneDataset(one_source, "test", ["/m/05tny_"])
+    with pytest.raises(RecipeError, match="render them with --sample-rate 44100"):
+        refuse_rate(data, SpatialAST(replace(PRESETS["tiny"], sample_rate=44100)))
+
+
+def test_data_sets_that_hold_out_what_another_trains_on_are_refused(one_source: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    render(replace(SCENES, splits="1,0,0", plan_only=True), other)  # the same homes, all to train on
+    with pytest.raises(DatasetError, match="is in the training split of one and held out in another"):
+        refuse_leaks([one_source, other])
+    refuse_leaks([one_source])
+
+
+def test_two_processes_train_one_model(one_source: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    script = tmp_path / "go.py"
+    script.write_text(
+        "import pathlib\nfrom spatialqa.models.train_recipe import TrainRecipe\n"
+        "from spatialqa.models.train_spatial_ast import train\n"
+        f"train([pathlib.Path({str(one_source)!r})], TrainRecipe(run={str(run)!r}, class_epochs=1, joint_epochs=1, "
+        "batch_size=8, threads=1, device='cpu'))\n"
+    )
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+    subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, timeout=240, capture_output=True)
+    assert [row["step"] for row in read_log(run / "log.csv")] == [1, 2, 3, 4, 5, 6]
+    assert (run / "best.pt").is_file()
+
+
+def test_weights_start_from_another_checkpoint_where_they_fit(trained: Path) -> None:
+    there = torch.load(trained / "best.pt", weights_only=True)["model"]
+    model = new_model(replace(QUICK, init=str(trained / "best.pt")), n_classes=3)
+    assert torch.equal(model.blocks[0].attn.qkv.weight, there["blocks.0.attn.qkv.weight"])
+    assert model.head.weight.shape[0] == 3
+
+
+# --- evaluation
+
+
+def test_the_truth_of_a_split_is_that_of_its_tables(one_source: Path) -> None:
+    ids, truth = read_truth(one_source, "test", ["/m/05tny_"])
+    assert len(ids) == len(truth.house) == 8
+    assert all(scene_id.startswith("test-") for scene_id in ids)
+    assert np.isfinite(truth.places.azimuth_deg).all()
+
+
+def test_a_model_that_knows_where_everything_is_gets_everything_right(one_source: Path) -> None:
+    _, truth = read_truth(one_source, "test", ["/m/05tny_", "/m/07qrkrw"])
+    azimuths, elevations, distances = np.arange(-180.0, 180.0), np.arange(-90.0, 90.0), np.arange(21) / 2
+    nearest = [
+        np.eye(len(axis))[np.abs(axis[None] - values[:, None]).argmin(axis=1)]
+        for axis, values in (
+            (azimuths, truth.places.azimuth_deg),
+            (elevations, truth.places.elevation_deg),
+            (distances, truth.places.distance_m),
+        )
+    ]
+    scores = truth.classes.astype(np.float64)
+    posterior = Posterior(nearest[0], nearest[1], nearest[2], scores, azimuths, elevations, distances)
+    decoders = {"direction": "argmax", "distance": "argmax"}
+    report = judge(posterior, truth, "ideal", [one_source], QUICK, decoders)
+    figures = report.parts["all"]
+    assert figures["mae_deg"].value < 1.0
+    assert figures["der"].value == 0.0
+    assert figures["octant"].value == 1.0 or figures["above_below"].value < 1.0  # a sound within half a degree of level
+    assert sum(map(sum, report.octants)) == report.n["all"] == 8
+    assert report.n["line of sight"] + report.n["occluded"] == 8
+
+
+def test_evaluation_is_the_same_twice_and_written_as_json_and_picture(
+    one_source: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (first,) = evaluate_all([one_source], [trained], QUICK)
+    again = evaluate([one_source], trained / "best.pt", QUICK, CPU)
+    assert replace(again, checkpoint=first.checkpoint) == first
+    shown = capsys.readouterr().out
+    assert "MAE, degrees" in shown
+    assert "left or right, %" in shown
+    assert set(metrics.FIGURES) <= set(first.parts["all"])
+    assert (trained / "evaluation-test.json").is_file()
+    assert "<svg" in (trained / "evaluation-test.svg").read_text()
+
+
+def test_several_checkpoints_are_shown_as_mean_and_spread(
+    one_source: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluate_all([one_source], [trained, trained], QUICK)
+    shown = capsys.readouterr().out
+    assert "± 0.0" in shown
+    assert "mean and standard deviation of 2 checkpoints" in shown
+
+
+def test_ears_can_be_swapped_or_made_the_same() -> None:
+    waveform = torch.randn(3, 2, 100)
+    assert torch.equal(hear(waveform, "both"), waveform)
+    assert torch.equal(hear(waveform, "swapped")[:, 0], waveform[:, 1])
+    same = hear(waveform, "same")
+    assert torch.equal(same[:, 0], same[:, 1])
+    assert torch.allclose(same[:, 0], waveform.mean(1))
+
+
+def test_what_is_no_checkpoint_is_refused_in_one_line(one_source: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no such file"):
+        evaluate([one_source], tmp_path / "nothing.pt", QUICK, CPU)
+    torch.save({"model": {}}, tmp_path / "other.pt")
+    with pytest.raises(ModelError, match="is no checkpoint of train-baseline"):
+        evaluate([one_source], tmp_path / "other.pt", QUICK, CPU)
+
+
+def test_keys_are_checked() -> None:
+    with pytest.raises(RecipeError, match="add --features mel"):
+        build(TrainRecipe, {"channels": "mono"}, "command line")
+    with pytest.raises(RecipeError, match="nothing to train"):
+        TrainRecipe(class_epochs=0, joint_epochs=0)
+    assert build(TrainRecipe, {"batch_size": "32", "layer-decay": "1"}, "command line").batch_size == 32
+    assert "workers" not in TrainRecipe().identity()
