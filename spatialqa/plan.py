@@ -277,6 +277,7 @@ class Planner:
                     distance_m=place.distance_m,
                     region_id=place.region_id,
                     region_label=place.region_label,
+                    level_index=place.level_index,
                     onset_s=onset_s,
                     line_of_sight=place.line_of_sight,
                     rir_id=group.rir_id(index),

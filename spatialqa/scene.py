@@ -52,11 +52,13 @@ class Source:
     wet_level_dbfs: tuple[float, ...] | None = None  # one per channel, before gain
     drr_db: float | None = None
     rt60_s: float | None = None
+    level_index: int | None = None  # the storey of its region
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
         """Read one item of the `sources` column; unknown keys are ignored."""
-        values = {f.name: row[f.name] for f in fields(cls)}
+        values = {f.name: row[f.name] for f in fields(cls) if f.name != "level_index"}
+        values["level_index"] = row.get("level_index")  # a column that came later
         values["labels"] = tuple(row["labels"])
         values["mids"] = tuple(row["mids"])
         values["position"] = _vec3(row["position"])
@@ -124,6 +126,7 @@ class Place:
     line_of_sight: bool | None  # None where a bank does not know
     region_id: str | None = None
     region_label: str | None = None
+    level_index: int | None = None
     bank_rir: str | None = None  # what the bank that it was taken from calls its RIR
 
 

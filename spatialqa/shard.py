@@ -248,6 +248,7 @@ class ShardMaker:
                 "line_of_sight": place.line_of_sight,
                 "region_id": place.region_id,
                 "region_label": place.region_label,
+                "source_level_index": place.level_index,
                 "level_index": group.level_index,
                 "listener_region_id": group.region_id,
                 "listener_region_label": group.region_label,

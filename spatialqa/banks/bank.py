@@ -39,6 +39,7 @@ INDEX = pa.schema(
         ("level_index", pa.int32()),
         ("region_id", pa.string()),  # the source's
         ("region_label", pa.string()),
+        ("source_level_index", pa.int32()),
         ("line_of_sight", pa.bool_()),
         ("sample_rate", pa.int32()),
         ("location", pa.list_(pa.int32())),  # where the bank's reader finds it

@@ -222,6 +222,7 @@ def _place(listener: Pose, position: Vec3, entry: dict[str, Any]) -> Place:
         entry["line_of_sight"],
         entry["region_id"],
         entry["region_label"],
+        entry["source_level_index"],
         entry["rir_id"],
     )
 

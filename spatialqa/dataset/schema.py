@@ -35,6 +35,7 @@ SOURCE = pa.struct(
         ("drr_db", pa.float32()),
         ("rt60_s", pa.float64()),
         ("rir_id", pa.string()),
+        ("level_index", pa.int32()),
     ]
 )
 
@@ -113,6 +114,7 @@ RIRS = pa.schema(
         ("level_index", pa.int32()),  # the listener's, like the next two
         ("listener_region_id", pa.string()),
         ("listener_region_label", pa.string()),
+        ("source_level_index", pa.int32()),
     ]
 )
 

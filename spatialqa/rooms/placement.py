@@ -133,7 +133,7 @@ class Placer:
         region = self.room.region_at(position)
         if region is None:
             return Place(position, azimuth, elevation, distance, seen)
-        return Place(position, azimuth, elevation, distance, seen, region.region_id, region.label)
+        return Place(position, azimuth, elevation, distance, seen, region.region_id, region.label, region.level_index)
 
     def _fill(self, air: FreeSpace, surface: SurfaceDistance) -> _Pool:
         """Draw points around the nodes of the air inside, and keep those that are valid."""

@@ -68,7 +68,7 @@ def test_scenes_are_placed_in_regions_and_record_them(root: Path) -> None:
         for source in scene.sources:
             own = room.region_at(source.position)
             assert own is region
-            assert (source.region_id, source.region_label) == (region.region_id, region.label)
+            assert (source.region_id, source.region_label, source.level_index) == (region.region_id, region.label, 0)
             assert source.rt60_s is None or 0.05 < source.rt60_s < 2.0
         assert rendered.audio.shape == (2, 32000)
         assert np.isfinite(rendered.audio).all()

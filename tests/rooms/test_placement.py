@@ -253,6 +253,7 @@ def test_regions_are_named() -> None:
     for _, places in groups(placer, 10):
         for place in places:
             assert place.region_label == ("kitchen" if place.position[0] < 4 else None)
+            assert place.level_index == (0 if place.position[0] < 4 else None)
 
 
 # Evenness
