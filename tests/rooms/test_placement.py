@@ -316,7 +316,7 @@ def test_listeners_keep_to_walkable_points() -> None:
     assert free[:, 0].max() > 5.5
     assert kept[:, 0].max() < 3.2
     with pytest.raises(PlacementError, match="walkable"):
-        Placer(where, walkable=walkable + [0.0, 1.0, 0.0])
+        Placer(where, walkable=np.add(walkable, (0.0, 1.0, 0.0)))
 
 
 def test_regions_must_be_known_to_keep_sources_in_them() -> None:
