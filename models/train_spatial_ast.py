@@ -13,11 +13,12 @@ that was not: the order of the data and what is masked are drawn for each step f
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -39,6 +40,7 @@ from spatialqa.models.objective import (
     parameter_groups,
     stage_weights,
 )
+from spatialqa.models.on_the_fly import OnTheFlyDataset
 from spatialqa.models.run_folder import BEST, LAST, Report, claim, save
 from spatialqa.models.spatial_ast import PRESETS, Heads, ModelError, SpatialAST, load_audiomae, read_weights
 from spatialqa.models.train_recipe import TrainRecipe
@@ -143,6 +145,19 @@ def refuse_leaks(folders: Sequence[Path]) -> None:
         )
 
 
+def open_training(folders: Sequence[Path], vocabulary: Sequence[str], recipe: TrainRecipe) -> list[SceneDataset]:
+    """Return what is trained on: stored scenes of all data sets as one, or on the fly each data set by itself."""
+    counts = range(1, recipe.max_sources + 1)
+    if recipe.data == "stored":
+        return [SceneDataset(folders, "train", vocabulary, counts, seed=recipe.seed)]
+    return [
+        OnTheFlyDataset(
+            folder, "train", vocabulary, counts, seed=seeds.derived_seed(recipe.seed, "order", str(k)), fresh=True
+        )
+        for k, folder in enumerate(folders)
+    ]
+
+
 @dataclass(frozen=True, eq=False)
 class HeldOut:
     """The one-source scenes of the validation splits and what is true of them."""
@@ -202,12 +217,13 @@ class Trainer:
     ) -> None:
         self.recipe, self.process, self.vocabulary = recipe, process, list(vocabulary)
         self.run = Path(recipe.run)
-        self.data = SceneDataset(folders, "train", vocabulary, range(1, recipe.max_sources + 1), seed=recipe.seed)
+        self.data = open_training(folders, vocabulary, recipe)
         self.model = new_model(recipe, len(vocabulary)).to(process.device)
-        refuse_rate(self.data, self.model)
+        for data in self.data:
+            refuse_rate(data, self.model)
         self.state = State()
         self.epochs = (recipe.class_epochs, recipe.joint_epochs)
-        self.steps_per_epoch = len(self._batches())
+        self.steps_per_epoch = len(self._order())
         self.optimizer = self._new_optimizer()
         self.held_out = open_held_out(folders, vocabulary, recipe) if process.main else None
         self.trained: nn.Module = torch.compile(self.model) if recipe.compile else self.model
@@ -222,12 +238,29 @@ class Trainer:
         groups = parameter_groups(self.model, self.recipe.weight_decay, self.recipe.layer_decay)
         return torch.optim.AdamW(groups, lr=0.0, fused=self.process.device.type == "cuda")
 
-    def _batches(self) -> "DataLoader[Batch]":
-        """Return what is left of the epoch."""
-        recipe, state, process = self.recipe, self.state, self.process
-        epoch = state.epoch + sum(self.epochs[: state.stage])
-        size = recipe.batch_size // process.world
-        return loader(self.data, size, recipe.workers, epoch, state.batch, process.rank, process.world)
+    def _loaders(self, starts: Sequence[int]) -> "list[DataLoader[Batch]]":
+        """Return the epoch's batches of every data set, without the first `starts` of each."""
+        recipe, process = self.recipe, self.process
+        epoch = self.state.epoch + sum(self.epochs[: self.state.stage])
+        size = max(1, recipe.batch_size // process.world)
+        return [
+            loader(data, size, recipe.workers, epoch, start, process.rank, process.world)
+            for data, start in zip(self.data, starts, strict=True)
+        ]
+
+    def _order(self) -> npt.NDArray[np.int64]:
+        """Return which data set each batch of the epoch is of: all of them mixed, the same order in every process."""
+        counts = [len(batches) for batches in self._loaders([0] * len(self.data))]
+        epoch = f"{self.state.stage}/{self.state.epoch}"
+        return seeds.rng(self.recipe.seed, "data sets", epoch).permutation(np.repeat(np.arange(len(counts)), counts))
+
+    def _batches(self) -> Iterator[Batch]:
+        """Yield what is left of the epoch."""
+        order = self._order()
+        done = np.bincount(order[: self.state.batch], minlength=len(self.data))
+        streams = [iter(batches) for batches in self._loaders(done.tolist())]
+        for k in order[self.state.batch :]:
+            yield next(streams[k])
 
     def resume(self) -> None:
         """Go back to the last checkpoint, if there is one."""

@@ -44,6 +44,7 @@ SCENES = RenderRecipe(
     home_kinds=["shoebox"],
     foley_clips_per_class=10,
     engine_config={"indirect_ray_count": 200},
+    save_rirs=True,
     workers=0,
 )
 QUICK = TrainRecipe(class_epochs=1, joint_epochs=1, batch_size=8, threads=1, device="cpu", checkpoint_s=0.0)
@@ -279,6 +280,15 @@ def test_two_processes_train_one_model(one_source: Path, tmp_path: Path) -> None
     subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, timeout=240, capture_output=True)
     assert [row["step"] for row in read_log(run / "log.csv")] == [1, 2, 3, 4, 5, 6]
     assert (run / "best.pt").is_file()
+
+
+def test_sounds_made_on_the_fly_are_trained_on_and_data_sets_take_turns(one_source: Path, tmp_path: Path) -> None:
+    recipe = replace(QUICK, run=str(tmp_path / "run"), data="on-the-fly", class_epochs=0)
+    train([one_source, one_source], replace(recipe, time_limit_min=0.0))
+    train([one_source, one_source], recipe)
+    rows = read_log(tmp_path / "run" / "log.csv")
+    assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert rows[-1]["loss"] < rows[0]["loss"]
 
 
 def test_weights_start_from_another_checkpoint_where_they_fit(trained: Path) -> None:
