@@ -144,7 +144,7 @@ def _replica_classes(path: Path) -> dict[int, str]:
     try:
         objects = json.loads(path.read_text(encoding="utf-8"))["objects"]
         classes = {int(item["id"]): str(item["class_name"]) for item in objects}
-    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, OverflowError, LookupError, TypeError, RecursionError) as error:
         raise RoomError(
             f"cannot read the classes of objects in {path}: {one_line(error)}; take another copy"
         ) from error

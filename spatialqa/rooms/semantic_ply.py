@@ -115,6 +115,8 @@ def _tables(path: Path, file: BinaryIO, encoding: str, elements: Sequence[_Eleme
             raise RoomError(f"{path}: the faces need one list, vertex_indices, and have {', '.join(lists) or 'none'}")
         if element.name == "vertex" and not {"x", "y", "z"} <= set(names):
             raise RoomError(f"{path}: the vertices need x, y and z, and have {', '.join(names) or 'nothing'}")
+        if not names:
+            raise RoomError(f"{path}: the element {element.name!r} has no properties; the file may be damaged")
         if (element.name != "face" and lists) or len(set(names)) != len(names):
             raise RoomError(f"{path}: cannot read the element {element.name!r} with the properties {', '.join(names)}")
         read = _read_ascii if encoding == "ascii" else _read_binary

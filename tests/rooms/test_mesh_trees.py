@@ -171,6 +171,7 @@ def test_other_classes_of_a_replica_scene_are_another_room(tmp_path: Path) -> No
         ("info_semantic.json", b"[]"),
         ("info_semantic.json", b'{"objects": [{"id": "a"}]}'),
         ("info_semantic.json", b'{"objects": [{"id": 99999999999, "class_name": "wall"}]}'),
+        ("info_semantic.json", b'{"objects": [{"id": 1e999, "class_name": "wall"}]}'),
         ("mesh_semantic.ply", b"ply\n"),
         ("mesh_semantic.ply", b""),
     ],
