@@ -127,10 +127,11 @@ def _official_rooms(recipe: RenderRecipe, rooms: RoomSet) -> tuple[dict[str, lis
     """
     asked = recipe.split_shares()
     probe = rooms.room_ids(sum(share > 0 for share in asked) if asked else len(SPLITS), recipe.seed)
-    by_seed = recipe.room_splits == "random" or not any(rooms.official_split(rooms.house_of(room)) for room in probe)
-    if by_seed:
+    every = rooms.room_ids(None, recipe.seed) if rooms.finite else []
+    # all are looked at: the few that a recipe draws may happen to be those on no list
+    listed = any(rooms.official_split(rooms.house_of(room)) for room in every)
+    if recipe.room_splits == "random" or not listed:
         return {}, len({rooms.house_of(room) for room in probe})
-    every = rooms.room_ids(None, recipe.seed)
     found: dict[str, list[str]] = {}
     for split in SPLITS:
         own = sorted(room for room in every if rooms.official_split(rooms.house_of(room)) == split)

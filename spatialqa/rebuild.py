@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from spatialqa.dataset.card import write_card
 from spatialqa.dataset.commit import FileRecord, commit_file, commit_json, commit_table
-from spatialqa.dataset.folder import DatasetFolder, changed_keys
+from spatialqa.dataset.folder import DatasetFolder, changed_keys, check_shard_name, check_table_path
 from spatialqa.dataset.reading import read_rows, schema_of
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.execution import Observer, on_ray, worker_count
@@ -93,6 +93,7 @@ def rebuild(source: Path, root: Path, overrides: Mapping[str, Any], observer: Ob
     run = export.read_run()
     if "export" not in run:
         raise DatasetError(f"{source}: is no export of recipes; make one with `spatialqa export OUT --to recipes`")
+    _check_record(export, run)
     recipe = _recipe(source, run, overrides)
     folder = DatasetFolder(root)
     folder.refuse_foreign()
@@ -128,7 +129,7 @@ def _recipe(source: Path, run: Mapping[str, Any], overrides: Mapping[str, Any]) 
         if name in fields and not (fields[name]["path"] or fields[name]["execution"]) and value != stored.get(name):
             raise RecipeError(f"{name} is part of what {source} is and cannot change: leave it out, or render anew")
     for name in run["export"]["paths_removed"]:
-        if name in overrides:
+        if name in overrides or name not in stored:
             continue
         if not name.endswith("_root"):  # roots are looked for where they usually are
             kind = f"{stored[name].partition(':')[0]}:" if ":" in stored[name] else ""
@@ -138,6 +139,22 @@ def _recipe(source: Path, run: Mapping[str, Any], overrides: Mapping[str, Any]) 
             )
         stored[name] = None
     return absolute_paths(build(RenderRecipe, {**stored, **overrides}, f"{source}/_spatialqa/run.json"))
+
+
+def _check_record(export: DatasetFolder, run: Mapping[str, Any]) -> None:
+    """Raise DatasetError where the run record lacks what a rebuild takes from it."""
+    where = export.meta / "run.json"
+    try:
+        parts = (run["recipe"], run["plan"]["scenes"], run["fingerprint"]["engine"], run["fingerprint"]["versions"])
+        whole = all(isinstance(part, dict) for part in parts) and isinstance(run["fingerprint_hash"], str)
+        whole &= all(isinstance(name, str) for name in run["export"]["paths_removed"])
+        whole &= isinstance(run["plan"]["houses"], dict) and isinstance(run["plan"]["shards"], list)
+    except (KeyError, TypeError):
+        whole = False
+    if not whole:
+        raise DatasetError(f"{where}: is damaged or of another version; export the recipes again")
+    for name in run["plan"]["shards"]:
+        check_shard_name(where, name)
 
 
 class _Rebuild:
@@ -220,6 +237,7 @@ class _Rebuild:
         files, counts = [], Counter[str]()
         try:
             for item in record["files"]:
+                check_table_path(self._export.meta / f"{table}.json", item["path"], table)
                 source, name = self._export.root / item["path"], f"{aside}/{Path(item['path']).name}"
                 rows = list(read_rows(source)) if gone else []
                 kept = [row for row in rows if row["scene_id"] not in gone]
@@ -231,6 +249,8 @@ class _Rebuild:
                     )
                 else:
                     size, sha256 = commit_file(self._folder.root / name, partial(_copy, source))
+                    if sha256 != item["sha256"]:
+                        raise DatasetError(f"{source}: is not what the export recorded of it; copy the export again")
                     files.append(FileRecord(name, item["rows"], size, sha256))
             self._folder.replace_table(aside, table)
         finally:

@@ -9,9 +9,10 @@ from typing import Any
 import pyarrow as pa
 
 from spatialqa.dataset.commit import commit_table, commit_text
-from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.folder import DatasetFolder, check_table_path
 from spatialqa.dataset.reading import read_rows, schema_of
-from spatialqa.errors import ClipError, ClipGoneError, EngineError, RoomError
+from spatialqa.errors import ClipError, ClipGoneError, DatasetError, EngineError, RoomError
+from spatialqa.exports.recipes import WITHOUT
 from spatialqa.recipe import RenderRecipe
 from spatialqa.render import ClippedSceneError, encode_flac, render_scene
 from spatialqa.scene import Scene
@@ -68,7 +69,7 @@ def rebuild_shard(job: RebuildJob, inputs: StoredRun, name: str, on_scenes: Call
     """
     export, folder = DatasetFolder(job.export), DatasetFolder(job.root)
     original = export.read_json(export.shard_file(name))
-    tables = {item["path"].partition("/")[0]: item for item in original["original"]}
+    tables = _tables(export.shard_file(name), original)
     stored = {table: list(read_rows(export.root / item["path"])) for table, item in tables.items()}
     made = _Made(inputs, stored, job.same_engine)
     for group in stored["groups"]:
@@ -99,6 +100,20 @@ def rebuild_shard(job: RebuildJob, inputs: StoredRun, name: str, on_scenes: Call
         },
     }
     return folder.commit_shard(name, files, facts)
+
+
+def _tables(record_file: Path, record: Any) -> dict[str, Row]:
+    """Return the original's files by table; raises DatasetError where the record does not name them as we do."""
+    try:
+        tables = {str(item["path"]).partition("/")[0]: item for item in record["original"]}
+        for table, item in tables.items():
+            check_table_path(record_file, item["path"], table)
+            item["sha256"]
+        if not {"scenes", "groups"} <= tables.keys() <= WITHOUT.keys() or not isinstance(record["scenes"], int):
+            raise DatasetError(f"{record_file}: does not record scenes and groups; export the recipes again")
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DatasetError(f"{record_file}: is damaged ({error!r}); export the recipes again") from None
+    return tables
 
 
 class _Made:

@@ -173,6 +173,8 @@ class RenderRecipe:
             raise RecipeError(f"onset_max_s {self.onset_max_s:g} must be less than duration_s {self.duration_s:g}")
         if self.placement == "navmesh" and self.engine != "habitat":
             raise RecipeError(f"placement navmesh is habitat's, and the engine is {self.engine}: add --engine habitat")
+        if self.placement == "navmesh" and self.plan_only:
+            raise RecipeError("placement navmesh needs habitat itself, which --plan-only does without: leave one out")
         self._refuse_idle_keys()
         self.split_shares()
         self.target_faces()
@@ -235,7 +237,8 @@ class RenderRecipe:
         identity = {}
         for f in dataclasses.fields(self):
             value = getattr(self, f.name)
-            if f.metadata["execution"] or f.name == "engine":  # which engine `auto` took is part of the fingerprint
+            # which engine `auto` took is part of the fingerprint, and so is what was found below a root
+            if f.metadata["execution"] or f.name == "engine" or f.name.endswith("_root"):
                 continue
             if f.metadata["path"] and value is not None:
                 value = value.partition(":")[0] if f.name in ("rooms", "clips") else "given"

@@ -17,6 +17,7 @@ from spatialqa.acoustics.bank_engine import refuse_idle_keys
 from spatialqa.acoustics.engine import EngineIdentity
 from spatialqa.acoustics.registry import engine_for
 from spatialqa.banks.bank_rooms import BankRooms
+from spatialqa.clips import registry as clip_registry
 from spatialqa.clips.clip import ClipRecord, ClipSet
 from spatialqa.clips.clip_table import ClipTable
 from spatialqa.clips.decode import ffmpeg_version
@@ -24,6 +25,7 @@ from spatialqa.clips.registry import open_clips
 from spatialqa.errors import ClipError
 from spatialqa.plan import RunPlan, plan_bank, plan_run
 from spatialqa.recipe import RenderRecipe, absolute_paths, digest
+from spatialqa.rooms import registry as room_registry
 from spatialqa.rooms.registry import open_rooms
 from spatialqa.rooms.room import RoomSet
 
@@ -57,7 +59,7 @@ def prepare_run(recipe: RenderRecipe, root: Path) -> tuple[Run, RunPlan]:
     Raises:
         SpatialQAError: rooms, clips or engine cannot be used, or are too few for the recipe.
     """
-    recipe = absolute_paths(recipe)
+    recipe = clip_registry.with_root(room_registry.with_root(absolute_paths(recipe)))
     identity = engine_for(recipe).identity
     rooms = open_rooms(recipe)
     if isinstance(rooms, BankRooms):
@@ -78,7 +80,7 @@ def prepare_bank(recipe: RenderRecipe, root: Path, n_groups: int) -> tuple[Run, 
     Raises:
         SpatialQAError: rooms or engine cannot be used, or there are too few houses.
     """
-    recipe = absolute_paths(recipe)
+    recipe = room_registry.with_root(absolute_paths(recipe))
     identity = engine_for(recipe).identity
     rooms = open_rooms(recipe)
     plan = plan_bank(recipe, rooms, n_groups)

@@ -162,12 +162,13 @@ def test_one_house_is_all_train_by_default_and_an_error_when_splits_are_asked() 
 
 
 class ListedHomes(ProceduralRooms):
-    """Homes whose makers say which split they are in."""
+    """Homes whose makers say which split they are in; the first of them they leave out."""
 
+    finite = True
     lists: ClassVar = {"home-000001": "train", "home-000002": "train", "home-000003": "train", "home-000004": "test"}
 
     def room_ids(self, count: int | None, seed: int) -> list[str]:
-        return [*self.lists, "home-000005"][:count]
+        return ["home-000005", *self.lists][:count]
 
     def official_split(self, house_id: str) -> str | None:
         return self.lists.get(house_id)
@@ -179,6 +180,16 @@ def test_houses_keep_the_splits_of_their_makers() -> None:
     rooms = {slot.room_id: shard.split for shard in plan.shards for slot in shard.groups}
     assert rooms == ListedHomes.lists  # a house on no list is not used
     assert set(plan.scenes) == {"train", "test"}
+    alone = plan_run(
+        RenderRecipe(scenes=400, splits="1,0,0"), ListedHomes(), records
+    )  # draws no more than one to look at
+    assert {slot.room_id for shard in alone.shards for slot in shard.groups} == {
+        "home-000001",
+        "home-000002",
+        "home-000003",
+    }
+    by_seed = plan_run(RenderRecipe(scenes=400, splits="1,0,0", room_splits="random"), ListedHomes(), records)
+    assert len({slot.room_id for shard in by_seed.shards for slot in shard.groups}) == 5
     with pytest.raises(RoomError, match="the validation split has no house"):
         plan_run(RenderRecipe(scenes=400, splits="0.8,0.1,0.1"), ListedHomes(), records)
 

@@ -76,7 +76,7 @@ class BankRooms:
         yaw_deg: float | None = None,
     ) -> None:
         self.bank: Bank = open_bank(path)
-        self.name = f"bank:{self.bank.facts.kind}"
+        self.name, self.finite = f"bank:{self.bank.facts.kind}", True
         self._seed, self._size, self.mixes = seed, sources_per_group, mix_listeners
         index = self.bank.index
         self._listener = matrix(index, "listener_position", 3)

@@ -1,6 +1,7 @@
 """Opens the clip set that a recipe names."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -47,6 +48,17 @@ def open_clips(recipe: RenderRecipe) -> ClipSet:
             licences=recipe.licences or None,
         )
     raise RecipeError(f"clips {recipe.clips!r} is not known: use foley, audioset, or folder:DIR, fsd50k:DIR, esc50:DIR")
+
+
+def with_root(recipe: RenderRecipe) -> RenderRecipe:
+    """Return the recipe with the folder of its clips written down where it was looked for, so that others find it too.
+
+    Raises:
+        ClipError: AudioSet is nowhere.
+    """
+    if recipe.clips == "audioset" and recipe.audioset_root is None:
+        return replace(recipe, audioset_root=str(find_root(None).absolute()))
+    return recipe
 
 
 def _classes(recipe: RenderRecipe) -> str | Sequence[str]:

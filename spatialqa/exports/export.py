@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.reading import read_rows
 from spatialqa.errors import DatasetError
 from spatialqa.exports import FORMATS
 from spatialqa.exports.licences import licence_warnings
@@ -57,4 +58,9 @@ def export_dataset(
 
 def warnings_before(root: Path, to: str) -> list[str]:
     """Return what a user should know of licences before an export is made; recipes hold nothing that they guard."""
-    return [] if to == "recipes" else licence_warnings(DatasetFolder(root).read_run())
+    if to == "recipes":
+        return []
+    folder = DatasetFolder(root)
+    run = folder.read_run()
+    sets = {row["room_set"] for path in folder.tables("groups") for row in read_rows(path, ["room_set"])}
+    return licence_warnings(run, sets)

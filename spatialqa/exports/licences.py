@@ -1,6 +1,6 @@
 """What a publisher should know of the licences of what a data set was made from."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 # Kinds of `clips` and `rooms` (the part before the colon) whose makers do not let others pass them on.
@@ -14,14 +14,15 @@ _ROOMS = {
 }
 
 
-def licence_warnings(run: Mapping[str, Any]) -> list[str]:
+def licence_warnings(run: Mapping[str, Any], room_sets: Collection[str] = ()) -> list[str]:
     """Return one line for each input of a run that may not simply be published; none for free inputs.
 
     Args:
         run: the run record, as `DatasetFolder.read_run` returns it.
+        room_sets: those of its groups: RIRs of a bank were made in rooms too.
     """
     recipe = run["recipe"]
     clips, rooms = (str(recipe[name]).partition(":")[0] for name in ("clips", "rooms"))
     reasons = [reason for name, reason in _CLIPS.items() if clips.startswith(name)]
-    reasons += [_ROOMS[rooms]] if rooms in _ROOMS else []
+    reasons += [reason for name, reason in _ROOMS.items() if name in {rooms, *room_sets}]
     return [f"{reason}; keep this export to yourself, or publish the one made with --to recipes" for reason in reasons]

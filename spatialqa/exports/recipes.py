@@ -108,7 +108,10 @@ def path_keys(cls: type, values: Mapping[str, Any]) -> list[str]:
     return [
         f.name
         for f in dataclasses.fields(cls)
-        if f.metadata["path"] and values.get(f.name) is not None and _bare(f.name, values[f.name]) != values[f.name]
+        if f.metadata["path"]
+        and not f.metadata["execution"]
+        and values.get(f.name) is not None
+        and _bare(f.name, values[f.name]) != values[f.name]
     ]
 
 

@@ -1,7 +1,8 @@
 """The houses of Matterport3D, for those who hold the scans: materials and regions from their annotations."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ from spatialqa.rooms.house_file import read_house_file
 from spatialqa.rooms.materials import material
 from spatialqa.rooms.matterport_files import SceneFiles, find_root, find_scenes, read_scenes_list
 from spatialqa.rooms.matterport_scene import SURFACES, UNKNOWN, load_mesh, regions_of
-from spatialqa.rooms.matterport_tables import OUTDOORS_AND_JUNK, check_labels, split_of
+from spatialqa.rooms.matterport_tables import OUTDOORS_AND_JUNK, check_labels, mpcat40_materials, split_of
 from spatialqa.rooms.mesh import DEFAULT_MATERIAL
 from spatialqa.rooms.mesh_cache import MeshCache
+from spatialqa.rooms.mesh_reading import habitat_files
 from spatialqa.rooms.room import Room
 from spatialqa.rooms.simplify import MAX_ERROR_M, TARGET_FACES, PreparedMesh, preparation, prepare_mesh
 from spatialqa.rooms.surface import triangle_areas
@@ -43,6 +45,7 @@ class Matterport3DRooms:
     """
 
     name = NAME
+    finite = True
 
     def __init__(
         self,
@@ -83,11 +86,14 @@ class Matterport3DRooms:
         return self._splits.get(house_id)
 
     def content_hash(self) -> str:
-        """Return a hash of the files that are read and of how they are.
+        """Return a hash of the files that are read, by whichever engine, and of how they are.
 
         A file is hashed once, then known by its path, size and modification time.
         """
-        how = (self._default, sorted(self._excluded), [self._mesh_key(files) for files in self._scenes.values()])
+        scenes = [
+            (self._mesh_key(files), self._hashes(files, habitat_files(files.glb))) for files in self._scenes.values()
+        ]
+        how = (self._default, sorted(self._excluded), scenes)
         return hashlib.sha256(repr(how).encode()).hexdigest()
 
     def load(self, room_id: str) -> Room:
@@ -104,7 +110,7 @@ class Matterport3DRooms:
             mesh = load_mesh(files, house, self._glb_geometry)
             return prepare_mesh(mesh, self._target_faces, self._max_error_m)
 
-        mesh = self._cache.get(self._mesh_key(files), make)
+        mesh = self._cache.get(f"{self._mesh_key(files)}, trimesh {version('trimesh')}", make)
         if not len(mesh.faces):
             raise RoomError(f"{files.ply or files.glb} holds only faces without area: take another copy")
         name_of = [name or self._default.name for name in SURFACES]
@@ -142,9 +148,14 @@ class Matterport3DRooms:
     def _mesh_key(self, files: SceneFiles) -> str:
         """Return a text with everything that the prepared mesh of a scene depends on."""
         glb = files.glb if self._glb_geometry or files.ply is None else None
+        hashes = self._hashes(files, (files.ply, files.house, glb))
+        classes = tuple(mpcat40_materials().items())
+        how = (_VERSION, SURFACES, classes, files.own_layout, preparation(self._target_faces, self._max_error_m))
+        return repr((files.scene, hashes, how))
+
+    def _hashes(self, files: SceneFiles, paths: Iterable[Path | None]) -> list[tuple[str, str] | None]:
+        """Return the names and hashes of files, None for those that are not there."""
         try:
-            hashes = [path and self._cache.file_sha256(path) for path in (files.ply, files.house, glb)]
+            return [path and (path.name, self._cache.file_sha256(path)) for path in paths]
         except OSError as error:
             raise RoomError(f"cannot read the files of scene {files.scene}: {error}") from error
-        how = (_VERSION, SURFACES, files.own_layout, preparation(self._target_faces, self._max_error_m))
-        return repr((files.scene, hashes, how))

@@ -33,12 +33,14 @@ class SceneFiles:
 def find_root(option: Path | None) -> Path:
     """Return the folder of Matterport3D: `option`, else $SPATIALQA_MP3D_ROOT, else data/scene_datasets/mp3d.
 
+    It is absolute, so that it is the same folder from everywhere.
+
     Raises RoomError, with where it looked and how the data are obtained, when it is not there.
     """
     variable = os.environ.get(ROOT_VARIABLE)
     root = option or (Path(variable) if variable else DEFAULT_ROOT)
     if root.is_dir():
-        return root
+        return root.absolute()
     places = [f"--mp3d-root ({option or 'not given'})", f"${ROOT_VARIABLE} ({variable or 'not set'})"]
     places = places[: 1 if option else 2] + ([] if option or variable else [f"{DEFAULT_ROOT} (not there)"])
     raise RoomError(

@@ -2,18 +2,16 @@
 
 from collections.abc import Collection, Mapping
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import trimesh
 
 from spatialqa.errors import RoomError
 from spatialqa.geometry import Vec3, z_up_to_world
 from spatialqa.rooms.house_file import Category, House, HouseRegion
 from spatialqa.rooms.matterport_files import SceneFiles
 from spatialqa.rooms.matterport_tables import REGION_LABELS, UNLABELLED, mpcat40_materials
+from spatialqa.rooms.mesh_reading import read_parts
 from spatialqa.rooms.room import Region
 from spatialqa.rooms.semantic_ply import read_semantic_ply
 from spatialqa.rooms.simplify import LabelledMesh
@@ -161,29 +159,12 @@ def _nearest_labels(
 def _read_glb(files: SceneFiles) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]:
     """Return the vertices, z up, and the faces of the GLB; its textures are not read."""
     assert files.glb is not None
-    try:
-        parts = _glb_parts(files.glb)
-    except Exception as error:  # trimesh lets parser errors of every kind through
-        if isinstance(error, MemoryError):
-            raise
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise RoomError(f"cannot read {files.glb}: {reason}; the file may be cut short, take another copy") from error
+    parts = read_parts(files.glb, materials=False)
     if not parts:
         raise RoomError(f"{files.glb} holds no faces: a room needs a triangle mesh")
-    offsets = np.cumsum([0, *(len(vertices) for vertices, _ in parts)])
-    vertices = np.concatenate([vertices for vertices, _ in parts])
+    offsets = np.cumsum([0, *(len(part.vertices) for part in parts)])
+    vertices = np.concatenate([part.vertices for part in parts])
     if not np.isfinite(vertices).all():
         raise RoomError(f"{files.glb} has vertices that are not finite numbers: take another copy")
-    faces = np.concatenate([faces + offset for (_, faces), offset in zip(parts, offsets, strict=False)])
+    faces = np.concatenate([part.faces + offset for part, offset in zip(parts, offsets, strict=False)])
     return vertices.astype(np.float32), faces.astype(np.int32)
-
-
-def _glb_parts(path: Path) -> list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
-    scene = trimesh.load_scene(str(path), process=False, skip_materials=True)
-    parts = []
-    for node in sorted(scene.graph.nodes_geometry):
-        transform, name = scene.graph[node]
-        geometry = scene.geometry[name]
-        if isinstance(geometry, trimesh.Trimesh) and len(geometry.faces):
-            parts.append((trimesh.transform_points(geometry.vertices, transform), np.asarray(geometry.faces)))
-    return parts

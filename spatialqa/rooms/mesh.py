@@ -16,7 +16,7 @@ from spatialqa.errors import RoomError
 from spatialqa.geometry import z_up_to_world
 from spatialqa.rooms.materials import guess_material, material
 from spatialqa.rooms.mesh_cache import MeshCache
-from spatialqa.rooms.mesh_reading import SUFFIXES, Part, buffers, one_line, read_parts
+from spatialqa.rooms.mesh_reading import SUFFIXES, Part, buffers, habitat_files, one_line, read_parts
 from spatialqa.rooms.rays import RayCaster, ray_efficiency
 from spatialqa.rooms.room import Room
 from spatialqa.rooms.simplify import (
@@ -66,7 +66,7 @@ class FileRooms:
             raise RoomError(f"up must be y or z, got {up!r}")
         if not 0.0 < unit_scale < float("inf"):
             raise RoomError(f"unit_scale must be a positive number of metres per unit, got {unit_scale!r}")
-        self.name = name
+        self.name, self.finite = name, True
         self._files = dict(files)
         self._up, self._unit_scale = up, unit_scale
         self._patterns = _read_map(material_map) if material_map else {}
@@ -92,11 +92,12 @@ class FileRooms:
     def content_hash(self) -> str:
         """Return a hash of the bytes of the files and of the buffers they refer to, and of how they are read.
 
+        What lies beside a GLB for Habitat counts, as that engine reads it and whoever renders may choose the engine.
         The .mtl of an OBJ and textures do not count: no shape and no material name is read from them.
         """
         digest = hashlib.sha256(repr(self._how()).encode())
         for room_id in sorted(self._files):
-            for part in (room_id, *self._hashes(room_id)):
+            for part in (room_id, *self._hashes(room_id, habitat_files(self._files[room_id]))):
                 digest.update(part.encode() + b"\n")
         return digest.hexdigest()
 
@@ -165,11 +166,11 @@ class FileRooms:
         prepared = preparation(self._simplify_faces, self._max_error_m)
         return (self._up, self._unit_scale, patterns, self._default.name, prepared)
 
-    def _hashes(self, room_id: str) -> list[str]:
-        """Return the hashes of the files of a room and of the buffers beside it."""
+    def _hashes(self, room_id: str, others: Sequence[Path] = ()) -> list[str]:
+        """Return the hashes of the files of a room, of other files, and of the buffers beside it."""
         path = self._files[room_id]
         try:
-            hashes = [self._cache.file_sha256(file) for file in self.inputs(path)]
+            hashes = [self._cache.file_sha256(file) for file in (*self.inputs(path), *others)]
             return hashes + [hashlib.sha256(part).hexdigest() for part in buffers(path)]
         except OSError as error:
             raise RoomError(f"cannot read the mesh {path}: {error.strerror or error}") from error

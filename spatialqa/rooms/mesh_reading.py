@@ -19,6 +19,7 @@ from spatialqa.geometry import FloatArray
 SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".stl")
 
 _GLB_MAGIC, _GLB_HEADER = b"glTF", 20
+_HABITAT_ENDS = (".house", ".navmesh", ".scn", ".stage_config.json", "_semantic.ply")
 _DRACO, _MESHOPT = "KHR_draco_mesh_compression", "EXT_meshopt_compression"
 
 
@@ -31,8 +32,10 @@ class Part:
     faces: npt.NDArray[np.int64]
 
 
-def read_parts(path: Path) -> list[Part]:
+def read_parts(path: Path, materials: bool = True) -> list[Part]:
     """Return the meshes of a file in its own units and axes, in a stable order, transforms of the scene applied.
+
+    materials: False leaves out the materials' names, and with them what takes most time: the textures.
 
     Raises RoomError when the file is missing, damaged, or compressed in a way that cannot be read here.
     """
@@ -40,7 +43,7 @@ def read_parts(path: Path) -> list[Part]:
     try:
         if path.suffix.lower() == ".obj":
             return _read_obj(path)
-        scene = trimesh.load_scene(str(path), process=False)
+        scene = trimesh.load_scene(str(path), process=False, **({} if materials else {"skip_materials": True}))
         return [part for part in _scene_parts(scene) if len(part.faces)]
     except Exception as error:  # trimesh lets parser errors of every kind through
         if isinstance(error, MemoryError):
@@ -152,6 +155,13 @@ def buffers(path: Path) -> Iterator[bytes]:
             yield resolver.get(uri)
         except (OSError, ValueError, AttributeError, TypeError):
             yield b""
+
+
+def habitat_files(scene: Path | None) -> list[Path]:
+    """Return a GLB and what is there of the files beside it that Habitat reads with it; none for any other file."""
+    if scene is None or scene.suffix.lower() != ".glb":
+        return []
+    return [scene, *(file for end in _HABITAT_ENDS if (file := scene.with_name(scene.stem + end)).is_file())]
 
 
 def one_line(error: Exception) -> str:

@@ -51,6 +51,7 @@ class ProceduralRooms:
     """
 
     name = NAME
+    finite = False
 
     def __init__(self, kinds: Sequence[str] | None = None) -> None:
         self._kinds = frozenset(KINDS if kinds is None else kinds)

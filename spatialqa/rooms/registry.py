@@ -1,11 +1,13 @@
 """Opens the room set that a recipe names."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from spatialqa.errors import RecipeError
 from spatialqa.recipe import RenderRecipe
 from spatialqa.rooms.matterport import Matterport3DRooms
+from spatialqa.rooms.matterport_files import find_root
 from spatialqa.rooms.mesh import MeshRooms
 from spatialqa.rooms.mesh_cache import MeshCache
 from spatialqa.rooms.mesh_trees import GibsonRooms, HM3DRooms, ReplicaRooms, TreeOptions
@@ -49,6 +51,17 @@ def open_rooms(recipe: RenderRecipe) -> RoomSet:
         f"rooms {recipe.rooms!r} is not known: use procedural, mp3d, or mesh:PATH, hm3d:DIR, gibson:DIR, replica:DIR, "
         f"bank:PATH"
     )
+
+
+def with_root(recipe: RenderRecipe) -> RenderRecipe:
+    """Return the recipe with the folder of its rooms written down where it was looked for, so that others find it too.
+
+    Raises:
+        RoomError: Matterport3D is nowhere.
+    """
+    if recipe.rooms == "mp3d" and recipe.mp3d_root is None:
+        return replace(recipe, mp3d_root=str(find_root(None).absolute()))
+    return recipe
 
 
 def _matterport(recipe: RenderRecipe, root: str | None) -> Matterport3DRooms:

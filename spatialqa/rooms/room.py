@@ -104,6 +104,7 @@ class RoomSet(Protocol):
     """
 
     name: str
+    finite: bool  # whether room_ids can return all
 
     def room_ids(self, count: int | None, seed: int) -> Sequence[str]:
         """Return different room ids, drawn by seed where the set is larger than count."""

@@ -30,6 +30,11 @@ def test_each_guarded_input_gives_one_line(rooms: str, clips: str, words: list[s
         assert "\n" not in warning
 
 
+def test_a_bank_made_in_guarded_rooms_is_guarded_too() -> None:
+    (warning,) = licence_warnings({"recipe": {"rooms": "bank:/data/bank", "clips": "foley"}}, {"mp3d"})
+    assert "Matterport3D" in warning
+
+
 def test_recipes_are_what_may_be_published(small: Path, tmp_path: Path) -> None:
     copy = tmp_path / "data"
     (copy / "_spatialqa").mkdir(parents=True)

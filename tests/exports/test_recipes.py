@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from spatialqa.questions import make_qa
 from spatialqa.rebuild import is_recipes_export, rebuild
 from spatialqa.recipe import QaRecipe, RenderRecipe
 from spatialqa.rerender import rerender_scenes
-from tests.conftest import Silent, render
+from tests.conftest import SMALL, Silent, render
 from tests.test_execution import hashes
 
 pytestmark = pytest.mark.soundspaces
@@ -147,6 +148,52 @@ def test_no_path_is_published_and_each_must_be_given_again(own: Path, tmp_path: 
     with pytest.raises(RecipeError, match="unknown key 'clip'"):
         rebuild(own / "export", tmp_path / "again", {**places, "clip": "x"}, Silent())
     assert not (tmp_path / "again").exists()
+
+
+def damaged(own: Path, tmp_path: Path, file: str, change: Callable[[Any], None]) -> Path:
+    copy = tmp_path / "export"
+    shutil.copytree(own / "export", copy)
+    path = next((copy / "_spatialqa").glob(file))
+    record = json.loads(path.read_text())
+    change(record)
+    path.write_text(json.dumps(record))
+    return copy
+
+
+def lead_astray(items: list[dict[str, Any]]) -> None:
+    for item in items:
+        if item["path"].startswith("groups/"):
+            item["path"] = "groups/../../x.parquet"
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "text"),
+    [
+        ("run.json", lambda run: run.pop("fingerprint"), "damaged or of another version"),
+        ("run.json", lambda run: run["plan"].pop("shards"), "damaged or of another version"),
+        ("run.json", lambda run: run.update(recipe=[]), "damaged or of another version"),
+        ("run.json", lambda run: run["plan"].update(shards=["../../x"]), "no name of a shard"),
+        ("shards/*.json", lambda s: lead_astray(s["original"]), "no file of the table"),
+        ("shards/*.json", lambda s: s.pop("original"), "is damaged"),
+        ("qa.json", lambda qa: qa["files"][0].update(path="/etc/hostname"), "no file of the table"),
+        ("qa.json", lambda qa: qa["files"][0].update(sha256="0" * 64), "not what the export recorded"),
+    ],
+)
+def test_a_damaged_or_hostile_export_is_refused_and_writes_nowhere_else(
+    own: Path, tmp_path: Path, file: str, change: Callable[[Any], None], text: str
+) -> None:
+    copy = damaged(own, tmp_path, file, change)
+    with pytest.raises(DatasetError, match=text):
+        rebuild(copy, tmp_path / "again", moved(own, tmp_path), Silent())
+    assert not list(tmp_path.glob("x*"))
+    assert not (tmp_path / "again" / "qa").exists()
+
+
+def test_a_cache_folder_is_no_path_to_give_again(tmp_path: Path) -> None:
+    recipe = replace(SMALL, scenes=4, splits="1,0,0", save_rirs=False, cache=str(tmp_path / "cache"))
+    render(recipe, tmp_path / "data")
+    assert export_recipes(tmp_path / "data", tmp_path / "export").paths_removed == ()
+    assert rebuild(tmp_path / "export", tmp_path / "again", {}, Silent()).complete
 
 
 def test_who_holds_the_same_files_elsewhere_gets_the_same_bytes_and_hears_of_other_libraries(
