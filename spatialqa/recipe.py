@@ -44,7 +44,7 @@ class RenderRecipe:
     simplify: str = key("200000", "meshes: faces that larger ones are brought down to, or off", only=MESHES)
     max_error_m: float = key(0.05, "meshes: how far a surface may move when simplified", minimum=0.0, only=MESHES)
     mp3d_root: str | None = key(
-        None, "mp3d: its folder [$SPATIALQA_MP3D_ROOT, data/scene_datasets/mp3d]", path=True, only="mp3d"
+        None, "mp3d: its folder; else $SPATIALQA_MP3D_ROOT, else data/scene_datasets/mp3d", path=True, only="mp3d"
     )
     scenes_list: str | None = key(None, "mp3d: file of the scenes to use, one a line", path=True, only="mp3d")
     exclude_regions: list[str] = key(
@@ -77,7 +77,7 @@ class RenderRecipe:
         path=True,
     )
     audioset_root: str | None = key(
-        None, "audioset: its folder [$SPATIALQA_AUDIOSET_ROOT, data/audioset]", path=True, only="audioset"
+        None, "audioset: its folder; else $SPATIALQA_AUDIOSET_ROOT, else data/audioset", path=True, only="audioset"
     )
     classes: list[str] = key([], "keep these AudioSet classes; spatialsoundqa is its 355", only="audioset,fsd50k,esc50")
     clip_labels: str = key(
@@ -148,7 +148,7 @@ class RenderRecipe:
     )
     cache: str | None = key(
         None,
-        "where prepared meshes and lists of files are kept [$SPATIALQA_CACHE, ~/.cache/spatialqa]",
+        "where prepared meshes and lists of files are kept; else $SPATIALQA_CACHE, else ~/.cache/spatialqa",
         execution=True,
         path=True,
     )
