@@ -91,7 +91,8 @@ class Matterport3DRooms:
         A file is hashed once, then known by its path, size and modification time.
         """
         scenes = [
-            (self._mesh_key(files), self._hashes(files, habitat_files(files.glb))) for files in self._scenes.values()
+            (self._mesh_key(files), self._hashes(files, (files.glb, *habitat_files(files.glb))))
+            for files in self._scenes.values()
         ]
         how = (self._default, sorted(self._excluded), scenes)
         return hashlib.sha256(repr(how).encode()).hexdigest()
@@ -154,8 +155,8 @@ class Matterport3DRooms:
         return repr((files.scene, hashes, how))
 
     def _hashes(self, files: SceneFiles, paths: Iterable[Path | None]) -> list[tuple[str, str] | None]:
-        """Return the names and hashes of files, None for those that are not there."""
+        """Return the name and the hash of each of a scene's files, None for what is not there."""
         try:
-            return [path and (path.name, self._cache.file_sha256(path)) for path in paths]
+            return [(path.name, self._cache.file_sha256(path)) if path else None for path in paths]
         except OSError as error:
             raise RoomError(f"cannot read the files of scene {files.scene}: {error}") from error

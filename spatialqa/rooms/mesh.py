@@ -92,8 +92,7 @@ class FileRooms:
     def content_hash(self) -> str:
         """Return a hash of the bytes of the files and of the buffers they refer to, and of how they are read.
 
-        What lies beside a GLB for Habitat counts, as that engine reads it and whoever renders may choose the engine.
-        The .mtl of an OBJ and textures do not count: no shape and no material name is read from them.
+        What Habitat reads beside a GLB counts; an OBJ's .mtl and textures, which change no shape and no name, do not.
         """
         digest = hashlib.sha256(repr(self._how()).encode())
         for room_id in sorted(self._files):

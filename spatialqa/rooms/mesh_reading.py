@@ -158,10 +158,10 @@ def buffers(path: Path) -> Iterator[bytes]:
 
 
 def habitat_files(scene: Path | None) -> list[Path]:
-    """Return a GLB and what is there of the files beside it that Habitat reads with it; none for any other file."""
+    """Return the files that lie beside a GLB and that Habitat reads with it; none for any other file."""
     if scene is None or scene.suffix.lower() != ".glb":
         return []
-    return [scene, *(file for end in _HABITAT_ENDS if (file := scene.with_name(scene.stem + end)).is_file())]
+    return [file for end in _HABITAT_ENDS if (file := scene.with_name(scene.stem + end)).is_file()]
 
 
 def one_line(error: Exception) -> str:

@@ -29,6 +29,7 @@ from tests.fixtures.matterport import (
     write_small_house,
 )
 from tests.fixtures.matterport_files import MPCAT40, Area, Part, write_semantic_ply
+from tests.rooms.test_mesh import edited
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 SMALL_HOUSE = SHARED / "small_house.glb"
@@ -278,7 +279,55 @@ def test_the_content_hash_follows_every_file_and_option(copy: Path) -> None:
     ply = copy / TRAIN_SCENE / f"{TRAIN_SCENE}_semantic.ply"
     ply.write_bytes(ply.read_bytes()[:-4] + bytes(4))
     variants.append(content_hash())
+    folder = copy / TRAIN_SCENE  # the habitat engine reads what soundspaces does not
+    glb = folder / f"{TRAIN_SCENE}.glb"
+    glb.write_bytes(glb.read_bytes()[:-4] + b"\x01\x02\x03\x04")
+    variants.append(content_hash())
+    for content in (b"a", b"b"):
+        (folder / f"{TRAIN_SCENE}.navmesh").write_bytes(content)
+        variants.append(content_hash())
     assert len({before, *variants}) == len(variants) + 1
+
+
+def test_what_only_habitat_reads_is_hashed_beside_the_makers_own_layout(tmp_path: Path) -> None:
+    folder = write_procedural_house(tmp_path, layout="matterport")
+    hashes = [Matterport3DRooms(tmp_path).content_hash()]
+    for name in (".glb", ".navmesh", ".house"):
+        (folder / f"{TRAIN_SCENE}{name}").write_bytes(b"what")
+        hashes.append(Matterport3DRooms(tmp_path).content_hash())
+    assert len(set(hashes)) == len(hashes)
+
+
+def test_a_cached_mesh_goes_with_the_class_that_has_each_material_and_with_the_reader(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rooms = Matterport3DRooms(copy, cache=tmp_path / "cache")
+
+    def cached() -> set[str]:
+        rooms.load(TRAIN_SCENE)
+        return {path.name for path in (tmp_path / "cache" / "meshes").iterdir()}
+
+    first, before = cached(), rooms.content_hash()
+    assert cached() == first
+    swapped = dict(mpcat40_materials())
+    swapped["wall"], swapped["floor"] = swapped["floor"], swapped["wall"]  # the set of materials is the same
+    with monkeypatch.context() as other:
+        for module in ("matterport", "matterport_scene"):
+            other.setattr(f"spatialqa.rooms.{module}.mpcat40_materials", lambda: swapped)
+        second = cached()
+        assert rooms.content_hash() != before
+    assert len(second - first) == 1
+    monkeypatch.setattr("spatialqa.rooms.matterport.version", lambda package: f"another {package}")
+    assert len(cached() - second) == 1
+    assert rooms.content_hash() == before  # says what is rendered, not by which library it was read
+
+
+def test_a_compressed_glb_is_refused(copy: Path) -> None:
+    glb = copy / TRAIN_SCENE / f"{TRAIN_SCENE}.glb"
+    edited(glb, {"extensionsUsed": ["EXT_meshopt_compression"]})
+    with pytest.raises(RoomError, match=r"\.glb is compressed by EXT_meshopt_compression.*decompress"):
+        Matterport3DRooms(copy, geometry="glb").load(TRAIN_SCENE)
+    Matterport3DRooms(copy).load(TRAIN_SCENE)  # of the PLY
 
 
 def test_a_cached_mesh_is_the_same_room_and_its_ply_is_not_read_again(copy: Path, tmp_path: Path) -> None:
@@ -404,11 +453,12 @@ def test_the_root_is_looked_for_in_three_places(tmp_path: Path, monkeypatch: pyt
         assert said in str(error.value)
     default = tmp_path / "data" / "scene_datasets" / "mp3d"
     default.mkdir(parents=True)
-    assert find_root(None).resolve() == default
+    assert find_root(None) == default  # absolute, for other folders and machines
     monkeypatch.setenv("SPATIALQA_MP3D_ROOT", str(tmp_path / "elsewhere"))
     with pytest.raises(RoomError, match=r"\$SPATIALQA_MP3D_ROOT \(.*elsewhere\)"):
         find_root(None)
     (tmp_path / "elsewhere").mkdir()
+    assert find_root(Path("elsewhere")) == tmp_path / "elsewhere"
     assert find_root(None) == tmp_path / "elsewhere"
     assert find_root(default) == default
     with pytest.raises(RoomError, match=r"looked at --mp3d-root \(nowhere\):"):
@@ -447,8 +497,8 @@ FLAT = np.zeros((1, 3, 3))
     [
         (_cut("_semantic.ply", 0.9), "semantic", "_semantic.ply is cut short: its header announces 602 rows of 'face'"),
         (_cut("_semantic.ply", 0.01), "semantic", "_semantic.ply"),
-        (_cut(".glb", 0.5), "glb", "cannot read .*glb: .*; the file may be cut short"),
-        (_cut(".glb", 0.0), "glb", "cannot read .*glb: .*; the file may be cut short"),
+        (_cut(".glb", 0.5), "glb", "cannot read the mesh .*glb: .*; the file may be damaged"),
+        (_cut(".glb", 0.0), "glb", "cannot read the mesh .*glb: .*; the file may be damaged"),
         (_cut(".house", 0.9), "semantic", r"\.house"),
         (_other_scan, "semantic", "has faces of object .* objects: they are not of one scan"),
         (_no_ids, "semantic", "the faces have no 'object_id'"),

@@ -105,8 +105,14 @@ TEXT = ply("ascii")
         (TEXT.replace(b"element face 2", b"element face 99999999999999999999"), "is cut short"),
         (GOOD.replace(b"property list uchar int", b"property int"), "the faces need one list"),
         (GOOD.replace(b"property uchar red", b"property list uchar int red"), "cannot read the element 'vertex'"),
-        (GOOD.replace(b"element vertex", b"element camera 1\nelement vertex"), "the element 'camera' has no properties"),
-        (TEXT.replace(b"element vertex", b"element camera 1\nelement vertex"), "the element 'camera' has no properties"),
+        (
+            GOOD.replace(b"element vertex", b"element camera 1\nelement vertex"),
+            "the element 'camera' has no properties",
+        ),
+        (
+            TEXT.replace(b"element vertex", b"element camera 1\nelement vertex"),
+            "the element 'camera' has no properties",
+        ),
         (b"ply\nformat ascii 1.0\nend_header\n", "has no element 'vertex'"),
         (b"ply\n" + b"comment a\n" * 5000, "no end"),
         (b"ply\n" + b"x" * 100_000, "cannot read the PLY header"),

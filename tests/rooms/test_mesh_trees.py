@@ -57,6 +57,31 @@ def test_hm3d_houses_and_their_splits(tmp_path: Path) -> None:
     assert any("they are default" in text for text in room.warnings)
 
 
+def test_what_habitat_reads_beside_a_house_is_hashed_and_makes_no_other_mesh(tmp_path: Path) -> None:
+    write(tmp_path / "hm3d" / "val" / "00800-TEEsavR23oF" / "TEEsavR23oF.basis.glb")
+    write(tmp_path / "gibson" / "Allensville.glb")
+    cache = MeshCache(tmp_path / "cache")
+    sets: list[RoomSet] = [
+        HM3DRooms(tmp_path / "hm3d", cache=cache),
+        GibsonRooms(tmp_path / "gibson", cache=cache),
+    ]
+    for rooms in sets:
+        (house,) = rooms.room_ids(None, 0)
+        path = rooms.load(house).scene_path
+        assert path is not None
+        hashes = [rooms.content_hash()]
+        n_meshes = len(list((tmp_path / "cache" / "meshes").iterdir()))
+        for end in (".navmesh", ".house", "_semantic.ply"):
+            for content in (b"a", b"b"):
+                path.with_name(path.stem + end).write_bytes(content)
+                hashes.append(rooms.content_hash())
+        assert len(set(hashes)) == len(hashes) == 7
+        path.with_name("other.navmesh").write_bytes(b"a")
+        assert rooms.content_hash() == hashes[-1]
+        rooms.load(house)
+        assert len(list((tmp_path / "cache" / "meshes").iterdir())) == n_meshes
+
+
 def test_hm3d_textures_that_are_not_compressed_are_preferred(tmp_path: Path) -> None:
     rooms = HM3DRooms(hm3d(tmp_path))
     assert rooms.load("00800-TEEsavR23oF").size == pytest.approx((10.0, 2.6, 8.0))
