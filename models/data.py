@@ -216,7 +216,10 @@ def _files(roots: Roots, split: str) -> list[Path]:
 
 def _read_index(path: Path, columns: Sequence[str]) -> pa.Table:
     try:
-        return pq.ParquetFile(path).read(columns=list(columns), use_threads=False)
+        file = pq.ParquetFile(path)
+        if missing := [name for name in columns if name.split(".")[0] not in file.schema_arrow.names]:
+            raise KeyError(f"it has no column {missing[0]}")
+        return file.read(columns=list(columns), use_threads=False)
     except (OSError, ValueError, KeyError) as error:
         raise DatasetError(f"{path}: cannot be read as our scenes ({' '.join(str(error).split())[:200]})") from None
 

@@ -28,6 +28,7 @@ from torch.nn import functional
 from spatialqa.errors import SpatialQAError
 
 TABLE_S = 10.0  # what the positional table's n_frames stand for
+N_CUES = 9
 N_DISTANCES, N_AZIMUTHS, N_ELEVATIONS = 21, 360, 180
 
 
@@ -40,10 +41,12 @@ class SpatialASTConfig:
     """Everything that shapes the model. The defaults are the paper's.
 
     channels: "binaural", or "mono": the mean of both ears. features: "mel+ipd" (level of every mel band, cosine and
-    sine of the interaural phase difference) or "mel". fused: maps that the features are fused into. patch_time,
-    patch_mel: frames and mel bands of a patch. n_frames: length of the positional table; other lengths are cut from it
-    or stretch it. slots: how many sounds have tokens of their own. The mask_ shares are of patch positions left out in
-    training, the specaugment_ widths the greatest number of frames and bands blanked out.
+    sine of the interaural phase difference), "mel", or "cues" (see interaural_cues; ours, not the paper's). pool:
+    frames that are averaged into one. fused: maps that the features are fused into; 0 leaves them as they are.
+    patch_time, patch_mel: pooled frames and mel bands of a patch. n_frames: length of the positional table before
+    pooling; other lengths are cut from it or stretch it. slots: how many sounds have tokens of their own. The mask_
+    shares are of patch positions left out in training, the specaugment_ widths the greatest number of pooled frames and
+    bands blanked out.
     """
 
     embed_dim: int = 768
@@ -54,6 +57,7 @@ class SpatialASTConfig:
     n_classes: int = 355
     channels: str = "binaural"
     features: str = "mel+ipd"
+    pool: int = 1
     fused: int = 1
     patch_time: int = 16
     patch_mel: int = 16
@@ -73,15 +77,16 @@ class SpatialASTConfig:
     def __post_init__(self) -> None:
         if self.channels not in ("binaural", "mono"):
             raise ModelError(f"channels {self.channels!r} must be binaural or mono")
-        if self.features not in ("mel", "mel+ipd"):
-            raise ModelError(f"features {self.features!r} must be mel or mel+ipd")
+        if self.features not in ("mel", "mel+ipd", "cues"):
+            raise ModelError(f"features {self.features!r} must be mel, mel+ipd or cues")
         if self.channels == "mono" and self.features != "mel":
             raise ModelError(f"features {self.features} need two ears: use features mel with channels mono")
         if self.embed_dim % (4 * self.heads):
             raise ModelError(f"embed_dim {self.embed_dim} must be a multiple of 4 x heads = {4 * self.heads}")
-        if self.n_frames % self.patch_time or self.n_mels % self.patch_mel:
+        if self.n_frames % (self.pool * self.patch_time) or self.n_mels % self.patch_mel:
             raise ModelError(
-                f"patches of {self.patch_time} x {self.patch_mel} do not tile {self.n_frames} x {self.n_mels}"
+                f"patches of {self.patch_time} x {self.pool} x {self.patch_mel} do not tile {self.n_frames} frames x "
+                f"{self.n_mels} bands"
             )
         if not 0 < self.min_hz < self.max_hz <= self.sample_rate / 2:
             raise ModelError(f"mel bands up to {self.max_hz:g} Hz do not fit a sample rate of {self.sample_rate} Hz")
@@ -89,13 +94,15 @@ class SpatialASTConfig:
     @property
     def in_maps(self) -> int:
         """How many maps the front end gives."""
+        if self.features == "cues":
+            return N_CUES
         ears = 1 if self.channels == "mono" else 2
         return ears + (2 if self.features == "mel+ipd" else 0)
 
     def stretched(self, frames: int) -> int:
         """Return how many frames these are stretched to: 1001, the paper's 10 s, to 1024; whole patches always."""
-        whole = round(TABLE_S * self.sample_rate / self.hop) + 1
-        return -(-frames * self.n_frames // (whole * self.patch_time)) * self.patch_time
+        whole, step = round(TABLE_S * self.sample_rate / self.hop) + 1, self.pool * self.patch_time
+        return -(-frames * self.n_frames // (whole * step)) * step
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plain form."""
@@ -113,7 +120,22 @@ class SpatialASTConfig:
 PRESETS = {
     "paper": SpatialASTConfig(),
     "small": SpatialASTConfig(embed_dim=384, depth=8, heads=6),
-    "tiny": SpatialASTConfig(embed_dim=192, depth=4, heads=3, drop_path=0.0, fused=8, patch_time=32),
+    "tiny": SpatialASTConfig(
+        embed_dim=192,
+        depth=4,
+        heads=3,
+        drop_path=0.0,
+        features="cues",
+        pool=8,
+        fused=0,
+        patch_time=4,
+        n_frames=512,
+        hop=640,
+        mask_time=0.0,
+        mask_mel=0.0,
+        specaugment_time=0,
+        specaugment_mel=24,
+    ),
 }
 
 
@@ -250,6 +272,36 @@ def phase_difference(real: Tensor, imaginary: Tensor, magnitude: Tensor) -> Tens
     return torch.stack([a * c + b * d, a * d - b * c], dim=1) / magnitude.prod(dim=1, keepdim=True)
 
 
+def interaural_cues(level_db: Tensor, turn: Tensor, pool: int) -> Tensor:
+    """Return nine maps, float32 (B, 9, bands, frames / pool), that say more of direction in less than single frames do.
+
+    Echoes blur what the ears compare, and the beginning of a sound reaches them before its echoes (the precedence
+    effect). So level and phase differences are averaged over `pool` frames, once weighted by magnitude and once by
+    magnitude times the rise of the level since the frame before.
+
+    Args:
+        level_db: (B, 2, bands, frames), of left and right ear.
+        turn: (B, 2, bands, frames), cosine and sine of the phase difference, at most 1.
+        pool: how many frames become one.
+
+    Returns:
+        Mean level, greatest level, weight of the rises in dB; then level difference, cosine and sine at the rises; then
+        the same three by magnitude.
+    """
+
+    def pooled(x: Tensor) -> Tensor:
+        return x.unflatten(-1, (-1, pool)).mean(-1)
+
+    level, difference = level_db.mean(1), level_db[:, 0] - level_db[:, 1]
+    magnitude = 10.0 ** (level / 10.0)
+    rise = functional.pad(level.diff(dim=-1).clamp(min=0.0), (1, 0)) * magnitude
+    maps = [pooled(level), level.unflatten(-1, (-1, pool)).amax(-1), 10.0 * (pooled(rise) + 1e-9).log10()]
+    for weight in (rise, magnitude):
+        total = pooled(weight) + 1e-9
+        maps += [pooled(x * weight) / total for x in (difference, turn[:, 0], turn[:, 1])]
+    return torch.stack(maps, dim=1)
+
+
 # --- the transformer ------------------------------------------------------------------------------------------------
 
 
@@ -349,12 +401,14 @@ class SpatialAST(nn.Module):
         dim = c.embed_dim
         self.spectrogram_extractor = Spectrogram(c.n_fft, c.hop)
         self.logmel_extractor = MelFilters(mel_filters(c.sample_rate, c.n_fft, c.n_mels, c.min_hz, c.max_hz))
-        self.bn = nn.BatchNorm2d(1 if c.channels == "mono" else 2, affine=False)
-        self.conv_downsample = nn.Sequential(
-            nn.Conv2d(c.in_maps, c.fused, kernel_size=3, padding=1, bias=False), nn.BatchNorm2d(c.fused), nn.GELU()
-        )
-        self.patch_embed = PatchEmbed(c.fused, c.patch_time, c.patch_mel, dim)
-        positions = sine_positions(c.n_frames // c.patch_time, c.n_mels // c.patch_mel, dim)
+        levels = 1 if c.channels == "mono" else 2
+        self.bn = nn.BatchNorm2d(N_CUES if c.features == "cues" else levels, affine=False)
+        self.conv_downsample: nn.Module = nn.Identity()
+        if c.fused:
+            fusion = nn.Conv2d(c.in_maps, c.fused, kernel_size=3, padding=1, bias=False)
+            self.conv_downsample = nn.Sequential(fusion, nn.BatchNorm2d(c.fused), nn.GELU())
+        self.patch_embed = PatchEmbed(c.fused or c.in_maps, c.patch_time, c.patch_mel, dim)
+        positions = sine_positions(c.n_frames // (c.pool * c.patch_time), c.n_mels // c.patch_mel, dim)
         self.pos_embed = nn.Parameter(positions, requires_grad=False)
         self.cls_tokens = nn.Parameter(torch.zeros(1, 3 * c.slots, dim))
         drop = [c.drop_path * k / max(c.depth - 1, 1) for k in range(c.depth)]
@@ -415,7 +469,7 @@ class SpatialAST(nn.Module):
 
     @torch.no_grad()
     def features(self, waveform: Tensor) -> Tensor:
-        """Return the maps of the front end, float32 (B, in_maps, frames, n_mels), frames a whole number of patches.
+        """Return the maps of the front end, float32 (B, in_maps, pooled frames, n_mels), whole patches of frames.
 
         Always in float32: a phase difference of half precision is noise.
         """
@@ -427,12 +481,23 @@ class SpatialAST(nn.Module):
             ears = waveform.mean(1, keepdim=True) if c.channels == "mono" else waveform
             real, imaginary = self.spectrogram_extractor(ears)
             magnitude = (real.square() + imaginary.square()).sqrt()
-            maps = [self.bn(self.logmel_extractor(magnitude).clamp(min=1e-10).log10() * 10.0)]
+            level_db = self.logmel_extractor(magnitude).clamp(min=1e-10).log10() * 10.0
+            if c.features == "mel":
+                return self._in_patches(self.bn(level_db), c.pool)
+            turn = self.logmel_extractor(phase_difference(real, imaginary, magnitude))
             if c.features == "mel+ipd":
-                maps.append(self.logmel_extractor(phase_difference(real, imaginary, magnitude)))
-            joined = torch.cat(maps, dim=1).transpose(2, 3)
-            size = (c.stretched(joined.shape[2]), c.n_mels)
-            return functional.interpolate(joined.contiguous(), size, mode="bicubic", align_corners=True)
+                return self._in_patches(torch.cat([self.bn(level_db), turn], dim=1), c.pool)
+            turn = turn / self.logmel_extractor.get_buffer("melW").sum(0)[:, None]
+            level_db, turn = (self._in_patches(x, 1).transpose(2, 3) for x in (level_db, turn))
+            cues: Tensor = self.bn(interaural_cues(level_db, turn, c.pool))
+            return cues.transpose(2, 3)
+
+    def _in_patches(self, maps: Tensor, pool: int) -> Tensor:
+        """Return maps (B, C, bands, frames) as (B, C, frames, bands), stretched to whole patches and pooled."""
+        size = (self.config.stretched(maps.shape[3]), maps.shape[2])
+        upright = maps.transpose(2, 3).contiguous()
+        stretched = functional.interpolate(upright, size, mode="bicubic", align_corners=True)
+        return stretched.unflatten(2, (-1, pool)).mean(3) if pool > 1 else stretched
 
     def _positions(self, n_time: int) -> Tensor:
         """Return the positional table for so many time positions, (1, n_time, mel positions, D).
@@ -440,7 +505,7 @@ class SpatialAST(nn.Module):
         A shorter sound has the beginning of the table; for a longer one the table is stretched.
         """
         c = self.config
-        table = self.pos_embed[:, 1:].reshape(1, c.n_frames // c.patch_time, c.n_mels // c.patch_mel, c.embed_dim)
+        table = self.pos_embed[:, 1:].reshape(1, -1, c.n_mels // c.patch_mel, c.embed_dim)
         if n_time <= table.shape[1]:
             return table[:, :n_time]
         size = (n_time, table.shape[2])

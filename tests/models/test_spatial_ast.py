@@ -19,6 +19,7 @@ from torch.nn import functional  # noqa: E402
 
 from spatialqa.geometry import spherical  # noqa: E402
 from spatialqa.models.spatial_ast import (  # noqa: E402
+    N_CUES,
     PRESETS,
     ModelError,
     SpatialAST,
@@ -39,13 +40,18 @@ SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 LAYOUT, PARITY = SHARED / "spatial_ast_state_dict.json", SHARED / "spatial_ast_parity.npz"
 needs_reference = pytest.mark.skipif(not PARITY.is_file(), reason="the reference outputs are not part of the product")
 
-# The preset tiny is for training; here less is enough
-MINI = replace(PRESETS["tiny"], embed_dim=48, depth=2, heads=3, n_classes=7)
+MINI = SpatialASTConfig(embed_dim=48, depth=2, heads=3, n_classes=7, drop_path=0.0, fused=2, patch_time=32)
+CUES = replace(PRESETS["tiny"], embed_dim=48, depth=1, n_classes=7)
 
 
 def mini(**changes: Any) -> SpatialAST:
     torch.manual_seed(0)
     return SpatialAST(replace(MINI, **changes))
+
+
+def cues() -> SpatialAST:
+    torch.manual_seed(0)
+    return SpatialAST(CUES)
 
 
 def noise(batch: int = 2, seconds: float = 1.0, seed: int = 0) -> Any:
@@ -178,7 +184,7 @@ def test_what_is_farther_than_ten_metres_is_in_the_last_class() -> None:
 
 
 def test_the_kernels_of_the_layout_are_the_transform_that_is_computed() -> None:
-    extractor = mini().spectrogram_extractor
+    extractor: Any = mini().spectrogram_extractor
     waveform = noise(1)
     real, imaginary = extractor(waveform)
     padded = functional.pad(waveform, (512, 512), mode="reflect").transpose(0, 1)
@@ -203,7 +209,7 @@ def test_mel_filters_are_triangles_of_equal_area_up_to_the_last_frequency() -> N
 def test_a_sound_from_the_left_reaches_the_right_ear_weaker_and_later() -> None:
     source = noise(1)[:, :1]
     waveform = torch.cat([source, 0.5 * source.roll(10, dims=2)], dim=1)
-    model = mini().eval()
+    model: Any = mini().eval()
     level_left, level_right, cosine, sine = model.features(waveform)[0]
     # the reference takes 10 log10 of a magnitude, so half as loud is 3 and not 6
     assert (level_left - level_right)[2:-2].mean().item() == pytest.approx(3.01, abs=0.05)
@@ -217,13 +223,66 @@ def test_silence_in_both_ears_or_in_one_is_no_problem() -> None:
     waveform = noise(3)
     waveform[0] = 0.0
     waveform[1, 1] = 0.0
-    model = mini()
+    model: Any = mini()
     maps = model.features(waveform)
     assert maps.isfinite().all()
     assert torch.allclose(maps[0, 2], model.logmel_extractor.melW.sum(0).expand_as(maps[0, 2]), atol=1e-5)
     assert not maps[0, 3].any()
     heads = model(waveform)
     assert all(logits.isfinite().all() for logits in heads)
+
+
+def test_cues_are_of_the_right_sign_and_size() -> None:
+    source = noise(1)[:, :1]
+    waveform = torch.cat([source, 0.5 * source.roll(10, dims=2)], dim=1)
+    model: Any = cues().eval()
+    model.bn = torch.nn.Identity()
+    maps = model.features(waveform)[0]
+    assert maps.shape == (N_CUES, 8, 128)  # 51 frames, of which 8 make one, in patches of 4
+    bands = model.logmel_extractor.melW.argmax(0)
+    low = int((torch.linspace(0, 16000, 513)[bands] < 500).sum())
+    for difference, cosine, sine in (maps[3:6], maps[6:9]):
+        assert difference.mean().item() == pytest.approx(3.01, abs=0.3)
+        turn = torch.atan2(sine[:, 5:low].mean(0), cosine[:, 5:low].mean(0))
+        expected = -2 * math.pi * 10 / 32000 * torch.linspace(0, 16000, 513)[bands[5:low]]
+        assert torch.allclose(turn, expected, atol=0.15)
+        assert cosine.abs().max() <= 1.05
+
+
+def test_cues_hear_where_a_sound_began_through_louder_echoes() -> None:
+    """Two sounds begin on the left, and a louder echo follows from the right before the pooled frame is over."""
+    draw = torch.Generator().manual_seed(0)
+    waveform = torch.zeros(1, 2, 32000)
+    frame = CUES.hop * 50 / 63  # the 51 frames of a second are stretched to 64
+    for window in (1, 4):
+        start, stop = int(8 * window * frame) + 300, int((8 * window + 7) * frame) - 300
+        direct, echo = torch.randn(600, generator=draw), 1.5 * torch.randn(stop - start - 1000, generator=draw)
+        for ear, (of_direct, of_echo) in enumerate(((1.0, 0.3), (0.3, 1.0))):
+            waveform[0, ear, start : start + 600] = of_direct * direct
+            waveform[0, ear, start + 1000 : stop] = of_echo * echo
+    model: Any = cues().eval()
+    model.bn = torch.nn.Identity()
+    maps = model.features(waveform)[0].mean(2)
+    for window in (1, 4):
+        assert maps[3, window] > 2.0
+        assert maps[6, window] < -2.0
+
+
+def test_cues_of_silence_are_finite() -> None:
+    waveform = noise(3)
+    waveform[0] = 0.0
+    waveform[1, 1] = 0.0
+    model = cues()
+    assert model.features(waveform).isfinite().all()
+    assert all(logits.isfinite().all() for logits in model(waveform))
+
+
+@pytest.mark.parametrize("seconds", [0.5, 4.0, 10.0, 12.0])
+def test_tiny_takes_every_length(seconds: float) -> None:
+    tokens = cues().eval().forward_tokens(noise(1, seconds))
+    step = CUES.pool * CUES.patch_time
+    patches = math.ceil((seconds * 50 + 1) * 512 / 501 / step)
+    assert tokens.shape == (1, 3 + patches * 8, 48)
 
 
 def test_the_ears_can_be_heard_as_one() -> None:
@@ -243,6 +302,8 @@ def test_the_ears_can_be_heard_as_one() -> None:
         ({"channels": "stereo"}, "stereo"),
         ({"features": "gcc"}, "gcc"),
         ({"channels": "mono"}, "two ears"),
+        ({"channels": "mono", "features": "cues"}, "two ears"),
+        ({"pool": 7}, "x 7 x"),
         ({"embed_dim": 50}, "embed_dim 50"),
         ({"patch_mel": 24}, "24"),
         ({"sample_rate": 16000}, "16000 Hz"),
@@ -330,7 +391,7 @@ def test_nothing_is_random_in_evaluation_and_masks_follow_torchs_seed() -> None:
 
 
 def test_drop_path_keeps_the_mean() -> None:
-    block = mini(drop_path=0.5).blocks[1].train()
+    block: Any = mini(drop_path=0.5).blocks[1].train()
     assert block.drop_path == 0.5
     torch.manual_seed(0)
     dropped = block._drop(torch.ones(4000, 2, 3))
