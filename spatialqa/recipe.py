@@ -175,6 +175,10 @@ class RenderRecipe:
             raise RecipeError(f"placement navmesh is habitat's, and the engine is {self.engine}: add --engine habitat")
         if self.placement == "navmesh" and self.plan_only:
             raise RecipeError("placement navmesh needs habitat itself, which --plan-only does without: leave one out")
+        if self.room_splits == "soundspaces" and self.rooms.partition(":")[0] != "mp3d":
+            raise RecipeError(
+                f"room_splits soundspaces is a list of mp3d's houses, and rooms is {self.rooms}: leave it out"
+            )
         self._refuse_idle_keys()
         self.split_shares()
         self.target_faces()

@@ -90,6 +90,7 @@ def one_class(folder: Path) -> str:
         (["render", "OUT", "--channels", "hoa"], "must be one of binaural, foa"),
         (["render", "OUT", "--channels", "foa", "--hrtf", "x.sofa"], "x.sofa"),
         (["render", "OUT", "--placement", "navmesh"], "--engine habitat"),
+        (["render", "OUT", "--room-splits", "soundspaces"], "a list of mp3d's houses"),
         (["render", "OUT", "--engine", "habitat"], "--habitat-python"),
         (["render", "OUT", "--rooms", "mp3d"], "SPATIALQA_MP3D_ROOT"),
         (["render", "OUT", "--clips", "audioset"], "SPATIALQA_AUDIOSET_ROOT"),
