@@ -8,7 +8,7 @@
 Only scenes with one source are judged. The same checkpoint on the same scenes gives the same figures: nothing is drawn.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ from spatialqa.models.spatial_ast import (
     read_weights,
 )
 from spatialqa.models.train_recipe import TrainRecipe
-from spatialqa.report import stdout
+from spatialqa.report import stderr, stdout
 from spatialqa.svg import write_svg
 
 _TITLES = {
@@ -64,6 +64,7 @@ class Evaluation:
     ears: str
     n: Mapping[str, int]
     n_houses: int
+    n_houses_trained_on: int  # of those; 0 where the split is truly held out
     n_classes: int
     direction_decoder: str
     distance_decoder: str
@@ -185,7 +186,7 @@ def evaluate(folders: Sequence[Path], checkpoint: Path, recipe: TrainRecipe, dev
     batches = (batch.waveform for batch in loader(data, recipe.batch_size, recipe.workers))
     posterior = posterior_of(predict(model, batches, device, recipe.ears))
     assert ids == data.index.scene_id.tolist()
-    return judge(posterior, truth, str(checkpoint), folders, recipe, decoders)
+    return judge(posterior, truth, str(checkpoint), folders, recipe, decoders, stored["houses"])
 
 
 def refuse_rate(data: SceneDataset, model: SpatialAST) -> None:
@@ -204,8 +205,9 @@ def judge(
     folders: Sequence[Path],
     recipe: TrainRecipe,
     decoders: Mapping[str, str],
+    trained_on: Collection[str] = (),
 ) -> Evaluation:
-    """Return every figure of what a model believes, against what is true."""
+    """Return every figure of what a model believes, against what is true; `trained_on` are the houses it knows."""
     direction = decoders["direction"] if recipe.decode == "auto" else recipe.decode
     places = metrics.decode(posterior, direction, decoders["distance"])
     columns = metrics.errors(places, truth.places)
@@ -232,6 +234,7 @@ def judge(
         recipe.ears,
         {name: len(own) for name, own in rows.items()},
         len(set(truth.house)),
+        len(set(truth.house).intersection(trained_on)),
         n_classes,
         direction,
         decoders["distance"],
@@ -294,6 +297,10 @@ def print_evaluations(found: Sequence[Evaluation]) -> None:
         f"over {first.n_classes} classes; no ears: the best constant answer, for mAP the label prior"
     )
     for evaluation in found:
+        if evaluation.n_houses_trained_on:
+            stderr.print(
+                f"warning: {evaluation.checkpoint} was trained on {evaluation.n_houses_trained_on} of these houses"
+            )
         measured = ", ".join(f"{name} {value:.3g}" for name, value in evaluation.decoders.items())
         stdout.print(
             f"{evaluation.checkpoint}: direction by {evaluation.direction_decoder}, distance by "

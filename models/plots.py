@@ -103,8 +103,8 @@ def evaluation(
                 ("front_behind", "front or behind, %", 100.0),
             )
         ):
-            parts += _bins(rows, name, f"{words}, by {axis}", unit, scale, 560 + 340 * k, 70 + 170 * j)
-    return document(1240, 600, parts)
+            parts += _bins(rows, name, f"{words}, by {axis}", unit, scale, 600 + 340 * k, 70 + 170 * j)
+    return document(1280, 600, parts)
 
 
 def _confusion(octants: Sequence[Sequence[int]], left: float, top: float) -> Iterator[str]:
@@ -132,8 +132,8 @@ def _bins(
     rows: Sequence[Mapping[str, Any]], name: str, title: str, unit: str, scale: float, left: float, top: float
 ) -> Iterator[str]:
     there = [(k, scale * float(row[name])) for k, row in enumerate(rows) if row[name] is not None]
-    high = max([value for _, value in there] + [1.0])
-    frame = Frame(left, top, 280, 100, (-0.5, len(rows) - 0.5), (0.0, 100.0 if scale == 100.0 else high))
+    high = 100.0 if scale == 100.0 or max([value for _, value in there] + [0.0]) < 80.0 else 180.0
+    frame = Frame(left, top, 280, 100, (-0.5, len(rows) - 0.5), (0.0, high))
     yield from frame.drawn(title)
     for k, value in there:
         colour = ORANGE if name in LOWER_IS_BETTER else BLUE
@@ -148,4 +148,4 @@ def _range(row: Mapping[str, Any], unit: str) -> str:
     low, high = row["low"], row["high"]
     if low is None:
         return f"< {high:g} {unit}"
-    return f"> {low:g} {unit}" if high is None else f"{low:g}-{high:g} {unit}"
+    return f"> {low:g} {unit}" if high is None else f"{low:g} to {high:g} {unit}"

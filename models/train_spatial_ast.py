@@ -56,10 +56,10 @@ def train(folders: Sequence[Path], recipe: TrainRecipe) -> Path:
     """
     process = join(recipe)
     vocabulary = class_vocabulary(folders)
+    houses = refuse_leaks(folders)
     if process.main:
-        refuse_leaks(folders)
         claim(Path(recipe.run), recipe, folders, vocabulary)
-    trainer = Trainer(folders, recipe, process, vocabulary)
+    trainer = Trainer(folders, recipe, process, vocabulary, houses)
     try:
         trainer.resume()
         while trainer.state.stage < len(STAGES) and trainer.run_stage():
@@ -129,20 +129,28 @@ def start_from(model: SpatialAST, path: str) -> list[str]:
     return taken
 
 
-def refuse_leaks(folders: Sequence[Path]) -> None:
-    """Raise DatasetError when one data set trains on a house or a clip that another one validates or tests with."""
-    seen: dict[str, set[str]] = {"train": set(), "held out": set()}
+def refuse_leaks(folders: Sequence[Path]) -> list[str]:
+    """Return the houses that are trained on.
+
+    Raises:
+        DatasetError: one data set trains on a house or a clip that another one validates or tests with.
+    """
+    houses: dict[bool, set[str]] = {True: set(), False: set()}
+    clips: dict[bool, set[str]] = {True: set(), False: set()}
     for folder in folders:
         for path in scene_files(DatasetFolder(folder)):
-            held = seen["train" if split_of(path) == "train" else "held out"]
+            trained = split_of(path) == "train"
             for row in read_rows(path, ["room_set", "house_id", "sources"]):
-                held.add(f"the house {row['house_id']} of {row['room_set']}")
-                held.update(f"the clip {source['clip_id']} ({source['clip_sha256']})" for source in row["sources"])
-    if both := sorted(seen["train"] & seen["held out"]):
+                houses[trained].add(f"{row['room_set']}/{row['house_id']}")
+                clips[trained].update(str(source["clip_sha256"] or source["clip_id"]) for source in row["sources"])
+    both = sorted(f"the house {x}" for x in houses[True] & houses[False])
+    both += sorted(f"the clip {x}" for x in clips[True] & clips[False])
+    if both:
         raise DatasetError(
             f"{', '.join(map(str, folders))}: {both[0]} is in the training split of one and held out in another "
             f"({len(both)} such houses and clips): render them with other seeds"
         )
+    return sorted(houses[True])
 
 
 def open_training(folders: Sequence[Path], vocabulary: Sequence[str], recipe: TrainRecipe) -> list[SceneDataset]:
@@ -213,9 +221,15 @@ class Trainer:
     """One run: its data, model and optimiser, how far it is, and its logs."""
 
     def __init__(
-        self, folders: Sequence[Path], recipe: TrainRecipe, process: Process, vocabulary: Sequence[str]
+        self,
+        folders: Sequence[Path],
+        recipe: TrainRecipe,
+        process: Process,
+        vocabulary: Sequence[str],
+        houses: Sequence[str],
     ) -> None:
-        self.recipe, self.process, self.vocabulary = recipe, process, list(vocabulary)
+        self.recipe, self.process = recipe, process
+        self.known = {"vocabulary": list(vocabulary), "houses": list(houses)}
         self.run = Path(recipe.run)
         self.data = open_training(folders, vocabulary, recipe)
         self.model = new_model(recipe, len(vocabulary)).to(process.device)
@@ -352,7 +366,7 @@ class Trainer:
         if self.report:
             if better:
                 content = {"model": self.model.state_dict(), "config": self.model.config.to_dict()}
-                save(self.run / BEST, {**content, "vocabulary": self.vocabulary, "decoders": decoders})
+                save(self.run / BEST, {**content, **self.known, "decoders": decoders})
             self.report.epoch({"step": state.step, "stage": stage, "epoch": state.epoch, **measured}, self.epochs)
         memory = torch.tensor([state.best, state.waited], dtype=torch.float64, device=self.process.device)
         self._share([memory])

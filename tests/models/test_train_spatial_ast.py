@@ -337,6 +337,9 @@ def test_evaluation_is_the_same_twice_and_written_as_json_and_picture(
     (first,) = evaluate_all([one_source], [trained], QUICK)
     again = evaluate([one_source], trained / "best.pt", QUICK, CPU)
     assert replace(again, checkpoint=first.checkpoint) == first
+    assert first.n_houses_trained_on == 0
+    known = evaluate([one_source], trained, replace(QUICK, split="train"), CPU)
+    assert known.n_houses_trained_on == known.n_houses > 0
     shown = capsys.readouterr().out
     assert "MAE, degrees" in shown
     assert "left or right, %" in shown
