@@ -22,7 +22,9 @@ class TrainRecipe:
     preset: str = key("tiny", "its size; paper is 86 million parameters", choices=("paper", "small", "tiny"))
     channels: str = key("binaural", "what it hears: two ears, or the mean of both", choices=("binaural", "mono"))
     features: str = key(
-        "mel+ipd", "levels and phase differences, or levels alone (mono has no more)", choices=("mel+ipd", "mel")
+        "preset",
+        "levels and phase differences, levels alone, or directional cues; default as the preset has, levels for mono",
+        choices=("preset", "mel+ipd", "mel", "cues"),
     )
     max_sources: int = key(
         1, "train on scenes with up to so many sounds; the model answers for so many", minimum=1, maximum=4
@@ -83,8 +85,8 @@ class TrainRecipe:
     )
 
     def __post_init__(self) -> None:
-        if self.channels == "mono" and self.features != "mel":
-            raise RecipeError("channels mono has no phase difference between ears: add --features mel")
+        if self.channels == "mono" and self.features not in ("preset", "mel"):
+            raise RecipeError(f"channels mono has no differences between ears, and features {self.features} needs them")
         if self.class_epochs + self.joint_epochs == 0:
             raise RecipeError("class_epochs and joint_epochs are both 0: there is nothing to train")
 

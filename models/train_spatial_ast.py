@@ -108,7 +108,10 @@ def join(recipe: TrainRecipe) -> Process:
 
 def new_model(recipe: TrainRecipe, n_classes: int) -> SpatialAST:
     """Return the model of a recipe with its first weights, the same for the same seed."""
-    config = replace(PRESETS[recipe.preset], n_classes=n_classes, channels=recipe.channels, features=recipe.features)
+    config = PRESETS[recipe.preset]
+    own = "mel" if recipe.channels == "mono" else config.features
+    features = own if recipe.features == "preset" else recipe.features
+    config = replace(config, n_classes=n_classes, slots=recipe.max_sources, channels=recipe.channels, features=features)
     torch.manual_seed(seeds.derived_seed(recipe.seed, "weights", recipe.preset))
     model = SpatialAST(config)
     if recipe.init:

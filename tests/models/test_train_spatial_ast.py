@@ -298,6 +298,16 @@ def test_weights_start_from_another_checkpoint_where_they_fit(trained: Path) -> 
     assert model.head.weight.shape[0] == 3
 
 
+def test_a_recipe_chooses_what_the_model_hears_and_how_many_sounds_it_answers_for() -> None:
+    assert new_model(QUICK, 7).config == replace(PRESETS["tiny"], n_classes=7)
+    mono = new_model(replace(QUICK, channels="mono"), 7).config
+    assert (mono.channels, mono.features) == ("mono", "mel")
+    heads = new_model(replace(QUICK, max_sources=2, features="mel+ipd"), 7)(torch.randn(1, 2, 32000))
+    assert heads.azimuth.shape == (1, 2, 360)
+    with pytest.raises(ModelError):
+        SpatialAST(replace(PRESETS["tiny"], channels="mono"))
+
+
 # --- evaluation
 
 
@@ -375,8 +385,8 @@ def test_what_is_no_checkpoint_is_refused_in_one_line(one_source: Path, tmp_path
 
 
 def test_keys_are_checked() -> None:
-    with pytest.raises(RecipeError, match="add --features mel"):
-        build(TrainRecipe, {"channels": "mono"}, "command line")
+    with pytest.raises(RecipeError, match="features mel\\+ipd needs them"):
+        build(TrainRecipe, {"channels": "mono", "features": "mel+ipd"}, "command line")
     with pytest.raises(RecipeError, match="nothing to train"):
         TrainRecipe(class_epochs=0, joint_epochs=0)
     assert build(TrainRecipe, {"batch_size": "32", "layer-decay": "1"}, "command line").batch_size == 32
