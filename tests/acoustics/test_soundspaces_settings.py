@@ -13,7 +13,7 @@ from spatialqa.acoustics import rlr_api
 from spatialqa.acoustics.registry import available, open_engine
 from spatialqa.acoustics.soundspaces import SoundSpacesEngine
 from spatialqa.acoustics.soundspaces_settings import PRESETS, resolve
-from spatialqa.errors import EngineError, MissingDependencyError
+from spatialqa.errors import EngineError, MissingDependencyError, MissingDependencyError
 
 
 @pytest.mark.parametrize("rate", [7_999, 48_001, 64_000, 96_000, 0, -1, 32_000.0, True, "32000"])
@@ -108,9 +108,11 @@ def test_another_platform_is_told_what_there_is(monkeypatch: pytest.MonkeyPatch)
 def test_engines_are_opened_by_name() -> None:
     assert open_engine("auto", 16_000).identity.name == "soundspaces"
     assert open_engine("soundspaces", 16_000).identity == open_engine("auto", 16_000).identity
-    for planned in ("geometric", "habitat"):
-        with pytest.raises(EngineError, match=f"{planned} is planned and not in this version"):
-            open_engine(planned, 16_000)
+    with pytest.raises(EngineError, match="geometric is planned and not in this version"):
+        open_engine("geometric", 16_000)
+    with pytest.raises(MissingDependencyError, match="--habitat-python"):
+        open_engine("habitat", 16_000)
+    assert open_engine("soundspaces", 16_000, channels="foa").identity.config["channels"] == "foa"
     with pytest.raises(EngineError, match="no engine 'sounspaces'"):
         open_engine("sounspaces", 16_000)
     assert [(engine.name, engine.usable) for engine in available()] == [
