@@ -13,7 +13,7 @@ from spatialqa.acoustics import rlr_api
 from spatialqa.acoustics.registry import available, open_engine
 from spatialqa.acoustics.soundspaces import SoundSpacesEngine
 from spatialqa.acoustics.soundspaces_settings import PRESETS, resolve
-from spatialqa.errors import EngineError, MissingDependencyError, MissingDependencyError
+from spatialqa.errors import EngineError, MissingDependencyError
 
 
 @pytest.mark.parametrize("rate", [7_999, 48_001, 64_000, 96_000, 0, -1, 32_000.0, True, "32000"])
