@@ -23,6 +23,8 @@ SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3")
 FFMPEG_SUFFIXES = (".m4a", ".mp4", ".webm", ".mkv", ".aac", ".wma", ".aif", ".aiff", ".3gp", ".mka")
 # Raising anything quieter to a scene's level would make the recording's noise the sound (16-bit noise is at -101 dBFS).
 SILENCE_DBFS = -70.0
+MAX_RATE_HZ = 384_000
+MAX_SAMPLES = 1 << 27  # of all channels together: 512 MiB as float32; 600 s of 48 kHz stereo have 0.43 of it
 # Playlists name other files; only these containers, which hold their sound themselves, are opened.
 _DEMUXERS = "mov,mp4,m4a,3gp,matroska,webm,aac,asf,aiff"
 _FFMPEG_TIMEOUT_S = 60.0
@@ -39,8 +41,9 @@ def read_sound(path: Path, min_duration_s: float = 0.1, max_duration_s: float = 
     on its name alone, so a broken file is broken on every machine.
 
     Raises:
-        BadSoundError: it cannot be decoded, has samples that are not finite, is shorter or longer than it may be, or
-            its RMS level is below SILENCE_DBFS; the same bytes fail again.
+        BadSoundError: it cannot be decoded, has samples that are not finite, is shorter or longer than it may be, has a
+            rate above MAX_RATE_HZ or more than MAX_SAMPLES, or its RMS level is below SILENCE_DBFS; the same bytes fail
+            again.
         ClipGoneError: ffmpeg is needed and not here, or did not end in time.
         OSError: the file is not there or cannot be read.
     """
@@ -116,6 +119,10 @@ def _read(file: soundfile.SoundFile, sha256: str, max_duration_s: float) -> RawC
     rate = file.samplerate
     if file.frames > max_duration_s * rate:
         raise BadSoundError(_too_long(file.frames / rate, max_duration_s))
+    if rate > MAX_RATE_HZ:
+        raise BadSoundError(f"unsupported: its sample rate is {rate} Hz, over {MAX_RATE_HZ}; resample it")
+    if file.frames * file.channels > MAX_SAMPLES:
+        raise BadSoundError(f"too large: {file.frames} frames of {file.channels} channels; cut it or keep one channel")
     # One call for the whole file: soundfile seeks after every read, and an MP3 decoder that has sought starts anew
     # without its bit reservoir, so reading in blocks gives other samples.
     audio = file.read(dtype="float32", always_2d=True)
@@ -123,7 +130,7 @@ def _read(file: soundfile.SoundFile, sha256: str, max_duration_s: float) -> RawC
 
 
 def _too_long(duration_s: float, max_duration_s: float) -> str:
-    return f"too long: {duration_s:.0f} s, over {max_duration_s:g} s; cut it"
+    return f"too long: {round(duration_s, 2):g} s, over {max_duration_s:g} s; cut it"
 
 
 def _checked(raw: RawClip, min_duration_s: float, max_duration_s: float) -> RawClip:
@@ -156,6 +163,7 @@ def _through_ffmpeg(path: Path, max_duration_s: float) -> RawClip:
     command = [program, "-hide_banner", "-nostdin", "-v", "error", "-threads", "1"]
     command += ["-protocol_whitelist", "file", "-format_whitelist", _DEMUXERS, "-i", f"file:{path.absolute()}"]
     command += ["-map", "0:a:0", "-af", "pan=mono|c0=c0", "-t", f"{max_duration_s + 1:g}"]
+    command += ["-fs", str(4 * MAX_SAMPLES + (1 << 22))]  # past MAX_SAMPLES, so that what is cut off there is refused
     command += ["-c:a", "pcm_f32be", "-f", "au", "pipe:1"]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_FFMPEG_TIMEOUT_S)

@@ -75,6 +75,44 @@ def test_sound_that_cannot_be_used(tmp_path: Path, audio: npt.NDArray[np.float32
     assert str(from_file.value) == str(from_memory.value) == said
 
 
+def test_what_a_header_asks_for_is_bounded_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = np.repeat(tone(duration_s=0.2)[:, None], 4, axis=1)
+    for rate in (decode.MAX_RATE_HZ, decode.MAX_RATE_HZ + 1, 2_000_000_000):
+        soundfile.write(tmp_path / "fast.wav", np.tile(wide, (5, 1)), rate)
+        if rate == decode.MAX_RATE_HZ:
+            assert read_sound(tmp_path / "fast.wav").sample_rate == rate
+            continue
+        with pytest.raises(BadSoundError, match=f"unsupported: its sample rate is {rate} Hz, over 384000"):
+            read_sound(tmp_path / "fast.wav")
+        with pytest.raises(BadSoundError, match="^unsupported: "):
+            read_sound_bytes((tmp_path / "fast.wav").read_bytes())
+    soundfile.write(tmp_path / "wide.wav", wide, RATE)
+    monkeypatch.setattr(decode, "MAX_SAMPLES", wide.size)
+    assert read_sound(tmp_path / "wide.wav").audio.size == len(wide)
+    monkeypatch.setattr(decode, "MAX_SAMPLES", wide.size - 1)
+    with pytest.raises(BadSoundError, match="too large: 8820 frames of 4 channels"):
+        read_sound(tmp_path / "wide.wav")
+
+
+def test_a_wide_file_costs_no_memory(tmp_path: Path) -> None:
+    # 1000 channels of 200 s in a few bytes: a WAV of holes, 8.8 GB when decoded to float32.
+    path = tmp_path / "holes.wav"
+    soundfile.write(path, np.zeros((1, 1000), dtype=np.float32), 11025, subtype="PCM_U8")
+    header = bytearray(path.read_bytes()[:-1000])
+    n = 200 * 11025 * 1000
+    header[4:8], header[-4:] = (n + len(header) - 8).to_bytes(4, "little"), n.to_bytes(4, "little")
+    with path.open("wb") as stream:
+        stream.write(header)
+        stream.truncate(len(header) + n)
+    whole = path.open("rb")
+    with (
+        whole,
+        decode._sound_file(whole) as file,
+        pytest.raises(BadSoundError, match="too large: 2205000 frames of 1000 channels"),
+    ):
+        decode._read(file, "", 600.0)
+
+
 def test_bytes_that_are_no_sound(tmp_path: Path) -> None:
     flac = flac_bytes(tone())
     for data in (b"", b"no sound", flac[:3000], b"\0" * 5000):
