@@ -109,7 +109,8 @@ class _Clip(NamedTuple):
 
 
 def _content(clip: ClipRecord) -> str:
-    return clip.sha256 or clip.clip_id
+    """Return what must not be in two splits: the recording that a clip was cut from, else its bytes, else its id."""
+    return clip.origin or clip.sha256 or clip.clip_id
 
 
 def _chosen(records: Sequence[ClipRecord], rows: Sequence[int]) -> Sequence[ClipRecord]:

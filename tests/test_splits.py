@@ -75,6 +75,35 @@ def test_the_same_bytes_are_in_one_split_whatever_their_makers_say() -> None:
     assert {c.clip_id for c in split["train"]} == {f"t{i}" for i in range(1, 9)}
 
 
+def stretches(n_files: int, split: str | None) -> list[ClipRecord]:
+    """Return three stretches of each of some files, of labels that other files have too."""
+    return [
+        replace(
+            clip(f"a/{split}{i}/{k}", "abc"[(i + k) % 3]), sha256=None, official_split=split, origin=f"a/{split}{i}"
+        )
+        for i in range(n_files)
+        for k in range(3)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_was_cut_from_one_file_is_in_one_split(seed: int) -> None:
+    split = split_clips(stretches(12, None), AUTO_SHARES, seed)
+    origins = {name: {c.origin for c in own} for name, own in split.items()}
+    assert sum(len(own) for own in split.values()) == 36
+    assert all(origins.values())
+    assert sum(len(own) for own in origins.values()) == len(set.union(*origins.values())) == 12
+
+
+def test_a_file_of_which_a_stretch_is_evaluated_is_not_trained_on() -> None:
+    records = [*stretches(12, "train"), replace(clip("a/x", "a"), official_split="test", origin="a/train3")]
+    split = split_clips(records, AUTO_SHARES, 0)
+    assert [c.clip_id for c in split["test"]] == ["a/x"]
+    assert {c.origin for own in ("train", "validation") for c in split[own]} == {
+        f"a/train{i}" for i in range(12) if i != 3
+    }
+
+
 def test_a_table_of_clips_is_divided_as_its_records_are_and_stays_a_table() -> None:
     draw = np.random.default_rng(0)
     n = 500

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spatialqa.clips.clip import ClipRecord, ClipSet, RawClip, RejectedClip
-from spatialqa.clips.clip_table import MAX_CLIP_S, PREFIX, audioset_table
+from spatialqa.clips.clip_table import MAX_CLIP_S, MAX_EXTRA_S, PREFIX, audioset_table
 from spatialqa.clips.decode import BadSoundError, cause, read_sound, require_sound
 from spatialqa.clips.file_index import FileIndex, index_files
 from spatialqa.clips.hub_parquet import HubAudioSetClips
@@ -27,7 +27,7 @@ from spatialqa.clips.label_filter import (
     read_quality,
 )
 from spatialqa.clips.segment_files import Match, SegmentFiles, match_files
-from spatialqa.clips.segments import SEGMENT_LISTS, Segments, read_segments
+from spatialqa.clips.segments import SEGMENT_LISTS, SEGMENT_S, Segments, read_segments
 from spatialqa.clips.strong_labels import STRONG_LISTS, StrongEvents, alone, read_strong
 from spatialqa.clips.youtube_names import parse_names
 from spatialqa.errors import ClipError, ClipGoneError
@@ -88,9 +88,10 @@ class AudioSetClips:
     """The clip set `audioset`: segment lists joined with audio files, anywhere below a folder.
 
     Names are `Y<id>.wav`, `<id>.wav`, `<id>_<start>.*`, `<id>_<start>_<end>.*`, in split folders or flat, and hold the
-    segment; see `decode` for the formats. A clip_id is `audioset/<id>`, whatever the file is called and wherever it
-    lies; with labels="strong" it is `audioset/<id>/<from>-<to>`, in ms within the segment. Lists give the split: both
-    training lists "train", the evaluation list "test"; AudioSet has no validation list.
+    segment and nothing else; see `decode` for the formats. A clip_id is `audioset/<id>`, whatever the file is called
+    and wherever it lies; with labels="strong" it is `audioset/<id>/<from>-<to>`, in ms within the segment, and all
+    stretches of a segment have the origin `audioset/<id>`. Lists give the split: both training lists "train", the
+    evaluation list "test", also for what a training list says of the same video; AudioSet has no validation list.
 
     No file is opened to list them, so a record knows neither hash nor rate; a file that cannot be used is refused when
     it is loaded.
@@ -152,6 +153,7 @@ class AudioSetClips:
             ChosenLabels(chosen.set_of[kept], chosen.sets),
             segments.list_of[kept],
             [SEGMENT_LISTS.get(path.name) for path in segments.lists],
+            self._files.content_hash(),
         )
         self._tell(
             match,
@@ -168,8 +170,9 @@ class AudioSetClips:
         ids, first = np.unique(events.ids, return_index=True)
         match = match_files(index, ids, events.segment_start_s[first], np.full(ids.size, np.nan))
         good = events.take(alone(events, wanted, self.min_clip_s))
-        row_of = match.row_of[np.searchsorted(ids, good.ids)]
-        good = good.take(np.flatnonzero(row_of >= 0))
+        video = np.searchsorted(ids, good.ids)
+        row_of = match.row_of[video]
+        good, video = good.take(np.flatnonzero(row_of >= 0)), video[row_of >= 0]
         places = [f"/{begin}-{end}" for begin, end in zip(good.from_ms.tolist(), good.to_ms.tolist(), strict=True)]
         clip_ids = np.char.add(good.ids, np.array(places, dtype="S16"))
         there = np.flatnonzero(match.row_of >= 0)
@@ -179,8 +182,9 @@ class AudioSetClips:
             clip_ids,
             (good.to_ms - good.from_ms) / 1000.0,
             ChosenLabels(set_of.astype(np.int32), tuple((int(node),) for node in nodes)),
-            good.list_of,
+            events.list_of[first][video],  # all of a file in one split: that of the list that names it first
             [STRONG_LISTS.get(path.name) for path in events.lists],
+            self._files.content_hash(),
         )
         lost = int((row_of < 0).sum())
         counts = {"segments": len(ids), "stretches": len(events), "without a file": lost}
@@ -208,11 +212,13 @@ class AudioSetClips:
             ClipGoneError: the file is not there any more.
         """
         video_id, _, stretch = record.clip_id.removeprefix(PREFIX).partition("/")
-        path = self._files.find(video_id) if self._table.find(record.clip_id) is not None else None
-        if path is None:
+        row = self._table.find(record.clip_id)
+        path = None if row is None else self._files.find(video_id)
+        if row is None or path is None:
             raise ClipError(f"{record.clip_id!r} is no clip of AudioSet in {self.root} with these filters")
         try:
-            raw = read_sound(path, self.min_clip_s, MAX_CLIP_S)
+            listed_s = SEGMENT_S if stretch else float(self._table.durations_s[row])
+            raw = read_sound(path, self.min_clip_s, min(listed_s + MAX_EXTRA_S, MAX_CLIP_S))
             return _cut(raw, stretch) if stretch else raw
         except BadSoundError as error:
             where = path.relative_to(

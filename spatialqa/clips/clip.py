@@ -14,6 +14,7 @@ class ClipRecord:
 
     sha256 and native_sample_rate are None where only opening the file tells them: a set of millions of files is listed
     without opening any. official_split is the split that the makers of the set gave it (train, validation, test).
+    origin names the recording that it was cut from, where several may be: clips of one origin are never in two splits.
     """
 
     clip_id: str
@@ -25,6 +26,7 @@ class ClipRecord:
     mids: tuple[str | None, ...]
     attribution: str | None = None  # what the data set card must say of it
     official_split: str | None = None
+    origin: str | None = None
 
 
 @dataclass(frozen=True)

@@ -15,15 +15,17 @@ from spatialqa.labels import ontology
 PREFIX = "audioset/"
 LICENCE = "YouTube: rights with the uploader"
 ATTRIBUTION = "AudioSet (Gemmeke et al., ICASSP 2017), Google: labels CC BY 4.0; sounds from YouTube videos"
-MAX_CLIP_S = 600.0  # AudioSet's segments have 10 s; a whole video under a segment's name is refused above this
+MAX_CLIP_S = 600.0
+MAX_EXTRA_S = 1.0  # a file that is this much longer than its segment holds something else, such as the whole video
 
 
 @dataclass(frozen=True, eq=False)
 class ClipTable(Sequence[ClipRecord]):
     """Records of files that were not opened, sorted by id.
 
-    ids: S (n,), ASCII, sorted, each once; the clip_id is `prefix` and the id. durations_s: float32 (n,). set_of: int32
-    (n,), index into `label_sets`: (names, mids). split_of: int8 (n,), index into `splits`.
+    ids: S (n,), ASCII, sorted, each once; the clip_id is `prefix` and the id, and the origin is that up to a slash in
+    the id. durations_s: float32 (n,). set_of: int32 (n,), index into `label_sets`: (names, mids). split_of: int8 (n,),
+    index into `splits`. files: a hash that tells which files serve the ids.
     """
 
     prefix: str
@@ -35,6 +37,7 @@ class ClipTable(Sequence[ClipRecord]):
     splits: tuple[str | None, ...]
     licence: str | None
     attribution: str | None
+    files: str = ""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -62,8 +65,10 @@ class ClipTable(Sequence[ClipRecord]):
     def _record(
         self, clip_id: bytes, duration_s: float, names: tuple[str, ...], mids: tuple[str | None, ...], split: int
     ) -> ClipRecord:
+        name = self.prefix + clip_id.decode("ascii")
+        slash = name.find("/", len(self.prefix))
         return ClipRecord(
-            clip_id=self.prefix + clip_id.decode("ascii"),
+            clip_id=name,
             sha256=None,
             native_sample_rate=None,
             duration_s=duration_s,
@@ -72,6 +77,7 @@ class ClipTable(Sequence[ClipRecord]):
             mids=mids,
             attribution=self.attribution,
             official_split=self.splits[split],
+            origin=name if slash < 0 else name[:slash],
         )
 
     def find(self, clip_id: str) -> int | None:
@@ -92,8 +98,8 @@ class ClipTable(Sequence[ClipRecord]):
         )
 
     def content_hash(self) -> str:
-        """Return one sha256 of everything that the records say but for the attribution."""
-        digest = hashlib.sha256(repr((self.prefix, self.label_sets, self.splits, self.licence)).encode())
+        """Return one sha256 of which files there are and what the records say of them, but for the attribution."""
+        digest = hashlib.sha256(repr((self.prefix, self.label_sets, self.splits, self.licence, self.files)).encode())
         digest.update(repr(self.ids.dtype).encode())
         for column in (self.ids, self.durations_s, self.set_of, self.split_of):
             digest.update(np.ascontiguousarray(column).tobytes())
@@ -122,6 +128,7 @@ def audioset_table(
     chosen: ChosenLabels,
     split_of: npt.NDArray[np.int8],
     splits: Sequence[str | None],
+    files: str,
 ) -> ClipTable:
     """Return AudioSet's clips as a table, from columns in any order; clips without labels are left out."""
     order = np.argsort(ids)
@@ -137,4 +144,5 @@ def audioset_table(
         splits=tuple(splits),
         licence=LICENCE,
         attribution=ATTRIBUTION,
+        files=files,
     )

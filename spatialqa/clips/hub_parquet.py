@@ -4,6 +4,8 @@ Columns: video_id (string), audio (struct<bytes: binary, path: string>), labels 
 The split is told by the folder or the file's name (data/bal_train, data/unbal_train, data/eval).
 """
 
+import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +17,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from spatialqa.clips.clip import ClipRecord, RawClip, RejectedClip
-from spatialqa.clips.clip_table import MAX_CLIP_S, PREFIX, audioset_table, find_id
+from spatialqa.clips.clip_table import MAX_EXTRA_S, PREFIX, audioset_table, find_id
 from spatialqa.clips.decode import BadSoundError, cause, read_sound_bytes
 from spatialqa.clips.label_filter import LabelFilter, LabelLists, choose_labels
+from spatialqa.clips.segments import SEGMENT_S
 from spatialqa.errors import ClipError, ClipGoneError
 
-SEGMENT_S = 10.0  # the tables do not say how long a segment is; AudioSet's are this long but where a video ends before
 _SPLIT_WORDS = (("eval", "test"), ("test", "test"), ("valid", "validation"), ("train", "train"))
+_SPLIT_FOLDERS = {"eval": "test", "test": "test", "validation": "validation"}
+_SPLIT_FOLDERS |= dict.fromkeys(("train", "bal_train", "unbal_train"), "train")
 _ROWS_AT_ONCE = 8  # rows of sound held in memory while one is looked for
 
 
@@ -33,6 +37,13 @@ class _Rows:
     file_of: npt.NDArray[np.int32]
     group_of: npt.NDArray[np.int32]
     row_of: npt.NDArray[np.int32]
+
+    def content_hash(self, files: Sequence[str]) -> str:
+        """Return one sha256 of which row of which file, by its path relative to the root, holds which clip."""
+        digest = hashlib.sha256(repr((list(files), self.ids.dtype)).encode())
+        for column in (self.ids, self.file_of, self.group_of, self.row_of):
+            digest.update(np.ascontiguousarray(column).tobytes())
+        return f"parquet {digest.hexdigest()}"
 
 
 class HubAudioSetClips:
@@ -86,10 +97,11 @@ class HubAudioSetClips:
         split_of = np.array([names.index(split or "") for split in splits], dtype=np.int8)[file_of[kept]]
         self._table = audioset_table(
             ids[kept],
-            np.full(kept.size, SEGMENT_S),
+            np.full(kept.size, SEGMENT_S),  # the tables do not say how long a segment is
             type(chosen)(chosen.set_of[kept], chosen.sets),
             split_of,
             [name or None for name in names],
+            self._rows.content_hash([path.relative_to(root).as_posix() for path in self._files]),
         )
         self.summary = {
             "rows": len(ids),
@@ -131,19 +143,20 @@ class HubAudioSetClips:
         try:
             if data is None:
                 raise BadSoundError("unreadable: the row holds no sound")
-            return read_sound_bytes(data, self.min_clip_s, MAX_CLIP_S)
+            return read_sound_bytes(data, self.min_clip_s, SEGMENT_S + MAX_EXTRA_S)
         except BadSoundError as error:
             where = f"{path.relative_to(self.root).as_posix()}, row group {group}, row {row}"
             raise ClipError(f"clip {record.clip_id} ({where}): {error}") from error
 
 
 def _split(path: Path, root: Path) -> str | None:
-    """Return the split that the path below the root tells: the file's own name first, then the folders above it."""
+    """Return the split that the path tells: the file's own name first, then the folders up to the root itself."""
     for part in reversed(path.relative_to(root).parts):
         for word, split in _SPLIT_WORDS:
             if word in part.lower():
                 return split
-    return None
+    # A root may be called anything ("latest"), so that only the hub's own names count there.
+    return _SPLIT_FOLDERS.get(os.path.basename(os.path.abspath(root)).lower())
 
 
 def _listing(path: Path, number: int) -> pa.Table:

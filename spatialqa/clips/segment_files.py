@@ -1,5 +1,6 @@
 """Which file holds which AudioSet segment."""
 
+import hashlib
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,17 @@ class SegmentFiles:
         """Return where a segment's file lies, or None."""
         row = find_id(self.ids, video_id)
         return None if row is None else self.index.root / self.index.path(int(self.rows[row]))
+
+    def content_hash(self) -> str:
+        """Return one sha256 of which file, by its path relative to the root, holds which segment."""
+        digest = hashlib.sha256(np.ascontiguousarray(self.ids).tobytes())
+        for start in range(0, self.rows.size, 65536):
+            rows = self.rows[start : start + 65536]
+            names = self.index.names.take(pa.array(rows)).to_pylist()
+            folders = (self.index.folders[k] for k in self.index.folder_of[rows].tolist())
+            paths = (f"{folder}\0{name}\0" for folder, name in zip(folders, names, strict=True))
+            digest.update("".join(paths).encode())
+        return f"files {digest.hexdigest()}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,6 +22,8 @@ SEGMENT_LISTS = {
     "balanced_train_segments.csv": "train",
     "unbalanced_train_segments.csv": "train",
 }
+SEGMENT_S = 10.0  # how long a segment is, but where its video ends before
+_MAX_TIME_S = 1e6  # eleven days
 _LINE = (
     r'^\s*"?(?P<id>[A-Za-z0-9_-]{11})"?\s*,\s*(?P<start>\d+(?:\.\d+)?)\s*,\s*(?P<end>\d+(?:\.\d+)?)\s*,'
     r'\s*"?(?P<mids>/[a-z]/[^",\s]+(?:,\s*/[a-z]/[^",\s]+)*)"?\s*$'
@@ -106,10 +108,16 @@ def _read(path: Path) -> pa.Table:
     columns = {name: pc.struct_field(found, name) for name in ("id", "start", "end", "mids")}
     for name in ("start", "end"):
         columns[name] = pc.cast(columns[name], pa.float64())
-    empty = pc.less_equal(columns["end"], columns["start"])
-    if pc.any(empty).as_py():
-        row = pc.index(empty, pa.scalar(True)).as_py()
-        raise ClipError(f"{path}: the segment of {columns['id'][row]} ends before it begins; download the list again")
+    numbers = np.flatnonzero(pc.invert(comment).to_numpy(zero_copy_only=False)) + 1
+    for wrong, said in (
+        (pc.less_equal(columns["end"], columns["start"]), "ends before it begins"),
+        (pc.greater(columns["end"], _MAX_TIME_S), f"ends later than {_MAX_TIME_S:.0f} s into it"),
+    ):
+        if pc.any(wrong).as_py():
+            row = pc.index(wrong, pa.scalar(True)).as_py()
+            raise ClipError(
+                f"{path} line {numbers[row]}: the segment of {columns['id'][row]} {said}; download the list again"
+            )
     return pa.table(columns)
 
 

@@ -192,6 +192,54 @@ def test_strong_stretches_in_which_nothing_else_sounds(own: Path) -> None:
     }
 
 
+def test_all_stretches_of_a_file_are_in_one_split_and_the_evaluation_s_win(own: Path) -> None:
+    write_strong(own / "audioset_train_strong.tsv", [*STRONG[:4], *STRONG[9:]])
+    write_strong(own / "audioset_eval_strong.tsv", [("-0Gj8-vB1q4", 30000, 9.0, 9.3, "Knock")])
+    found = by_id(AudioSetClips(own, labels="strong"))
+    assert {key: (r.origin, r.official_split) for key, r in found.items()} == {
+        "-0Gj8-vB1q4/0-2000": ("audioset/-0Gj8-vB1q4", "test"),
+        "-0Gj8-vB1q4/0-3000": ("audioset/-0Gj8-vB1q4", "test"),
+        "-0Gj8-vB1q4/4000-5000": ("audioset/-0Gj8-vB1q4", "test"),
+        "-0Gj8-vB1q4/9000-9300": ("audioset/-0Gj8-vB1q4", "test"),
+        "0123456789_/1250-2750": ("audioset/0123456789_", "train"),
+    }
+    assert {r.origin for r in AudioSetClips(own).records()} == {r.clip_id for r in AudioSetClips(own).records()}
+
+
+def test_a_whole_video_is_not_taken_for_its_segment(own: Path) -> None:
+    write_strong(own / "audioset_train_strong.tsv", STRONG[9:])
+    clips, strong = AudioSetClips(own), AudioSetClips(own, labels="strong")
+    short = "a_10_20_30b"  # 7.5 s long
+    for name, key, good_s, bad_s, said in (
+        ("Y0123456789__5.000.wav", "0123456789_", 10.9, 11.2, r"too long: 11\.2 s, over 11 s"),
+        (f"train/deep/{short}_12000_19500.mp3", short, 8.3, 9.0, r"too long: 9(\.\d+)? s, over 8\.5 s"),
+    ):
+        write_sound(own / name, sound("meow", duration_s=good_s))
+        assert clips.load(by_id(clips)[key]).audio.size
+        write_sound(own / name, sound("meow", duration_s=bad_s))
+        with pytest.raises(ClipError, match=said) as caught:
+            clips.load(by_id(clips)[key])
+        assert not isinstance(caught.value, ClipGoneError)
+    with pytest.raises(ClipError, match=r"too long: 11\.2 s, over 11 s"):
+        strong.load(strong.records()[0])
+
+
+def test_the_hash_of_a_set_says_which_file_serves_an_id(own: Path, tmp_path: Path) -> None:
+    def content_hash(root: Path) -> str:
+        records = AudioSetClips(root).records()
+        assert isinstance(records, ClipTable)
+        return records.content_hash()
+
+    before = content_hash(own)
+    assert content_hash(Path(shutil.copytree(own, tmp_path / "elsewhere"))) == before
+    (own / "notes.txt").touch()
+    assert content_hash(own) == before
+    (own / "YYYYYYYYYYY.WAV").rename(own / "YYYYYYYYYYY_70.wav")
+    renamed = content_hash(own)
+    (own / "YYYYYYYYYYY_70.wav").rename(own / "train/YYYYYYYYYYY_70.wav")
+    assert len({before, renamed, content_hash(own)}) == 3
+
+
 def test_a_stretch_that_its_file_lacks_is_refused(own: Path) -> None:
     write_strong(own / "audioset_train_strong.tsv", STRONG[9:])
     clips = AudioSetClips(own, labels="strong")
@@ -282,6 +330,11 @@ def write_one(root: Path, text: str) -> None:
         ("-0Gj8-vB1q4_30000\t0.0\t1.0\t/m/05tny_\n", "line 1 is"),
         ('# x\n-0Gj8-vB1q4, 30.000, 40.000, "/m/05tny_"\n--PJHx', "line 3 is '--PJHx'"),
         ('-0Gj8-vB1q4, 40.000, 30.000, "/m/05tny_"\n', "the segment of -0Gj8-vB1q4 ends before it begins"),
+        (
+            '# x\n\n-0Gj8-vB1q4, 30.000, 1000000.5, "/m/05tny_"\n',
+            "line 3: the segment of -0Gj8-vB1q4 ends later than 1000000 s",
+        ),
+        (f'-0Gj8-vB1q4, 30.000, {"9" * 400}, "/m/05tny_"\n', "line 1: the segment of -0Gj8-vB1q4 ends later"),
         ("# only\n# comments\n", "names no segment"),
         ("", "is empty"),
         ('zzzzzzzzzzz, 30.000, 40.000, "/m/05tny_"\n', "no usable clip in"),

@@ -13,7 +13,7 @@ from spatialqa.questions import make_qa
 from spatialqa.recipe import QaRecipe, RenderRecipe
 from spatialqa.scene import Scene
 from tests.conftest import render
-from tests.fixtures.audioset import Segment, flac_bytes, sound, write_hub, write_segments, write_sound
+from tests.fixtures.audioset import Segment, flac_bytes, sound, write_hub, write_segments, write_sound, write_strong
 
 pytestmark = pytest.mark.soundspaces
 
@@ -114,3 +114,35 @@ def test_from_parquet_of_the_hub(tmp_path: Path) -> None:
     labels = {label for scene in scenes_of(tmp_path / "out") for source in scene.sources for label in source.labels}
     assert labels <= set(SOUNDS.values())
     assert rejects_of(tmp_path / "out") == []
+
+
+def test_from_strong_tables_no_file_is_in_two_splits(tmp_path: Path) -> None:
+    slugs = list(SOUNDS)
+    for part in ("train", "eval"):
+        events = []
+        for i in range(12 if part == "train" else 4):
+            video_id = f"{part}-{i:02d}____"[:11].ljust(11, "_")
+            for k in range(3):
+                label = SOUNDS[slugs[(2 * i + k) % len(slugs)]]
+                events.append((video_id, 1000, 3.0 * k, 3.0 * k + 2.5, label))
+            write_sound(
+                tmp_path / f"data/Y{video_id}.flac", sound(slugs[i % len(slugs)], i + 100 * (part == "eval"), 10.0)
+            )
+        # two of the evaluation's videos are in the training table too, with stretches of their own
+        if part == "train":
+            events += [(f"eval-{i:02d}____", 1000, 9.0, 9.9, SOUNDS["rain"]) for i in range(2)]
+        write_strong(tmp_path / f"data/audioset_{part}_strong.tsv", events)
+    chosen = {"audioset_root": str(tmp_path / "data"), "cache": str(tmp_path / "cache"), "clip_labels": "strong"}
+    recipe = RenderRecipe(**{**vars(RECIPE), **chosen, "scenes": 48})
+    assert render(recipe, tmp_path / "out").scenes == 48
+    splits: dict[str, set[str]] = {}
+    drawn = set()
+    for scene in scenes_of(tmp_path / "out"):
+        for source in scene.sources:
+            splits.setdefault(source.clip_id.split("/")[1], set()).add(scene.split)
+            drawn.add(source.clip_id)
+    assert {split for own in splits.values() for split in own} == {"train", "validation", "test"}
+    assert len(drawn) > len(splits) > 8
+    assert all(len(own) == 1 for own in splits.values())
+    assert all((own == {"test"}) == video.startswith("eval") for video, own in splits.items())
+    assert validate_dataset(tmp_path / "out").problems == ()

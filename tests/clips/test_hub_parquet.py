@@ -8,6 +8,7 @@ import pytest
 
 from spatialqa.clips.audioset import AudioSetClips, open_audioset
 from spatialqa.clips.clip import ClipRecord, ClipSet
+from spatialqa.clips.clip_table import ClipTable
 from spatialqa.clips.hub_parquet import HubAudioSetClips
 from spatialqa.errors import ClipError, ClipGoneError
 from tests.fixtures.audioset import Segment, flac_bytes, sound, write_hub, write_segments, write_sound
@@ -104,6 +105,44 @@ def test_parquet_files_beside_sounds_are_not_taken_for_the_hub_s(hub: Path) -> N
     clips = open_audioset(hub)
     assert isinstance(clips, AudioSetClips)
     assert set(by_id(clips)) == {"aaaaaaaaaaa"}
+
+
+def test_a_whole_video_is_not_taken_for_its_segment(hub: Path) -> None:
+    rows = [("aaaaaaaaaaa", 11.2), ("bbbbbbbbbbb", 10.9)]
+    write_hub(hub / "data/eval/01.parquet", [(i, flac_bytes(sound("bark", 0, s)), ["Bark"]) for i, s in rows])
+    clips = open_audioset(hub)
+    found = by_id(clips)
+    assert found["aaaaaaaaaaa"].origin == "audioset/aaaaaaaaaaa"
+    assert clips.load(found["bbbbbbbbbbb"]).audio.size
+    with pytest.raises(ClipError, match=r"too long: 11\.2 s, over 11 s"):
+        clips.load(found["aaaaaaaaaaa"])
+
+
+def test_a_root_that_is_one_part_of_the_hub_s_has_its_split(hub: Path, tmp_path: Path) -> None:
+    for name, split in (("eval", "test"), ("bal_train", "train"), ("unbal_train", "train")):
+        assert {record.official_split for record in open_audioset(hub / "data" / name).records()} == {split}
+    (hub / "data/eval").rename(tmp_path / "latest")  # which holds the letters of "test"
+    assert {record.official_split for record in open_audioset(tmp_path / "latest").records()} == {None}
+
+
+def test_the_hash_of_a_set_says_which_row_serves_an_id(hub: Path, tmp_path: Path) -> None:
+    def content_hash(root: Path) -> str:
+        records = open_audioset(root).records()
+        assert isinstance(records, ClipTable)
+        return records.content_hash()
+
+    before = content_hash(hub)
+    (hub / "data/eval/00.parquet").rename(hub / "data/eval/01.parquet")
+    renamed = content_hash(hub)
+    one = flac_bytes(sound("bark"))
+    write_hub(hub / "data/unbal_train/017.parquet", [("YYYYYYYYYYY", one, LABELS[4]), (IDS[3], one, LABELS[3])])
+    (hub / "data/unbal_train/017.parquet").rename(hub / "data/bal_train/000.parquet")
+    assert len({before, renamed, content_hash(hub)}) == 3
+    # the same clips in the form of files are other bytes
+    write_segments(tmp_path / "files/eval_segments.csv", [Segment("aaaaaaaaaaa", 0.0, ("Bark",))])
+    write_sound(tmp_path / "files/aaaaaaaaaaa.wav", sound("bark"))
+    write_hub(tmp_path / "rows/eval/00.parquet", [("aaaaaaaaaaa", flac_bytes(sound("bark")), ["Bark"])])
+    assert content_hash(tmp_path / "files") != content_hash(tmp_path / "rows")
 
 
 def test_a_video_in_two_files_is_taken_from_the_evaluation(hub: Path) -> None:
