@@ -129,6 +129,7 @@ PRESETS = {
         pool=8,
         fused=0,
         patch_time=4,
+        patch_mel=32,
         n_frames=512,
         hop=640,
         mask_time=0.0,

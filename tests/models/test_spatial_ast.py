@@ -282,7 +282,7 @@ def test_tiny_takes_every_length(seconds: float) -> None:
     tokens = cues().eval().forward_tokens(noise(1, seconds))
     step = CUES.pool * CUES.patch_time
     patches = math.ceil((seconds * 50 + 1) * 512 / 501 / step)
-    assert tokens.shape == (1, 3 + patches * 8, 48)
+    assert tokens.shape == (1, 3 + patches * CUES.n_mels // CUES.patch_mel, 48)
 
 
 def test_the_ears_can_be_heard_as_one() -> None:
