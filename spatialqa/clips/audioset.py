@@ -50,8 +50,8 @@ def find_root(given: str | Path | None, environ: Mapping[str, str] = os.environ)
     if DEFAULT_ROOT.is_dir():
         return DEFAULT_ROOT
     raise ClipError(
-        f"AudioSet was not found: no root is given, ${ROOT_VARIABLE} is not set, and {DEFAULT_ROOT} is no folder; "
-        f"{_HOW_OBTAINED}"
+        f"AudioSet was not found; looked at --audioset-root (not given), ${ROOT_VARIABLE} (not set), {DEFAULT_ROOT} "
+        f"(not there): {_HOW_OBTAINED}"
     )
 
 
@@ -271,7 +271,7 @@ def _label_filter(
         if not rows:
             raise ClipError(
                 f"{index.root} holds no {QUALITY_TABLE}, which says how good the labels of a class are: get it from "
-                f"research.google.com/audioset/download.html, or leave the least label quality out"
+                f"research.google.com/audioset/download.html, or keep them all with --min-label-quality 0"
             )
         quality = read_quality(index.root / min(index.path(row) for row in rows))
     wanted = LabelFilter(labels, classes, min_label_quality, quality)

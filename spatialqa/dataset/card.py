@@ -9,6 +9,8 @@ import yaml
 
 from spatialqa.dataset.commit import commit_text
 from spatialqa.dataset.folder import DatasetFolder, split_of, split_order
+from spatialqa.dataset.licences import guarded_rooms
+from spatialqa.dataset.reading import read_rows
 
 _MAX_ATTRIBUTIONS = 200
 
@@ -82,7 +84,7 @@ def _body(folder: DatasetFolder, run: dict[str, Any]) -> str:
         lines += ["## Questions", "", "| table | split | questions |", "|---|---|---|"]
         lines += [f"| {table} | {split} | {n} |" for (table, split), n in question_counts.items()]
         lines.append("")
-    lines += _licences(run)
+    lines += _licences(folder, run)
     return "\n".join(lines) + "\n"
 
 
@@ -109,6 +111,8 @@ def _bank_body(folder: DatasetFolder, run: dict[str, Any]) -> str:
         "",
         "Positions are metres in the world frame: +x right, +y up, -z forward. Scenes are made from it with",
         f"`spatialqa render --rooms bank:{_name(folder)}`.",
+        "",
+        *_room_licences(folder, run),
     ]
     return "\n".join(lines) + "\n"
 
@@ -139,13 +143,22 @@ def _question_counts(folder: DatasetFolder) -> dict[tuple[str, str], int]:
     return dict(counts)
 
 
-def _licences(run: dict[str, Any]) -> list[str]:
+def _room_licences(folder: DatasetFolder, run: dict[str, Any]) -> list[str]:
+    """Say whose terms the RIRs are under: those of the engine, and of the rooms where they are somebody's."""
     lines = ["## Licences and attributions", ""]
-    if run["engine"]["name"] == "soundspaces":
+    if run["engine"]["name"].rpartition(":")[2] in ("soundspaces", "habitat"):
         lines += [
             "The room impulse responses were computed by RLRAudioPropagation (SoundSpaces 2.0), CC BY-NC 4.0.",
             "",
         ]
+    sets = {row["room_set"] for path in folder.tables("groups") for row in read_rows(path, ["room_set"])}
+    for reason in guarded_rooms(run, sets):
+        lines += [f"Rooms: {reason}.", ""]
+    return lines
+
+
+def _licences(folder: DatasetFolder, run: dict[str, Any]) -> list[str]:
+    lines = _room_licences(folder, run)
     lines += ["Class names come from AudioSet (class list CC BY 4.0, ontology CC BY-SA 4.0).", ""]
     lines += ["| licence of the clips | attribution | clips |", "|---|---|---|"]
     items = run["attributions"]

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Protocol
 
 from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.licences import licence_warnings
 from spatialqa.dataset.reading import read_rows
 from spatialqa.errors import DatasetError
 from spatialqa.exports import FORMATS
-from spatialqa.exports.licences import licence_warnings
 
 
 class ExportSummary(Protocol):

@@ -45,11 +45,11 @@ class RecipesSummary:
     scenes: int
     clips: int
     questions: int
-    paths_removed: tuple[str, ...]  # recipe keys that whoever rebuilds must give again
+    paths_removed: dict[str, str]  # recipe keys that whoever rebuilds must give again, and in which form
 
     def lines(self) -> list[str]:
         """Return the summary in words."""
-        keys = "".join(f" --{name.replace('_', '-')} PATH" for name in self.paths_removed)
+        keys = "".join(f" --{name.replace('_', '-')} {form}" for name, form in self.paths_removed.items())
         return [
             f"{self.scenes} scenes without sound, of {self.clips} clips, and {self.questions} questions in {self.dest}",
             f"render them again: spatialqa render OUT --from {self.dest}{keys}",
@@ -98,7 +98,8 @@ def export_recipes(root: Path, dest: Path, progress: Callable[[int, int], None] 
     write_card(out)
     card = out.root / "README.md"
     commit_text(out.root, card.name, card.read_text(encoding="utf-8") + _CARD)
-    summary = RecipesSummary(dest, scenes, n_clips, questions, tuple(removed))
+    forms = {name: _form(name, run["recipe"][name]) for name in removed}
+    summary = RecipesSummary(dest, scenes, n_clips, questions, forms)
     target.finish({"scenes": scenes, "clips": n_clips, "questions": questions})
     return summary
 
@@ -113,6 +114,11 @@ def path_keys(cls: type, values: Mapping[str, Any]) -> list[str]:
         and values.get(f.name) is not None
         and _bare(f.name, values[f.name]) != values[f.name]
     ]
+
+
+def _form(key: str, value: str) -> str:
+    kind = value.partition(":")[0] if key in ("rooms", "clips") else ""
+    return f"{kind}:PATH" if kind else "PATH"
 
 
 def without_paths(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -143,7 +143,9 @@ class Matterport3DRooms:
         area = triangle_areas(mesh.vertices, mesh.faces)
         share = float(area[mesh.face_material == UNKNOWN].sum() / area.sum())
         if share > 0.0:
-            notes.append(f"{share:.1%} of the surface of {files.scene} has no category: it is {self._default.name}")
+            notes.append(
+                f"{share:.1%} of the surface of {files.scene} has no category: its material is {self._default.name!r}"
+            )
         return notes
 
     def _mesh_key(self, files: SceneFiles) -> str:

@@ -110,5 +110,6 @@ def read_scenes_list(path: Path, scenes: Mapping[str, SceneFiles]) -> dict[str, 
 def _not_there(name: str, scenes: Mapping[str, SceneFiles]) -> str:
     if name in split_of("official"):
         return f"the scene {name!r} of Matterport3D is not among the {len(scenes)} that were found: download it too"
-    nearest = difflib.get_close_matches(name, [*scenes, *split_of("official")], n=1, cutoff=0.0)[0]
-    return f"there is no scene {name[:40]!r}: did you mean {nearest!r}?"
+    near = difflib.get_close_matches(name, [*scenes, *split_of("official")], n=1)
+    shown = f"did you mean {near[0]!r}?" if near else f"found were {', '.join(list(scenes)[:8])}"
+    return f"there is no scene {name[:40]!r} of Matterport3D: {shown}"

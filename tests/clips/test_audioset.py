@@ -406,7 +406,9 @@ def test_the_root_is_looked_for_in_three_places(tree: Path, tmp_path: Path, monk
     monkeypatch.chdir(tmp_path)
     assert find_root(tree, {}) == tree
     assert find_root(None, {"SPATIALQA_AUDIOSET_ROOT": str(tree)}) == tree
-    with pytest.raises(ClipError, match=r"no root is given, \$SPATIALQA_AUDIOSET_ROOT is not set.*research.google.com"):
+    with pytest.raises(
+        ClipError, match=r"--audioset-root \(not given\), \$SPATIALQA_AUDIOSET_ROOT \(not set\).*research.google.com"
+    ):
         find_root(None, {})
     with pytest.raises(ClipError, match=r"\$SPATIALQA_AUDIOSET_ROOT, /not/there, is no folder"):
         find_root(None, {"SPATIALQA_AUDIOSET_ROOT": "/not/there"})

@@ -42,7 +42,7 @@ def exported(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     summary = export_recipes(small, dest)
     assert summary.scenes == 24
     assert summary.questions > 24
-    assert summary.paths_removed == ()
+    assert summary.paths_removed == {}
     return dest
 
 
@@ -192,7 +192,7 @@ def test_a_damaged_or_hostile_export_is_refused_and_writes_nowhere_else(
 def test_a_cache_folder_is_no_path_to_give_again(tmp_path: Path) -> None:
     recipe = replace(SMALL, scenes=4, splits="1,0,0", save_rirs=False, cache=str(tmp_path / "cache"))
     render(recipe, tmp_path / "data")
-    assert export_recipes(tmp_path / "data", tmp_path / "export").paths_removed == ()
+    assert export_recipes(tmp_path / "data", tmp_path / "export").paths_removed == {}
     assert rebuild(tmp_path / "export", tmp_path / "again", {}, Silent()).complete
 
 

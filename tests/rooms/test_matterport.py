@@ -399,7 +399,7 @@ def test_what_has_no_category_is_told_by_its_share_of_the_surface(tmp_path: Path
     ]
     write_scene(tmp_path, "a", parts, [Area("b", ((0, 0), (4, 0), (4, 4)), 0.0, 3.0)], "habitat")
     room = Matterport3DRooms(tmp_path, default_material="concrete").load("a")
-    assert room.warnings == ("50.0% of the surface of a has no category: it is concrete",)
+    assert room.warnings == ("50.0% of the surface of a has no category: its material is 'concrete'",)
     assert sorted(m.name for m in room.materials) == ["concrete", "gypsum_board"]
 
 
@@ -529,7 +529,7 @@ def test_a_list_of_scenes_keeps_to_them(root: Path, tmp_path: Path) -> None:
     with pytest.raises(RoomError, match="no Matterport3D scene '17DRP5sb8fy' among the 1"):
         rooms.load(TRAIN_SCENE)
     for text, why in [
-        ("2azQ1b91cZz\n", "line 1: there is no scene '2azQ1b91cZz': did you mean '2azQ1b91cZZ'"),
+        ("2azQ1b91cZz\n", "line 1: there is no scene '2azQ1b91cZz' of Matterport3D: did you mean '2azQ1b91cZZ'"),
         ("\n1LXtFkjw3qL\n", "line 2: the scene '1LXtFkjw3qL' of Matterport3D is not among the 2"),
         ("# nothing\n", "names none"),
     ]:

@@ -21,8 +21,13 @@ def licence_warnings(run: Mapping[str, Any], room_sets: Collection[str] = ()) ->
         run: the run record, as `DatasetFolder.read_run` returns it.
         room_sets: those of its groups: RIRs of a bank were made in rooms too.
     """
-    recipe = run["recipe"]
-    clips, rooms = (str(recipe[name]).partition(":")[0] for name in ("clips", "rooms"))
+    clips = str(run["recipe"]["clips"]).partition(":")[0]
     reasons = [reason for name, reason in _CLIPS.items() if clips.startswith(name)]
-    reasons += [reason for name, reason in _ROOMS.items() if name in {rooms, *room_sets}]
+    reasons += guarded_rooms(run, room_sets)
     return [f"{reason}; keep this export to yourself, or publish the one made with --to recipes" for reason in reasons]
+
+
+def guarded_rooms(run: Mapping[str, Any], room_sets: Collection[str] = ()) -> list[str]:
+    """Return the terms of the rooms, one line for each set of them that is not free."""
+    rooms = str(run["recipe"]["rooms"]).partition(":")[0]
+    return [reason for name, reason in _ROOMS.items() if name in {rooms, *room_sets}]

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from spatialqa.dataset.licences import licence_warnings
 from spatialqa.errors import DatasetError
 from spatialqa.exports.export import export_dataset, warnings_before
-from spatialqa.exports.licences import licence_warnings
 
 
 @pytest.mark.parametrize(
