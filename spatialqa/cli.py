@@ -8,8 +8,9 @@ import click
 
 from spatialqa import __version__
 from spatialqa.cli_keys import execution_keys, keys_of, resolve, table_name
-from spatialqa.errors import RecipeError, SpatialQAError
+from spatialqa.errors import MissingDependencyError, RecipeError, SpatialQAError
 from spatialqa.exports import FORMATS
+from spatialqa.models.train_recipe import TrainRecipe
 from spatialqa.recipe import SPLITS, QaRecipe, RenderRecipe, read_recipe
 from spatialqa.recipe_keys import build
 
@@ -208,6 +209,29 @@ def export(out: Path, to: str, dest: Path, name: str | None, shard_size: int) ->
     with CountProgress("exporting") as progress:
         summary = export_dataset(out, dest, to, table_name(name), shard_size, progress.update)
     print_lines(summary.lines())
+
+
+@cli.command("train-baseline")
+@click.argument("outs", nargs=-1, type=click.Path(path_type=Path), metavar="[OUT]...")
+@recipe_option
+@click.option("--evaluate", metavar="RUN[,RUN]", help="Judge these trained runs (or checkpoints) on OUT instead.")
+@keys_of(TrainRecipe)
+def train_baseline(outs: tuple[Path, ...], recipe: str | None, evaluate: str | None, **given: Any) -> None:
+    """Train a reference model on OUT, or judge one; several data sets are trained on together."""
+    resolved = resolve(TrainRecipe, "train", recipe, given, {})
+    folders = outs or (Path("spatialqa-out"),)
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        raise MissingDependencyError("train-baseline needs torch: pip install 'spatialqa[models]'") from None
+    if evaluate:
+        from spatialqa.models.evaluate_spatial_ast import evaluate_all
+
+        evaluate_all(folders, [Path(run) for run in evaluate.split(",")], resolved)
+        return
+    from spatialqa.models.train_spatial_ast import train
+
+    click.echo(train(folders, resolved))
 
 
 @cli.group("import")

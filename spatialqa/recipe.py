@@ -1,6 +1,6 @@
 """Recipes: every choice of a run as plain keys. A command line option and a recipe key are the same field of one class.
 
-A recipe file is YAML with up to two sections, `render` and `make-qa`, whose keys are the fields below.
+A recipe file is YAML with up to three sections, `render`, `make-qa` and `train`, whose keys are the fields below.
 """
 
 import dataclasses
@@ -19,6 +19,7 @@ from spatialqa.qa.options import ANSWER_FORMS, AskOptions, check_counts
 from spatialqa.recipe_keys import key
 
 MESHES = "mesh,mp3d,hm3d,gibson,replica"
+SECTIONS = ("render", "make-qa", "train")  # of a recipe file; the last is for the models
 SPLITS = ("train", "validation", "test")
 
 
@@ -318,11 +319,11 @@ def read_recipe(path_or_name: str) -> dict[str, dict[str, Any]]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecipeError(f"recipe {path_or_name}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):
-        raise RecipeError(f"recipe {path_or_name}: must be a mapping with the sections render and make-qa")
+        raise RecipeError(f"recipe {path_or_name}: must be a mapping with the sections {', '.join(SECTIONS)}")
     data.pop("description", None)
     for section, values in data.items():
-        if section not in ("render", "make-qa"):
-            raise RecipeError(f"recipe {path_or_name}: unknown section {section!r}; known: render, make-qa")
+        if section not in SECTIONS:
+            raise RecipeError(f"recipe {path_or_name}: unknown section {section!r}; known: {', '.join(SECTIONS)}")
         if not isinstance(values, dict):
             raise RecipeError(f"recipe {path_or_name}: section {section!r} must be a mapping of keys")
     return data

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from spatialqa.cli import cli
 from spatialqa.errors import RecipeError
+from spatialqa.models.train_recipe import TrainRecipe
 from spatialqa.qa.options import AskOptions
 from spatialqa.recipe import QaRecipe, RenderRecipe, digest, read_recipe
 from spatialqa.recipe_keys import build
@@ -20,6 +21,7 @@ def test_every_bundled_recipe_loads(path: Path) -> None:
     sections = read_recipe(str(path))
     build(RenderRecipe, sections.get("render", {}), path.name)
     build(QaRecipe, sections.get("make-qa", {}), path.name)
+    build(TrainRecipe, sections.get("train", {}), path.name)
     assert sections == read_recipe(path.stem)
 
 
