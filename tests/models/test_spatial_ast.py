@@ -41,7 +41,7 @@ LAYOUT, PARITY = SHARED / "spatial_ast_state_dict.json", SHARED / "spatial_ast_p
 needs_reference = pytest.mark.skipif(not PARITY.is_file(), reason="the reference outputs are not part of the product")
 
 MINI = SpatialASTConfig(embed_dim=48, depth=2, heads=3, n_classes=7, drop_path=0.0, fused=2, patch_time=32)
-CUES = replace(PRESETS["tiny"], embed_dim=48, depth=1, n_classes=7)
+CUES = replace(PRESETS["tiny"], embed_dim=48, depth=1, n_classes=7, patch_time=4, patch_mel=32)
 
 
 def mini(**changes: Any) -> SpatialAST:
@@ -238,7 +238,7 @@ def test_cues_are_of_the_right_sign_and_size() -> None:
     model: Any = cues().eval()
     model.bn = torch.nn.Identity()
     maps = model.features(waveform)[0]
-    assert maps.shape == (N_CUES, 7, 128)  # 51 frames, of which 8 make one
+    assert maps.shape == (N_CUES, 8, 128)  # 51 frames, of which 8 make one, in patches of 4
     bands = model.logmel_extractor.melW.argmax(0)
     low = int((torch.linspace(0, 16000, 513)[bands] < 500).sum())
     for difference, cosine, sine in (maps[3:6], maps[6:9]):
@@ -253,7 +253,7 @@ def test_cues_hear_where_a_sound_began_through_louder_echoes() -> None:
     """Two sounds begin on the left; a louder and longer echo follows from the right before the pooled frame is over."""
     draw = torch.Generator().manual_seed(0)
     waveform = torch.zeros(1, 2, 32000)
-    frame = CUES.hop * 50 / 55  # the 51 frames of a second are stretched to 56
+    frame = CUES.hop * 50 / 63  # the 51 frames of a second are stretched to 64
     for window in (1, 4):
         start, stop = int(8 * window * frame) + 300, int((8 * window + 7) * frame) - 300
         direct, echo = torch.randn(600, generator=draw), 1.5 * torch.randn(stop - start - 1000, generator=draw)
