@@ -156,7 +156,7 @@ def test_duration_limits(tmp_path: Path) -> None:
     put(tmp_path / "Dog" / "c.wav", tone(duration_s=1.2))
     clips = FolderClips(tmp_path, min_duration_s=0.5, max_duration_s=1.0)
     assert [r.clip_id for r in clips.records()] == ["Dog/b.wav"]
-    assert reasons(clips)["Dog/c.wav"].startswith("too long: 1 s, over 1 s")
+    assert reasons(clips)["Dog/c.wav"].startswith("too long: 1.2 s, over 1 s")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has such names")
