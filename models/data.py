@@ -70,7 +70,11 @@ class Targets:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Batch(Targets):
-    """Some scenes. waveform: float32 (B, 2, n), left and right, at signal level (the gain of the data set undone)."""
+    """Some scenes.
+
+    waveform: float32 (B, 2, n), left and right, at signal level (the gain of the data set undone); or what a cache
+    keeps of it (see cache.py).
+    """
 
     waveform: Tensor
 

@@ -1,6 +1,7 @@
 """What Spatial-AST is trained to make small, and the rules by which its weights move (arXiv 2402.01591)."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -132,18 +133,23 @@ def learning_rate(done: float, warmup: float, peak: float, least: float) -> floa
     return least + (peak - least) * 0.5 * (1.0 + math.cos(math.pi * min(1.0, (done - warmup) / max(1e-9, 1 - warmup))))
 
 
-def augment(batch: Batch, recipe: TrainRecipe) -> Batch:
-    """Return the batch as a training step sees it: mirrored, or with the labels of other sounds, where asked."""
+def augment(batch: Batch, recipe: TrainRecipe, mirrored: Callable[[Tensor], Tensor]) -> Batch:
+    """Return the batch as a training step sees it: mirrored, or with the labels of other sounds, where asked.
+
+    mirrored: gives the sound with the ears changed; SpatialAST.mirrored does.
+    """
     n = len(batch.waveform)
     if recipe.mirror:  # a head is the same on both sides, and so is what it hears
         flip = torch.rand(n, device=batch.waveform.device) < 0.5
         batch = replace(
             batch,
-            waveform=torch.where(flip[:, None, None], batch.waveform.flip(1), batch.waveform),
-            azimuth_deg=torch.where(flip, -batch.azimuth_deg, batch.azimuth_deg),
+            waveform=torch.where(
+                flip.view(-1, *[1] * (batch.waveform.dim() - 1)), mirrored(batch.waveform), batch.waveform
+            ),
+            azimuth_deg=torch.where(flip[batch.scene], -batch.azimuth_deg, batch.azimuth_deg),
         )
     if recipe.shuffle_labels:
-        other = torch.randperm(n, device=batch.waveform.device)
+        other = torch.randperm(len(batch.azimuth_deg), device=batch.waveform.device)
         batch = replace(
             batch,
             **{name: getattr(batch, name)[other] for name in ("classes", "distance_m", "azimuth_deg", "elevation_deg")},

@@ -19,7 +19,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +30,11 @@ from spatialqa.errors import SpatialQAError
 TABLE_S = 10.0  # what the positional table's n_frames stand for
 N_CUES = 9
 N_DISTANCES, N_AZIMUTHS, N_ELEVATIONS = 21, 360, 180
+MIRRORED = {  # where each map comes from, and its sign, when the ears change places
+    "mel": {"binaural": ([1, 0], [1.0, 1.0]), "mono": ([0], [1.0])},
+    "mel+ipd": {"binaural": ([1, 0, 2, 3], [1.0, 1.0, 1.0, -1.0])},
+    "cues": {"binaural": (list(range(N_CUES)), [1.0, 1.0, 1.0, -1.0, 1.0, -1.0, -1.0, 1.0, -1.0])},
+}
 
 
 class ModelError(SpatialQAError):
@@ -103,6 +108,12 @@ class SpatialASTConfig:
         """Return how many frames these are stretched to: 1001, the paper's 10 s, to 1024; whole patches always."""
         whole, step = round(TABLE_S * self.sample_rate / self.hop) + 1, self.pool * self.patch_time
         return -(-frames * self.n_frames // (whole * step)) * step
+
+    def front_end(self) -> dict[str, Any]:
+        """Return what decides the maps that SpatialAST.maps makes."""
+        names = ("channels", "features", "sample_rate", "n_fft", "hop", "n_mels", "min_hz", "max_hz")
+        only_cues = ("pool", "patch_time", "n_frames") if self.features == "cues" else ()
+        return {name: getattr(self, name) for name in (*names, *only_cues)}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plain form."""
@@ -431,32 +442,33 @@ class SpatialAST(nn.Module):
                 nn.init.trunc_normal_(module.weight, std=0.02)
                 nn.init.zeros_(module.bias)
 
-    def forward(self, waveform: Tensor, mask: bool | None = None) -> Heads:
+    def forward(self, sound: Tensor, mask: bool | None = None) -> Heads:
         """Return the logits for float32 waveforms (B, 2, n) at signal level and the configured rate.
 
-        mask: blank out and leave out parts, as in training; None does it in training mode only.
+        sound: waveforms, or the maps that `maps` has made of them. mask: blank out and leave out parts, as in training;
+        None does it in training mode only.
         """
-        tokens = self.forward_tokens(waveform, mask)
+        tokens = self.forward_tokens(sound, mask)
         slots = self.config.slots
         tokens = tokens[:, : 3 * slots].reshape(-1, slots, 3, self.config.embed_dim)
         if slots == 1:
             tokens = tokens[:, 0]
-        distance, direction, sound = tokens.unbind(-2)
+        distance, direction, kind = tokens.unbind(-2)
         direction = self.doa_norm(direction)
         return Heads(
-            self.head(self.fc_norm(sound)),
+            self.head(self.fc_norm(kind)),
             self.distance_head(self.dis_norm(distance)),
             self.azimuth_head(direction),
             self.elevation_head(direction),
         )
 
-    def forward_tokens(self, waveform: Tensor, mask: bool | None = None) -> Tensor:
+    def forward_tokens(self, sound: Tensor, mask: bool | None = None) -> Tensor:
         """Return what the last layer gives, (B, 3 * slots + patches, D): 515 tokens for the paper's 10 s.
 
         For every slot the distance, direction and class token, then the patches by time and mel. Nothing is normalised.
         """
         masking = self.training if mask is None else mask
-        maps = self.conv_downsample(self.features(waveform))
+        maps = self.conv_downsample(self.features(sound))
         if masking:
             maps = self._blank(maps)
         patches = self.patch_embed(maps)
@@ -469,10 +481,23 @@ class SpatialAST(nn.Module):
         return x
 
     @torch.no_grad()
-    def features(self, waveform: Tensor) -> Tensor:
-        """Return the maps of the front end, float32 (B, in_maps, pooled frames, n_mels), whole patches of frames.
+    def features(self, sound: Tensor) -> Tensor:
+        """Return the normalised maps of waveforms, or of `maps`: float32 (B, in_maps, pooled frames, n_mels)."""
+        c = self.config
+        with torch.autocast(sound.device.type, enabled=False):
+            maps = sound if sound.dim() == 4 else self.maps(sound)
+            if c.features == "cues":
+                return cast(Tensor, self.bn(maps))
+            levels = self.bn.num_features
+            maps = self._stretched(torch.cat([self.bn(maps[:, :levels]), maps[:, levels:]], dim=1))
+            return maps.unflatten(2, (-1, c.pool)).mean(3) if c.pool > 1 else maps
 
-        Always in float32: a phase difference of half precision is noise.
+    @torch.no_grad()
+    def maps(self, waveform: Tensor) -> Tensor:
+        """Return what the front end makes of waveforms before anything that is learned: (B, in_maps, frames, n_mels).
+
+        Levels in dB first, then phase differences, or the cues. Always in float32: a phase difference of half precision
+        is noise.
         """
         c = self.config
         if waveform.dim() != 3 or waveform.shape[1] != 2 or waveform.shape[2] <= c.n_fft // 2:
@@ -484,21 +509,25 @@ class SpatialAST(nn.Module):
             magnitude = (real.square() + imaginary.square()).sqrt()
             level_db = self.logmel_extractor(magnitude).clamp(min=1e-10).log10() * 10.0
             if c.features == "mel":
-                return self._in_patches(self.bn(level_db), c.pool)
+                return level_db.transpose(2, 3).contiguous()
             turn = self.logmel_extractor(phase_difference(real, imaginary, magnitude))
             if c.features == "mel+ipd":
-                return self._in_patches(torch.cat([self.bn(level_db), turn], dim=1), c.pool)
+                return torch.cat([level_db, turn], dim=1).transpose(2, 3).contiguous()
             turn = turn / self.logmel_extractor.get_buffer("melW").sum(0)[:, None]
-            level_db, turn = (self._in_patches(x, 1).transpose(2, 3) for x in (level_db, turn))
-            cues: Tensor = self.bn(interaural_cues(level_db, turn, c.pool))
-            return cues.transpose(2, 3)
+            level_db, turn = (self._stretched(x.transpose(2, 3)).transpose(2, 3) for x in (level_db, turn))
+            return interaural_cues(level_db, turn, c.pool).transpose(2, 3).contiguous()
 
-    def _in_patches(self, maps: Tensor, pool: int) -> Tensor:
-        """Return maps (B, C, bands, frames) as (B, C, frames, bands), stretched to whole patches and pooled."""
-        size = (self.config.stretched(maps.shape[3]), maps.shape[2])
-        upright = maps.transpose(2, 3).contiguous()
-        stretched = functional.interpolate(upright, size, mode="bicubic", align_corners=True)
-        return stretched.unflatten(2, (-1, pool)).mean(3) if pool > 1 else stretched
+    def mirrored(self, sound: Tensor) -> Tensor:
+        """Return waveforms or maps as they are when the ears change places."""
+        if sound.dim() == 3:
+            return sound.flip(1)
+        order, sign = MIRRORED[self.config.features][self.config.channels]
+        return sound[:, order] * torch.tensor(sign, device=sound.device)[:, None, None]
+
+    def _stretched(self, maps: Tensor) -> Tensor:
+        """Return maps (B, C, frames, bands) stretched to whole patches of frames."""
+        size = (self.config.stretched(maps.shape[2]), maps.shape[3])
+        return functional.interpolate(maps.contiguous(), size, mode="bicubic", align_corners=True)
 
     def _positions(self, n_time: int) -> Tensor:
         """Return the positional table for so many time positions, (1, n_time, mel positions, D).

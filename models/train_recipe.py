@@ -37,6 +37,13 @@ class TrainRecipe:
     )
     class_epochs: int = key(5, "first stage, the class alone: passes through the training split", minimum=0)
     joint_epochs: int = key(20, "second stage, class, direction and distance: passes", minimum=0)
+    cache: str | None = key(
+        None,
+        "folder to keep the front end's maps of stored scenes in (up to 1 MB each), so that sound is decoded and "
+        "transformed once for all passes and runs",
+        path=True,
+        execution=True,
+    )
     batch_size: int = key(64, "sounds in one step, over all processes", minimum=1)
     base_lr: float = key(1e-3, "learning rate at a batch of 256; it grows with the batch", minimum=0.0)
     min_lr: float = key(1e-6, "learning rate at the end of a stage's half cosine", minimum=0.0)
@@ -87,6 +94,8 @@ class TrainRecipe:
     def __post_init__(self) -> None:
         if self.channels == "mono" and self.features not in ("preset", "mel"):
             raise RecipeError(f"channels mono has no differences between ears, and features {self.features} needs them")
+        if self.cache and self.data == "on-the-fly":
+            raise RecipeError("cache keeps what is the same in every pass, and data on-the-fly is not: leave one out")
         if self.class_epochs + self.joint_epochs == 0:
             raise RecipeError("class_epochs and joint_epochs are both 0: there is nothing to train")
 

@@ -10,6 +10,7 @@ A run's folder holds best.pt (the weights that did best in validation), last.pt 
 that was not: the order of the data and what is masked are drawn for each step from the seed, not one after the other.
 """
 
+import contextlib
 import math
 import os
 import time
@@ -29,6 +30,7 @@ from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.reading import read_rows, scene_files
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.models import metrics
+from spatialqa.models.cache import CachedScenes
 from spatialqa.models.data import Batch, SceneDataset, class_vocabulary, loader
 from spatialqa.models.evaluate_spatial_ast import choose_device, posterior_of, predict, refuse_rate
 from spatialqa.models.objective import (
@@ -81,6 +83,15 @@ class Process:
     def main(self) -> bool:
         """Whether this is the process that writes and prints."""
         return self.rank == 0
+
+    @contextlib.contextmanager
+    def first(self) -> Iterator[None]:
+        """Let the first process go through this before the others, which then find what it has written."""
+        if self.world > 1 and not self.main:
+            dist.barrier()
+        yield
+        if self.world > 1 and self.main:
+            dist.barrier()
 
     def mean(self, values: Tensor) -> Tensor:
         """Return the mean of a tensor over all processes."""
@@ -156,11 +167,44 @@ def refuse_leaks(folders: Sequence[Path]) -> list[str]:
     return sorted(houses[True])
 
 
-def open_training(folders: Sequence[Path], vocabulary: Sequence[str], recipe: TrainRecipe) -> list[SceneDataset]:
+def open_stored(
+    folders: Sequence[Path],
+    split: str,
+    vocabulary: Sequence[str],
+    sources: int | Sequence[int],
+    recipe: TrainRecipe,
+    model: SpatialAST,
+    shuffle: bool = True,
+) -> SceneDataset:
+    """Return the stored scenes of all data sets as one, from the cache where the recipe has one."""
+    if not recipe.cache:
+        return SceneDataset(folders, split, vocabulary, sources, shuffle, recipe.seed)
+    device = next(model.parameters()).device
+
+    def make(waveform: Tensor) -> Tensor:
+        return model.maps(waveform.to(device))
+
+    return CachedScenes(
+        folders,
+        split,
+        vocabulary,
+        sources,
+        shuffle,
+        recipe.seed,
+        make=make,
+        folder=Path(recipe.cache),
+        identity={"maps": 1, **model.config.front_end()},
+        workers=recipe.workers,
+    )
+
+
+def open_training(
+    folders: Sequence[Path], vocabulary: Sequence[str], recipe: TrainRecipe, model: SpatialAST
+) -> list[SceneDataset]:
     """Return what is trained on: stored scenes of all data sets as one, or on the fly each data set by itself."""
     counts = range(1, recipe.max_sources + 1)
     if recipe.data == "stored":
-        return [SceneDataset(folders, "train", vocabulary, counts, seed=recipe.seed)]
+        return [open_stored(folders, "train", vocabulary, counts, recipe, model)]
     return [
         OnTheFlyDataset(
             folder, "train", vocabulary, counts, seed=seeds.derived_seed(recipe.seed, "order", str(k)), fresh=True
@@ -194,13 +238,15 @@ class HeldOut:
         return columns | found, {"direction": direction, "distance": distance}
 
 
-def open_held_out(folders: Sequence[Path], vocabulary: Sequence[str], recipe: TrainRecipe) -> HeldOut | None:
+def open_held_out(
+    folders: Sequence[Path], vocabulary: Sequence[str], recipe: TrainRecipe, model: SpatialAST
+) -> HeldOut | None:
     """Return the validation scenes, or None where there are none: then the last weights are kept, and nothing stops."""
     having = [f for f in folders if any(split_of(p) == "validation" for p in DatasetFolder(f).tables("scenes"))]
     try:
         if not having:
             raise DatasetError("no data set has a validation split")
-        data = SceneDataset(having, "validation", vocabulary, 1, shuffle=False)
+        data = open_stored(having, "validation", vocabulary, 1, recipe, model, shuffle=False)
     except DatasetError as error:
         stderr.print(f"nothing to validate with, so nothing stops early: {error}")
         return None
@@ -234,15 +280,16 @@ class Trainer:
         self.recipe, self.process = recipe, process
         self.known = {"vocabulary": list(vocabulary), "houses": list(houses)}
         self.run = Path(recipe.run)
-        self.data = open_training(folders, vocabulary, recipe)
         self.model = new_model(recipe, len(vocabulary)).to(process.device)
+        with process.first():
+            self.data = open_training(folders, vocabulary, recipe, self.model)
         for data in self.data:
             refuse_rate(data, self.model)
         self.state = State()
         self.epochs = (recipe.class_epochs, recipe.joint_epochs)
         self.steps_per_epoch = len(self._order())
         self.optimizer = self._new_optimizer()
-        self.held_out = open_held_out(folders, vocabulary, recipe) if process.main else None
+        self.held_out = open_held_out(folders, vocabulary, recipe, self.model) if process.main else None
         self.trained: nn.Module = torch.compile(self.model) if recipe.compile else self.model
         if process.world > 1:
             self.trained = nn.parallel.DistributedDataParallel(self.trained)
@@ -328,7 +375,7 @@ class Trainer:
         """Take one step and log it; return whether the time is up."""
         recipe, state = self.recipe, self.state
         torch.manual_seed(seeds.derived_seed(recipe.seed, "step", f"{state.step}/{self.process.rank}"))
-        batch = augment(batch, recipe)
+        batch = augment(batch, recipe, self.model.mirrored)
         with self.autocast:
             logits = self.trained(batch.waveform, mask=recipe.masking)
         parts = torch.stack(losses(Heads(*(x.float() for x in logits)), batch, weights, recipe.smoothing_deg))

@@ -232,6 +232,20 @@ def test_silence_in_both_ears_or_in_one_is_no_problem() -> None:
     assert all(logits.isfinite().all() for logits in heads)
 
 
+@pytest.mark.parametrize(
+    ("features", "channels"), [("mel", "mono"), ("mel", "binaural"), ("mel+ipd", "binaural"), ("cues", "binaural")]
+)
+def test_maps_that_were_kept_stand_for_the_waveforms_and_mirror_as_they_do(features: str, channels: str) -> None:
+    model: Any = (cues() if features == "cues" else mini(features=features, channels=channels)).eval()
+    waveform = noise()
+    maps = model.maps(waveform)
+    assert maps.shape[:2] == (2, model.config.in_maps)
+    for kept, heard in zip(model(maps), model(waveform), strict=True):
+        assert torch.equal(kept, heard)
+    torch.testing.assert_close(model.mirrored(maps), model.maps(model.mirrored(waveform)), atol=2e-4, rtol=0)
+    assert torch.equal(model.mirrored(maps), maps) == (channels == "mono")
+
+
 def test_cues_are_of_the_right_sign_and_size() -> None:
     source = noise(1)[:, :1]
     waveform = torch.cat([source, 0.5 * source.roll(10, dims=2)], dim=1)

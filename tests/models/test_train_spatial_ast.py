@@ -67,6 +67,10 @@ def trained(one_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
+def flip_ears(waveform: torch.Tensor) -> torch.Tensor:
+    return waveform.flip(1)
+
+
 def batch_of(n: int, n_classes: int = 5, samples: int = 4000) -> Batch:
     draw = torch.Generator().manual_seed(0)
     return Batch(
@@ -163,7 +167,7 @@ def test_every_trained_tensor_is_in_one_group_and_lower_layers_learn_slower() ->
 def test_mirroring_swaps_ears_and_side_together() -> None:
     batch = batch_of(64)
     torch.manual_seed(0)
-    seen = augment(batch, TrainRecipe(mirror=True))
+    seen = augment(batch, TrainRecipe(mirror=True), flip_ears)
     flipped = seen.azimuth_deg != batch.azimuth_deg
     assert 16 < int(flipped.sum()) < 48
     assert torch.equal(seen.azimuth_deg[flipped], -batch.azimuth_deg[flipped])
@@ -171,10 +175,19 @@ def test_mirroring_swaps_ears_and_side_together() -> None:
     assert torch.equal(seen.waveform[~flipped], batch.waveform[~flipped])
 
 
+def test_mirroring_a_scene_of_two_sounds_moves_both() -> None:
+    batch = replace(batch_of(64), waveform=torch.randn(32, 2, 400), scene=torch.arange(64) // 2)
+    torch.manual_seed(0)
+    seen = augment(batch, TrainRecipe(mirror=True), flip_ears)
+    flipped = (seen.waveform != batch.waveform).flatten(1).any(1)
+    assert 8 < int(flipped.sum()) < 24
+    assert torch.equal(seen.azimuth_deg, torch.where(flipped.repeat_interleave(2), -1, 1) * batch.azimuth_deg)
+
+
 def test_shuffled_labels_are_those_of_other_sounds() -> None:
     batch = batch_of(64)
     torch.manual_seed(0)
-    seen = augment(batch, TrainRecipe(shuffle_labels=True))
+    seen = augment(batch, TrainRecipe(shuffle_labels=True), flip_ears)
     assert torch.equal(seen.waveform, batch.waveform)
     assert int((seen.azimuth_deg == batch.azimuth_deg).sum()) < 8
     order = [int((batch.azimuth_deg == value).nonzero()) for value in seen.azimuth_deg]
@@ -195,6 +208,22 @@ def test_a_run_logs_every_step_in_two_stages_and_leaves_its_best_weights(trained
     assert last["loss"] == pytest.approx(joint, rel=1e-5)
     assert (trained / "loss.svg").read_text().startswith("<svg")
     assert rows[2]["classes"] < rows[0]["classes"]
+
+
+def test_a_run_from_the_cache_has_the_losses_of_one_that_decodes(one_source: Path, tmp_path: Path) -> None:
+    recipe = replace(QUICK, mirror=True)
+    train([one_source], replace(recipe, run=str(tmp_path / "decodes")))
+    cached = replace(recipe, cache=str(tmp_path / "cache"))
+    train([one_source], replace(cached, run=str(tmp_path / "reads")))
+    kept = sorted((tmp_path / "cache").iterdir())
+    assert [path.name.split("-")[0] for path in kept] == ["train", "validation"]
+    decodes, reads = (read_log(tmp_path / name / "log.csv") for name in ("decodes", "reads"))
+    assert [row["loss"] for row in reads] == pytest.approx([row["loss"] for row in decodes], rel=2e-3)
+    made = [path.stat().st_mtime_ns for path in kept]
+    train([one_source], replace(cached, run=str(tmp_path / "reads-again"), seed=1))
+    assert [path.stat().st_mtime_ns for path in kept] == made  # other seeds share it
+    train([one_source], replace(cached, run=str(tmp_path / "mono"), channels="mono"))
+    assert len(list((tmp_path / "cache").iterdir())) == 4  # other features do not
 
 
 def test_a_run_that_is_killed_and_goes_on_has_the_losses_of_one_that_was_not(

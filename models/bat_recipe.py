@@ -1,0 +1,178 @@
+"""Every choice of BAT's training and answering as a key: command line options and recipe keys are the same fields.
+
+No torch here: the command line reads these fields before it knows whether anything will be trained.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from spatialqa.errors import RecipeError
+from spatialqa.recipe_keys import key
+
+TYPES = ("A", "B", "C", "D", "E", "X")
+PAPER_SHAPE = {"queries": 64, "qformer_layers": 8, "qformer_width": 768, "qformer_heads": 12, "lora_rank": 8}
+SHAPES = {  # what keys that are not given stand for, by LLM; the paper's for any other
+    "tiny": {"queries": 16, "qformer_layers": 2, "qformer_width": 192, "qformer_heads": 3, "lora_rank": 0},
+    "smollm2": {"queries": 16, "qformer_layers": 2, "qformer_width": 192, "qformer_heads": 3, "lora_rank": 8},
+}
+
+
+class Stage(NamedTuple):
+    """One stage of a curriculum: which types of questions are asked, and how many passes over them there are."""
+
+    types: tuple[str, ...]
+    epochs: float
+
+    def __str__(self) -> str:
+        return "".join(self.types)
+
+
+@dataclass(frozen=True)
+class BATRecipe:
+    """Everything that decides what `spatialqa train-baseline --model bat` trains.
+
+    Curriculum, optimiser, batch and the shape beside a large LLM are those of BAT (arXiv 2402.01591).
+    """
+
+    model: str = key("bat", "which model", choices=("bat",))
+    encoder: str | None = key(None, "the Spatial-AST that it listens with: a run's folder, or a checkpoint", path=True)
+    llm: str = key("tiny", "what answers: tiny, smollm2, or the folder or hub id of a causal language model")
+    init: str | None = key(None, "weights to start from: a checkpoint of BAT with the same LLM", path=True)
+    queries: int | None = key(None, "learned queries; default 64, beside tiny and smollm2 16", minimum=1)
+    qformer_layers: int | None = key(None, "layers of the Q-Former; default 8, beside tiny and smollm2 2", minimum=1)
+    qformer_width: int | None = key(None, "its width; default 768, beside tiny and smollm2 192", minimum=1)
+    qformer_heads: int | None = key(None, "its heads; default 12, beside tiny and smollm2 3", minimum=1)
+    lora_rank: int | None = key(
+        None, "rank of LoRA on q_proj and v_proj; default 8, for tiny 0, which trains the whole LLM", minimum=0
+    )
+    lora_alpha: float = key(32.0, "LoRA's weight, over its rank", minimum=0.0)
+    lora_dropout: float = key(0.05, "dropout before LoRA", minimum=0.0, maximum=1.0)
+    qa_name: str | None = key(None, "train on the questions in qa-NAME instead of qa")
+    curriculum: str = key("A,B:2;A,B,C,D:2;A,B,C,D,E:3", "stages, each with types of questions and passes over them")
+    encoder_frozen: bool = key(True, "leave the encoder as it is; else it is trained too")
+    encoder_lr: float = key(0.1, "learning rate of an encoder that is trained, over that of the rest", minimum=0.0)
+    ears: str = key(
+        "both", "what the encoder is given: both ears, or their mean in each (control)", choices=("both", "same")
+    )
+    silence: bool = key(False, "control: train on silence in the place of every scene")
+    mirror: bool = key(False, "swap ears, and left and right in the text, of every second question; the paper does not")
+    batch_size: int = key(16, "questions in one step, over all processes", minimum=1)
+    accumulate: int = key(1, "parts that a process takes its batch in, one after the other", minimum=1, execution=True)
+    lr: float = key(1e-3, "peak of the learning rate", minimum=0.0)
+    min_lr: float = key(0.0, "learning rate at the end of the half cosine", minimum=0.0)
+    warmup_epochs: float = key(2.0, "passes in which the learning rate rises, at most half of all", minimum=0.0)
+    beta1: float = key(0.9, "AdamW's first beta", minimum=0.0, maximum=1.0)
+    beta2: float = key(0.95, "AdamW's second beta", minimum=0.0, maximum=1.0)
+    weight_decay: float = key(0.05, "AdamW's, on matrices", minimum=0.0)
+    clip_norm: float = key(1.0, "greatest norm of the gradient; 0 for any", minimum=0.0)
+    validation_questions: int = key(
+        1000, "questions of the validation split that a pass ends with; 0 for all", minimum=0
+    )
+    patience: int = key(0, "end a stage after so many passes without a better validation loss; 0 never", minimum=0)
+    seed: int = key(0, "seed of weights, order and dropout", minimum=0)
+    run: str = key("spatialqa-bat", "folder of checkpoints, logs and plots", execution=True)
+    cache: str | None = key(
+        None, "folder of what the encoder makes of every scene, shared by runs; default in the run's", execution=True
+    )
+    time_limit_min: float | None = key(
+        None, "stop after so many minutes of training; the same command goes on", minimum=0.0, execution=True
+    )
+    checkpoint_s: float = key(60.0, "seconds between checkpoints", minimum=0.0, execution=True)
+    device: str = key("auto", "auto takes a GPU where there is one", choices=("auto", "cpu", "cuda"), execution=True)
+    amp: str = key("auto", "matrix products in bf16: auto does on a GPU", choices=("auto", "bf16", "off"))
+    llm_dtype: str = key(
+        "auto",
+        "how a frozen LLM is held: auto takes bf16 on a GPU; 4-bit needs bitsandbytes",
+        choices=("auto", "float32", "bf16", "4-bit"),
+    )
+    gradient_checkpointing: bool = key(False, "compute the LLM's layers twice to save memory", execution=True)
+    parallel: str = key(
+        "ddp",
+        "under torchrun: every process holds the LLM, or a part of it (fsdp)",
+        choices=("ddp", "fsdp"),
+        execution=True,
+    )
+    workers: int = key(0, "processes that decode scenes for the cache", minimum=0, execution=True)
+    threads: int | None = key(None, "CPU threads of torch; default as torch chooses", minimum=1, execution=True)
+
+    def __post_init__(self) -> None:
+        stages(self.curriculum)
+        if self.silence and self.ears != "both":
+            raise RecipeError("silence and ears same are two controls: give one of them")
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The curriculum, read."""
+        return stages(self.curriculum)
+
+    def shape(self) -> dict[str, int]:
+        """Return what queries, qformer_* and lora_rank are: as given, else what fits the LLM."""
+        fitting = SHAPES.get(self.llm, PAPER_SHAPE)
+        given = {name: getattr(self, name) for name in fitting}
+        return {name: fitting[name] if value is None else value for name, value in given.items()}
+
+    def identity(self) -> dict[str, Any]:
+        """Return the keys that shape the weights: no execution keys, and of paths only that they were given."""
+        identity: dict[str, Any] = {}
+        for f in dataclasses.fields(self):
+            if not f.metadata["execution"]:
+                value = getattr(self, f.name)
+                identity[f.name] = "given" if f.metadata["path"] and value is not None else value
+        return identity | self.shape()
+
+
+@dataclass(frozen=True)
+class AnswerRecipe:
+    """Everything that decides how `spatialqa answer` and `spatialqa listen` answer."""
+
+    split: str = key("test", "whose questions are answered", choices=("train", "validation", "test"))
+    qa_name: str | None = key(None, "answer the questions in qa-NAME instead of qa")
+    types: tuple[str, ...] = key(TYPES, "types of questions")
+    limit: int = key(0, "answer the questions of so many scenes; 0 for all", minimum=0)
+    beams: int = key(4, "beams of the search; 1 is greedy", minimum=1)
+    max_new_tokens: int = key(200, "longest answer", minimum=1)
+    ears: str = key(
+        "both",
+        "let the model hear both ears, the two swapped, or their mean in each (controls)",
+        choices=("both", "swapped", "same"),
+    )
+    silence: bool = key(False, "control: let the model hear silence in the place of every scene")
+    batch_size: int = key(32, "questions that are answered together", minimum=1)
+    device: str = key("auto", "auto takes a GPU where there is one", choices=("auto", "cpu", "cuda"), execution=True)
+    amp: str = key("auto", "matrix products in bf16: auto does on a GPU", choices=("auto", "bf16", "off"))
+    llm_dtype: str = key(
+        "auto",
+        "how a frozen LLM is held: auto takes bf16 on a GPU; 4-bit needs bitsandbytes",
+        choices=("auto", "float32", "bf16", "4-bit"),
+    )
+    workers: int = key(0, "processes that decode scenes", minimum=0, execution=True)
+    threads: int | None = key(None, "CPU threads of torch; default as torch chooses", minimum=1, execution=True)
+
+    def __post_init__(self) -> None:
+        if unknown := sorted(set(self.types) - set(TYPES)):
+            raise RecipeError(f"types: {unknown[0]!r} is none of {', '.join(TYPES)}")
+        if self.silence and self.ears != "both":
+            raise RecipeError("silence and ears are two controls: give one of them")
+
+    def identity(self) -> dict[str, Any]:
+        """Return the keys that shape the answers."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if not f.metadata["execution"]}
+
+
+def stages(curriculum: str) -> tuple[Stage, ...]:
+    """Read a curriculum such as "A,B:2;A,B,C,D,E:3"; raises RecipeError for anything else."""
+    found = []
+    for part in curriculum.split(";"):
+        names, _, epochs = part.partition(":")
+        types = tuple(name.strip() for name in names.split(","))
+        try:
+            passes = float(epochs)
+        except ValueError:
+            passes = 0.0
+        if not 0.0 < passes < 1e6 or not set(types) <= set(TYPES) or len(set(types)) < len(types):
+            raise RecipeError(
+                f"curriculum: {part.strip()!r} is no stage; write types and passes over them, such as A,B:2;A,B,C,D,E:3"
+            )
+        found.append(Stage(types, passes))
+    return tuple(found)

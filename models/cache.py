@@ -1,0 +1,97 @@
+"""What a frozen part of a model makes of every scene, computed once and kept in a file: maps, or an encoder's tokens.
+
+data = CachedScenes(OUT, "train", vocabulary, make=model.maps, folder=Path("cache"), identity={"n_fft": 1024})
+for batch in loader(data, batch_size=32):
+    heads = model(batch.waveform)  # the maps, where the waveforms would be
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spatialqa.dataset.commit import commit_file
+from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.errors import DatasetError
+from spatialqa.models.data import Batch, Roots, Rows, SceneDataset, loader
+from spatialqa.report import stderr
+
+BATCH = 64
+
+
+class CachedScenes(SceneDataset):
+    """Rendered scenes whose batches have, in the place of the waveforms, what `make` gives for them.
+
+    It is computed where the folder has none for this data and this identity; a computation that is cut short leaves
+    nothing behind. It is kept in half precision and read from the disk as it is used.
+
+    Args:
+        roots, split, vocabulary, sources, shuffle, seed: see SceneDataset.
+        make: from waveforms (B, 2, n) to a tensor (B, ...), for a scene the same whatever else is in its batch.
+        folder: of the files; several data sets and models may share it.
+        identity: all that decides what `make` gives, as plain values.
+        workers: processes that decode scenes.
+
+    Raises:
+        DatasetError: the scenes cannot be read, or the file cannot be written.
+    """
+
+    columns = ()
+
+    def __init__(
+        self,
+        roots: Roots,
+        split: str,
+        vocabulary: Sequence[str],
+        sources: int | Sequence[int] = 1,
+        shuffle: bool = True,
+        seed: int = 0,
+        *,
+        make: Callable[[Tensor], Tensor],
+        folder: Path,
+        identity: Mapping[str, Any],
+        workers: int = 0,
+    ) -> None:
+        super().__init__(roots, split, vocabulary, sources, shuffle, seed)
+        sets = dict.fromkeys(path.parent.parent for path in self.index.files)
+        runs = [DatasetFolder(root).read_run()["fingerprint_hash"] for root in sets]
+        ids = hashlib.sha256("\n".join(self.index.scene_id).encode()).hexdigest()
+        known = json.dumps([runs, split, ids, dict(identity)], sort_keys=True)
+        self.file = folder / f"{split}-{hashlib.sha256(known.encode()).hexdigest()[:16]}.npy"
+        if not self.file.is_file():
+            self._write(SceneDataset(roots, split, vocabulary, sources, shuffle=False), make, workers)
+        try:
+            self.rows = np.load(self.file, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise DatasetError(f"{self.file}: cannot be read ({error}): remove it, and it is made again") from None
+
+    def read(self, scenes: Rows, reader: object, epoch: int) -> Batch:
+        """Return these scenes, float32."""
+        return Batch(waveform=torch.from_numpy(self.rows[scenes].astype(np.float32)), **self.truth(scenes))
+
+    def _write(self, in_order: SceneDataset, make: Callable[[Tensor], Tensor], workers: int) -> None:
+        began = time.monotonic()
+
+        def write(aside: Path) -> None:
+            rows: np.memmap[Any, np.dtype[np.float16]] | None = None
+            done = 0
+            for batch in loader(in_order, BATCH, workers):
+                with torch.no_grad():
+                    made = make(batch.waveform).to("cpu", torch.float16).numpy()
+                if rows is None:
+                    shape = (len(self), *made.shape[1:])
+                    rows = np.lib.format.open_memmap(aside, mode="w+", dtype=np.float16, shape=shape)
+                rows[done : done + len(made)] = made
+                done += len(made)
+            assert rows is not None
+            rows.flush()
+
+        commit_file(self.file, write)
+        minutes = (time.monotonic() - began) / 60
+        stderr.print(f"{self.file}: {len(self):,} scenes of {self.split} in {minutes:.1f} min; later runs read it")

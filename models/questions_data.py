@@ -1,0 +1,279 @@
+"""Questions with what an encoder makes of their scenes, as batches: the `qa` table joined to a file of encoder outputs.
+
+    scenes = open_scenes([OUT], "train")
+    asked = QuestionSet(read_questions(scenes, "qa"), encoder_rows(scenes, encoder, cache))
+    for rows in asked.batches(32, seed=0, epoch="0/0"):
+        batch = asked.read(rows)
+
+The order is a pure function of seed and epoch, so a run goes on in the middle of an epoch by leaving out what is done.
+Questions of about the same length share a batch, since the shorter ones are padded.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from spatialqa import seeds
+from spatialqa.dataset.folder import DatasetFolder, split_of
+from spatialqa.dataset.reading import read_rows
+from spatialqa.errors import DatasetError
+from spatialqa.models.cache import CachedScenes
+from spatialqa.models.data import Rows, SceneDataset
+from spatialqa.models.evaluate_spatial_ast import hear
+from spatialqa.models.spatial_ast import SpatialAST
+
+ANY_NUMBER = range(1, 100)  # of sources
+POOLED = 32  # batches whose questions are sorted by length together
+
+_COLUMNS = ("qa_id", "scene_id", "type", "subtype", "question", "answer")
+_SIDE = re.compile(r"\b(left|right)(?! (?:now|here|that)\b)", re.IGNORECASE)
+_HOUR = re.compile(r"\b(1[0-2]|[1-9])(?= o'clock)")
+_OTHER_SIDE = {"left": "right", "right": "left", "Left": "Right", "Right": "Left", "LEFT": "RIGHT", "RIGHT": "LEFT"}
+
+
+# --- the tables -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Questions:
+    """Rows of `qa`. scene: int64 (questions,), the row of the index of scenes that each is asked about."""
+
+    qa_id: list[str]
+    type: list[str]
+    subtype: list[str]
+    question: list[str]
+    answer: list[str]
+    scene: Rows
+
+    def __len__(self) -> int:
+        return len(self.qa_id)
+
+    def take(self, rows: Rows) -> "Questions":
+        """Return some of them."""
+        columns = (self.qa_id, self.type, self.subtype, self.question, self.answer)
+        qa_id, kind, subtype, question, answer = ([column[k] for k in rows] for column in columns)
+        return Questions(qa_id, kind, subtype, question, answer, self.scene[rows])
+
+    def of_types(self, types: Sequence[str]) -> "Questions":
+        """Return those of some types."""
+        return self.take(np.flatnonzero(np.isin(np.array(self.type, dtype=str), list(types))))
+
+
+def open_scenes(roots: Sequence[Path], split: str) -> SceneDataset:
+    """Return the scenes of a split with any number of sources, in the order of the files."""
+    return SceneDataset(roots, split, [], ANY_NUMBER, shuffle=False)
+
+
+def data_sets(scenes: SceneDataset) -> list[Path]:
+    """Return the folders that scenes come from."""
+    return list(dict.fromkeys(path.parent.parent for path in scenes.index.files))
+
+
+def read_questions(scenes: SceneDataset, table: str, types: Sequence[str] | None = None) -> Questions:
+    """Return what is asked of these scenes, in the order of the tables.
+
+    Args:
+        scenes: of one or several data sets.
+        table: "qa" or "qa-NAME".
+        types: of questions; all by default.
+
+    Raises:
+        DatasetError: a data set has no such table, nothing is asked, or a question is about a scene that is not there.
+    """
+    index, roots = scenes.index, data_sets(scenes)
+    root_of_file = np.array([roots.index(path.parent.parent) for path in index.files])
+    columns: dict[str, list[str]] = {name: [] for name in _COLUMNS}
+    rows: list[int] = []
+    for number, root in enumerate(roots):
+        folder = DatasetFolder(root)
+        files = [path for path in folder.tables(table) if split_of(path) == scenes.split]
+        if not files:
+            there = ", ".join(folder.question_tables()) or "none"
+            raise DatasetError(
+                f"{root}: holds no questions of the {scenes.split} split in {table!r} (it has {there}); run `spatialqa "
+                f"make-qa {root}` first"
+            )
+        own = np.flatnonzero(root_of_file[index.file] == number)
+        row_of = dict(zip(index.scene_id[own].tolist(), own.tolist(), strict=True))
+        for path in files:
+            for row in read_rows(path, _COLUMNS, batch_rows=8192):
+                if types is not None and row["type"] not in types:
+                    continue
+                if row["scene_id"] not in row_of:
+                    raise DatasetError(f"{path}: {row['qa_id']} is about a scene that is not there; run make-qa again")
+                rows.append(row_of[row["scene_id"]])
+                for name in _COLUMNS:
+                    columns[name].append(row[name])
+    if not rows:
+        of = f" of type {', '.join(types)}" if types is not None else ""
+        raise DatasetError(
+            f"{', '.join(map(str, roots))}: nothing{of} is asked in the {scenes.split} split; see --types of make-qa"
+        )
+    qa_id, _, kind, subtype, question, answer = columns.values()
+    return Questions(qa_id, kind, subtype, question, answer, np.array(rows, dtype=np.int64))
+
+
+# --- what the encoder makes of scenes -------------------------------------------------------------------------------
+
+
+def encoder_rows(
+    scenes: SceneDataset,
+    encoder: SpatialAST,
+    folder: Path,
+    identity: Mapping[str, Any],
+    *,
+    frozen: bool = True,
+    ears: str = "both",
+    silence: bool = False,
+    mirror: bool = False,
+    workers: int = 0,
+) -> npt.NDArray[np.float16]:
+    """Return what an encoder makes of scenes, float16 (scenes, 1, ...); (scenes, 2, ...) with the ears swapped too.
+
+    Args:
+        scenes: as open_scenes has them.
+        encoder: in evaluation mode.
+        folder: where it is kept; read again by later runs.
+        identity: of the encoder's weights, plain values.
+        frozen: the tokens; else the maps that a trained encoder starts from.
+        ears: what it is given, see evaluate_spatial_ast.hear.
+        silence: a control: all scenes have the row of silence, and none is read.
+        mirror: also the scenes with their ears swapped.
+        workers: processes that decode scenes.
+    """
+    make = _maker(encoder, frozen, ears, mirror)
+    if silence:
+        quiet = make(torch.zeros(1, 2, scenes.index.n_samples)).cpu().numpy().astype(np.float16)
+        return np.broadcast_to(quiet, (len(scenes), *quiet.shape[1:]))
+    what = {**identity, "frozen": frozen, "ears": ears, "mirror": mirror, "config": asdict(encoder.config)}
+    cached = CachedScenes(
+        data_sets(scenes),
+        scenes.split,
+        [],
+        ANY_NUMBER,
+        shuffle=False,
+        make=make,
+        folder=folder,
+        identity=what,
+        workers=workers,
+    )
+    rows: npt.NDArray[np.float16] = cached.rows
+    return rows
+
+
+def encoded(encoder: SpatialAST, waveform: Tensor, ears: str = "both") -> Tensor:
+    """Return the tokens of waveforms (B, 2, n), float32 (B, tokens, D), without a gradient."""
+    device = next(encoder.parameters()).device
+    with torch.no_grad():
+        return encoder.forward_tokens(hear(waveform.to(device), ears), mask=False).float()
+
+
+def _maker(encoder: SpatialAST, frozen: bool, ears: str, mirror: bool) -> Callable[[Tensor], Tensor]:
+    def one(waveform: Tensor) -> Tensor:
+        if frozen:
+            return encoded(encoder, waveform, ears)
+        return encoder.maps(hear(waveform.to(next(encoder.parameters()).device), ears))
+
+    def make(waveform: Tensor) -> Tensor:
+        ways = (waveform, waveform.flip(1)) if mirror else (waveform,)
+        return torch.stack([one(way) for way in ways], dim=1)
+
+    return make
+
+
+# --- batches --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class AskedBatch:
+    """Some questions. sound: float32 (B, ...), the encoder's tokens or maps of the scene of each."""
+
+    sound: Tensor
+    questions: list[str]
+    answers: list[str]
+    types: list[str]
+
+
+class QuestionSet:
+    """Questions and the encoder's rows of their scenes.
+
+    Args:
+        questions: what is asked; their `scene` counts rows.
+        rows: float16 (scenes, 1 or 2, ...), see encoder_rows.
+    """
+
+    def __init__(self, questions: Questions, rows: npt.NDArray[np.float16]) -> None:
+        self.questions, self.rows = questions, rows
+        lengths = [len(q) + len(a) for q, a in zip(questions.question, questions.answer, strict=True)]
+        self._length = np.array(lengths, dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self.questions)
+
+    def of_types(self, types: Sequence[str]) -> "QuestionSet":
+        """Return the questions of some types."""
+        return QuestionSet(self.questions.of_types(types), self.rows)
+
+    def sample(self, n: int, seed: int) -> "QuestionSet":
+        """Return n questions, as many of each type as there are; all where n is 0 or there are no more."""
+        if n == 0 or n >= len(self):
+            return self
+        order = seeds.rng(seed, "questions", "sample").permutation(len(self))
+        seen: dict[str, int] = {}
+        turn = []
+        for k in order:
+            seen[self.questions.type[k]] = seen.get(self.questions.type[k], 0) + 1
+            turn.append(seen[self.questions.type[k]])
+        chosen = np.sort(order[np.argsort(turn, kind="stable")[:n]])
+        return QuestionSet(self.questions.take(chosen), self.rows)
+
+    def batches(self, batch_size: int, seed: int, epoch: str) -> list[Rows]:
+        """Return an epoch: every question at most once, in whole batches unless there are too few for one.
+
+        The last few that make no whole batch are left out; they are others in every epoch.
+        """
+        draw = seeds.rng(seed, "questions", epoch)
+        order = draw.permutation(len(self))
+        size = min(batch_size, len(order))
+        order = order[: len(order) // size * size]
+        parts = []
+        for start in range(0, len(order), POOLED * size):
+            pool = order[start : start + POOLED * size]
+            parts += list(pool[np.argsort(self._length[pool], kind="stable")].reshape(-1, size))
+        return [parts[k] for k in draw.permutation(len(parts))]
+
+    def in_order(self, batch_size: int) -> list[Rows]:
+        """Return every question once, by length."""
+        order = np.argsort(self._length, kind="stable")
+        return [order[k : k + batch_size] for k in range(0, len(order), batch_size)]
+
+    def turned(self, seed: int, epoch: str) -> npt.NDArray[np.bool_]:
+        """Return of which questions an epoch swaps left and right: about half of them."""
+        return seeds.rng(seed, "mirror", epoch).random(len(self)) < 0.5
+
+    def read(self, rows: Rows, turned: npt.NDArray[np.bool_] | None = None) -> AskedBatch:
+        """Return these questions, those that `turned` names with left and right swapped in sound and text."""
+        own = np.zeros(len(rows), dtype=np.bool_) if turned is None else turned[rows]
+        sound = self.rows[self.questions.scene[rows], own.astype(np.int64)].astype(np.float32)
+        texts = [
+            [mirrored(column[k]) if turn else column[k] for k, turn in zip(rows, own, strict=True)]
+            for column in (self.questions.question, self.questions.answer)
+        ]
+        return AskedBatch(torch.from_numpy(sound), texts[0], texts[1], [self.questions.type[k] for k in rows])
+
+
+def mirrored(text: str) -> str:
+    """Return a question or an answer as it is when left and right change places.
+
+    "right now", "right here" and "is it right that" are no sides. Hours are counted from the nose: 3 o'clock and 9
+    o'clock change places.
+    """
+    swapped = _SIDE.sub(lambda match: _OTHER_SIDE.get(match[1], match[1]), text)
+    return _HOUR.sub(lambda match: str(12 - int(match[1]) % 12), swapped)
