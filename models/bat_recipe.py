@@ -11,11 +11,19 @@ from spatialqa.errors import RecipeError
 from spatialqa.recipe_keys import key
 
 TYPES = ("A", "B", "C", "D", "E", "X")
-PAPER_SHAPE = {"queries": 64, "qformer_layers": 8, "qformer_width": 768, "qformer_heads": 12, "lora_rank": 8}
-SHAPES = {  # what keys that are not given stand for, by LLM; the paper's for any other
-    "tiny": {"queries": 16, "qformer_layers": 2, "qformer_width": 192, "qformer_heads": 3, "lora_rank": 0},
-    "smollm2": {"queries": 16, "qformer_layers": 2, "qformer_width": 192, "qformer_heads": 3, "lora_rank": 8},
-}
+SHAPE = (  # keys that not given are those of bat.PRESETS for the LLM
+    "queries",
+    "qformer_layers",
+    "qformer_width",
+    "qformer_heads",
+    "qformer_dropout",
+    "lora_rank",
+    "lora_alpha",
+    "lora_dropout",
+    "llm_width",
+    "llm_layers",
+    "llm_heads",
+)
 
 
 class Stage(NamedTuple):
@@ -41,13 +49,17 @@ class BATRecipe:
     init: str | None = key(None, "weights to start from: a checkpoint of BAT with the same LLM", path=True)
     queries: int | None = key(None, "learned queries; default 64, beside tiny and smollm2 16", minimum=1)
     qformer_layers: int | None = key(None, "layers of the Q-Former; default 8, beside tiny and smollm2 2", minimum=1)
-    qformer_width: int | None = key(None, "its width; default 768, beside tiny and smollm2 192", minimum=1)
-    qformer_heads: int | None = key(None, "its heads; default 12, beside tiny and smollm2 3", minimum=1)
+    qformer_width: int | None = key(None, "its width; default 768, beside tiny and smollm2 256", minimum=1)
+    qformer_heads: int | None = key(None, "its heads; default 12, beside tiny and smollm2 4", minimum=1)
+    qformer_dropout: float | None = key(None, "its dropout; default 0.1, for tiny 0", minimum=0.0, maximum=1.0)
     lora_rank: int | None = key(
         None, "rank of LoRA on q_proj and v_proj; default 8, for tiny 0, which trains the whole LLM", minimum=0
     )
-    lora_alpha: float = key(32.0, "LoRA's weight, over its rank", minimum=0.0)
-    lora_dropout: float = key(0.05, "dropout before LoRA", minimum=0.0, maximum=1.0)
+    lora_alpha: int | None = key(None, "LoRA's weight, over its rank; default 32", minimum=1)
+    lora_dropout: float | None = key(None, "dropout before LoRA; default 0.05", minimum=0.0, maximum=1.0)
+    llm_width: int | None = key(None, "width of the LLM tiny; default 256", minimum=1)
+    llm_layers: int | None = key(None, "layers of the LLM tiny; default 4", minimum=1)
+    llm_heads: int | None = key(None, "heads of the LLM tiny; default 4", minimum=1)
     qa_name: str | None = key(None, "train on the questions in qa-NAME instead of qa")
     curriculum: str = key("A,B:2;A,B,C,D:2;A,B,C,D,E:3", "stages, each with types of questions and passes over them")
     encoder_frozen: bool = key(True, "leave the encoder as it is; else it is trained too")
@@ -106,11 +118,9 @@ class BATRecipe:
         """The curriculum, read."""
         return stages(self.curriculum)
 
-    def shape(self) -> dict[str, int]:
-        """Return what queries, qformer_* and lora_rank are: as given, else what fits the LLM."""
-        fitting = SHAPES.get(self.llm, PAPER_SHAPE)
-        given = {name: getattr(self, name) for name in fitting}
-        return {name: fitting[name] if value is None else value for name, value in given.items()}
+    def shape(self) -> dict[str, Any]:
+        """Return what was given of the model's shape."""
+        return {name: value for name in SHAPE if (value := getattr(self, name)) is not None}
 
     def identity(self) -> dict[str, Any]:
         """Return the keys that shape the weights: no execution keys, and of paths only that they were given."""
@@ -119,7 +129,7 @@ class BATRecipe:
             if not f.metadata["execution"]:
                 value = getattr(self, f.name)
                 identity[f.name] = "given" if f.metadata["path"] and value is not None else value
-        return identity | self.shape()
+        return identity
 
 
 @dataclass(frozen=True)

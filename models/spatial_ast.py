@@ -330,7 +330,11 @@ class Attention(nn.Module):
         """Let every token of (B, n, D) look at all."""
         b, n, d = x.shape
         q, k, v = self.qkv(x).reshape(b, n, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
-        seen = functional.scaled_dot_product_attention(q, k, v)
+        if x.device.type == "cpu":  # where attention in bf16 has no fast kernel
+            with torch.autocast("cpu", enabled=False):
+                seen = functional.scaled_dot_product_attention(q.float(), k.float(), v.float())
+        else:
+            seen = functional.scaled_dot_product_attention(q, k, v)
         mixed: Tensor = self.proj(seen.transpose(1, 2).reshape(b, n, d))
         return mixed
 

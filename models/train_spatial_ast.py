@@ -300,7 +300,7 @@ class Trainer:
 
     def _new_optimizer(self) -> torch.optim.AdamW:
         groups = parameter_groups(self.model, self.recipe.weight_decay, self.recipe.layer_decay)
-        return torch.optim.AdamW(groups, lr=0.0, fused=self.process.device.type == "cuda")
+        return torch.optim.AdamW(groups, lr=0.0, fused=True)
 
     def _loaders(self, starts: Sequence[int]) -> "list[DataLoader[Batch]]":
         """Return the epoch's batches of every data set, without the first `starts` of each."""
