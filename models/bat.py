@@ -1,0 +1,503 @@
+"""BAT: a language model that answers questions from what Spatial-AST heard.
+
+The model of "BAT: Learning to Reason about Spatial Sounds with Large Language Models" (Zheng et al., ICML 2024,
+arXiv 2402.01591): the encoder's tokens -> Q-Former with learned queries -> linear and LayerNorm -> as many embeddings
+that a causal language model finds before the prompt.
+
+    model = BAT(PRESETS["tiny"])                                        # or load_bat("best.pt")[0]
+    loss = model(tokens, model.encode(questions, answers))              # tokens: float (B, n, encoder_width)
+    model.generate(tokens, ["Where is the sound of the dog, and how far is it?"])   # ["left, front, above; 2.5m"]
+
+A sequence is [audio][prompt][answer][eos]; the loss is on the answer and its eos. The prompt's tokens are what the
+language model's own tokenizer makes of the text, so LLaMA's <s> stands between audio and prompt, as in the released
+weights' training; SmolLM2 and tiny put nothing there.
+"""
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from spatialqa.models.llm import PROMPT, SMOLLM2, TINY, make_llm, need, tiny_llm, tiny_tokenizer
+from spatialqa.models.run_folder import save
+from spatialqa.models.spatial_ast import ModelError, SpatialAST, SpatialASTConfig, read_weights
+
+__all__ = ["BAT", "PRESETS", "PROMPT", "BATConfig", "Text", "load_bat", "load_released", "pack", "save_bat", "unpack"]
+
+IGNORED = -100
+ADAPTED = ("q_proj", "v_proj")
+
+
+@dataclass(frozen=True)
+class BATConfig:
+    """Everything that shapes the model. The defaults are the paper's.
+
+    llm: `tiny`, `smollm2`, a folder or an id of the Hugging Face hub. queries: learned queries, which become as many
+    embeddings. The qformer_ values are of transformers' Blip2QFormerModel, whose layers look at the audio every second
+    time. lora_rank: of the matrices added to q_proj and v_proj of the frozen language model; 0 trains all of it. The
+    llm_ sizes are those of tiny and mean nothing to others.
+    """
+
+    llm: str = "meta-llama/Llama-2-7b-hf"
+    queries: int = 64
+    qformer_layers: int = 8
+    qformer_width: int = 768
+    qformer_heads: int = 12
+    qformer_dropout: float = 0.1
+    encoder_width: int = 768
+    lora_rank: int = 8
+    lora_alpha: int = 32
+    lora_dropout: float = 0.05
+    llm_width: int = 256
+    llm_layers: int = 4
+    llm_heads: int = 4
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.llm, str) or not self.llm:
+            raise ModelError(f"llm {self.llm!r} must be the name of a language model")
+        for name, largest in _LARGEST.items():
+            value = getattr(self, name)
+            if type(value) is not int or not (0 if name == "lora_rank" else 1) <= value <= largest:
+                raise ModelError(f"{name} {value!r} must be a whole number up to {largest}")
+        for name in ("qformer_dropout", "lora_dropout"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0.0 <= value < 1.0:
+                raise ModelError(f"{name} {value!r} must be at least 0 and below 1")
+        for width, heads in (("qformer_width", "qformer_heads"), ("llm_width", "llm_heads")):
+            step = getattr(self, heads) * (2 if width == "llm_width" else 1)  # positions turn pairs
+            if getattr(self, width) % step:
+                raise ModelError(f"{width} {getattr(self, width)} must be a multiple of {step}, with so many heads")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plain form."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Read the plain form; raises ModelError for a key that is not known here or a value that cannot be."""
+        unknown = sorted(str(key) for key in values.keys() - {f.name for f in dataclasses.fields(cls)})
+        if unknown:
+            raise ModelError(f"the model's configuration has unknown keys: {', '.join(unknown)}")
+        return cls(**values)
+
+
+# greater is a mistake, or a file that would take all memory
+_LARGEST = {
+    "queries": 4096,
+    "qformer_layers": 96,
+    "qformer_width": 16384,
+    "qformer_heads": 256,
+    "encoder_width": 65536,
+    "lora_rank": 1024,
+    "lora_alpha": 65536,
+    "llm_width": 8192,
+    "llm_layers": 96,
+    "llm_heads": 256,
+}
+
+PRESETS = {
+    "paper": BATConfig(),
+    "smollm2": BATConfig(
+        llm=SMOLLM2, queries=16, qformer_layers=2, qformer_width=256, qformer_heads=4, encoder_width=192
+    ),
+    "tiny": BATConfig(
+        llm=TINY,
+        queries=16,
+        qformer_layers=2,
+        qformer_width=256,
+        qformer_heads=4,
+        qformer_dropout=0.0,
+        encoder_width=192,
+        lora_rank=0,  # random weights: there is nothing to adapt
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Text:
+    """Prompts, and answers where there are any, padded at the end.
+
+    ids: int64 (B, L). mask: bool (B, L), false at padding. labels: int64 (B, L), IGNORED but on an answer and its eos;
+    None without answers. first: the least position of an answer.
+    """
+
+    ids: Tensor
+    mask: Tensor
+    labels: Tensor | None
+    first: int
+
+    def to(self, device: torch.device | str) -> "Text":
+        """Return the same on a device."""
+        labels = None if self.labels is None else self.labels.to(device, non_blocking=True)
+        ids, mask = (x.to(device, non_blocking=True) for x in (self.ids, self.mask))
+        return Text(ids, mask, labels, self.first)
+
+
+class Projector(nn.Module):
+    """From the encoder's tokens to embeddings of the language model; its attributes have the released names."""
+
+    def __init__(self, config: BATConfig, llm_width: int) -> None:
+        super().__init__()
+        from transformers import Blip2QFormerConfig, Blip2QFormerModel
+
+        c = config
+        shape = Blip2QFormerConfig(
+            num_hidden_layers=c.qformer_layers,
+            encoder_hidden_size=c.encoder_width,
+            hidden_size=c.qformer_width,
+            num_attention_heads=c.qformer_heads,
+            intermediate_size=4 * c.qformer_width,
+            hidden_dropout_prob=c.qformer_dropout,
+            attention_probs_dropout_prob=c.qformer_dropout,
+        )
+        self.query = nn.Parameter(torch.randn(1, c.queries, c.qformer_width))
+        self.qformer = Blip2QFormerModel(shape)
+        self.linear = nn.Linear(c.qformer_width, llm_width)
+        self.norm = nn.LayerNorm(llm_width, eps=1e-5)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return (B, queries, llm_width) of (B, n, encoder_width)."""
+        query = self.query.expand(len(tokens), -1, -1)
+        heard = self.qformer(query_embeds=query, encoder_hidden_states=tokens).last_hidden_state
+        embeddings: Tensor = self.norm(self.linear(heard))
+        return embeddings
+
+
+class BAT(nn.Module):
+    """The projector and the language model; its attributes carry the names of the released layout.
+
+    First weights (of the projector, LoRA, tiny) are drawn from torch's generator. What is not trained has
+    requires_grad False.
+    """
+
+    def __init__(
+        self,
+        config: BATConfig,
+        *,
+        dtype: torch.dtype = torch.float32,
+        four_bit: bool = False,
+        checkpointing: bool = False,
+        tokenizer: Any = None,
+    ) -> None:
+        """Make the model.
+
+        Args:
+            config: what it is.
+            dtype: of the language model's weights; the projector's and LoRA's are float32.
+            four_bit: hold the language model in 4 bits, on a GPU.
+            checkpointing: compute the language model's activations again in the backward pass, to save memory.
+            tokenizer: of tiny, where it is not the one that is made now.
+
+        Raises:
+            MissingDependencyError: a package is needed that is not installed.
+            ModelError: the language model cannot be had, or cannot be adapted.
+        """
+        super().__init__()
+        self.config = config
+        if four_bit and not config.lora_rank:
+            raise ModelError("weights in 4 bits cannot be trained; set lora_rank to 1 or more")
+        sizes = {"width": config.llm_width, "layers": config.llm_layers, "heads": config.llm_heads}
+        if config.llm == TINY and tokenizer is not None:
+            llm = tiny_llm(len(tokenizer), *sizes.values()).to(dtype)
+        else:
+            llm, tokenizer = make_llm(config.llm, **sizes, dtype=dtype, four_bit=four_bit)
+        if four_bit:
+            peft = need("peft", "spatialqa[models]", "LoRA")
+            llm = peft.prepare_model_for_kbit_training(llm, use_gradient_checkpointing=False)
+        if checkpointing:
+            llm.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        self.tokenizer = tokenizer
+        self.encoder_projector = Projector(config, llm.get_input_embeddings().embedding_dim)
+        self.llm = _adapted(llm, config) if config.lora_rank else llm.requires_grad_(True)
+        whole = getattr(llm.config, "max_position_embeddings", None) or 4096
+        self.longest = whole - config.queries
+
+    def audio(self, tokens: Tensor) -> Tensor:
+        """Return the embeddings, (B, queries, llm width), of the encoder's tokens, (B, n, encoder_width).
+
+        Raises:
+            ModelError: the tokens have another shape.
+        """
+        if tokens.dim() != 3 or tokens.shape[2] != self.config.encoder_width or not tokens.shape[1]:
+            raise ModelError(
+                f"tokens have the shape (B, n, {self.config.encoder_width}), as the encoder of this model gives them; "
+                f"got {tuple(tokens.shape)}"
+            )
+        weight = self.encoder_projector.query
+        embeddings: Tensor = self.encoder_projector(tokens.to(weight.dtype))
+        return embeddings
+
+    def encode(self, questions: Sequence[str], answers: Sequence[str] | None = None) -> Text:
+        """Return the token ids of prompts, with answers for training and without to generate.
+
+        Raises:
+            ModelError: a text is longer than the language model can read.
+        """
+        prompts = [PROMPT.format(question=question) for question in questions]
+        before = self._ids(prompts)
+        after: list[list[int]] = [[] for _ in prompts]
+        if answers is not None:
+            wholes = self._ids([prompt + answer for prompt, answer in zip(prompts, answers, strict=True)])
+            for row, (start, whole, answer) in enumerate(zip(before, wholes, answers, strict=True)):
+                # generation goes on from the prompt's own tokens: where prompt and answer melt, the answer stands alone
+                goes_on = whole[: len(start)] == start
+                after[row] = whole[len(start) :] if goes_on else self._ids([answer], special=False)[0]
+                after[row].append(self.tokenizer.eos_token_id)
+        length = max(len(start) + len(end) for start, end in zip(before, after, strict=True))
+        if length > self.longest:
+            raise ModelError(f"a question of {length} tokens is longer than the language model reads ({self.longest})")
+        ids = torch.full((len(prompts), length), self.tokenizer.eos_token_id)
+        mask = torch.zeros(ids.shape, dtype=torch.bool)
+        labels = torch.full_like(ids, IGNORED)
+        for row, (start, end) in enumerate(zip(before, after, strict=True)):
+            n = len(start) + len(end)
+            ids[row, :n] = torch.tensor(start + end)
+            labels[row, len(start) : n] = ids[row, len(start) : n]
+            mask[row, :n] = True
+        return Text(ids, mask, None if answers is None else labels, min(map(len, before)))
+
+    def _ids(self, texts: list[str], special: bool = True) -> list[list[int]]:
+        """Return the tokens of texts, with what the tokenizer puts before a text; no text can spell a special token."""
+        rows: list[list[int]] = self.tokenizer(
+            texts, add_special_tokens=special, split_special_tokens=True, return_attention_mask=False
+        )["input_ids"]
+        for row in rows:
+            while row and row[-1] == self.tokenizer.eos_token_id:  # put there by the tokenizer, if at all
+                row.pop()
+        return rows
+
+    def forward(self, tokens: Tensor, text: Text, each: bool = False) -> Tensor:
+        """Return the mean cross-entropy of the answers' tokens, or with `each` every example's own mean, (B,).
+
+        Args:
+            tokens: of the encoder, float (B, n, encoder_width).
+            text: from `encode`, with answers.
+            each: a loss for each example; their mean weighs a short answer as much as a long one.
+        """
+        if text.labels is None:
+            raise ModelError("a loss needs answers")
+        embeddings = self._embeddings(tokens, text.ids)
+        labels = text.labels[:, text.first :]
+        # Padding is at the end, where no token that counts can see it: so the only mask is causality.
+        logits = self.llm(inputs_embeds=embeddings, use_cache=False, logits_to_keep=labels.shape[1] + 1).logits
+        loss = functional.cross_entropy(
+            logits[:, :-1].transpose(1, 2).float(), labels, ignore_index=IGNORED, reduction="none"
+        )
+        counted = labels != IGNORED
+        return loss.sum(1) / counted.sum(1) if each else loss.sum() / counted.sum()
+
+    def _embeddings(self, tokens: Tensor, ids: Tensor) -> Tensor:
+        if len(tokens) != len(ids):
+            raise ModelError(f"{len(tokens)} sounds for {len(ids)} questions: each question needs its own")
+        words = self.llm.get_input_embeddings()(ids)
+        return torch.cat([self.audio(tokens).to(words.dtype), words], dim=1)
+
+    @torch.no_grad()
+    def generate(
+        self, tokens: Tensor, questions: Sequence[str], beams: int = 4, max_new_tokens: int = 200
+    ) -> list[str]:
+        """Return an answer to each question, by beam search, or greedily with one beam; never by chance.
+
+        What comes out for a question does not depend on the others beside it, but for rounding.
+        """
+        from transformers import GenerationConfig
+
+        text = self.encode(questions).to(tokens.device)
+        sequence = self._embeddings(tokens, text.ids)
+        mask = functional.pad(text.mask, (self.config.queries, 0), value=True)
+        embeddings, mask = _end_together(sequence, mask)
+        end = self.tokenizer.eos_token_id
+        how = GenerationConfig(
+            num_beams=beams, do_sample=False, max_new_tokens=max_new_tokens, eos_token_id=end, pad_token_id=end
+        )
+        was_training = self.training
+        self.eval()
+        try:
+            ids = self.llm.generate(inputs_embeds=embeddings, attention_mask=mask.long(), generation_config=how)
+        finally:
+            self.train(was_training)
+        said: list[str] = self.tokenizer.batch_decode(ids, skip_special_tokens=True)
+        return [answer.strip() for answer in said]
+
+
+def _end_together(sequence: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Move the padding of (B, L, D) and its mask (B, L) from the end to the beginning."""
+    n = mask.shape[1]
+    source = torch.arange(n, device=mask.device) - (n - mask.sum(1, keepdim=True))
+    moved = sequence.gather(1, source.clamp(min=0)[:, :, None].expand_as(sequence))
+    return moved, source >= 0
+
+
+def _adapted(llm: Any, config: BATConfig) -> Any:
+    """Return the language model frozen, with trainable LoRA matrices (Hu et al. 2021)."""
+    peft = need("peft", "spatialqa[models]", "LoRA")
+    lora = peft.LoraConfig(
+        r=config.lora_rank,
+        lora_alpha=config.lora_alpha,
+        lora_dropout=config.lora_dropout,
+        target_modules=list(ADAPTED),
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+    try:
+        return peft.get_peft_model(llm, lora).eval()
+    except ValueError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"llm {config.llm}: has no {' and '.join(ADAPTED)} for LoRA to adapt ({reason})") from None
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+
+def pack(model: BAT, encoder: SpatialAST | None = None) -> dict[str, Any]:
+    """Return what a file needs to answer again: tensors on the CPU and plain values.
+
+    Of the language model it has what is trained; of tiny everything, with its tokenizer. The encoder makes one file
+    answer from sound. Of a model that FSDP (fully_shard) shares out, all processes must call this.
+    """
+    return {
+        "bat": model.config.to_dict(),
+        "weights": {name: _on_cpu(weight) for name, weight in _kept(model).items()},
+        "tokenizer": model.tokenizer.backend_tokenizer.to_str() if model.config.llm == TINY else None,
+        "encoder": None if encoder is None else {"config": encoder.config.to_dict(), "model": _state(encoder)},
+    }
+
+
+def _kept(model: BAT) -> dict[str, Tensor]:
+    """Return the parameters that a file holds; of two names of one parameter the first."""
+    whole = model.config.llm == TINY
+    return {name: weight for name, weight in model.named_parameters() if weight.requires_grad or whole}
+
+
+def _on_cpu(weight: Tensor) -> Tensor:
+    whole = weight.full_tensor() if hasattr(weight, "full_tensor") else weight
+    return whole.detach().cpu()
+
+
+def _state(module: nn.Module) -> dict[str, Tensor]:
+    return {name: _on_cpu(value) for name, value in module.state_dict().items()}
+
+
+def save_bat(path: Path | str, model: BAT, encoder: SpatialAST | None = None) -> None:
+    """Write a file that load_bat reads, whole or not at all."""
+    save(Path(path), pack(model, encoder))
+
+
+def load_bat(path: Path | str, **options: Any) -> tuple[BAT, SpatialAST | None]:
+    """Return the model of a file and its encoder, if it has one, in evaluation mode; options as those of BAT.
+
+    Raises:
+        MissingDependencyError: a package is needed that is not installed.
+        ModelError: the file cannot be read or holds something else, or its language model cannot be had.
+    """
+    return unpack(read_weights(path), path, **options)
+
+
+def unpack(content: Mapping[str, Any], where: Path | str, **options: Any) -> tuple[BAT, SpatialAST | None]:
+    """Return what `pack` packed; see load_bat."""
+    stored, weights, encoder = (content.get(key) for key in ("bat", "weights", "encoder"))
+    if not isinstance(stored, Mapping) or not isinstance(weights, Mapping):
+        raise ModelError(f"{where}: holds no BAT; train one with train-baseline --model bat")
+    config = BATConfig.from_dict(stored)
+    tokenizer = None
+    if config.llm == TINY:
+        if not isinstance(content.get("tokenizer"), str):
+            raise ModelError(f"{where}: lacks the tokenizer of its language model")
+        tokenizer = tiny_tokenizer(content["tokenizer"])
+    _refuse_other_sizes(config, tokenizer, weights, where)
+    model = BAT(config, tokenizer=tokenizer, **options)
+    _load(model, weights, where)
+    return model.eval(), None if encoder is None else _encoder(encoder, where)
+
+
+def load_released(path: Path | str, config: BATConfig = PRESETS["paper"], **options: Any) -> BAT:
+    """Return a model with the projector and the LoRA matrices of a file in the released layout, in evaluation mode.
+
+    Args:
+        path: tensors named encoder_projector.* and llm.base_model.model.*, as peft names LoRA's, with or without
+            the adapter's name (`default`).
+        config: what the file is; its `llm` names the language model that the file leaves out.
+        options: as those of BAT.
+
+    Raises:
+        MissingDependencyError: a package is needed that is not installed.
+        ModelError: the file cannot be read, or does not hold exactly these tensors.
+    """
+    content = read_weights(path)
+    held = content.get("model", content)
+    if not isinstance(held, Mapping) or not all(isinstance(name, str) for name in held):
+        raise ModelError(f"{path}: holds no weights by name")
+    weights = {_released_name(name): value for name, value in held.items()}
+    _refuse_other_sizes(config, None, weights, path)
+    model = BAT(config, **options)
+    _load(model, weights, path)
+    return model.eval()
+
+
+def _released_name(name: str) -> str:
+    """Return peft's present name of a tensor; older files lack the name of the adapter, or begin with `module.`."""
+    return re.sub(r"\.(lora_[AB])\.weight$", r".\1.default.weight", name.removeprefix("module."))
+
+
+def _load(model: BAT, weights: Mapping[str, Any], where: Path | str) -> None:
+    """Take over what a file holds, strictly."""
+    _compare(_kept(model), weights, where)
+    try:
+        model.load_state_dict(dict(weights), strict=False)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise _unfit(where, " ".join(str(error).split())[:300]) from None
+
+
+def _compare(wanted: Mapping[str, Any], held: Mapping[str, Any], where: Path | str) -> None:
+    """Raise ModelError unless both have the same names, of tensors of the same shapes."""
+    missing, unknown = sorted(wanted.keys() - held.keys()), sorted(held.keys() - wanted.keys())
+    if missing:
+        raise _unfit(where, f"it lacks {len(missing)} tensors, such as {missing[0]}")
+    if unknown:
+        raise _unfit(where, f"it has {len(unknown)} tensors that are none of its own, such as {unknown[0]}")
+    for name, value in wanted.items():
+        shape = tuple(getattr(held[name], "shape", ()))
+        if shape != tuple(value.shape):
+            raise _unfit(where, f"{name} has the shape {shape}, not {tuple(value.shape)}")
+
+
+def _unfit(where: Path | str, reason: str) -> ModelError:
+    return ModelError(f"{where}: does not hold the weights of this model ({reason})")
+
+
+def _refuse_other_sizes(config: BATConfig, tokenizer: Any, weights: Mapping[str, Any], where: Path | str) -> None:
+    """Compare a configuration with the tensors that come with it, before memory is taken for what it says.
+
+    Raises:
+        ModelError: a tensor is missing or has another shape than the configuration says.
+    """
+    end = weights.get("encoder_projector.linear.bias")
+    if not isinstance(end, Tensor) or end.dim() != 1:
+        raise _unfit(where, "it lacks encoder_projector.linear.bias")
+    with torch.device("meta"):
+        wanted = {f"encoder_projector.{k}": v for k, v in Projector(config, len(end)).named_parameters()}
+        if tokenizer is not None:
+            llm = tiny_llm(len(tokenizer), config.llm_width, config.llm_layers, config.llm_heads)
+            wanted |= {f"llm.{k}": v for k, v in llm.named_parameters()}
+    # peft puts its own words into the names of what it wraps
+    plain = {name.replace("llm.base_model.model.", "llm.").replace(".base_layer.", "."): name for name in weights}
+    _compare(wanted, {name: weights[plain[name]] for name in wanted if name in plain}, where)
+
+
+def _encoder(content: Any, where: Path | str) -> SpatialAST:
+    try:
+        config = SpatialASTConfig.from_dict(content["config"])
+        with torch.device("meta"):
+            wanted = SpatialAST(config).state_dict()
+        _compare(wanted, content["model"], where)
+        encoder = SpatialAST(config)
+        encoder.load_state_dict(content["model"])
+    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise ModelError(f"{where}: its encoder cannot be used ({' '.join(str(error).split())[:200]})") from None
+    return encoder.eval()
