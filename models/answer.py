@@ -1,0 +1,265 @@
+"""Answers the questions of a data set, or one question about a recording, with a trained BAT.
+
+    spatialqa answer OUT --model RUN --to preds.jsonl           then: spatialqa score preds.jsonl OUT
+    spatialqa answer OUT --model RUN --to control.jsonl --silence         control: nothing to hear
+    spatialqa listen recording.wav "Where is the sound, and how far away is it?" --model RUN
+
+Answers are written as they come, and the same command goes on after a kill. Which weights, options and data they are of
+stands in a second file beside them, preds.jsonl.run.json.
+"""
+
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+import soxr
+import torch
+from torch import Tensor
+
+from spatialqa.cli_keys import table_name
+from spatialqa.dataset.commit import commit_json, sha256_of
+from spatialqa.dataset.folder import DatasetFolder, changed_keys
+from spatialqa.dataset.reading import read_rows
+from spatialqa.errors import ClipError, DatasetError
+from spatialqa.models.bat import BAT, unpack
+from spatialqa.models.bat_recipe import AnswerRecipe
+from spatialqa.models.data import Rows, loader
+from spatialqa.models.evaluate_spatial_ast import choose_device, refuse_rate
+from spatialqa.models.questions_data import Questions, encoded, open_scenes, read_questions
+from spatialqa.models.run_folder import BEST
+from spatialqa.models.spatial_ast import ModelError, SpatialAST, read_weights
+from spatialqa.models.train_bat import llm_options
+from spatialqa.models.train_recipe import TrainRecipe
+from spatialqa.report import CountProgress, stderr
+
+SCENES_TOGETHER = 64  # their questions are answered in the order of their lengths
+LONGEST_S = 600.0  # of a recording that is read whole
+
+
+@dataclass(frozen=True)
+class AnswerSummary:
+    """What was written: how many answers, and how many of them were there before."""
+
+    to: Path
+    answers: int
+    before: int
+
+
+class Answerer:
+    """A model of a file, ready to answer.
+
+    Args:
+        checkpoint: best.pt of a run of BAT, or the run's folder.
+        recipe: how to answer.
+
+    Raises:
+        ModelError: it is no such file, or its LLM cannot be had.
+        RecipeError: there is no GPU where one is asked for.
+    """
+
+    def __init__(self, checkpoint: Path, recipe: AnswerRecipe) -> None:
+        self.file = checkpoint / BEST if checkpoint.is_dir() else checkpoint
+        self.recipe = recipe
+        if recipe.threads:
+            torch.set_num_threads(recipe.threads)
+        self.device = choose_device(TrainRecipe(device=recipe.device))
+        content = read_weights(self.file)
+        frozen = bool(content.get("bat", {}).get("lora_rank"))
+        bat, encoder = unpack(content, self.file, **llm_options(recipe.llm_dtype, self.device, frozen))
+        if encoder is None:
+            raise ModelError(f"{self.file}: holds no encoder to listen with; use a checkpoint of train-baseline")
+        self.known: dict[str, Any] = content.get("known") or {}
+        self.bat: BAT = bat.to(self.device)
+        self.encoder: SpatialAST = encoder.to(self.device)
+        half = recipe.amp == "bf16" or (recipe.amp == "auto" and self.device.type == "cuda")
+        self.autocast = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=half)
+
+    def hear(self, waveform: Tensor) -> Tensor:
+        """Return the encoder's tokens of waveforms (B, 2, n), or of silence, as the recipe has it."""
+        silent = self.recipe.silence or self.known.get("silence", False)
+        heard = torch.zeros_like(waveform) if silent else waveform
+        ears = self.recipe.ears if self.recipe.ears != "both" else self.known.get("ears", "both")
+        return encoded(self.encoder, heard, ears)
+
+    def answer(self, tokens: Tensor, questions: Sequence[str]) -> list[str]:
+        """Return an answer to each question; tokens: (questions, n, D)."""
+        with self.autocast:
+            return self.bat.generate(tokens, questions, self.recipe.beams, self.recipe.max_new_tokens)
+
+
+def answer(root: Path, checkpoint: Path, to: Path, recipe: AnswerRecipe) -> AnswerSummary:
+    """Answer the questions of a split into a file of JSON lines with qa_id and prediction, as `score` reads them.
+
+    What the file already holds of the same run is kept; a last line that a kill cut short is made again.
+
+    Raises:
+        DatasetError: nothing is asked there, or the file holds something else.
+        ModelError: the checkpoint cannot be used.
+        RecipeError: the scenes have another rate than the model listens at.
+    """
+    scenes = open_scenes([root], recipe.split)
+    asked = read_questions(scenes, table_name(recipe.qa_name), recipe.types)
+    model = Answerer(checkpoint, recipe)
+    refuse_rate(scenes, model.encoder)
+    warn_of_known_houses(root, scenes.index.files, model.known)
+    done = _claim(to, root, recipe, model.file)
+    of_scene: dict[int, list[int]] = defaultdict(list)
+    for k, scene in enumerate(asked.scene.tolist()):
+        of_scene[scene].append(k)
+    if recipe.limit:
+        chosen = sorted(of_scene)[: recipe.limit]
+        of_scene = {scene: of_scene[scene] for scene in chosen}
+    wanted = {asked.qa_id[k] for rows in of_scene.values() for k in rows}
+    if strangers := done - wanted:
+        raise DatasetError(f"{to}: holds an answer to {min(strangers)}, which is not asked here; remove it")
+    first = next((k for k, rows in sorted(of_scene.items()) if any(asked.qa_id[r] not in done for r in rows)), None)
+    if first is None:
+        return AnswerSummary(to, len(done), len(done))
+    start = first // SCENES_TOGETHER
+    with to.open("ab") as file, CountProgress("answering") as progress:
+        number = start * SCENES_TOGETHER
+        for batch in loader(scenes, SCENES_TOGETHER, recipe.workers, start=start):
+            own = [k for k in range(len(batch.waveform)) if number + k in of_scene]
+            rows = np.array([row for k in own for row in of_scene[number + k]], dtype=np.int64)
+            if any(asked.qa_id[row] not in done for row in rows):
+                tokens = model.hear(batch.waveform[own])
+                place = {number + k: i for i, k in enumerate(own)}
+                for part in _by_length(asked, rows, recipe.batch_size):
+                    missing = [row for row in part if asked.qa_id[row] not in done]
+                    if missing:
+                        heard = tokens[[place[int(asked.scene[row])] for row in part]]
+                        said = model.answer(heard, [asked.question[row] for row in part])
+                        file.write(_lines(asked, part, said, done))
+                        file.flush()
+            number += len(batch.waveform)
+            progress.update(min(number, len(scenes)), len(scenes))
+            if number > max(of_scene):
+                break
+    return AnswerSummary(to, len(wanted), len(done))
+
+
+def _by_length(asked: Questions, rows: Rows, batch_size: int) -> Iterator[Rows]:
+    """Yield questions in batches of about the same length: the same ones whatever is done already."""
+    lengths = np.array([len(asked.question[row]) for row in rows])
+    order = rows[np.argsort(lengths, kind="stable")]
+    for k in range(0, len(order), batch_size):
+        yield order[k : k + batch_size]
+
+
+def _lines(asked: Questions, rows: Rows, said: Sequence[str], done: set[str]) -> bytes:
+    """Return a line for every answer that was not there."""
+    lines = [
+        json.dumps({"qa_id": asked.qa_id[row], "prediction": text}, ensure_ascii=False) + "\n"
+        for row, text in zip(rows, said, strict=True)
+        if asked.qa_id[row] not in done
+    ]
+    return "".join(lines).encode()
+
+
+def _claim(to: Path, root: Path, recipe: AnswerRecipe, checkpoint: Path) -> set[str]:
+    """Make this the file of a run of answers, or check that it is this run's; return the qa_ids that it holds."""
+    record_file = to.with_name(f"{to.name}.run.json")
+    table = DatasetFolder(root).meta / f"{table_name(recipe.qa_name)}.json"
+    record = {
+        "recipe": recipe.identity() | {"types": list(recipe.types)},
+        "checkpoint": sha256_of(checkpoint),
+        "data": DatasetFolder(root).read_run()["fingerprint_hash"],
+        "questions": DatasetFolder.read_json(table).get("files") if table.is_file() else None,
+    }
+    if to.exists() or record_file.exists():
+        before = DatasetFolder.read_json(record_file) if record_file.is_file() else {}
+        if changes := changed_keys({k: before.get(k) for k in record}, record):
+            raise DatasetError(
+                f"{to}: holds other answers ({'; '.join(changes[:4])}); name another file with --to, or remove it"
+            )
+    try:
+        content = to.read_bytes() if to.exists() else b""
+        whole = content[: content.rfind(b"\n") + 1]
+        done = {json.loads(line)["qa_id"] for line in whole.splitlines()}
+        if len(whole) < len(content):
+            os.truncate(to, len(whole))
+        commit_json(record_file, {**record, "model": str(checkpoint), "folder": str(root)})
+        return done
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DatasetError(f"{to}: cannot be gone on with ({' '.join(str(error).split())[:200]}); remove it") from None
+
+
+def warn_of_known_houses(root: Path, files: Sequence[Path], known: dict[str, Any]) -> None:
+    """Say so where a model is asked about houses that it was trained in."""
+
+    trained = set(known.get("houses", ()))
+    here = {
+        f"{row['room_set']}/{row['house_id']}" for path in files for row in read_rows(path, ["room_set", "house_id"])
+    }
+    if both := trained & here:
+        stderr.print(f"warning: {root}: the model was trained in {len(both)} of these {len(here)} houses")
+
+
+# --- one recording --------------------------------------------------------------------------------------------------
+
+
+def listen(wav: Path, question: str, checkpoint: Path, recipe: AnswerRecipe) -> str:
+    """Return the answer to a question about a binaural recording.
+
+    It is resampled to the model's rate, and cut or padded with silence to the length that the model was trained with.
+    Its level is taken for that at the ears: 0 dBFS is what a sound of 0 dBFS gives at a metre ahead.
+
+    Raises:
+        ClipError: the file cannot be read, or is no sound of two channels.
+        ModelError: the checkpoint cannot be used.
+    """
+    waveform, rate = read_binaural(wav)
+    if not question.strip():
+        raise ClipError(f"{wav}: ask something about it")
+    model = Answerer(checkpoint, recipe)
+    at = int(model.encoder.config.sample_rate)
+    if rate != at:
+        waveform = soxr.resample(waveform.T, rate, at).T
+    heard = fit(waveform, int(model.known.get("n_samples") or waveform.shape[1]), at, wav)
+    return model.answer(model.hear(torch.from_numpy(heard)[None]), [question])[0]
+
+
+def read_binaural(path: Path) -> tuple[npt.NDArray[np.float32], int]:
+    """Return a recording, float32 (2, n), left then right, and its rate in Hz.
+
+    Raises:
+        ClipError: it cannot be read, has not two channels, is empty or longer than ten minutes.
+    """
+    try:
+        with soundfile.SoundFile(path) as file:
+            if file.channels != 2:
+                raise ClipError(
+                    f"{path}: has {file.channels} channel{'s' * (file.channels != 1)}, and the model listens with two "
+                    f"ears: give a binaural recording, left and right"
+                )
+            if file.frames > LONGEST_S * file.samplerate:
+                raise ClipError(f"{path}: is longer than {LONGEST_S / 60:.0f} minutes: cut out what you ask about")
+            audio, rate = file.read(dtype="float32", always_2d=True), file.samplerate
+    except (soundfile.SoundFileError, OSError) as error:
+        raise ClipError(f"{path}: cannot be read as sound ({' '.join(str(error).split())[:200]})") from None
+    if not len(audio) or not np.isfinite(audio).all():
+        raise ClipError(f"{path}: {'is empty' if not len(audio) else 'has samples that are no numbers'}")
+    return np.ascontiguousarray(audio.T), rate
+
+
+def fit(waveform: npt.NDArray[np.float32], n_samples: int, sample_rate: int, where: Path) -> npt.NDArray[np.float32]:
+    """Return a recording (2, n) with so many samples: its loudest stretch, or with silence after it; says so."""
+    n = waveform.shape[1]
+    long, wanted = f"{where}: is {n / sample_rate:.1f} s long", f"{n_samples / sample_rate:g} s"
+    if n > n_samples:
+        power = np.concatenate([[0.0], np.cumsum((waveform.astype(np.float64) ** 2).sum(0))])
+        starts = np.arange(0, n - n_samples + 1, max(1, sample_rate // 10))
+        first = int(starts[np.argmax(power[starts + n_samples] - power[starts])])
+        begin = f"{first / sample_rate:.1f} s"
+        stderr.print(f"warning: {long}; the model hears the loudest {wanted} of it, from {begin} on")
+        return np.ascontiguousarray(waveform[:, first : first + n_samples], dtype=np.float32)
+    if n < n_samples:
+        stderr.print(f"warning: {long}; silence follows, up to the {wanted} that the model was trained with")
+    return np.pad(waveform, ((0, 0), (0, n_samples - n))).astype(np.float32)

@@ -1,0 +1,527 @@
+"""Trains BAT by a curriculum: first to perceive one sound, then one of several, then to reason (arXiv 2402.01591).
+
+    spatialqa train-baseline OUT --model bat --encoder RUN --run BAT         train; run it again and it goes on
+    spatialqa train-baseline OUT --model bat --encoder RUN --llm smollm2     another language model
+    spatialqa train-baseline OUT --model bat --encoder RUN --curriculum A,B,C,D,E:7       one stage (ablation)
+    spatialqa train-baseline OUT --model bat --encoder RUN --silence         control: nothing to hear in training
+    torchrun --nproc-per-node 8 --no-python spatialqa train-baseline OUT --model bat --encoder RUN --llm FOLDER
+
+The loss is on the answer and the token that ends it alone. What the encoder makes of every scene is computed once: the
+tokens where it is frozen, else the maps that it starts from. A run's folder holds best.pt (one file that answers),
+last.pt (what is needed to go on), log.csv (a row a step), validation.csv (a row a pass) and loss.svg. A run that was
+killed and goes on has the same losses as one that was not.
+"""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from spatialqa import seeds
+from spatialqa.cli_keys import table_name
+from spatialqa.dataset.commit import commit_json, sha256_of
+from spatialqa.dataset.folder import DatasetFolder, changed_keys, split_of
+from spatialqa.errors import DatasetError, RecipeError
+from spatialqa.models import plots
+from spatialqa.models.bat import BAT, IGNORED, PRESETS, Text, load_bat, pack
+from spatialqa.models.bat_recipe import TYPES, BATRecipe
+from spatialqa.models.data import SceneDataset
+from spatialqa.models.evaluate_spatial_ast import refuse_rate
+from spatialqa.models.objective import learning_rate
+from spatialqa.models.questions_data import (
+    AskedBatch,
+    QuestionSet,
+    encoder_rows,
+    open_scenes,
+    read_questions,
+)
+from spatialqa.models.run_folder import BEST, LAST, LOG, PLOT, RUN_FILE, VALIDATION, Log, Report, read_log, save
+from spatialqa.models.spatial_ast import ModelError, SpatialAST, load_checkpoint, read_weights
+from spatialqa.models.train_recipe import TrainRecipe
+from spatialqa.models.train_spatial_ast import Process, join, refuse_leaks
+from spatialqa.report import stderr, stdout
+from spatialqa.svg import write_svg
+
+LOSS = "loss"
+LOG_COLUMNS = ("step", "stage", "epoch", "lr", LOSS, "gradient_norm", "questions_per_s", "loading")
+VALIDATION_COLUMNS = (
+    "step",
+    "stage",
+    "epoch",
+    LOSS,
+    *(f"loss_{kind}" for kind in TYPES),
+)
+
+
+def train(folders: Sequence[Path], recipe: BATRecipe) -> Path:
+    """Train a model, or go on with a run that was stopped, and return the file of its best weights.
+
+    Raises:
+        DatasetError: a data set cannot be used, or the run's folder holds another run.
+        ModelError: the encoder or the LLM cannot be used.
+        RecipeError: the recipe does not fit the machine or the data.
+    """
+    process = join(TrainRecipe(device=recipe.device, threads=recipe.threads, batch_size=recipe.batch_size))
+    encoder_file = find_encoder(recipe)
+    houses = refuse_leaks(folders)
+    if process.main:
+        claim(Path(recipe.run), recipe, folders, encoder_file)
+    trainer = Trainer(folders, recipe, process, encoder_file, houses)
+    try:
+        trainer.resume()
+        while trainer.state.stage < len(recipe.stages) and trainer.run_stage():
+            pass
+    finally:
+        trainer.close()
+    return trainer.run / BEST
+
+
+def find_encoder(recipe: BATRecipe) -> Path:
+    """Return the file of the encoder's weights.
+
+    Raises:
+        RecipeError: none is named.
+        ModelError: there is none.
+    """
+    if recipe.encoder is None:
+        raise RecipeError(
+            "BAT listens with a trained Spatial-AST: make one with `spatialqa train-baseline OUT --run RUN` and name "
+            "it with --encoder RUN"
+        )
+    path = Path(recipe.encoder)
+    path = path / BEST if path.is_dir() else path
+    if not path.is_file():
+        raise ModelError(f"{path}: no such file; --encoder takes a run of train-baseline or a checkpoint")
+    return path
+
+
+def claim(run: Path, recipe: BATRecipe, folders: Sequence[Path], encoder: Path) -> None:
+    """Make this the folder of a run, or check that it is this run's.
+
+    Raises:
+        DatasetError: it holds something else, or a run with another recipe, encoder or data; the message names what.
+    """
+    table = table_name(recipe.qa_name)
+    data = [DatasetFolder(folder).read_run()["fingerprint_hash"] for folder in folders]
+    asked = [
+        DatasetFolder.read_json(record).get("files") if record.is_file() else None
+        for record in (DatasetFolder(folder).meta / f"{table}.json" for folder in folders)
+    ]
+    own = {"recipe": recipe.identity(), "encoder": sha256_of(encoder), "data": data, "questions": asked}
+    file = run / RUN_FILE
+    if file.is_file():
+        before = DatasetFolder.read_json(file)
+        if changes := changed_keys({k: before.get(k) for k in own}, own):
+            raise DatasetError(
+                f"{run}: holds another training run ({'; '.join(changes[:4])}); name another folder with --run, or "
+                f"repeat the command that began it"
+            )
+        return
+    if run.exists() and (not run.is_dir() or any(run.iterdir())):
+        raise DatasetError(f"{run}: is not empty and no training run; name a new or an empty folder with --run")
+    commit_json(file, {**own, "folders": [str(folder.absolute()) for folder in folders]})
+
+
+class Listener(nn.Module):
+    """An encoder and what answers, as one; a frozen encoder is past, and its tokens come in its place."""
+
+    def __init__(self, encoder: SpatialAST, bat: BAT, frozen: bool) -> None:
+        super().__init__()
+        self.encoder, self.bat, self.frozen = encoder, bat, frozen
+        for parameter in encoder.parameters():
+            parameter.requires_grad = parameter.requires_grad and not frozen
+
+    def train(self, mode: bool = True) -> "Listener":
+        """Turn masking and dropout on or off; a frozen encoder has neither."""
+        super().train(mode)
+        self.encoder.train(mode and not self.frozen)
+        return self
+
+    def tokens(self, sound: Tensor) -> Tensor:
+        """Return the encoder's tokens (B, n, D) of tokens, or of maps (B, maps, frames, bands)."""
+        return sound if self.frozen else self.encoder.forward_tokens(sound)
+
+    def trained(self) -> dict[str, nn.Parameter]:
+        """Return what is trained, by name."""
+        return {name: p for name, p in self.named_parameters() if p.requires_grad}
+
+
+def new_listener(recipe: BATRecipe, encoder: SpatialAST, process: Process) -> Listener:
+    """Return the model of a recipe with its first weights, the same for the same seed.
+
+    Raises:
+        ModelError: the LLM cannot be used, or `init` is of another model.
+    """
+    preset = PRESETS.get(recipe.llm, PRESETS["paper"])
+    config = replace(preset, llm=recipe.llm, encoder_width=encoder.config.embed_dim, **recipe.shape())
+    options = llm_options(recipe.llm_dtype, process.device, bool(config.lora_rank))
+    torch.manual_seed(seeds.derived_seed(recipe.seed, "weights", "bat"))
+    if recipe.init:
+        bat, _ = load_bat(recipe.init, checkpointing=recipe.gradient_checkpointing, **options)
+        if bat.config != config:
+            raise ModelError(f"{recipe.init}: is of another shape or LLM than this recipe's; name the same ones")
+    else:
+        bat = BAT(config, checkpointing=recipe.gradient_checkpointing, **options)
+    model = Listener(encoder, bat, recipe.encoder_frozen)
+    if recipe.parallel == "fsdp" and process.world > 1:
+        share_layers(model, process.device)
+    return model.to(process.device)
+
+
+def share_layers(model: Listener, device: torch.device) -> None:
+    """Let every process hold a part of each layer of a frozen LLM (FSDP2); what is trained is held by all.
+
+    Raises:
+        RecipeError: the LLM is trained whole, or in 4 bits.
+    """
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    trained = set(model.trained().values())
+    layers = [m for name, m in model.bat.llm.named_modules() if name.endswith(".layers") for m in m]
+    if not layers or not model.bat.config.lora_rank or getattr(model.bat.llm, "is_quantized", False):
+        raise RecipeError("parallel fsdp shares out a frozen LLM that is not in 4 bits: use ddp, or --lora-rank 8")
+    mesh = init_device_mesh(device.type, (dist.get_world_size(),))
+    for layer in layers:
+        fully_shard(layer, mesh=mesh, ignored_params=trained.intersection(layer.parameters()))
+
+
+def llm_options(llm_dtype: str, device: torch.device, frozen: bool) -> dict[str, Any]:
+    """Return how BAT is to hold its LLM: a frozen one in half precision on a GPU, unless told otherwise."""
+    half = llm_dtype == "bf16" or (llm_dtype in ("auto", "4-bit") and frozen and device.type == "cuda")
+    return {"dtype": torch.bfloat16 if half else torch.float32, "four_bit": llm_dtype == "4-bit"}
+
+
+def parameter_groups(model: Listener, recipe: BATRecipe) -> list[dict[str, Any]]:
+    """Return AdamW's groups: `scale` multiplies the learning rate; vectors (biases, norms) do not decay."""
+    groups: dict[tuple[bool, bool], dict[str, Any]] = {}
+    for name, parameter in model.trained().items():
+        of_encoder, decays = name.startswith("encoder."), parameter.ndim > 1
+        group = {
+            "params": [],
+            "scale": recipe.encoder_lr if of_encoder else 1.0,
+            "weight_decay": recipe.weight_decay if decays else 0.0,
+        }
+        groups.setdefault((of_encoder, decays), group)["params"].append(parameter)
+    return list(groups.values())
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many steps there are. per_epoch: of a whole pass, by stage. steps: of a stage, with a last pass cut short."""
+
+    per_epoch: tuple[int, ...]
+    steps: tuple[int, ...]
+    warmup: int
+
+    @classmethod
+    def of(cls, recipe: BATRecipe, data: Sequence[QuestionSet]) -> "Plan":
+        """Return the plan of a recipe for the questions of each stage."""
+        per_epoch = tuple(max(1, len(stage) // recipe.batch_size) for stage in data)
+        passes = [stage.epochs for stage in recipe.stages]
+        steps = tuple(max(1, round(n * each)) for n, each in zip(per_epoch, passes, strict=True))
+        rising, left = 0.0, recipe.warmup_epochs
+        for n, each in zip(per_epoch, passes, strict=True):
+            rising += n * min(each, left)
+            left -= min(each, left)
+        return cls(per_epoch, steps, min(round(rising), sum(steps) // 2))
+
+    @property
+    def total(self) -> int:
+        """All steps."""
+        return sum(self.steps)
+
+    def done(self, stage: int, epoch: int, batch: int) -> int:
+        """Return how many steps of the plan lie before this one."""
+        return sum(self.steps[:stage]) + epoch * self.per_epoch[stage] + batch
+
+    def epochs(self, stage: int) -> int:
+        """Return the passes of a stage; the last may be cut short."""
+        return -(-self.steps[stage] // self.per_epoch[stage])
+
+    def batches(self, stage: int, epoch: int) -> int:
+        """Return the batches of a pass."""
+        return min(self.per_epoch[stage], self.steps[stage] - epoch * self.per_epoch[stage])
+
+
+class BATReport(Report):
+    """What the first process writes and shows of a run of BAT."""
+
+    def begin(self, step: int) -> None:
+        """Open the logs where a checkpoint left them: after so many steps."""
+        self.log = Log(self.run / LOG, LOG_COLUMNS, step)
+        self.validation = Log(self.run / VALIDATION, VALIDATION_COLUMNS, step)
+        self.bar.start()
+        self.task = self.bar.add_task("training", total=self.steps, completed=step)
+        if step:
+            stderr.print(f"{self.run}: goes on after step {step}")
+
+    def passed(self, row: dict[str, Any], epochs: int, left: int) -> None:
+        """Log a pass, draw the plot and say how long the steps that are left will take."""
+        self.validation.row(row)
+        self._board("validation", row)
+        rows = read_log(self.run / LOG)
+        write_svg(self.run / PLOT, plots.losses(rows, read_log(self.run / VALIDATION), (LOSS,)))
+        last = [float(r[LOSS]) for r in rows if r["stage"] == row["stage"] and r["epoch"] == row["epoch"]]
+        text = f"{row['stage']} {row['epoch']}/{epochs}: loss {np.mean(last) if last else math.nan:.3f}"
+        if LOSS in row:
+            each = ", ".join(f"{k} {row[f'loss_{k}']:.3f}" for k in TYPES if f"loss_{k}" in row)
+            text += f", validation {row[LOSS]:.3f} ({each})"
+        minutes = left * (time.monotonic() - self.started) / max(1, self.done) / 60
+        stdout.print(f"{text}; {minutes:.1f} min left")
+
+
+@dataclass
+class State:
+    """How far a run is: passes and batches done of a stage, and the best validation loss of the stage."""
+
+    stage: int = 0
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    best: float = math.inf
+    waited: int = 0
+
+
+class Trainer:
+    """One run: its data, model and optimiser, how far it is, and its logs."""
+
+    def __init__(
+        self, folders: Sequence[Path], recipe: BATRecipe, process: Process, encoder_file: Path, houses: Sequence[str]
+    ) -> None:
+        self.recipe, self.process, self.run = recipe, process, Path(recipe.run)
+        encoder = load_checkpoint(encoder_file).to(process.device)
+        scenes = open_scenes(folders, "train")
+        with process.first():
+            data = open_questions(scenes, recipe, encoder, encoder_file)
+            held_out = open_held_out(folders, recipe, encoder, encoder_file)
+        self.stages = [data.of_types(stage.types) for stage in recipe.stages]
+        self.held_out = [held_out and held_out.of_types(stage.types) for stage in recipe.stages]
+        self.plan = Plan.of(recipe, self.stages)
+        self.model = new_listener(recipe, encoder, process)
+        self.trained = self.model.trained()
+        self.optimizer = torch.optim.AdamW(
+            parameter_groups(self.model, recipe),
+            lr=0.0,
+            betas=(recipe.beta1, recipe.beta2),
+            fused=process.device.type == "cuda",
+        )
+        half = recipe.amp == "bf16" or (recipe.amp == "auto" and process.device.type == "cuda")
+        self.autocast = torch.autocast(process.device.type, dtype=torch.bfloat16, enabled=half)
+        self.state = State()
+        self.known = {
+            "houses": list(houses),
+            "types": sorted({kind for stage in recipe.stages for kind in stage.types}),
+            "n_samples": scenes.index.n_samples,
+            "ears": recipe.ears,
+            "silence": recipe.silence,
+        }
+        self.report = BATReport(self.run, self.plan.total) if process.main else None
+        self.began = self.saved = time.monotonic()
+
+    def resume(self) -> None:
+        """Go back to the last checkpoint, if there is one."""
+        if (self.run / LAST).is_file():
+            content = read_weights(self.run / LAST)
+            self.state = State(**content["state"])
+            self.model.load_state_dict(content["trained"], strict=False)
+            self.optimizer.load_state_dict(content["optimizer"])
+        if self.report:
+            self.report.begin(self.state.step)
+
+    def run_stage(self) -> bool:
+        """Go through the stage's passes; False when the time is up before its end."""
+        state, patience = self.state, self.recipe.patience
+        while state.epoch < self.plan.epochs(state.stage) and not 0 < patience <= state.waited:
+            if not self._run_epoch():
+                return False
+            state.epoch, state.batch = state.epoch + 1, 0
+            self._validate()
+            self._save()
+        state.stage, state.epoch, state.best, state.waited = state.stage + 1, 0, math.inf, 0
+        self._save()
+        return True
+
+    def _run_epoch(self) -> bool:
+        """Train on what is left of the pass; False when the time is up."""
+        recipe, state, asked = self.recipe, self.state, self.stages[self.state.stage]
+        epoch = f"{state.stage}/{state.epoch}"
+        turned = asked.turned(recipe.seed, epoch) if recipe.mirror else None
+        batches = asked.batches(recipe.batch_size, recipe.seed, epoch)[: self.plan.batches(state.stage, state.epoch)]
+        self.model.train()
+        for rows in batches[state.batch :]:
+            begun = time.monotonic()
+            batch = asked.read(rows[self.process.rank :: self.process.world], turned)
+            over = self._step(batch, begun)
+            if over or time.monotonic() - self.saved >= recipe.checkpoint_s:
+                self._save()
+            if over:
+                return False
+        return True
+
+    def _step(self, batch: AskedBatch, begun: float) -> bool:
+        """Take one step and log it; return whether the time is up."""
+        recipe, state, process = self.recipe, self.state, self.process
+        torch.manual_seed(seeds.derived_seed(recipe.seed, "step", f"{state.step}/{process.rank}"))
+        parts = [encoded_part(self.model, part, process.device) for part in cut(batch, recipe.accumulate)]
+        loaded = time.monotonic()
+        answered = torch.tensor(float(sum(count for _, _, count in parts)), device=process.device)
+        everywhere = float(process.mean(answered)) * process.world
+        self.optimizer.zero_grad(set_to_none=True)
+        total = torch.zeros((), device=process.device)
+        for sound, text, count in parts:
+            with self.autocast:
+                loss = self.model.bat(self.model.tokens(sound), text) * (count / everywhere)
+            loss.backward()
+            total += loss.detach()
+        self._add_gradients()
+        norm = nn.utils.clip_grad_norm_(list(self.trained.values()), recipe.clip_norm or math.inf)
+        done, rising = self.plan.done(state.stage, state.epoch, state.batch), self.plan.warmup
+        rate = learning_rate(done / self.plan.total, rising / self.plan.total, recipe.lr, min(recipe.min_lr, recipe.lr))
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["scale"]
+        self.optimizer.step()
+        state.step, state.batch = state.step + 1, state.batch + 1
+        limit = recipe.time_limit_min
+        over = torch.tensor(float(limit is not None and self._seconds() >= 60 * limit), device=process.device)
+        mean_loss, over_share = process.mean(torch.stack([total * process.world, over])).tolist()
+        if not math.isfinite(mean_loss):
+            raise ModelError(f"the loss is {mean_loss} at step {state.step}: lower --lr or set --clip-norm")
+        if self.report:
+            seconds = time.monotonic() - begun
+            self.report.step(
+                {
+                    "step": state.step,
+                    "stage": str(recipe.stages[state.stage]),
+                    "epoch": state.epoch + 1,
+                    "lr": rate,
+                    LOSS: mean_loss,
+                    "gradient_norm": float(norm),
+                    "questions_per_s": len(batch.questions) * process.world / seconds,
+                    "loading": (loaded - begun) / seconds,
+                }
+            )
+        return bool(over_share > 0)
+
+    def _add_gradients(self) -> None:
+        """Sum what is trained over all processes; it is little beside a frozen LLM, so that one message is enough."""
+        if self.process.world > 1:
+            own = [p.grad if p.grad is not None else torch.zeros_like(p) for p in self.trained.values()]
+            flat = torch.cat([gradient.flatten() for gradient in own])
+            dist.all_reduce(flat)
+            for parameter, part in zip(self.trained.values(), flat.split([p.numel() for p in own]), strict=True):
+                parameter.grad = part.view_as(parameter)
+
+    def _validate(self) -> None:
+        """Measure the validation questions of the stage, keep the weights if they are its best, and report."""
+        state, held_out = self.state, self.held_out[self.state.stage]
+        measured = measure(self.model, held_out, self.recipe.batch_size, self.autocast) if held_out else {}
+        better = measured.get(LOSS, -math.inf) < state.best or not measured
+        if measured:
+            state.best, state.waited = (measured[LOSS], 0) if better else (state.best, state.waited + 1)
+        if better and self.process.main:
+            save(self.run / BEST, pack(self.model.bat, self.model.encoder) | {"known": self.known})
+        if self.report:
+            where = {"step": state.step, "stage": str(self.recipe.stages[state.stage]), "epoch": state.epoch}
+            left = self.plan.total - self.plan.done(state.stage, state.epoch, 0)
+            self.report.passed({**where, **measured}, self.plan.epochs(state.stage), max(0, left))
+
+    def _seconds(self) -> float:
+        return self.state.seconds + time.monotonic() - self.began
+
+    def _save(self) -> None:
+        now = time.monotonic()
+        self.state.seconds, self.began, self.saved = self._seconds(), now, now
+        if self.process.main:
+            kept = {name: p.detach() for name, p in self.trained.items()}
+            if not self.recipe.encoder_frozen:
+                kept |= {f"encoder.{name}": value for name, value in self.model.encoder.state_dict().items()}
+            save(
+                self.run / LAST,
+                {"trained": kept, "optimizer": self.optimizer.state_dict(), "state": asdict(self.state)},
+            )
+
+    def close(self) -> None:
+        """Close the logs and leave the other processes."""
+        if self.report:
+            self.report.close()
+        if self.process.world > 1:
+            dist.destroy_process_group()
+
+
+def cut(batch: AskedBatch, parts: int) -> Iterator[AskedBatch]:
+    """Yield a batch in so many parts, or in as many as it has questions."""
+    for rows in np.array_split(np.arange(len(batch.questions)), min(parts, len(batch.questions))):
+        columns = (batch.questions, batch.answers, batch.types)
+        yield AskedBatch(batch.sound[rows[0] : rows[-1] + 1], *([column[k] for k in rows] for column in columns))
+
+
+def encoded_part(model: Listener, batch: AskedBatch, device: torch.device) -> tuple[Tensor, Text, int]:
+    """Return sound and text on the device, and how many tokens the loss is on."""
+    text = model.bat.encode(batch.questions, batch.answers)
+    assert text.labels is not None
+    count = int((text.labels != IGNORED).sum())
+    return batch.sound.to(device, non_blocking=True), text.to(device), count
+
+
+def measure(model: Listener, asked: QuestionSet, batch_size: int, autocast: torch.autocast) -> dict[str, float]:
+    """Return the mean loss of answers, each weighing the same, and that of every type."""
+    device = next(model.bat.encoder_projector.parameters()).device
+    found: dict[str, list[float]] = {}
+    model.eval()
+    with torch.no_grad(), autocast:
+        for rows in asked.in_order(batch_size):
+            batch = asked.read(rows)
+            sound, text, _ = encoded_part(model, batch, device)
+            each = model.bat(model.tokens(sound), text, each=True).float().tolist()
+            for kind, loss in zip(batch.types, each, strict=True):
+                found.setdefault(kind, []).append(loss)
+    every = [loss for losses in found.values() for loss in losses]
+    return {LOSS: float(np.mean(every))} | {f"loss_{kind}": float(np.mean(own)) for kind, own in sorted(found.items())}
+
+
+def open_questions(scenes: SceneDataset, recipe: BATRecipe, encoder: SpatialAST, encoder_file: Path) -> QuestionSet:
+    """Return what the curriculum asks of scenes, with the encoder's rows of them.
+
+    Raises:
+        DatasetError: nothing is asked there.
+        RecipeError: the scenes have another rate than the encoder listens at.
+    """
+    refuse_rate(scenes, encoder)
+    types = sorted({kind for stage in recipe.stages for kind in stage.types})
+    questions = read_questions(scenes, table_name(recipe.qa_name), types)
+    rows = encoder_rows(
+        scenes,
+        encoder,
+        Path(recipe.cache or Path(recipe.run) / "cache"),
+        {"encoder": sha256_of(encoder_file)},
+        frozen=recipe.encoder_frozen,
+        ears=recipe.ears,
+        silence=recipe.silence,
+        mirror=recipe.mirror,
+        workers=recipe.workers,
+    )
+    return QuestionSet(questions, rows)
+
+
+def open_held_out(
+    folders: Sequence[Path], recipe: BATRecipe, encoder: SpatialAST, encoder_file: Path
+) -> QuestionSet | None:
+    """Return the validation questions, or None where there are none: then the last weights are kept."""
+    having = [f for f in folders if any(split_of(p) == "validation" for p in DatasetFolder(f).tables("scenes"))]
+    try:
+        if not having:
+            raise DatasetError("no data set has a validation split")
+        asked = open_questions(open_scenes(having, "validation"), recipe, encoder, encoder_file)
+    except DatasetError as error:
+        stderr.print(f"nothing to validate with, so the last weights are kept: {error}")
+        return None
+    return asked.sample(recipe.validation_questions, recipe.seed)

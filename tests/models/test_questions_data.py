@@ -1,0 +1,194 @@
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from spatialqa.dataset.reading import read_rows
+from spatialqa.errors import DatasetError
+from spatialqa.models.data import loader
+from spatialqa.models.questions_data import (
+    POOLED,
+    Questions,
+    QuestionSet,
+    encoded,
+    encoder_rows,
+    mirrored,
+    open_scenes,
+    read_questions,
+)
+from spatialqa.models.spatial_ast import PRESETS, SpatialAST, SpatialASTConfig
+
+ENCODER = replace(PRESETS["tiny"], embed_dim=48, depth=1, sample_rate=16000, hop=320, max_hz=7500.0)
+
+
+def encoder_of(config: SpatialASTConfig = ENCODER) -> SpatialAST:
+    torch.manual_seed(0)
+    return SpatialAST(config).eval()
+
+
+def made_up(n: int) -> QuestionSet:
+    """n questions of five lengths about seven scenes, whose rows say which scene and which way they are."""
+    questions = Questions(
+        [f"q{k}" for k in range(n)],
+        ["AE"[k % 3 == 0] for k in range(n)],
+        ["none"] * n,
+        [f"Is {'x' * (1 + 20 * (k % 5))} on your left?" for k in range(n)],
+        ["left" if k % 2 else "No" for k in range(n)],
+        np.arange(n) % 7,
+    )
+    rows = np.stack([np.arange(7), np.arange(7) + 100], axis=1)[:, :, None, None].astype(np.float16)
+    return QuestionSet(questions, rows)
+
+
+# --- the tables
+
+
+def test_every_question_of_a_split_is_read_with_its_scene(small: Path) -> None:
+    scenes = open_scenes([small], "train")
+    asked = read_questions(scenes, "qa")
+    rows = [row for path in sorted((small / "qa").glob("train-*")) for row in read_rows(path)]
+    assert asked.qa_id == [row["qa_id"] for row in rows]
+    assert asked.answer == [row["answer"] for row in rows]
+    assert scenes.index.scene_id[asked.scene].tolist() == [row["scene_id"] for row in rows]
+    assert set(asked.type) == {"A", "B", "C", "D", "E"}
+
+
+def test_types_are_chosen(small: Path) -> None:
+    scenes = open_scenes([small], "train")
+    chosen, every = read_questions(scenes, "qa", ["B", "D"]), read_questions(scenes, "qa")
+    assert set(chosen.type) == {"B", "D"}
+    assert chosen.qa_id == every.of_types(["B", "D"]).qa_id
+
+
+def test_scenes_of_two_data_sets_that_share_their_ids_are_told_apart(small: Path) -> None:
+    copy = small.with_name("copy")
+    if not copy.exists():
+        copy.symlink_to(small)
+    scenes = open_scenes([small, copy], "test")
+    asked = read_questions(scenes, "qa")
+    half = len(asked) // 2
+    assert asked.qa_id[:half] == asked.qa_id[half:]
+    assert (asked.scene[half:] - asked.scene[:half] == len(scenes) // 2).all()
+
+
+def test_what_is_not_asked_is_said(small: Path) -> None:
+    scenes = open_scenes([small], "train")
+    with pytest.raises(DatasetError, match=r"in 'qa-other' \(it has qa\); run `spatialqa make-qa"):
+        read_questions(scenes, "qa-other")
+    with pytest.raises(DatasetError, match="nothing of type X is asked in the train split"):
+        read_questions(scenes, "qa", ["X"])
+
+
+# --- what the encoder makes of scenes
+
+
+def test_rows_are_the_tokens_of_each_scene_and_of_it_with_the_ears_swapped(small: Path, tmp_path: Path) -> None:
+    scenes, encoder = open_scenes([small], "test"), encoder_of()
+    rows = encoder_rows(scenes, encoder, tmp_path, {"encoder": "a"}, mirror=True)
+    (batch,) = loader(scenes, len(scenes))
+    for way, waveform in enumerate((batch.waveform, batch.waveform.flip(1))):
+        assert np.allclose(rows[:, way], encoded(encoder, waveform).numpy(), rtol=2e-3, atol=5e-3)
+    assert rows.shape[:2] == (len(scenes), 2)
+    assert not np.allclose(rows[:, 0], rows[:, 1], atol=5e-3)
+
+
+def test_maps_of_an_encoder_that_is_trained_give_the_same_tokens(small: Path, tmp_path: Path) -> None:
+    scenes, encoder = open_scenes([small], "test"), encoder_of()
+    tokens = encoder_rows(scenes, encoder, tmp_path, {"encoder": "a"})[:, 0]
+    maps = encoder_rows(scenes, encoder, tmp_path, {"encoder": "a"}, frozen=False)[:, 0]
+    assert maps.ndim == 4
+    with torch.no_grad():
+        again = encoder.forward_tokens(torch.from_numpy(maps.astype(np.float32)))
+    assert np.allclose(again.numpy(), tokens, rtol=2e-3, atol=0.02)
+
+
+def test_controls_hear_less(small: Path, tmp_path: Path) -> None:
+    scenes, encoder = open_scenes([small], "test"), encoder_of()
+    silent = encoder_rows(scenes, encoder, tmp_path, {}, silence=True, mirror=True)
+    assert not list(tmp_path.iterdir())  # no scene is read
+    assert (silent == silent[:1, :1]).all()
+    same = encoder_rows(scenes, encoder, tmp_path, {}, ears="same", mirror=True)
+    assert np.array_equal(same[:, 0], same[:, 1])  # a mean has no sides
+    assert not np.array_equal(same[0], same[1])
+
+
+def test_rows_are_made_once_for_an_encoder(small: Path, tmp_path: Path) -> None:
+    scenes = open_scenes([small], "test")
+    first = encoder_rows(scenes, encoder_of(), tmp_path, {"encoder": "a"})
+    (file,) = tmp_path.glob("*.npy")
+    written = file.stat().st_mtime_ns
+    assert np.array_equal(encoder_rows(scenes, encoder_of(), tmp_path, {"encoder": "a"}), first)
+    assert file.stat().st_mtime_ns == written
+    encoder_rows(scenes, encoder_of(), tmp_path, {"encoder": "b"})
+    assert len(list(tmp_path.glob("*.npy"))) == 2
+
+
+# --- batches
+
+
+def test_an_epoch_asks_everything_at_most_once_in_whole_batches_and_each_differs() -> None:
+    asked = made_up(103)
+    epochs = [np.concatenate(asked.batches(8, 0, f"0/{k}")) for k in range(3)]
+    for epoch in epochs:
+        assert len(set(epoch.tolist())) == len(epoch) == 96
+    assert not np.array_equal(epochs[0], epochs[1])
+    assert set(np.concatenate(epochs).tolist()) == set(range(103))  # what an epoch leaves out, another has
+    again = asked.batches(8, 0, "0/1")
+    assert np.array_equal(np.concatenate(again), epochs[1])
+    assert not np.array_equal(np.concatenate(asked.batches(8, 1, "0/1")), epochs[1])
+    assert [len(rows) for rows in made_up(3).batches(8, 0, "0/0")] == [3]
+
+
+def test_questions_of_a_batch_are_of_about_the_same_length_and_batches_come_in_any_order() -> None:
+    asked = made_up(4 * POOLED * 8)
+    batches = asked.batches(8, 0, "0/0")
+    lengths = [{len(asked.questions.question[k]) for k in rows} for rows in batches]
+    assert np.mean([len(own) == 1 for own in lengths]) > 0.8
+    first = [min(own) for own in lengths]
+    assert np.mean(np.diff(first) < 0) > 0.2
+
+
+def test_a_sample_has_as_many_of_each_type_as_there_are() -> None:
+    asked = made_up(99)
+    assert Counter(asked.sample(40, 0).questions.type) == {"A": 20, "E": 20}
+    assert Counter(asked.sample(90, 0).questions.type) == {"A": 57, "E": 33}
+    assert asked.sample(40, 0).questions.qa_id == asked.sample(40, 0).questions.qa_id
+    assert asked.sample(40, 0).questions.qa_id != asked.sample(40, 1).questions.qa_id
+    assert asked.sample(0, 0) is asked
+
+
+def test_a_batch_has_the_rows_of_its_scenes_and_turned_ones_change_sides() -> None:
+    asked = made_up(20)
+    rows = np.array([3, 9, 4])
+    plain = asked.read(rows)
+    assert plain.sound[:, 0, 0].tolist() == [3, 2, 4]
+    assert plain.answers == ["left", "left", "No"]
+    turned = np.zeros(20, dtype=np.bool_)
+    turned[[9, 4]] = True
+    half = asked.read(rows, turned)
+    assert half.sound[:, 0, 0].tolist() == [3, 102, 104]
+    assert half.answers == ["left", "right", "No"]
+    assert [text.rsplit(" ", 1)[1] for text in half.questions] == ["left?", "right?", "right?"]
+    assert 0.3 < made_up(1000).turned(0, "0/0").mean() < 0.7
+
+
+@pytest.mark.parametrize(
+    ("text", "swapped"),
+    [
+        ("left, front, above; 2.5m", "right, front, above; 2.5m"),
+        ("Is it on your right-hand side, or to the left?", "Is it on your left-hand side, or to the right?"),
+        ("Is it right that the dog is further to the right than the cat?", None),
+        ("What are you hearing right now?", "What are you hearing right now?"),
+        ("1 o'clock", "11 o'clock"),
+        ("12 o'clock", "12 o'clock"),
+        ("6 o'clock", "6 o'clock"),
+        ("Yes", "Yes"),
+    ],
+)
+def test_mirroring_changes_sides_and_nothing_else(text: str, swapped: str | None) -> None:
+    expected = swapped or "Is it right that the dog is further to the left than the cat?"
+    assert mirrored(text) == expected
+    assert mirrored(expected) == text
