@@ -1,0 +1,246 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import soundfile
+import torch
+
+from spatialqa.dataset.reading import read_rows
+from spatialqa.errors import ClipError, DatasetError, RecipeError
+from spatialqa.models.answer import Answerer, answer, fit, listen, read_binaural
+from spatialqa.models.bat import BAT, BATConfig, pack
+from spatialqa.models.bat_recipe import AnswerRecipe
+from spatialqa.models.run_folder import save
+from spatialqa.models.spatial_ast import ModelError
+from spatialqa.scoring.score import score
+from tests.models.test_questions_data import encoder_of
+
+GREEDY = AnswerRecipe(beams=1, max_new_tokens=6, batch_size=4, threads=1, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a model whose answers say nothing, but depend on what it hears."""
+    run = tmp_path_factory.mktemp("bat-model")
+    torch.manual_seed(1)
+    bat = BAT(
+        BATConfig(
+            llm="tiny",
+            queries=2,
+            qformer_layers=1,
+            qformer_width=16,
+            qformer_heads=2,
+            encoder_width=48,
+            lora_rank=0,
+            llm_width=16,
+            llm_layers=1,
+            llm_heads=2,
+        )
+    )
+    with torch.no_grad():  # small first weights would repeat the prompt's last word whatever is heard
+        for layer in (bat.encoder_projector.linear, *bat.llm.model.layers[0].modules()):
+            if isinstance(layer, torch.nn.Linear):
+                layer.weight *= 50.0
+    known = {"houses": [], "n_samples": 32000, "ears": "both", "silence": False}
+    save(run / "best.pt", pack(bat, encoder_of()) | {"known": known})
+    return run
+
+
+@pytest.fixture(scope="session")
+def answered(small: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    to = tmp_path_factory.mktemp("answers") / "preds.jsonl"
+    answer(small, model, to, GREEDY)
+    return to
+
+
+def lines(path: Path) -> dict[str, str]:
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert len({row["qa_id"] for row in rows}) == len(rows)
+    return {row["qa_id"]: row["prediction"] for row in rows}
+
+
+# --- a data set
+
+
+def test_every_question_of_the_split_gets_an_answer_that_score_reads(small: Path, answered: Path) -> None:
+    asked = {row["qa_id"] for path in sorted((small / "qa").glob("test-*")) for row in read_rows(path)}
+    assert lines(answered).keys() == asked
+    report = score(answered, small, text_model="none")
+    assert report.answered == report.questions == len(asked)
+    assert report.unknown.count == report.duplicates.count == 0
+
+
+def test_answers_depend_on_what_is_heard_and_controls_hear_less(
+    small: Path, model: Path, answered: Path, tmp_path: Path
+) -> None:
+    assert len(set(lines(answered).values())) > 5
+    silent = tmp_path / "silent.jsonl"
+    answer(small, model, silent, replace(GREEDY, silence=True))
+    by_question: dict[str, set[str]] = {}
+    for path in (small / "qa").glob("test-*"):
+        for row in read_rows(path):
+            by_question.setdefault(row["question"], set()).add(lines(silent)[row["qa_id"]])
+    assert all(len(said) == 1 for said in by_question.values())
+    assert lines(silent) != lines(answered)
+    waveform = torch.randn(1, 2, 32000, generator=torch.Generator().manual_seed(0))
+    both, swapped, same = (Answerer(model, replace(GREEDY, ears=ears)) for ears in ("both", "swapped", "same"))
+    assert torch.equal(both.hear(waveform.flip(1)), swapped.hear(waveform))
+    assert torch.equal(same.hear(waveform.flip(1)), same.hear(waveform))
+    assert not torch.equal(both.hear(waveform.flip(1)), both.hear(waveform))
+
+
+def test_a_run_that_is_killed_goes_on_and_gives_the_same_answers(
+    small: Path, model: Path, answered: Path, tmp_path: Path
+) -> None:
+    to = tmp_path / "preds.jsonl"
+    values = {f.name: getattr(GREEDY, f.name) for f in fields(GREEDY)}
+    code = (
+        "import sys, pathlib\nfrom spatialqa.models.bat_recipe import AnswerRecipe\n"
+        "from spatialqa.models.answer import answer\n"
+        f"answer(*map(pathlib.Path, sys.argv[1:]), AnswerRecipe(**{values!r}))"
+    )
+    command = [sys.executable, "-c", code, str(small), str(model), str(to)]
+    process = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if to.is_file() and to.read_bytes().count(b"\n") > 3:
+            break
+        time.sleep(0.001)
+    assert process.poll() is None, "it ended before it could be killed"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert 0 < to.read_bytes().count(b"\n") < len(lines(answered))
+    summary = answer(small, model, to, GREEDY)
+    assert lines(to) == lines(answered)
+    assert summary.answers == len(lines(answered))
+    assert 0 < summary.before < summary.answers
+
+
+def test_a_line_that_was_cut_short_is_made_again(small: Path, model: Path, answered: Path, tmp_path: Path) -> None:
+    to = tmp_path / "preds.jsonl"
+    to.write_bytes(answered.read_bytes()[:-300])
+    (tmp_path / "preds.jsonl.run.json").write_bytes((answered.parent / "preds.jsonl.run.json").read_bytes())
+    answer(small, model, to, GREEDY)
+    assert lines(to) == lines(answered)
+    before = to.stat().st_mtime_ns
+    assert answer(small, model, to, GREEDY).before == len(lines(answered))
+    assert to.stat().st_mtime_ns == before
+
+
+def test_types_and_scenes_are_chosen(small: Path, model: Path, tmp_path: Path) -> None:
+    answer(small, model, tmp_path / "e.jsonl", replace(GREEDY, types=("E",), limit=2))
+    said = lines(tmp_path / "e.jsonl")
+    rows = [row for path in sorted((small / "qa").glob("test-*")) for row in read_rows(path)]
+    chosen = [row for row in rows if row["qa_id"] in said]
+    assert {row["type"] for row in chosen} == {"E"}
+    assert len({row["scene_id"] for row in chosen}) == 2
+
+
+def test_answers_of_another_model_or_options_are_not_mixed(
+    small: Path, model: Path, answered: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(DatasetError, match=r"holds other answers \(recipe.beams was 1 and is 2\)"):
+        answer(small, model, answered, replace(GREEDY, beams=2))
+    (tmp_path / "mine.jsonl").write_text("notes\n")
+    with pytest.raises(DatasetError, match="holds other answers"):
+        answer(small, model, tmp_path / "mine.jsonl", GREEDY)
+    assert (tmp_path / "mine.jsonl").read_text() == "notes\n"
+
+
+def test_what_is_no_model_is_refused_in_one_line(small: Path, model: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no such file"):
+        answer(small, tmp_path, tmp_path / "p.jsonl", GREEDY)
+    torch.save({"model": {}}, tmp_path / "other.pt")
+    with pytest.raises(ModelError, match="holds no BAT"):
+        answer(small, tmp_path / "other.pt", tmp_path / "p.jsonl", GREEDY)
+    content = torch.load(model / "best.pt", weights_only=True)
+    torch.save(content | {"encoder": None}, tmp_path / "deaf.pt")
+    with pytest.raises(ModelError, match="holds no encoder to listen with"):
+        answer(small, tmp_path / "deaf.pt", tmp_path / "p.jsonl", GREEDY)
+    with pytest.raises(RecipeError, match="'Z' is none of A, B, C, D, E, X"):
+        replace(GREEDY, types=("Z",))
+    assert not (tmp_path / "p.jsonl").exists()
+
+
+# --- a recording
+
+
+def recording(path: Path, seconds: float, rate: int, channels: int = 2) -> npt.NDArray[np.float32]:
+    """Write a tone that is louder on the left, and return it."""
+    t = np.arange(round(seconds * rate)) / rate
+    audio = np.stack([0.2 * np.sin(2 * np.pi * 500 * t), 0.05 * np.sin(2 * np.pi * 500 * t)], axis=1)[:, :channels]
+    soundfile.write(path, audio, rate, subtype="FLOAT" if path.suffix == ".wav" else "PCM_24")
+    return audio.T.astype(np.float32)
+
+
+def test_a_recording_of_any_rate_and_length_is_heard(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recording(tmp_path / "own.wav", 2.0, 16000)
+    recording(tmp_path / "studio.flac", 2.0, 48000)
+    recording(tmp_path / "short.wav", 0.5, 16000)
+    recording(tmp_path / "long.wav", 3.0, 16000)
+    question = "Where is the sound, and how far away is it?"
+    listen(tmp_path / "own.wav", question, model, GREEDY)
+    assert capsys.readouterr().err == ""
+    assert isinstance(listen(tmp_path / "studio.flac", question, model, GREEDY), str)
+    listen(tmp_path / "short.wav", question, model, GREEDY)
+    assert "is 0.5 s long; silence follows, up to the 2 s that the model was trained with" in capsys.readouterr().err
+    listen(tmp_path / "long.wav", question, model, GREEDY)
+    assert "is 3.0 s long; the model hears the loudest 2 s of it, from 0.0 s on" in capsys.readouterr().err
+
+
+def test_a_scene_of_a_data_set_written_out_gets_the_answer_that_it_gets_there(
+    small: Path, model: Path, answered: Path, tmp_path: Path
+) -> None:
+    from spatialqa.dataset.reading import read_audio
+    from spatialqa.render import decode_flac
+
+    path = sorted((small / "scenes").glob("test-*"))[0]
+    scene, flac = next(read_audio(path))
+    audio, rate = decode_flac(flac)
+    soundfile.write(tmp_path / "scene.wav", (audio * 10 ** (-scene.gain_db / 20)).T, rate, subtype="FLOAT")
+    rows = [row for file in sorted((small / "qa").glob("test-*")) for row in read_rows(file)]
+    own = [row for row in rows if row["scene_id"] == scene.scene_id]
+    assert own
+    for row in own:
+        assert listen(tmp_path / "scene.wav", row["question"], model, GREEDY) == lines(answered)[row["qa_id"]]
+
+
+def test_the_loudest_stretch_of_a_long_recording_is_taken() -> None:
+    waveform = np.zeros((2, 3000), dtype=np.float32)
+    waveform[1, 1700:2300] = 1.0
+    heard = fit(waveform, 1000, 1000, Path("a.wav"))
+    assert heard.shape == (2, 1000)
+    assert heard[1].sum() == 600.0
+    padded = fit(waveform[:, 1700:1800], 1000, 1000, Path("a.wav"))
+    assert padded[1, :100].all()
+    assert not padded[:, 100:].any()
+
+
+def test_what_is_no_binaural_recording_is_refused_in_one_line(tmp_path: Path) -> None:
+    recording(tmp_path / "mono.wav", 1.0, 16000, channels=1)
+    with pytest.raises(ClipError, match="has 1 channel, and the model listens with two ears"):
+        read_binaural(tmp_path / "mono.wav")
+    (tmp_path / "text.wav").write_text("no sound")
+    with pytest.raises(ClipError, match="cannot be read as sound"):
+        read_binaural(tmp_path / "text.wav")
+    with pytest.raises(ClipError, match="cannot be read as sound"):
+        read_binaural(tmp_path / "nothing.wav")
+    soundfile.write(tmp_path / "empty.wav", np.zeros((0, 2)), 16000)
+    with pytest.raises(ClipError, match="is empty"):
+        read_binaural(tmp_path / "empty.wav")
+    soundfile.write(tmp_path / "nan.wav", np.full((10, 2), np.nan), 16000, subtype="FLOAT")
+    with pytest.raises(ClipError, match="samples that are no numbers"):
+        read_binaural(tmp_path / "nan.wav")
+    soundfile.write(tmp_path / "hours.flac", np.zeros((601 * 8000, 2), dtype=np.int16), 8000)
+    with pytest.raises(ClipError, match="longer than 10 minutes"):
+        read_binaural(tmp_path / "hours.flac")
