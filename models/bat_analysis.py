@@ -1,0 +1,397 @@
+"""Where answers go wrong: perception against reasoning, by the angle between sources, by distance and by masking.
+
+    analysis = analyse(Path("preds.jsonl"), Path("OUT"), control=Path("silent.jsonl"))
+    print_analysis(analysis)
+
+Answers are measured as `spatialqa score` does. Every figure has its 95 % interval over houses and stands beside what
+the best single answer reaches; with a control (the same model with silence to hear, say) there is the paired difference
+too. Questions with lettered options are left out.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from rich.console import Console
+from rich.table import Table
+
+from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.reading import read_scenes, scene_files
+from spatialqa.errors import DatasetError
+from spatialqa.geometry import great_circle_deg
+from spatialqa.qa.answer_text import DISTANCE_STEP_M, rounded_m
+from spatialqa.report import stdout
+from spatialqa.scene import Scene
+from spatialqa.scoring.grade import DER_THRESHOLD_M, Grade, grade
+from spatialqa.scoring.intervals import FEWEST_HOUSES, Bootstrap, FloatArray, IntArray, percentiles, wilson
+from spatialqa.scoring.named import Names, parts
+from spatialqa.scoring.predictions import read_predictions
+from spatialqa.scoring.report import METRICS
+from spatialqa.scoring.truth import Truth, read_scene_truth, read_truth
+
+_E_DIRECTION, _E_DISTANCE = ("relative_direction", "both_on_side"), ("relative_distance",)
+FIGURES: dict[str, tuple[str, tuple[tuple[str, ...], ...]]] = {  # title: metric, and what it is a mean over
+    "A labels": ("f1", (("classification",),)),
+    "B direction": ("direction", (("location",),)),
+    "B distance": ("der", (("location",),)),
+    "C labels": ("f1", (("classification_at_location",),)),
+    "D direction": ("direction", (("location_of_class",),)),
+    "D distance": ("der", (("location_of_class",),)),
+    "E direction": ("accuracy", (_E_DIRECTION,)),
+    "E distance": ("accuracy", (_E_DISTANCE,)),
+    "E mean": ("accuracy", (_E_DIRECTION, _E_DISTANCE)),
+    "E distance between": ("der", (("distance_between",),)),
+    "E which source": ("accuracy", (("source_at_direction",),)),
+    "E which word": ("accuracy", (("direction_word",),)),
+}
+PERCEPTION = ("A labels", "B direction", "B distance", "C labels", "D direction", "D distance")
+ANGLE_EDGES_DEG = (30.0, 60.0, 90.0, 135.0)
+DISTANCE_EDGES_M = (1.0, 2.0, 3.0, 5.0)
+LEVEL_EDGES_DB = (-9.0, -3.0, 3.0, 9.0)
+APART_EDGES_M = (1.0, 2.0)
+_MOST_BINS = 5
+
+
+class Figure(NamedTuple):
+    """A figure with its 95 % interval; None where nothing is measured, or where too few houses are."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Overall:
+    """One figure over all its questions.
+
+    reasoning: whether the answer relates sources to each other. constant: what the best single answer gets. control:
+    what the other file gets, with the paired difference to it.
+    """
+
+    title: str
+    metric: str
+    reasoning: bool
+    n: int
+    figure: Figure
+    constant: float | None
+    control: Figure | None
+    difference: Figure | None
+
+
+@dataclass(frozen=True)
+class Bin:
+    """One figure over the questions of which a quantity lies from `low` to `high`; None is no bound."""
+
+    title: str
+    metric: str
+    by: str
+    low: float | None
+    high: float | None
+    n: int
+    figure: Figure
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What was found. given_place: E, apart for scenes of which the model answers D rightly and wrongly."""
+
+    predictions: str
+    control: str | None
+    root: str
+    splits: tuple[str, ...]
+    clusters: str
+    overall: tuple[Overall, ...]
+    bins: tuple[Bin, ...]
+    given_place: tuple[Bin, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the plain form; shares are 0 to 1."""
+        return asdict(self)
+
+
+class Facts(NamedTuple):
+    """What makes a question hard; None where it does not apply.
+
+    angle_deg: between the two sources asked about, else from the one asked about to the nearest other. distance_m: of
+    the farthest asked about. level_db: of the quietest asked about over all others together, mean of both ears.
+    apart_m: between the distances of two asked about.
+    """
+
+    angle_deg: float | None
+    distance_m: float | None
+    level_db: float | None
+    apart_m: float | None
+
+
+_BINS: tuple[tuple[str, Callable[[Facts], float | None], tuple[float, ...]], ...] = (
+    ("angle, deg", lambda facts: facts.angle_deg, ANGLE_EDGES_DEG),
+    ("distance, m", lambda facts: facts.distance_m, DISTANCE_EDGES_M),
+    ("level, dB", lambda facts: facts.level_db, LEVEL_EDGES_DB),
+    ("apart, m", lambda facts: facts.apart_m, APART_EDGES_M),
+)
+
+
+def analyse(
+    predictions: Path,
+    root: Path,
+    table: str = "qa",
+    split: str | None = None,
+    control: Path | None = None,
+    seed: int = 0,
+) -> Analysis:
+    """Measure predictions against the questions of a data set by what makes questions hard.
+
+    Args:
+        predictions: JSON lines or Parquet, as `score` reads them; what is not answered is wrong.
+        root: the data set. table: its questions.
+        split: which split; None takes every split in which there is a prediction.
+        control: predictions for the same questions that the figures are compared with, pair by pair.
+        seed: of the bootstrap.
+
+    Raises:
+        DatasetError: the predictions, the questions or the scenes cannot be read, or nothing pairs up.
+    """
+    given = read_predictions(predictions).by_id
+    every = [truth for truth in read_truth(root, table) if not truth.multiple_choice]
+    splits = {truth.split for truth in every if truth.qa_id in given and split in (None, truth.split)}
+    asked = [truth for truth in every if truth.split in splits]
+    if not asked:
+        raise DatasetError(f"{predictions}: answers no open question of {root}/{table}; name the data set it is of")
+    ids = {truth.scene_id for truth in asked}
+    files = [path for name in sorted(splits) for path in scene_files(DatasetFolder(root), name)]
+    scenes = {scene.scene_id: scene for path in files for scene in read_scenes(path) if scene.scene_id in ids}
+    if missing := ids - scenes.keys():
+        raise DatasetError(f"{root}: lacks the scene {min(missing)} that it asks about; render it again")
+    measured = _Measured(root, asked, scenes, splits, seed)
+    grades = measured.grades(given)
+    other = measured.grades(read_predictions(control).by_id) if control else None
+    return Analysis(
+        str(predictions),
+        str(control) if control else None,
+        str(root),
+        tuple(sorted(splits)),
+        measured.clusters,
+        tuple(measured.overall(grades, other)),
+        tuple(measured.bins(grades)),
+        tuple(measured.given_place(grades)),
+    )
+
+
+def facts_of(truth: Truth, scene: Scene) -> Facts:
+    """Return what makes a question about a scene hard."""
+    named = [scene.sources[k] for k in truth.source_indices]
+    others = [source for k, source in enumerate(scene.sources) if k not in truth.source_indices]
+    if not named:
+        return Facts(None, None, None, None)
+    pairs = [(a, b) for a in named for b in others] if len(named) == 1 else [(named[0], named[1])]
+    angles = [great_circle_deg(a.azimuth_deg, a.elevation_deg, b.azimuth_deg, b.elevation_deg) for a, b in pairs]
+    power = [_power(source.wet_level_dbfs) for source in scene.sources]
+    levels = [
+        10.0 * float(np.log10(own / rest))
+        for k in truth.source_indices
+        if (own := power[k]) > 0 and (rest := sum(power) - own) > 0
+    ]
+    distances = [source.distance_m for source in named]
+    return Facts(
+        min(angles, default=None),
+        max(distances),
+        min(levels, default=None) if None not in (source.wet_level_dbfs for source in scene.sources) else None,
+        abs(distances[0] - distances[1]) if len(named) == 2 else None,
+    )
+
+
+def _power(level_dbfs: Sequence[float] | None) -> float:
+    return float(np.mean([10.0 ** (level / 10.0) for level in level_dbfs])) if level_dbfs else 0.0
+
+
+class _Measured:
+    """Questions with their scenes, and how answers to them are summed up."""
+
+    def __init__(
+        self, root: Path, asked: Sequence[Truth], scenes: dict[str, Scene], splits: set[str], seed: int
+    ) -> None:
+        self.asked = asked
+        self.truths = read_scene_truth(root, set(scenes), splits)
+        self.names = Names(label for scene in scenes.values() for source in scene.sources for label in source.labels)
+        self.facts = [facts_of(truth, scenes[truth.scene_id]) for truth in asked]
+        houses = [f"{scenes[truth.scene_id].room_set}/{scenes[truth.scene_id].house_id}" for truth in asked]
+        self.clusters = "house" if len(set(houses)) >= FEWEST_HOUSES else "scene"
+        own = houses if self.clusters == "house" else [truth.scene_id for truth in asked]
+        self.bootstrap = Bootstrap(own, seed)
+        self.rows: dict[str, list[IntArray]] = {
+            title: [np.array([k for k, t in enumerate(asked) if t.subtype in own], dtype=np.int64) for own in means]
+            for title, (_, means) in FIGURES.items()
+        }
+
+    def grades(self, given: dict[str, str]) -> list[Grade]:
+        return [
+            grade(truth, self.truths.get(truth.scene_id), given.get(truth.qa_id, ""), self.names)
+            for truth in self.asked
+        ]
+
+    def overall(self, grades: Sequence[Grade], other: Sequence[Grade] | None) -> Iterable[Overall]:
+        for title, (metric, _) in FIGURES.items():
+            means = self.rows[title]
+            n = sum(map(len, means))
+            if not all(map(len, means)):
+                continue
+            value, replicates = self._mean(metric, means, grades)
+            constants = [self._constant(metric, rows) for rows in means]
+            control = difference = None
+            if other is not None:
+                there, replicates_there = self._mean(metric, means, other)
+                control = self._figure(metric, means, other)
+                apart = None if value is None or there is None else value - there
+                difference = _figure(apart, replicates - replicates_there)
+            yield Overall(
+                title,
+                metric,
+                title not in PERCEPTION,
+                n,
+                self._figure(metric, means, grades),
+                None if None in constants else float(np.mean([c for c in constants if c is not None])),
+                control,
+                difference,
+            )
+
+    def bins(self, grades: Sequence[Grade]) -> Iterable[Bin]:
+        for title, (metric, means) in FIGURES.items():
+            if len(means) > 1:
+                continue
+            rows = self.rows[title][0]
+            for by, quantity, edges in _BINS:
+                known = [(row, value) for row in rows if (value := quantity(self.facts[row])) is not None]
+                if not known:
+                    continue
+                place = np.digitize([value for _, value in known], edges)
+                for k in range(len(edges) + 1):
+                    own = np.array([row for (row, _), at in zip(known, place, strict=True) if at == k], dtype=np.int64)
+                    low, high = (edges[k - 1] if k else None), (edges[k] if k < len(edges) else None)
+                    if len(own):
+                        figure = self._figure(metric, [own], grades)
+                        yield Bin(title, metric, by, low, high, len(own), figure)
+
+    def given_place(self, grades: Sequence[Grade]) -> Iterable[Bin]:
+        """Yield E by whether D was right of the same scene: what reasoning loses when perception does not."""
+        right = {
+            truth.scene_id: own.parts["direction"].above
+            for truth, own in zip(self.asked, grades, strict=True)
+            if truth.subtype == "location_of_class"
+        }
+        for title, (metric, means) in FIGURES.items():
+            if not title.startswith("E") or len(means) > 1:
+                continue
+            rows = self.rows[title][0]
+            for wanted in (0.0, 1.0):
+                own = np.array([row for row in rows if right.get(self.asked[row].scene_id) == wanted], dtype=np.int64)
+                if len(own):
+                    figure = self._figure(metric, [own], grades)
+                    yield Bin(title, metric, "D of the scene", wanted, wanted, len(own), figure)
+
+    def _mean(self, metric: str, means: Sequence[IntArray], grades: Sequence[Grade]) -> tuple[float | None, FloatArray]:
+        """Return the mean of ratios, and its replicates."""
+        values, replicates = [], []
+        for rows in means:
+            pairs = [grades[row].parts.get(metric, (0.0, 0.0)) for row in rows]
+            above, below = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
+            values.append(float(above.sum() / below.sum()) if below.sum() > 0 else None)
+            replicates.append(self.bootstrap.ratio(rows, above, below))
+        value = None if None in values else float(np.mean([v for v in values if v is not None]))
+        return value, np.mean(replicates, axis=0)
+
+    def _figure(self, metric: str, means: Sequence[IntArray], grades: Sequence[Grade]) -> Figure:
+        value, replicates = self._mean(metric, means, grades)
+        if value in (0.0, 1.0):  # no redraw differs, as in `score`
+            return Figure(value, *wilson(value, self.bootstrap.n_clusters_of(np.concatenate(means))))
+        return _figure(value, replicates)
+
+    def _constant(self, metric: str, rows: IntArray) -> float | None:
+        asked = [self.asked[row] for row in rows]
+        if metric == "f1":
+            return _best_labels([truth.answer_labels or tuple(parts(truth.answer)) for truth in asked])
+        if metric == "direction":
+            return _most_frequent(truth.answer_direction for truth in asked)
+        if metric == "der":
+            return _best_distance([t.answer_distance_m for t in asked if t.answer_distance_m is not None])
+        return _most_frequent(truth.answer.lower() for truth in asked)
+
+
+def _figure(value: float | None, replicates: FloatArray) -> Figure:
+    return Figure(value, *(percentiles(replicates) or (None, None))) if value is not None else Figure(None)
+
+
+def _most_frequent(answers: Iterable[Any]) -> float:
+    counts = Counter(answers)
+    return max(counts.values()) / sum(counts.values())
+
+
+def _best_labels(labels: Sequence[Sequence[str]]) -> float:
+    """Return the F1 of the set of labels that reaches most when it is given every time."""
+    counts = sorted(Counter(label for own in labels for label in own).values(), reverse=True)
+    hits, given = np.cumsum(counts), len(labels) * np.arange(1, len(counts) + 1)
+    return float((2 * hits / (given + sum(counts))).max())
+
+
+def _best_distance(distances_m: Sequence[float]) -> float | None:
+    """Return the least share of distances that one distance misses, given every time."""
+    if not distances_m:
+        return None
+    steps: npt.NDArray[np.int64] = np.array([round(rounded_m(d) / DISTANCE_STEP_M) for d in distances_m])
+    reach = round(DER_THRESHOLD_M / DISTANCE_STEP_M)
+    near = [np.mean(np.abs(steps - step) <= reach) for step in range(steps.max() + 1)]
+    return float(1.0 - max(near))
+
+
+# --- on paper -------------------------------------------------------------------------------------------------------
+
+
+def print_analysis(analysis: Analysis) -> None:
+    """Print the figures: over all, by what makes questions hard, and E where D is right and where it is wrong."""
+    table = Table("", "figure", box=None)
+    for column in ("score", "95 %", "best constant", "control", "difference", "95 %", "n"):
+        table.add_column(column, justify="right")
+    for own in analysis.overall:
+        table.add_row(
+            "reasoning" if own.reasoning else "perception",
+            f"{own.title}, {METRICS[own.metric].title}",
+            _percent(own.figure.value),
+            _interval(own.figure),
+            _percent(own.constant),
+            _percent(own.control.value) if own.control else "",
+            _percent(own.difference.value) if own.difference else "",
+            _interval(own.difference) if own.difference else "",
+            str(own.n),
+        )
+    bins = Table("figure", "by", box=None)
+    for _ in range(_MOST_BINS):
+        bins.add_column("", justify="right")
+    for (title, by), group in groupby((*analysis.bins, *analysis.given_place), key=lambda part: (part.title, part.by)):
+        bins.add_row(title, by, *(f"{_range(part)}: {_percent(part.figure.value)} ({part.n})" for part in group))
+    for each in (table, bins):
+        Console(width=max(stdout.width, 150), highlight=False).print(each)
+    stdout.print(
+        f"{analysis.predictions} on {', '.join(analysis.splits)} of {analysis.root}"
+        + (f", control {analysis.control}" if analysis.control else "")
+        + f"; 95 % intervals by a bootstrap over {analysis.clusters}s; all in percent, in brackets how many questions"
+    )
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
+def _interval(figure: Figure) -> str:
+    return "-" if figure.low is None else f"{_percent(figure.low)} - {_percent(figure.high)}"
+
+
+def _range(part: Bin) -> str:
+    if part.low == part.high:
+        return "right" if part.low else "wrong"
+    if part.low is None:
+        return f"< {part.high:g}"
+    return f">= {part.low:g}" if part.high is None else f"{part.low:g} to {part.high:g}"
