@@ -1,11 +1,12 @@
 """Recipe keys as command line options: every field of a recipe class is one, and one place resolves them."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
 
+from spatialqa.errors import RecipeError
 from spatialqa.recipe import read_recipe
 from spatialqa.recipe_keys import build
 
@@ -13,22 +14,44 @@ F = TypeVar("F", bound=Callable[..., Any])
 R = TypeVar("R")
 
 
-def keys_of(cls: type) -> Callable[[F], F]:
-    """Give a command one option for every key of a recipe class; those not given arrive as None."""
+def keys_of(*classes: type) -> Callable[[F], F]:
+    """Give a command one option for every key of some recipe classes; those not given arrive as None.
+
+    Where there are several classes, each is a way to run the command that its field `model` names; the help of a key
+    that not all of them have begins with the models that do.
+    """
+    fields: dict[str, dict[str, dataclasses.Field[Any]]] = {}
+    for cls in classes:
+        for field in dataclasses.fields(cls):
+            fields.setdefault(field.name, {})[_model(cls)] = field
 
     def decorate(command: F) -> F:
-        for field in reversed(dataclasses.fields(cls)):
-            flag = "--" + field.name.replace("_", "-")
-            default = field.default if field.default is not dataclasses.MISSING else field.default_factory()
-            text = field.metadata["help"]
-            if isinstance(default, bool):
-                declared = click.option(f"{flag}/--no-{flag[2:]}", default=None, help=f"{text} [{_shown(default)}]")
-            else:
-                declared = click.option(flag, default=None, metavar=_metavar(field), help=f"{text} [{_shown(default)}]")
-            command = declared(command)
+        for name, found in reversed(fields.items()):
+            command = _option(name, found, "" if len(found) == len(classes) else f"({', '.join(found)}) ")(command)
         return command
 
     return decorate
+
+
+def _option(name: str, found: dict[str, "dataclasses.Field[Any]"], of: str) -> Callable[[F], F]:
+    flag = "--" + name.replace("_", "-")
+    defaults = {model: _default(field) for model, field in found.items()}
+    first = next(iter(found.values()))
+    shown = [_shown(default) for default in defaults.values()]
+    others = [f"{model} {text}" for model, text in zip(found, shown, strict=True)]
+    text = f"{of}{first.metadata['help']} [{shown[0] if len(set(shown)) == 1 else ', '.join(others)}]"
+    if isinstance(_default(first), bool):
+        return click.option(f"{flag}/--no-{flag[2:]}", default=None, help=text)
+    choices = dict.fromkeys(choice for field in found.values() for choice in field.metadata["choices"])
+    return click.option(flag, default=None, metavar="|".join(choices) or "VALUE", help=text)
+
+
+def _default(field: "dataclasses.Field[Any]") -> Any:
+    return field.default if field.default is not dataclasses.MISSING else field.default_factory()  # type: ignore[operator]
+
+
+def _model(cls: type) -> str:
+    return next((str(field.default) for field in dataclasses.fields(cls) if field.name == "model"), "")
 
 
 def _shown(default: Any) -> str:
@@ -41,10 +64,6 @@ def _shown(default: Any) -> str:
     return "none" if default is None else str(default)
 
 
-def _metavar(field: "dataclasses.Field[Any]") -> str:
-    return "|".join(field.metadata["choices"]) or "VALUE"
-
-
 def resolve(cls: type[R], section: str, recipe: str | None, given: dict[str, Any], base: dict[str, Any]) -> R:
     """Make a recipe: defaults, then `base`, then the recipe file's section, then what was typed."""
     values = dict(base)
@@ -53,6 +72,25 @@ def resolve(cls: type[R], section: str, recipe: str | None, given: dict[str, Any
         build(cls, values, f"recipe {recipe}")
     typed = {name: value for name, value in given.items() if value is not None}
     return build(cls, values | typed, "command line")
+
+
+def resolve_model(classes: Sequence[type[Any]], section: str, recipe: str | None, given: dict[str, Any]) -> Any:
+    """Make the recipe whose class the key `model` names, typed or in the recipe file; the first class by default.
+
+    Raises:
+        RecipeError: there is no such model, or a key is another model's.
+    """
+    written = read_recipe(recipe).get(section, {}) if recipe else {}
+    by_model = {_model(cls): cls for cls in classes}
+    model = str(given.get("model") or written.get("model") or _model(classes[0]))
+    if model not in by_model:
+        raise RecipeError(f"model = {model!r} must be one of {', '.join(by_model)}")
+    own = {field.name for field in dataclasses.fields(by_model[model])}
+    for name, value in given.items():
+        if value is not None and name not in own:
+            raise RecipeError(f"--{name.replace('_', '-')} is no key of the model {model}; leave it out")
+    typed = {name: value for name, value in given.items() if name in own}
+    return resolve(by_model[model], section, recipe, typed, {})
 
 
 def execution_keys(cls: type) -> set[str]:
