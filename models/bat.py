@@ -15,6 +15,7 @@ weights' training; SmolLM2 and tiny put nothing there.
 
 import dataclasses
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,9 +40,9 @@ class BATConfig:
     """Everything that shapes the model. The defaults are the paper's.
 
     llm: `tiny`, `smollm2`, a folder or an id of the Hugging Face hub. queries: learned queries, which become as many
-    embeddings. The qformer_ values are of transformers' Blip2QFormerModel, whose layers look at the audio every second
-    time. lora_rank: of the matrices added to q_proj and v_proj of the frozen language model; 0 trains all of it. The
-    llm_ sizes are those of tiny and mean nothing to others.
+    embeddings. The qformer_ values are of transformers' Blip2QFormerModel; every qformer_every-th of its layers, the
+    first among them, looks at the audio. lora_rank: of the matrices added to q_proj and v_proj of the frozen language
+    model; 0 trains all of it. The llm_ sizes are those of tiny and mean nothing to others.
     """
 
     llm: str = "meta-llama/Llama-2-7b-hf"
@@ -49,14 +50,15 @@ class BATConfig:
     qformer_layers: int = 8
     qformer_width: int = 768
     qformer_heads: int = 12
+    qformer_every: int = 2
     qformer_dropout: float = 0.1
     encoder_width: int = 768
     lora_rank: int = 8
     lora_alpha: int = 32
     lora_dropout: float = 0.05
-    llm_width: int = 256
+    llm_width: int = 192
     llm_layers: int = 4
-    llm_heads: int = 4
+    llm_heads: int = 3
 
     def __post_init__(self) -> None:
         if not isinstance(self.llm, str) or not self.llm:
@@ -93,6 +95,7 @@ _LARGEST = {
     "qformer_layers": 96,
     "qformer_width": 16384,
     "qformer_heads": 256,
+    "qformer_every": 96,
     "encoder_width": 65536,
     "lora_rank": 1024,
     "lora_alpha": 65536,
@@ -101,21 +104,15 @@ _LARGEST = {
     "llm_heads": 256,
 }
 
+_SMALL = BATConfig(
+    queries=16, qformer_layers=2, qformer_width=192, qformer_heads=3, qformer_every=1, encoder_width=192
+)  # for the tokens of Spatial-AST's preset tiny
+
 PRESETS = {
     "paper": BATConfig(),
-    "smollm2": BATConfig(
-        llm=SMOLLM2, queries=16, qformer_layers=2, qformer_width=256, qformer_heads=4, encoder_width=192
-    ),
-    "tiny": BATConfig(
-        llm=TINY,
-        queries=16,
-        qformer_layers=2,
-        qformer_width=256,
-        qformer_heads=4,
-        qformer_dropout=0.0,
-        encoder_width=192,
-        lora_rank=0,  # random weights: there is nothing to adapt
-    ),
+    "smollm2": dataclasses.replace(_SMALL, llm=SMOLLM2),
+    # all of tiny is trained, since random weights are nothing to adapt
+    "tiny": dataclasses.replace(_SMALL, llm=TINY, qformer_dropout=0.0, lora_rank=0),
 }
 
 
@@ -155,6 +152,8 @@ class Projector(nn.Module):
             intermediate_size=4 * c.qformer_width,
             hidden_dropout_prob=c.qformer_dropout,
             attention_probs_dropout_prob=c.qformer_dropout,
+            cross_attention_frequency=c.qformer_every,
+            initializer_range=0.02 * (768 / c.qformer_width) ** 0.5,  # 0.02 at the usual width; as far apart at others
         )
         self.query = nn.Parameter(torch.randn(1, c.queries, c.qformer_width))
         self.qformer = Blip2QFormerModel(shape)
@@ -211,7 +210,9 @@ class BAT(nn.Module):
             peft = need("peft", "spatialqa[models]", "LoRA")
             llm = peft.prepare_model_for_kbit_training(llm, use_gradient_checkpointing=False)
         if checkpointing:
-            llm.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+            # the name since transformers 5, and the one before
+            enable = getattr(llm, "activation_checkpointing_enable", None) or llm.gradient_checkpointing_enable
+            enable({"use_reentrant": False})
         self.tokenizer = tokenizer
         self.encoder_projector = Projector(config, llm.get_input_embeddings().embedding_dim)
         self.llm = _adapted(llm, config) if config.lora_rank else llm.requires_grad_(True)
@@ -308,17 +309,17 @@ class BAT(nn.Module):
         """
         from transformers import GenerationConfig
 
-        text = self.encode(questions).to(tokens.device)
-        sequence = self._embeddings(tokens, text.ids)
-        mask = functional.pad(text.mask, (self.config.queries, 0), value=True)
-        embeddings, mask = _end_together(sequence, mask)
         end = self.tokenizer.eos_token_id
         how = GenerationConfig(
             num_beams=beams, do_sample=False, max_new_tokens=max_new_tokens, eos_token_id=end, pad_token_id=end
         )
+        text = self.encode(questions).to(tokens.device)
         was_training = self.training
         self.eval()
         try:
+            sequence = self._embeddings(tokens, text.ids)
+            heard = functional.pad(text.mask, (self.config.queries, 0), value=True)
+            embeddings, mask = _end_together(sequence, heard)
             ids = self.llm.generate(inputs_embeds=embeddings, attention_mask=mask.long(), generation_config=how)
         finally:
             self.train(was_training)
@@ -346,7 +347,8 @@ def _adapted(llm: Any, config: BATConfig) -> Any:
         task_type="CAUSAL_LM",
     )
     try:
-        return peft.get_peft_model(llm, lora).eval()
+        with warnings.catch_warnings(action="ignore", category=FutureWarning):  # between peft and transformers
+            return peft.get_peft_model(llm, lora).eval()
     except ValueError as error:
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"llm {config.llm}: has no {' and '.join(ADAPTED)} for LoRA to adapt ({reason})") from None

