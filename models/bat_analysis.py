@@ -143,6 +143,7 @@ def analyse(
     split: str | None = None,
     control: Path | None = None,
     seed: int = 0,
+    answered_only: bool = False,
 ) -> Analysis:
     """Measure predictions against the questions of a data set by what makes questions hard.
 
@@ -152,6 +153,7 @@ def analyse(
         split: which split; None takes every split in which there is a prediction.
         control: predictions for the same questions that the figures are compared with, pair by pair.
         seed: of the bootstrap.
+        answered_only: leave out questions without a prediction, which else count as wrong.
 
     Raises:
         DatasetError: the predictions, the questions or the scenes cannot be read, or nothing pairs up.
@@ -159,7 +161,7 @@ def analyse(
     given = read_predictions(predictions).by_id
     every = [truth for truth in read_truth(root, table) if not truth.multiple_choice]
     splits = {truth.split for truth in every if truth.qa_id in given and split in (None, truth.split)}
-    asked = [truth for truth in every if truth.split in splits]
+    asked = [truth for truth in every if truth.split in splits and (truth.qa_id in given or not answered_only)]
     if not asked:
         raise DatasetError(f"{predictions}: answers no open question of {root}/{table}; name the data set it is of")
     ids = {truth.scene_id for truth in asked}

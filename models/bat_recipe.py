@@ -16,6 +16,7 @@ SHAPE = (  # keys that not given are those of bat.PRESETS for the LLM
     "qformer_layers",
     "qformer_width",
     "qformer_heads",
+    "qformer_every",
     "qformer_dropout",
     "lora_rank",
     "lora_alpha",
@@ -47,19 +48,18 @@ class BATRecipe:
     encoder: str | None = key(None, "the Spatial-AST that it listens with: a run's folder, or a checkpoint", path=True)
     llm: str = key("tiny", "what answers: tiny, smollm2, or the folder or hub id of a causal language model")
     init: str | None = key(None, "weights to start from: a checkpoint of BAT with the same LLM", path=True)
-    queries: int | None = key(None, "learned queries; default 64, beside tiny and smollm2 16", minimum=1)
-    qformer_layers: int | None = key(None, "layers of the Q-Former; default 8, beside tiny and smollm2 2", minimum=1)
-    qformer_width: int | None = key(None, "its width; default 768, beside tiny and smollm2 256", minimum=1)
-    qformer_heads: int | None = key(None, "its heads; default 12, beside tiny and smollm2 4", minimum=1)
-    qformer_dropout: float | None = key(None, "its dropout; default 0.1, for tiny 0", minimum=0.0, maximum=1.0)
-    lora_rank: int | None = key(
-        None, "rank of LoRA on q_proj and v_proj; default 8, for tiny 0, which trains the whole LLM", minimum=0
-    )
-    lora_alpha: int | None = key(None, "LoRA's weight, over its rank; default 32", minimum=1)
-    lora_dropout: float | None = key(None, "dropout before LoRA; default 0.05", minimum=0.0, maximum=1.0)
-    llm_width: int | None = key(None, "width of the LLM tiny; default 256", minimum=1)
-    llm_layers: int | None = key(None, "layers of the LLM tiny; default 4", minimum=1)
-    llm_heads: int | None = key(None, "heads of the LLM tiny; default 4", minimum=1)
+    queries: int | None = key(None, "learned queries; this and all to llm_heads as fits the LLM, see docs", minimum=1)
+    qformer_layers: int | None = key(None, "layers of the Q-Former", minimum=1)
+    qformer_width: int | None = key(None, "its width", minimum=1)
+    qformer_heads: int | None = key(None, "its heads", minimum=1)
+    qformer_every: int | None = key(None, "which of its layers look at the sound: each so many-th", minimum=1)
+    qformer_dropout: float | None = key(None, "its dropout", minimum=0.0, maximum=1.0)
+    lora_rank: int | None = key(None, "rank of LoRA on q_proj and v_proj; 0 trains the whole LLM", minimum=0)
+    lora_alpha: int | None = key(None, "LoRA's weight, over its rank", minimum=1)
+    lora_dropout: float | None = key(None, "dropout before LoRA", minimum=0.0, maximum=1.0)
+    llm_width: int | None = key(None, "width of the LLM tiny", minimum=1)
+    llm_layers: int | None = key(None, "layers of the LLM tiny", minimum=1)
+    llm_heads: int | None = key(None, "heads of the LLM tiny", minimum=1)
     qa_name: str | None = key(None, "train on the questions in qa-NAME instead of qa")
     curriculum: str = key("A,B:2;A,B,C,D:2;A,B,C,D,E:3", "stages, each with types of questions and passes over them")
     encoder_frozen: bool = key(True, "leave the encoder as it is; else it is trained too")

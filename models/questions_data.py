@@ -170,20 +170,21 @@ def encoder_rows(
 
 def encoded(encoder: SpatialAST, waveform: Tensor, ears: str = "both") -> Tensor:
     """Return the tokens of waveforms (B, 2, n), float32 (B, tokens, D), without a gradient."""
-    device = next(encoder.parameters()).device
+    return _tokens(encoder, encoder.maps(hear(waveform.to(next(encoder.parameters()).device), ears)))
+
+
+def _tokens(encoder: SpatialAST, maps: Tensor) -> Tensor:
     with torch.no_grad():
-        return encoder.forward_tokens(hear(waveform.to(device), ears), mask=False).float()
+        return encoder.forward_tokens(maps, mask=False).float()
 
 
 def _maker(encoder: SpatialAST, frozen: bool, ears: str, mirror: bool) -> Callable[[Tensor], Tensor]:
-    def one(waveform: Tensor) -> Tensor:
-        if frozen:
-            return encoded(encoder, waveform, ears)
-        return encoder.maps(hear(waveform.to(next(encoder.parameters()).device), ears))
+    device = next(encoder.parameters()).device
 
     def make(waveform: Tensor) -> Tensor:
-        ways = (waveform, waveform.flip(1)) if mirror else (waveform,)
-        return torch.stack([one(way) for way in ways], dim=1)
+        maps = encoder.maps(hear(waveform.to(device), ears))
+        ways = (maps, encoder.mirrored(maps)) if mirror else (maps,)
+        return torch.stack([_tokens(encoder, way) if frozen else way for way in ways], dim=1)
 
     return make
 

@@ -58,6 +58,16 @@ def test_bins_hold_every_question_once(small: Path, tmp_path: Path) -> None:
     assert both == sum(t.scene_id in placed for t in asked)
 
 
+def test_what_is_not_answered_is_wrong_or_left_out(small: Path, tmp_path: Path) -> None:
+    path = predictions(tmp_path / "p.jsonl", small)
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[::2]))
+    whole, half = analyse(path, small), analyse(path, small, answered_only=True)
+    assert all(own.figure.value == (own.metric != "der") for own in half.overall)
+    shares = {own.title: own.figure.value or 0.0 for own in whole.overall}
+    assert 0.0 < shares["E direction"] < 1.0
+    assert sum(own.n for own in half.overall) < sum(own.n for own in whole.overall)
+
+
 def test_the_best_single_answer_is_what_giving_it_every_time_gets(small: Path, tmp_path: Path) -> None:
     truths = [t for t in read_truth(small, "qa") if t.split == "train"]
     words = Counter(t.answer_direction for t in truths if t.subtype == "location").most_common(1)[0][0]

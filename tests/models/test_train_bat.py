@@ -14,6 +14,7 @@ import torch
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.models.bat import load_bat
 from spatialqa.models.bat_recipe import BATRecipe, Stage, stages
+from spatialqa.models.llm import tiny_llm, tiny_tokenizer
 from spatialqa.models.run_folder import read_log, save
 from spatialqa.models.spatial_ast import ModelError
 from spatialqa.models.train_bat import Plan, claim, cut, train
@@ -176,22 +177,43 @@ def test_a_batch_in_parts_gives_the_same_steps(small: Path, encoder: Path, tmp_p
     assert parts == pytest.approx(whole, rel=1e-4)
 
 
-def test_two_processes_take_the_steps_of_one(small: Path, encoder: Path, tmp_path: Path) -> None:
+def test_two_processes_take_the_steps_of_one_and_may_share_out_a_frozen_llm(
+    small: Path, encoder: Path, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    tokenizer = tiny_tokenizer()
+    tiny_llm(len(tokenizer), 16, 2, 2).save_pretrained(tmp_path / "llm")
+    tokenizer.save_pretrained(tmp_path / "llm")
     calm = replace(QUICK, encoder=str(encoder), lora_dropout=0.0, qformer_dropout=0.0, curriculum="A,B:2")
-    train([small], replace(calm, run=str(tmp_path / "one")))
-    recipe = replace(calm, run=str(tmp_path / "two"))
-    values = {f.name: getattr(recipe, f.name) for f in fields(recipe)}
+    recipes = {
+        "whole": calm,
+        "shared": replace(calm, llm=str(tmp_path / "llm"), lora_rank=4, parallel="fsdp"),
+    }
+    for name, recipe in recipes.items():
+        train([small], replace(recipe, run=str(tmp_path / f"one-{name}")))
+    recipes = {name: replace(recipe, run=str(tmp_path / f"two-{name}")) for name, recipe in recipes.items()}
+    values = [{f.name: getattr(recipe, f.name) for f in fields(recipe)} for recipe in recipes.values()]
     script = tmp_path / "go.py"
     script.write_text(
-        "import pathlib\nfrom spatialqa.models.bat_recipe import BATRecipe\n"
-        "from spatialqa.models.train_bat import train\n"
-        f"train([pathlib.Path({str(small)!r})], BATRecipe(**{values!r}))\n"
+        "import pathlib\nfrom spatialqa.models import train_bat\nfrom spatialqa.models.bat_recipe import BATRecipe\n"
+        "from torch.distributed.tensor import DTensor\nmake = train_bat.new_listener\n"
+        "def count(*given):\n"
+        "    model = make(*given)\n"
+        "    print('shared', sum(isinstance(p, DTensor) for p in model.parameters()), flush=True)\n"
+        "    return model\n"
+        "train_bat.new_listener = count\n"
+        f"for values in {values!r}:\n"
+        f"    train_bat.train([pathlib.Path({str(small)!r})], BATRecipe(**values))\n"
     )
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
-    subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, timeout=240, capture_output=True)
-    one, two = ([float(row[3]) for row in logged(tmp_path / name)] for name in ("one", "two"))
-    assert two == pytest.approx(one, rel=1e-4)
-    assert (tmp_path / "two" / "best.pt").is_file()
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, check=True, env=environment, timeout=240, capture_output=True, text=True)
+    counted = [int(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("shared")]
+    assert sorted(counted) == [0, 0, 18, 18]  # nine tensors in each layer of LLaMA
+    for name in recipes:
+        one, two = ([float(row[3]) for row in logged(tmp_path / f"{n}-{name}")] for n in ("one", "two"))
+        assert two == pytest.approx(one, rel=1e-4)
+        assert (tmp_path / f"two-{name}" / "best.pt").is_file()
 
 
 def test_an_encoder_can_be_trained_too(small: Path, encoder: Path, tmp_path: Path) -> None:
