@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from spatialqa import __version__
-from spatialqa.cli_keys import execution_keys, keys_of, resolve, table_name
+from spatialqa.cli_keys import execution_keys, keys_of, resolve, resolve_model, table_name
 from spatialqa.errors import MissingDependencyError, RecipeError, SpatialQAError
 from spatialqa.exports import FORMATS
+from spatialqa.models.bat_recipe import AnswerRecipe, BATRecipe
 from spatialqa.models.train_recipe import TrainRecipe
 from spatialqa.recipe import SPLITS, QaRecipe, RenderRecipe, read_recipe
 from spatialqa.recipe_keys import build
@@ -166,6 +167,13 @@ def audit(out: Path, name: str | None, max_questions: int, seed: int) -> None:
     "--json", "json_path", type=click.Path(path_type=Path), metavar="FILE", help="Also write the figures there."
 )
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Also draw them there (.svg).")
+@click.option("--analyse", is_flag=True, help="Also say where answers go wrong: by angle, distance and masking.")
+@click.option(
+    "--control",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="With --analyse: answers of another model, to be subtracted (of one that hears silence, say).",
+)
 def score_command(
     predictions: Path,
     out: Path,
@@ -176,6 +184,8 @@ def score_command(
     seed: int,
     json_path: Path | None,
     plot: Path | None,
+    analyse: bool,
+    control: Path | None,
 ) -> None:
     """Score PREDICTIONS (JSON lines or Parquet: qa_id, prediction) against the questions of OUT."""
     from spatialqa.dataset.commit import commit_json
@@ -189,6 +199,13 @@ def score_command(
         commit_json(json_path, report.as_json())
     if plot:
         write_plot(report, plot)
+    if control and not analyse:
+        raise RecipeError("--control is for --analyse: give both")
+    if analyse:
+        from spatialqa.models.bat_analysis import analyse as analyse_answers
+        from spatialqa.models.bat_analysis import print_analysis
+
+        print_analysis(analyse_answers(predictions, out, table_name(name), split, control, seed))
 
 
 @cli.command()
@@ -214,16 +231,22 @@ def export(out: Path, to: str, dest: Path, name: str | None, shard_size: int) ->
 @cli.command("train-baseline")
 @click.argument("outs", nargs=-1, type=click.Path(path_type=Path), metavar="[OUT]...")
 @recipe_option
-@click.option("--evaluate", metavar="RUN[,RUN]", help="Judge these trained runs (or checkpoints) on OUT instead.")
-@keys_of(TrainRecipe)
+@click.option(
+    "--evaluate", metavar="RUN[,RUN]", help="(spatial-ast) Judge these trained runs (or checkpoints) on OUT instead."
+)
+@keys_of(TrainRecipe, BATRecipe)
 def train_baseline(outs: tuple[Path, ...], recipe: str | None, evaluate: str | None, **given: Any) -> None:
     """Train a reference model on OUT, or judge one; several data sets are trained on together."""
-    resolved = resolve(TrainRecipe, "train", recipe, given, {})
+    resolved = resolve_model((TrainRecipe, BATRecipe), "train", recipe, given)
     folders = outs or (Path("spatialqa-out"),)
-    try:
-        import torch  # noqa: F401
-    except ImportError:
-        raise MissingDependencyError("train-baseline needs torch: pip install 'spatialqa[models]'") from None
+    _need_models("train-baseline")
+    if isinstance(resolved, BATRecipe):
+        if evaluate:
+            raise RecipeError("bat is judged by its answers: spatialqa answer OUT --model RUN, then spatialqa score")
+        from spatialqa.models.train_bat import train as train_bat
+
+        click.echo(train_bat(folders, resolved))
+        return
     if evaluate:
         from spatialqa.models.evaluate_spatial_ast import evaluate_all
 
@@ -232,6 +255,53 @@ def train_baseline(outs: tuple[Path, ...], recipe: str | None, evaluate: str | N
     from spatialqa.models.train_spatial_ast import train
 
     click.echo(train(folders, resolved))
+
+
+model_option = click.option(
+    "--model",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="A trained run of bat, or its best.pt.",
+)
+
+
+@cli.command("answer")
+@out_argument
+@model_option
+@click.option("--to", required=True, type=click.Path(path_type=Path), metavar="FILE", help="The answers: JSON lines.")
+@recipe_option
+@keys_of(AnswerRecipe)
+def answer_command(out: Path, model: Path, to: Path, recipe: str | None, **given: Any) -> None:
+    """Answer the questions of OUT with a trained bat; run it again to finish an interrupted run."""
+    resolved = resolve(AnswerRecipe, "answer", recipe, given, {})
+    _need_models("answer")
+    from spatialqa.models.answer import answer
+
+    summary = answer(out, model, to, resolved)
+    before = f", {summary.before} of them from before" if summary.before else ""
+    click.echo(f"{summary.answers} answers in {to}{before}; judge them: spatialqa score {to} {out}")
+
+
+@cli.command("listen")
+@click.argument("recording", type=click.Path(path_type=Path))
+@click.argument("question")
+@model_option
+@keys_of(AnswerRecipe)
+def listen_command(recording: Path, question: str, model: Path, **given: Any) -> None:
+    """Ask a trained bat a QUESTION about a binaural RECORDING (two channels, left and right)."""
+    resolved = resolve(AnswerRecipe, "answer", None, given, {})
+    _need_models("listen")
+    from spatialqa.models.answer import listen
+
+    click.echo(listen(recording, question, model, resolved))
+
+
+def _need_models(command: str) -> None:
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        raise MissingDependencyError(f"{command} needs torch: pip install 'spatialqa[models]'") from None
 
 
 @cli.group("import")

@@ -39,7 +39,8 @@ def _option(name: str, found: dict[str, "dataclasses.Field[Any]"], of: str) -> C
     first = next(iter(found.values()))
     shown = [_shown(default) for default in defaults.values()]
     others = [f"{model} {text}" for model, text in zip(found, shown, strict=True)]
-    text = f"{of}{first.metadata['help']} [{shown[0] if len(set(shown)) == 1 else ', '.join(others)}]"
+    alike = len(set(shown)) == 1 or name == "model"
+    text = f"{of}{first.metadata['help']} [{shown[0] if alike else ', '.join(others)}]"
     if isinstance(_default(first), bool):
         return click.option(f"{flag}/--no-{flag[2:]}", default=None, help=text)
     choices = dict.fromkeys(choice for field in found.values() for choice in field.metadata["choices"])

@@ -1,6 +1,6 @@
 """Recipes: every choice of a run as plain keys. A command line option and a recipe key are the same field of one class.
 
-A recipe file is YAML with up to three sections, `render`, `make-qa` and `train`, whose keys are the fields below.
+A recipe file is YAML. Its sections are `render`, `make-qa`, `train` and `answer`, and their keys the fields below.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ from spatialqa.qa.options import ANSWER_FORMS, AskOptions, check_counts
 from spatialqa.recipe_keys import key
 
 MESHES = "mesh,mp3d,hm3d,gibson,replica"
-SECTIONS = ("render", "make-qa", "train")  # of a recipe file; the last is for the models
+SECTIONS = ("render", "make-qa", "train", "answer")  # of a recipe file; the last two are for the models
 SPLITS = ("train", "validation", "test")
 
 
