@@ -202,8 +202,8 @@ def score_command(
     if control and not analyse:
         raise RecipeError("--control is for --analyse: give both")
     if analyse:
-        from spatialqa.models.bat_analysis import analyse as analyse_answers
-        from spatialqa.models.bat_analysis import print_analysis
+        from spatialqa.scoring.analysis import analyse as analyse_answers
+        from spatialqa.scoring.analysis import print_analysis
 
         print_analysis(analyse_answers(predictions, out, table_name(name), split, control, seed))
 

@@ -7,8 +7,8 @@ import pytest
 
 from spatialqa.dataset.reading import read_rows, read_scenes
 from spatialqa.errors import DatasetError
-from spatialqa.models.bat_analysis import FIGURES, Figure, analyse, facts_of, print_analysis
 from spatialqa.scene import Scene
+from spatialqa.scoring.analysis import FIGURES, Figure, analyse, facts_of, print_analysis
 from spatialqa.scoring.truth import read_truth
 
 
