@@ -188,6 +188,8 @@ def score_command(
     control: Path | None,
 ) -> None:
     """Score PREDICTIONS (JSON lines or Parquet: qa_id, prediction) against the questions of OUT."""
+    if control and not analyse:
+        raise RecipeError("--control is for --analyse: give both")
     from spatialqa.dataset.commit import commit_json
     from spatialqa.scoring.plot import write_plot
     from spatialqa.scoring.score import score
@@ -199,8 +201,6 @@ def score_command(
         commit_json(json_path, report.as_json())
     if plot:
         write_plot(report, plot)
-    if control and not analyse:
-        raise RecipeError("--control is for --analyse: give both")
     if analyse:
         from spatialqa.scoring.analysis import analyse as analyse_answers
         from spatialqa.scoring.analysis import print_analysis
