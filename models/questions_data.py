@@ -1,7 +1,9 @@
 """Questions with what an encoder makes of their scenes, as batches: the `qa` table joined to a file of encoder outputs.
 
     scenes = open_scenes([OUT], "train")
-    asked = QuestionSet(read_questions(scenes, "qa"), encoder_rows(scenes, encoder, cache))
+    questions = read_questions(scenes, "qa")
+    lengths = np.array([len(text) for text in questions.question])
+    asked = QuestionSet(questions, encoder_rows(scenes, encoder, cache, {"encoder": "one"}), lengths)
     for rows in asked.batches(32, seed=0, epoch="0/0"):
         batch = asked.read(rows)
 
@@ -11,7 +13,7 @@ Questions of about the same length share a batch, since the shorter ones are pad
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +62,6 @@ class Questions:
         columns = (self.qa_id, self.type, self.subtype, self.question, self.answer)
         qa_id, kind, subtype, question, answer = ([column[k] for k in rows] for column in columns)
         return Questions(qa_id, kind, subtype, question, answer, self.scene[rows])
-
-    def of_types(self, types: Sequence[str]) -> "Questions":
-        """Return those of some types."""
-        return self.take(np.flatnonzero(np.isin(np.array(self.type, dtype=str), list(types))))
 
 
 def open_scenes(roots: Sequence[Path], split: str) -> SceneDataset:
@@ -152,7 +150,8 @@ def encoder_rows(
     if silence:
         quiet = make(torch.zeros(1, 2, scenes.index.n_samples)).cpu().numpy().astype(np.float16)
         return np.broadcast_to(quiet, (len(scenes), *quiet.shape[1:]))
-    what = {**identity, "frozen": frozen, "ears": ears, "mirror": mirror, "config": asdict(encoder.config)}
+    of_weights = {**identity, "config": encoder.config.to_dict()}
+    what = of_weights if frozen else encoder.config.front_end()  # several encoders share what comes before any weight
     cached = CachedScenes(
         data_sets(scenes),
         scenes.split,
@@ -161,7 +160,7 @@ def encoder_rows(
         shuffle=False,
         make=make,
         folder=folder,
-        identity=what,
+        identity={"bat": "tokens" if frozen else "maps", "ears": ears, "mirror": mirror, **what},
         workers=workers,
     )
     rows: npt.NDArray[np.float16] = cached.rows
@@ -208,19 +207,21 @@ class QuestionSet:
     Args:
         questions: what is asked; their `scene` counts rows.
         rows: float16 (scenes, 1 or 2, ...), see encoder_rows.
+        length: int64 (questions,), by which they share a batch: tokens of question and answer, say.
     """
 
-    def __init__(self, questions: Questions, rows: npt.NDArray[np.float16]) -> None:
-        self.questions, self.rows = questions, rows
-        lengths = [len(q) + len(a) for q, a in zip(questions.question, questions.answer, strict=True)]
-        self._length = np.array(lengths, dtype=np.int64)
+    def __init__(self, questions: Questions, rows: npt.NDArray[np.float16], length: Rows) -> None:
+        self.questions, self.rows, self.length = questions, rows, length
 
     def __len__(self) -> int:
         return len(self.questions)
 
+    def _take(self, chosen: Rows) -> "QuestionSet":
+        return QuestionSet(self.questions.take(chosen), self.rows, self.length[chosen])
+
     def of_types(self, types: Sequence[str]) -> "QuestionSet":
         """Return the questions of some types."""
-        return QuestionSet(self.questions.of_types(types), self.rows)
+        return self._take(np.flatnonzero(np.isin(np.array(self.questions.type, dtype=str), list(types))))
 
     def sample(self, n: int, seed: int) -> "QuestionSet":
         """Return n questions, as many of each type as there are; all where n is 0 or there are no more."""
@@ -233,7 +234,7 @@ class QuestionSet:
             seen[self.questions.type[k]] = seen.get(self.questions.type[k], 0) + 1
             turn.append(seen[self.questions.type[k]])
         chosen = np.sort(order[np.argsort(turn, kind="stable")[:n]])
-        return QuestionSet(self.questions.take(chosen), self.rows)
+        return self._take(chosen)
 
     def batches(self, batch_size: int, seed: int, epoch: str) -> list[Rows]:
         """Return an epoch: every question at most once, in whole batches unless there are too few for one.
@@ -247,12 +248,12 @@ class QuestionSet:
         parts = []
         for start in range(0, len(order), POOLED * size):
             pool = order[start : start + POOLED * size]
-            parts += list(pool[np.argsort(self._length[pool], kind="stable")].reshape(-1, size))
+            parts += list(pool[np.argsort(self.length[pool], kind="stable")].reshape(-1, size))
         return [parts[k] for k in draw.permutation(len(parts))]
 
     def in_order(self, batch_size: int) -> list[Rows]:
         """Return every question once, by length."""
-        order = np.argsort(self._length, kind="stable")
+        order = np.argsort(self.length, kind="stable")
         return [order[k : k + batch_size] for k in range(0, len(order), batch_size)]
 
     def turned(self, seed: int, epoch: str) -> npt.NDArray[np.bool_]:

@@ -299,14 +299,20 @@ class Trainer:
     ) -> None:
         self.recipe, self.process, self.run = recipe, process, Path(recipe.run)
         encoder = load_checkpoint(encoder_file).to(process.device)
+        self.model = new_listener(recipe, encoder, process)
         scenes = open_scenes(folders, "train")
         with process.first():
-            data = open_questions(scenes, recipe, encoder, encoder_file)
-            held_out = open_held_out(folders, recipe, encoder, encoder_file)
+            data = open_questions(scenes, recipe, self.model, encoder_file)
+            held_out = open_held_out(folders, recipe, self.model, encoder_file)
         self.stages = [data.of_types(stage.types) for stage in recipe.stages]
         self.held_out = [held_out and held_out.of_types(stage.types) for stage in recipe.stages]
+        for stage, asked in zip(recipe.stages, self.stages, strict=True):
+            if len(asked) < process.world:
+                raise DatasetError(
+                    f"{', '.join(map(str, folders))}: nothing of type {', '.join(stage.types)} is asked in the train "
+                    f"split, which a stage is to train on; see --types of make-qa"
+                )
         self.plan = Plan.of(recipe, self.stages)
-        self.model = new_listener(recipe, encoder, process)
         self.trained = self.model.trained()
         self.optimizer = torch.optim.AdamW(
             parameter_groups(self.model, recipe),
@@ -488,19 +494,19 @@ def measure(model: Listener, asked: QuestionSet, batch_size: int, autocast: torc
     return {LOSS: float(np.mean(every))} | {f"loss_{kind}": float(np.mean(own)) for kind, own in sorted(found.items())}
 
 
-def open_questions(scenes: SceneDataset, recipe: BATRecipe, encoder: SpatialAST, encoder_file: Path) -> QuestionSet:
+def open_questions(scenes: SceneDataset, recipe: BATRecipe, model: Listener, encoder_file: Path) -> QuestionSet:
     """Return what the curriculum asks of scenes, with the encoder's rows of them.
 
     Raises:
         DatasetError: nothing is asked there.
         RecipeError: the scenes have another rate than the encoder listens at.
     """
-    refuse_rate(scenes, encoder)
+    refuse_rate(scenes, model.encoder)
     types = sorted({kind for stage in recipe.stages for kind in stage.types})
     questions = read_questions(scenes, table_name(recipe.qa_name), types)
     rows = encoder_rows(
         scenes,
-        encoder,
+        model.encoder,
         Path(recipe.cache or Path(recipe.run) / "cache"),
         {"encoder": sha256_of(encoder_file)},
         frozen=recipe.encoder_frozen,
@@ -509,18 +515,19 @@ def open_questions(scenes: SceneDataset, recipe: BATRecipe, encoder: SpatialAST,
         mirror=recipe.mirror,
         workers=recipe.workers,
     )
-    return QuestionSet(questions, rows)
+    tokens = model.bat.tokenizer([f"{q} {a}" for q, a in zip(questions.question, questions.answer, strict=True)])
+    return QuestionSet(questions, rows, np.array([len(ids) for ids in tokens["input_ids"]]))
 
 
 def open_held_out(
-    folders: Sequence[Path], recipe: BATRecipe, encoder: SpatialAST, encoder_file: Path
+    folders: Sequence[Path], recipe: BATRecipe, model: Listener, encoder_file: Path
 ) -> QuestionSet | None:
     """Return the validation questions, or None where there are none: then the last weights are kept."""
     having = [f for f in folders if any(split_of(p) == "validation" for p in DatasetFolder(f).tables("scenes"))]
     try:
         if not having:
             raise DatasetError("no data set has a validation split")
-        asked = open_questions(open_scenes(having, "validation"), recipe, encoder, encoder_file)
+        asked = open_questions(open_scenes(having, "validation"), recipe, model, encoder_file)
     except DatasetError as error:
         stderr.print(f"nothing to validate with, so the last weights are kept: {error}")
         return None

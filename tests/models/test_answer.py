@@ -109,7 +109,7 @@ def test_a_run_that_is_killed_goes_on_and_gives_the_same_answers(
     )
     command = [sys.executable, "-c", code, str(small), str(model), str(to)]
     process = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"})
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline and process.poll() is None:
         if to.is_file() and to.read_bytes().count(b"\n") > 3:
             break

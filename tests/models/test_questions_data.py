@@ -40,7 +40,7 @@ def made_up(n: int) -> QuestionSet:
         np.arange(n) % 7,
     )
     rows = np.stack([np.arange(7), np.arange(7) + 100], axis=1)[:, :, None, None].astype(np.float16)
-    return QuestionSet(questions, rows)
+    return QuestionSet(questions, rows, np.array([len(text) for text in questions.question]))
 
 
 # --- the tables
@@ -60,7 +60,11 @@ def test_types_are_chosen(small: Path) -> None:
     scenes = open_scenes([small], "train")
     chosen, every = read_questions(scenes, "qa", ["B", "D"]), read_questions(scenes, "qa")
     assert set(chosen.type) == {"B", "D"}
-    assert chosen.qa_id == every.of_types(["B", "D"]).qa_id
+    assert chosen.qa_id == [q for q, kind in zip(every.qa_id, every.type, strict=True) if kind in "BD"]
+    rows, length = np.zeros((len(scenes), 1, 1), dtype=np.float16), np.arange(len(every))
+    asked = QuestionSet(every, rows, length).of_types(["B", "D"])
+    assert asked.questions.qa_id == chosen.qa_id
+    assert [every.qa_id[k] for k in asked.length] == chosen.qa_id
 
 
 def test_scenes_of_two_data_sets_that_share_their_ids_are_told_apart(small: Path) -> None:

@@ -144,7 +144,7 @@ def test_a_run_that_is_killed_and_goes_on_has_the_losses_of_one_that_was_not(
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(small)], env=os.environ | {"OMP_NUM_THREADS": "1"})
     log = run / "log.csv"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline and process.poll() is None:
         if log.is_file() and log.read_text().count("\n") > 7:
             break
@@ -262,6 +262,12 @@ def test_another_recipe_or_encoder_is_another_run(small: Path, encoder: Path, tr
     (tmp_path / "full" / "thesis.txt").write_text("mine")
     with pytest.raises(DatasetError, match="is not empty and no training run"):
         train([small], replace(recipe, run=str(tmp_path / "full")))
+
+
+def test_a_stage_of_which_nothing_is_asked_is_refused(small: Path, encoder: Path, tmp_path: Path) -> None:
+    recipe = replace(QUICK, encoder=str(encoder), run=str(tmp_path / "run"), curriculum="A,B:1;X:1")
+    with pytest.raises(DatasetError, match="nothing of type X is asked in the train split"):
+        train([small], recipe)
 
 
 def test_an_encoder_must_be_named_and_be_there(small: Path, tmp_path: Path) -> None:
