@@ -295,6 +295,10 @@ class RowReader:
             if number not in self._open:
                 self._open[number] = self._read(number)
             next(self._open[number])
+        wanted = self._wanted[number]
+        del wanted[int(self.index.row[scene])]
+        if not wanted:
+            self._open.pop(number).close()  # else what it read last stays in memory
         return self._held.pop(scene)
 
     def _read(self, number: int) -> Iterator[None]:

@@ -21,6 +21,7 @@ from spatialqa.dataset.reading import read_audio, read_scenes  # noqa: E402
 from spatialqa.errors import DatasetError  # noqa: E402
 from spatialqa.models.data import (  # noqa: E402
     Batch,
+    RowReader,
     SceneDataset,
     class_vocabulary,
     loader,
@@ -333,3 +334,13 @@ def test_without_rirs_nothing_is_made_on_the_fly(small: Path, tmp_path: Path) ->
     shutil.copytree(small, root, ignore=shutil.ignore_patterns("rirs"))
     with pytest.raises(DatasetError, match="--save-rirs"):
         OnTheFlyDataset(root, "train", class_vocabulary(small))
+
+
+def test_a_file_whose_rows_have_all_been_given_is_not_kept_open(small: Path) -> None:
+    data = SceneDataset(small, "train", class_vocabulary(small), (1, 2), shuffle=False)
+    reader = RowReader(data.index, np.arange(len(data)), ["audio.bytes"])
+    for scene in range(len(data)):
+        assert reader.get(scene)["audio"]["bytes"]
+        behind = data.index.file[scene + 1 :]
+        assert set(reader._open) <= set(behind.tolist())
+    assert not reader._open
