@@ -10,7 +10,7 @@ or which process of several asks, and a run goes on in the middle of an epoch wi
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -285,7 +285,7 @@ class RowReader:
         self._wanted: dict[int, dict[int, int]] = {}
         for scene in wanted:
             self._wanted.setdefault(int(index.file[scene]), {})[int(index.row[scene])] = int(scene)
-        self._open: dict[int, Iterator[None]] = {}
+        self._open: dict[int, Generator[None, None, None]] = {}
         self._held: dict[int, dict[str, Any]] = {}
 
     def get(self, scene: int) -> dict[str, Any]:
@@ -301,7 +301,7 @@ class RowReader:
             self._open.pop(number).close()  # else what it read last stays in memory
         return self._held.pop(scene)
 
-    def _read(self, number: int) -> Iterator[None]:
+    def _read(self, number: int) -> Generator[None, None, None]:
         """Read one file slice by slice, keeping the wanted rows."""
         path, wanted = self.index.files[number], self._wanted[number]
         try:

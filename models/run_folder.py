@@ -17,7 +17,6 @@ from spatialqa.dataset.folder import DatasetFolder, changed_keys
 from spatialqa.errors import DatasetError
 from spatialqa.models import metrics, plots
 from spatialqa.models.objective import LOSS_COLUMNS, STAGES
-from spatialqa.models.train_recipe import TrainRecipe
 from spatialqa.report import stderr, stdout
 from spatialqa.svg import write_svg
 
@@ -27,14 +26,14 @@ LOG_COLUMNS = ("step", "stage", "epoch", "lr", *LOSS_COLUMNS, "gradient_norm", "
 VALIDATION_COLUMNS = ("step", "stage", "epoch", *LOSS_COLUMNS, *metrics.FIGURES)
 
 
-def claim(run: Path, recipe: TrainRecipe, folders: Sequence[Path], vocabulary: Sequence[str]) -> None:
-    """Make this the folder of a run, or check that it is this run's.
+def claim(run: Path, folders: Sequence[Path], identity: dict[str, Any]) -> None:
+    """Make this the folder of a run on some data, or check that it is this run's; `identity` is what decides weights.
 
     Raises:
         DatasetError: it holds something else, or a run with another recipe or other data; the message names what.
     """
     data = [DatasetFolder(folder).read_run()["fingerprint_hash"] for folder in folders]
-    record = {"recipe": recipe.identity(), "data": data, "classes": list(vocabulary)}
+    record = {**identity, "data": data}
     file = run / RUN_FILE
     if file.is_file():
         before = DatasetFolder.read_json(file)
@@ -69,6 +68,7 @@ class Log:
         self._writer = csv.DictWriter(self._file, columns)
         self._writer.writeheader()
         self._writer.writerows(kept)
+        self._file.flush()
 
     def row(self, values: dict[str, Any]) -> None:
         """Write one row; it is on its way to the disk when this returns."""

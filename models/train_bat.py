@@ -26,8 +26,8 @@ from torch import Tensor, nn
 
 from spatialqa import seeds
 from spatialqa.cli_keys import table_name
-from spatialqa.dataset.commit import commit_json, sha256_of
-from spatialqa.dataset.folder import DatasetFolder, changed_keys, split_of
+from spatialqa.dataset.commit import sha256_of
+from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.models import plots
 from spatialqa.models.bat import BAT, IGNORED, PRESETS, Text, load_bat, pack
@@ -42,7 +42,7 @@ from spatialqa.models.questions_data import (
     open_scenes,
     read_questions,
 )
-from spatialqa.models.run_folder import BEST, LAST, LOG, PLOT, RUN_FILE, VALIDATION, Log, Report, read_log, save
+from spatialqa.models.run_folder import BEST, LAST, LOG, PLOT, VALIDATION, Log, Report, claim, read_log, save
 from spatialqa.models.spatial_ast import ModelError, SpatialAST, load_checkpoint, read_weights
 from spatialqa.models.train_recipe import TrainRecipe
 from spatialqa.models.train_spatial_ast import Process, join, refuse_leaks
@@ -72,7 +72,7 @@ def train(folders: Sequence[Path], recipe: BATRecipe) -> Path:
     encoder_file = find_encoder(recipe)
     houses = refuse_leaks(folders)
     if process.main:
-        claim(Path(recipe.run), recipe, folders, encoder_file)
+        claim(Path(recipe.run), folders, identity_of(recipe, folders, encoder_file))
     trainer = Trainer(folders, recipe, process, encoder_file, houses)
     try:
         trainer.resume()
@@ -102,31 +102,12 @@ def find_encoder(recipe: BATRecipe) -> Path:
     return path
 
 
-def claim(run: Path, recipe: BATRecipe, folders: Sequence[Path], encoder: Path) -> None:
-    """Make this the folder of a run, or check that it is this run's.
-
-    Raises:
-        DatasetError: it holds something else, or a run with another recipe, encoder or data; the message names what.
-    """
+def identity_of(recipe: BATRecipe, folders: Sequence[Path], encoder: Path) -> dict[str, Any]:
+    """Return what decides a run's weights beside the scenes: the recipe, the encoder and the questions."""
     table = table_name(recipe.qa_name)
-    data = [DatasetFolder(folder).read_run()["fingerprint_hash"] for folder in folders]
-    asked = [
-        DatasetFolder.read_json(record).get("files") if record.is_file() else None
-        for record in (DatasetFolder(folder).meta / f"{table}.json" for folder in folders)
-    ]
-    own = {"recipe": recipe.identity(), "encoder": sha256_of(encoder), "data": data, "questions": asked}
-    file = run / RUN_FILE
-    if file.is_file():
-        before = DatasetFolder.read_json(file)
-        if changes := changed_keys({k: before.get(k) for k in own}, own):
-            raise DatasetError(
-                f"{run}: holds another training run ({'; '.join(changes[:4])}); name another folder with --run, or "
-                f"repeat the command that began it"
-            )
-        return
-    if run.exists() and (not run.is_dir() or any(run.iterdir())):
-        raise DatasetError(f"{run}: is not empty and no training run; name a new or an empty folder with --run")
-    commit_json(file, {**own, "folders": [str(folder.absolute()) for folder in folders]})
+    records = [DatasetFolder(folder).meta / f"{table}.json" for folder in folders]
+    asked = [DatasetFolder.read_json(record).get("files") if record.is_file() else None for record in records]
+    return {"recipe": recipe.identity(), "encoder": sha256_of(encoder), "questions": asked}
 
 
 class Listener(nn.Module):

@@ -60,7 +60,7 @@ def train(folders: Sequence[Path], recipe: TrainRecipe) -> Path:
     vocabulary = class_vocabulary(folders)
     houses = refuse_leaks(folders)
     if process.main:
-        claim(Path(recipe.run), recipe, folders, vocabulary)
+        claim(Path(recipe.run), folders, {"recipe": recipe.identity(), "classes": list(vocabulary)})
     trainer = Trainer(folders, recipe, process, vocabulary, houses)
     try:
         trainer.resume()

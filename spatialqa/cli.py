@@ -205,7 +205,7 @@ def score_command(
         from spatialqa.scoring.analysis import analyse as analyse_answers
         from spatialqa.scoring.analysis import print_analysis
 
-        print_analysis(analyse_answers(predictions, out, table_name(name), split, control, seed))
+        print_analysis(analyse_answers(predictions, out, table_name(name), split, control, seed, answered_only))
 
 
 @cli.command()

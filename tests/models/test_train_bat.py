@@ -15,9 +15,9 @@ from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.models.bat import load_bat
 from spatialqa.models.bat_recipe import BATRecipe, Stage, stages
 from spatialqa.models.llm import tiny_llm, tiny_tokenizer
-from spatialqa.models.run_folder import read_log, save
+from spatialqa.models.run_folder import claim, read_log, save
 from spatialqa.models.spatial_ast import ModelError
-from spatialqa.models.train_bat import Plan, claim, cut, train
+from spatialqa.models.train_bat import Plan, cut, identity_of, train
 from spatialqa.recipe_keys import build
 from tests.models.test_questions_data import encoder_of, made_up
 
@@ -257,7 +257,7 @@ def test_another_recipe_or_encoder_is_another_run(small: Path, encoder: Path, tr
     other.head.bias.data += 1.0
     save(tmp_path / "other.pt", {"model": other.state_dict(), "config": other.config.to_dict()})
     with pytest.raises(DatasetError, match="holds another training run"):
-        claim(trained, recipe, [small], tmp_path / "other.pt")
+        claim(trained, [small], identity_of(recipe, [small], tmp_path / "other.pt"))
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("mine")
     with pytest.raises(DatasetError, match="is not empty and no training run"):
