@@ -38,6 +38,7 @@ from spatialqa.models.spatial_ast import (
     read_weights,
 )
 from spatialqa.models.train_recipe import TrainRecipe
+from spatialqa.qa.options import AskOptions
 from spatialqa.report import stderr, stdout
 from spatialqa.svg import write_svg
 
@@ -51,12 +52,16 @@ _TITLES = {
     "above_below": "above or below, %",
     "octant": "octant, %",
 }
-PARTS = ("all", "line of sight", "occluded")
+PARTS = ("all", "line of sight", "occluded", "asked")
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What one checkpoint reached; `parts` has the figures of all sounds, of those in sight and of the others."""
+    """What one checkpoint reached.
+
+    `parts` has the figures of all sounds, of those in sight, of the others, and of those whose direction make-qa asks:
+    5 degrees or more from every plane where a word changes.
+    """
 
     checkpoint: str
     data: tuple[str, ...]
@@ -212,13 +217,10 @@ def judge(
     places = metrics.decode(posterior, direction, decoders["distance"])
     columns = metrics.errors(places, truth.places)
     everything = np.arange(len(truth.house))
-    rows = dict(
-        zip(
-            PARTS,
-            (everything, np.flatnonzero(truth.line_of_sight == 1), np.flatnonzero(truth.line_of_sight == 0)),
-            strict=True,
-        )
-    )
+    in_sight = truth.line_of_sight
+    asked = metrics.plane_angles_deg(truth.places).min(1) >= AskOptions.direction_margin_deg
+    chosen = (everything, np.flatnonzero(in_sight == 1), np.flatnonzero(in_sight == 0), np.flatnonzero(asked))
+    rows = dict(zip(PARTS, chosen, strict=True))
     known = np.ones(truth.classes.shape[1], dtype=np.bool_)
     parts, n_classes = {}, 0
     for name, own in rows.items():
@@ -290,11 +292,13 @@ def print_evaluations(found: Sequence[Evaluation]) -> None:
             own = [evaluation.parts[part][name] for evaluation in found if name in evaluation.parts.get(part, {})]
             cells += [_value(own, name), _scaled(own[0].constant, name)] if own else ["-", "-"]
         table.add_row(title, *cells)
-    Console(width=max(stdout.width, 124), highlight=False).print(table)
+    Console(width=max(stdout.width, 160), highlight=False).print(table)
     many = f"mean and standard deviation of {len(found)} checkpoints; " if len(found) > 1 else "95 % over houses; "
     stdout.print(
         f"{many}{first.n_houses} houses of the {first.split} split of {', '.join(first.data)}, ears: {first.ears}; mAP "
-        f"over {first.n_classes} classes; no ears: the best constant answer, for mAP the label prior"
+        f"over {first.n_classes} classes; no ears: the best constant answer, for mAP the label prior; asked: "
+        f"{AskOptions.direction_margin_deg:g} degrees or more from every plane where a direction word changes, as "
+        f"make-qa asks"
     )
     for evaluation in found:
         if evaluation.n_houses_trained_on:

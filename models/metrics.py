@@ -175,6 +175,11 @@ def _words(vectors: FloatArray) -> dict[str, BoolArray]:
     return {"left_right": x < 0, "front_behind": z < 0, "above_below": y > 0}
 
 
+def plane_angles_deg(places: Places) -> FloatArray:
+    """Return how far places are from the planes where left, front and above change, degrees, float64 (n, 3)."""
+    return np.degrees(np.arcsin(np.clip(np.abs(places.vectors()), 0.0, 1.0)))
+
+
 def octants(places: Places) -> IntArray:
     """Return the index in OCTANTS of every place, int64 (n,)."""
     left, front, above = _words(places.vectors()).values()

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 
+from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.reading import read_scenes, scene_files
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.models import metrics
 from spatialqa.models.data import Batch, SceneDataset
@@ -29,6 +31,8 @@ from spatialqa.models.run_folder import read_log
 from spatialqa.models.spatial_ast import PRESETS, Heads, ModelError, SpatialAST, to_model_azimuth
 from spatialqa.models.train_recipe import TrainRecipe
 from spatialqa.models.train_spatial_ast import new_model, refuse_leaks, train
+from spatialqa.qa.options import AskOptions
+from spatialqa.qa.view import view
 from spatialqa.recipe import RenderRecipe
 from spatialqa.recipe_keys import build
 from tests.conftest import render
@@ -368,6 +372,10 @@ def test_a_model_that_knows_where_everything_is_gets_everything_right(one_source
     assert figures["octant"].value == 1.0 or figures["above_below"].value < 1.0  # a sound within half a degree of level
     assert sum(map(sum, report.octants)) == report.n["all"] == 8
     assert report.n["line of sight"] + report.n["occluded"] == 8
+    scenes = [scene for path in scene_files(DatasetFolder(one_source), "test") for scene in read_scenes(path)]
+    margins = [view(scene, AskOptions()).sources[0].octant_margin_deg for scene in scenes]
+    assert report.n["asked"] == sum(margin >= 5 for margin in margins) > 0
+    assert report.parts["asked"]["octant"].value == 1.0
 
 
 def test_evaluation_is_the_same_twice_and_written_as_json_and_picture(
