@@ -7,7 +7,9 @@ import yaml
 from click.testing import CliRunner
 
 from spatialqa.cli import cli
+from spatialqa.cli_keys import resolve_model
 from spatialqa.errors import RecipeError
+from spatialqa.models.bat_recipe import AnswerRecipe, BATRecipe
 from spatialqa.models.train_recipe import TrainRecipe
 from spatialqa.qa.options import AskOptions
 from spatialqa.recipe import QaRecipe, RenderRecipe, digest, read_recipe
@@ -21,7 +23,8 @@ def test_every_bundled_recipe_loads(path: Path) -> None:
     sections = read_recipe(str(path))
     build(RenderRecipe, sections.get("render", {}), path.name)
     build(QaRecipe, sections.get("make-qa", {}), path.name)
-    build(TrainRecipe, sections.get("train", {}), path.name)
+    resolve_model((TrainRecipe, BATRecipe), "train", str(path), {})
+    build(AnswerRecipe, sections.get("answer", {}), path.name)
     assert sections == read_recipe(path.stem)
 
 
@@ -31,6 +34,24 @@ def test_every_key_is_an_option_and_the_other_way_round(command: str, cls: type)
     options = {parameter.name for parameter in cli.commands[command].params}
     assert options - keys <= {"out", "recipe", "source"}
     assert keys <= options
+
+
+def test_train_baseline_has_the_keys_of_both_models_and_takes_those_of_the_one_asked_for(tmp_path: Path) -> None:
+    options = {parameter.name for parameter in cli.commands["train-baseline"].params}
+    keys = [{field.name for field in dataclasses.fields(cls)} for cls in (TrainRecipe, BATRecipe)]
+    assert options == keys[0] | keys[1] | {"outs", "recipe", "evaluate"}
+    text = " ".join(CliRunner().invoke(cli, ["train-baseline", "--help"]).output.split())
+    assert "(bat) learned queries" in text
+    assert "[spatial-ast 64, bat 16]" in text
+    both = (TrainRecipe, BATRecipe)
+    assert isinstance(resolve_model(both, "train", None, {"queries": None}), TrainRecipe)
+    own = resolve_model(both, "train", None, {"model": "bat", "queries": "8", "preset": None})
+    assert own == BATRecipe(queries=8)
+    file = tmp_path / "own.yaml"
+    file.write_text("train: {model: bat, batch-size: 4}")
+    assert resolve_model(both, "train", str(file), {}) == BATRecipe(batch_size=4)
+    with pytest.raises(RecipeError, match="--preset is no key of the model bat"):
+        resolve_model(both, "train", str(file), {"preset": "tiny"})
 
 
 def test_qa_defaults_are_those_of_ask() -> None:
