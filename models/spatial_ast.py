@@ -137,16 +137,18 @@ PRESETS = {
         heads=3,
         drop_path=0.0,
         features="cues",
-        pool=8,
+        n_fft=512,  # 16 ms every 5: a longer window mixes the beginning of a sound with its first echoes
+        hop=160,
+        n_mels=64,
+        n_frames=2048,
+        pool=32,
         fused=0,
         patch_time=1,  # a token of the whole spectrum: what tells front from behind and above from below
-        patch_mel=128,
-        n_frames=512,
-        hop=640,
+        patch_mel=64,
         mask_time=0.0,
         mask_mel=0.0,
         specaugment_time=0,
-        specaugment_mel=24,
+        specaugment_mel=12,
     ),
 }
 
