@@ -21,7 +21,7 @@ from spatialqa.models.questions_data import (
 )
 from spatialqa.models.spatial_ast import PRESETS, SpatialAST, SpatialASTConfig
 
-ENCODER = replace(PRESETS["tiny"], embed_dim=48, depth=1, sample_rate=16000, hop=320, max_hz=7500.0)
+ENCODER = replace(PRESETS["tiny"], embed_dim=48, depth=1, sample_rate=16000, hop=80, max_hz=7500.0)
 
 
 def encoder_of(config: SpatialASTConfig = ENCODER) -> SpatialAST:
