@@ -173,7 +173,7 @@ def _claim(to: Path, root: Path, recipe: AnswerRecipe, checkpoint: Path) -> set[
         "data": DatasetFolder(root).read_run()["fingerprint_hash"],
         "questions": DatasetFolder.read_json(table).get("files") if table.is_file() else None,
     }
-    if to.exists() or record_file.exists():
+    if to.exists():
         before = DatasetFolder.read_json(record_file) if record_file.is_file() else {}
         if changes := changed_keys({k: before.get(k) for k in record}, record):
             raise DatasetError(

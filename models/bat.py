@@ -215,6 +215,7 @@ class BAT(nn.Module):
             enable({"use_reentrant": False})
         self.tokenizer = tokenizer
         self.encoder_projector = Projector(config, llm.get_input_embeddings().embedding_dim)
+        llm.generation_config = type(llm.generation_config)()  # penalties of a chat model are no part of an answer
         self.llm = _adapted(llm, config) if config.lora_rank else llm.requires_grad_(True)
         whole = getattr(llm.config, "max_position_embeddings", None) or 4096
         self.longest = whole - config.queries

@@ -63,6 +63,7 @@ class BATRecipe:
     qa_name: str | None = key(None, "train on the questions in qa-NAME instead of qa")
     curriculum: str = key("A,B:2;A,B,C,D:2;A,B,C,D,E:3", "stages, each with types of questions and passes over them")
     encoder_frozen: bool = key(True, "leave the encoder as it is; else it is trained too")
+    masking: bool = key(False, "leave out frames and bands in an encoder that is trained")
     encoder_lr: float = key(0.1, "learning rate of an encoder that is trained, over that of the rest", minimum=0.0)
     ears: str = key(
         "both", "what the encoder is given: both ears, or their mean in each (control)", choices=("both", "same")
@@ -88,7 +89,10 @@ class BATRecipe:
         None, "folder of what the encoder makes of every scene, shared by runs; default in the run's", execution=True
     )
     time_limit_min: float | None = key(
-        None, "stop after so many minutes of training; the same command goes on", minimum=0.0, execution=True
+        None,
+        "stop after so many minutes, the making of a cache among them; the same command goes on",
+        minimum=0.0,
+        execution=True,
     )
     checkpoint_s: float = key(60.0, "seconds between checkpoints", minimum=0.0, execution=True)
     device: str = key("auto", "auto takes a GPU where there is one", choices=("auto", "cpu", "cuda"), execution=True)

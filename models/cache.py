@@ -60,9 +60,8 @@ class CachedScenes(SceneDataset):
     ) -> None:
         super().__init__(roots, split, vocabulary, sources, shuffle, seed)
         sets = dict.fromkeys(path.parent.parent for path in self.index.files)
-        runs = [DatasetFolder(root).read_run()["fingerprint_hash"] for root in sets]
         ids = hashlib.sha256("\n".join(self.index.scene_id).encode()).hexdigest()
-        known = json.dumps([runs, split, ids, dict(identity)], sort_keys=True)
+        known = json.dumps([[_hashes(root) for root in sets], split, ids, dict(identity)], sort_keys=True)
         self.file = folder / f"{split}-{hashlib.sha256(known.encode()).hexdigest()[:16]}.npy"
         if not self.file.is_file():
             self._write(SceneDataset(roots, split, vocabulary, sources, shuffle=False), make, workers)
@@ -79,19 +78,22 @@ class CachedScenes(SceneDataset):
         began = time.monotonic()
 
         def write(aside: Path) -> None:
-            rows: np.memmap[Any, np.dtype[np.float16]] | None = None
-            done = 0
-            for batch in loader(in_order, BATCH, workers):
-                with torch.no_grad():
-                    made = make(batch.waveform).to("cpu", torch.float16).numpy()
-                if rows is None:
-                    shape = (len(self), *made.shape[1:])
-                    rows = np.lib.format.open_memmap(aside, mode="w+", dtype=np.float16, shape=shape)
-                rows[done : done + len(made)] = made
-                done += len(made)
-            assert rows is not None
-            rows.flush()
+            with aside.open("wb") as file:  # not through a map of it, which a full disk ends without an error
+                for batch in loader(in_order, BATCH, workers):
+                    with torch.no_grad():
+                        made = make(batch.waveform).to("cpu", torch.float16).contiguous().numpy()
+                    if not file.tell():
+                        shape = (len(self), *made.shape[1:])
+                        header = {"descr": "<f2", "fortran_order": False, "shape": shape}
+                        np.lib.format.write_array_header_1_0(file, header)
+                    file.write(made.tobytes())
 
         commit_file(self.file, write)
         minutes = (time.monotonic() - began) / 60
         stderr.print(f"{self.file}: {len(self):,} scenes of {self.split} in {minutes:.1f} min; later runs read it")
+
+
+def _hashes(root: Path) -> list[str]:
+    """Return the hashes of a data set's files of scenes, as they were committed."""
+    files = [item for shard in DatasetFolder(root).shards() for item in shard["files"]]
+    return sorted(item["sha256"] for item in files if item["path"].startswith("scenes/"))

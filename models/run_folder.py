@@ -17,6 +17,7 @@ from spatialqa.dataset.folder import DatasetFolder, changed_keys
 from spatialqa.errors import DatasetError
 from spatialqa.models import metrics, plots
 from spatialqa.models.objective import LOSS_COLUMNS, STAGES
+from spatialqa.models.spatial_ast import ModelError, read_weights
 from spatialqa.report import stderr, stdout
 from spatialqa.svg import write_svg
 
@@ -48,6 +49,14 @@ def claim(run: Path, folders: Sequence[Path], identity: dict[str, Any]) -> None:
     commit_json(file, {**record, "folders": [str(folder.absolute()) for folder in folders]})
 
 
+def read_last(path: Path) -> dict[str, Any]:
+    """Return the checkpoint that a run goes on from; raises ModelError when it is none, saying what to do."""
+    content = read_weights(path)
+    if missing := {"state", "optimizer"} - content.keys():
+        raise ModelError(f"{path}: has no {min(missing)}, so no run can go on from it; remove it to begin anew")
+    return content
+
+
 def save(path: Path, content: dict[str, Any]) -> None:
     """Write tensors and plain values, whole or not at all."""
     buffer = io.BytesIO()
@@ -71,9 +80,15 @@ class Log:
         self._file.flush()
 
     def row(self, values: dict[str, Any]) -> None:
-        """Write one row; it is on its way to the disk when this returns."""
-        self._writer.writerow(values)
-        self._file.flush()
+        """Write one row; it is on its way to the disk when this returns. Raises DatasetError where it cannot be."""
+        try:
+            self._writer.writerow(values)
+            self._file.flush()
+        except OSError as error:
+            raise DatasetError(
+                f"{self._file.name}: cannot be written ({error.strerror or error}); the last checkpoint is whole: run "
+                f"the command again"
+            ) from None
 
     def close(self) -> None:
         """Close the file."""
@@ -100,6 +115,7 @@ class Report:
         self.run, self.steps, self.done = run, steps, 0
         self.started = time.monotonic()
         self.board = tensorboard(run)
+        self.logs: list[Log] = []
         self.bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -113,6 +129,7 @@ class Report:
         """Open the logs where a checkpoint left them: after so many steps."""
         self.log = Log(self.run / LOG, LOG_COLUMNS, step)
         self.validation = Log(self.run / VALIDATION, VALIDATION_COLUMNS, step)
+        self.logs = [self.log, self.validation]
         self.bar.start()
         self.task = self.bar.add_task("training", total=self.steps, completed=step)
         if step:
@@ -151,7 +168,7 @@ class Report:
     def close(self) -> None:
         """Close the logs."""
         self.bar.stop()
-        for log in (self.log, self.validation):
+        for log in self.logs:
             log.close()
         if self.board:
             self.board.close()

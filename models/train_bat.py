@@ -42,7 +42,7 @@ from spatialqa.models.questions_data import (
     open_scenes,
     read_questions,
 )
-from spatialqa.models.run_folder import BEST, LAST, LOG, PLOT, VALIDATION, Log, Report, claim, read_log, save
+from spatialqa.models.run_folder import BEST, LAST, LOG, PLOT, VALIDATION, Log, Report, claim, read_last, read_log, save
 from spatialqa.models.spatial_ast import ModelError, SpatialAST, load_checkpoint, read_weights
 from spatialqa.models.train_recipe import TrainRecipe
 from spatialqa.models.train_spatial_ast import Process, join, refuse_leaks
@@ -68,19 +68,21 @@ def train(folders: Sequence[Path], recipe: BATRecipe) -> Path:
         ModelError: the encoder or the LLM cannot be used.
         RecipeError: the recipe does not fit the machine or the data.
     """
+    began = time.monotonic()
     process = join(TrainRecipe(device=recipe.device, threads=recipe.threads, batch_size=recipe.batch_size))
     encoder_file = find_encoder(recipe)
     houses = refuse_leaks(folders)
     if process.main:
         claim(Path(recipe.run), folders, identity_of(recipe, folders, encoder_file))
-    trainer = Trainer(folders, recipe, process, encoder_file, houses)
+    trainer = Trainer(folders, recipe, process, encoder_file, houses, began)
     try:
         trainer.resume()
         while trainer.state.stage < len(recipe.stages) and trainer.run_stage():
             pass
     finally:
         trainer.close()
-    return trainer.run / BEST
+    best = trainer.run / BEST
+    return best if best.is_file() else trainer.run / LAST  # which is all there is before the first pass is over
 
 
 def find_encoder(recipe: BATRecipe) -> Path:
@@ -113,9 +115,9 @@ def identity_of(recipe: BATRecipe, folders: Sequence[Path], encoder: Path) -> di
 class Listener(nn.Module):
     """An encoder and what answers, as one; a frozen encoder is past, and its tokens come in its place."""
 
-    def __init__(self, encoder: SpatialAST, bat: BAT, frozen: bool) -> None:
+    def __init__(self, encoder: SpatialAST, bat: BAT, frozen: bool, masking: bool = False) -> None:
         super().__init__()
-        self.encoder, self.bat, self.frozen = encoder, bat, frozen
+        self.encoder, self.bat, self.frozen, self.masking = encoder, bat, frozen, masking
         for parameter in encoder.parameters():
             parameter.requires_grad = parameter.requires_grad and not frozen
 
@@ -127,7 +129,7 @@ class Listener(nn.Module):
 
     def tokens(self, sound: Tensor) -> Tensor:
         """Return the encoder's tokens (B, n, D) of tokens, or of maps (B, maps, frames, bands)."""
-        return sound if self.frozen else self.encoder.forward_tokens(sound)
+        return sound if self.frozen else self.encoder.forward_tokens(sound, self.masking and self.training)
 
     def trained(self) -> dict[str, nn.Parameter]:
         """Return what is trained, by name."""
@@ -150,7 +152,7 @@ def new_listener(recipe: BATRecipe, encoder: SpatialAST, process: Process) -> Li
             raise ModelError(f"{recipe.init}: is of another shape or LLM than this recipe's; name the same ones")
     else:
         bat = BAT(config, checkpointing=recipe.gradient_checkpointing, **options)
-    model = Listener(encoder, bat, recipe.encoder_frozen)
+    model = Listener(encoder, bat, recipe.encoder_frozen, recipe.masking)
     if recipe.parallel == "fsdp" and process.world > 1:
         share_layers(model, process.device)
     return model.to(process.device)
@@ -267,7 +269,6 @@ class State:
     epoch: int = 0
     batch: int = 0
     step: int = 0
-    seconds: float = 0.0
     best: float = math.inf
     waited: int = 0
 
@@ -276,9 +277,15 @@ class Trainer:
     """One run: its data, model and optimiser, how far it is, and its logs."""
 
     def __init__(
-        self, folders: Sequence[Path], recipe: BATRecipe, process: Process, encoder_file: Path, houses: Sequence[str]
+        self,
+        folders: Sequence[Path],
+        recipe: BATRecipe,
+        process: Process,
+        encoder_file: Path,
+        houses: Sequence[str],
+        began: float,
     ) -> None:
-        self.recipe, self.process, self.run = recipe, process, Path(recipe.run)
+        self.recipe, self.process, self.run, self.began = recipe, process, Path(recipe.run), began
         encoder = load_checkpoint(encoder_file).to(process.device)
         self.model = new_listener(recipe, encoder, process)
         scenes = open_scenes(folders, "train")
@@ -299,25 +306,25 @@ class Trainer:
             parameter_groups(self.model, recipe),
             lr=0.0,
             betas=(recipe.beta1, recipe.beta2),
-            fused=process.device.type == "cuda",
+            fused=True,
         )
         half = recipe.amp == "bf16" or (recipe.amp == "auto" and process.device.type == "cuda")
         self.autocast = torch.autocast(process.device.type, dtype=torch.bfloat16, enabled=half)
         self.state = State()
         self.known = {
-            "houses": list(houses),
+            "houses": sorted({*houses, *read_weights(encoder_file).get("houses", ())}),
             "types": sorted({kind for stage in recipe.stages for kind in stage.types}),
             "n_samples": scenes.index.n_samples,
             "ears": recipe.ears,
             "silence": recipe.silence,
         }
         self.report = BATReport(self.run, self.plan.total) if process.main else None
-        self.began = self.saved = time.monotonic()
+        self.saved = time.monotonic()
 
     def resume(self) -> None:
         """Go back to the last checkpoint, if there is one."""
         if (self.run / LAST).is_file():
-            content = read_weights(self.run / LAST)
+            content = read_last(self.run / LAST)
             self.state = State(**content["state"])
             self.model.load_state_dict(content["trained"], strict=False)
             self.optimizer.load_state_dict(content["optimizer"])
@@ -378,7 +385,8 @@ class Trainer:
         self.optimizer.step()
         state.step, state.batch = state.step + 1, state.batch + 1
         limit = recipe.time_limit_min
-        over = torch.tensor(float(limit is not None and self._seconds() >= 60 * limit), device=process.device)
+        minutes = (time.monotonic() - self.began) / 60
+        over = torch.tensor(float(limit is not None and minutes >= limit), device=process.device)
         mean_loss, over_share = process.mean(torch.stack([total * process.world, over])).tolist()
         if not math.isfinite(mean_loss):
             raise ModelError(f"the loss is {mean_loss} at step {state.step}: lower --lr or set --clip-norm")
@@ -396,6 +404,8 @@ class Trainer:
                     "loading": (loaded - begun) / seconds,
                 }
             )
+        if over_share > 0 and self.report:
+            stderr.print(f"{self.run}: the time is up after step {state.step}; the same command goes on")
         return bool(over_share > 0)
 
     def _add_gradients(self) -> None:
@@ -410,6 +420,9 @@ class Trainer:
     def _validate(self) -> None:
         """Measure the validation questions of the stage, keep the weights if they are its best, and report."""
         state, held_out = self.state, self.held_out[self.state.stage]
+        if self.process.world > 1:  # each has seen other sounds, and the statistics of the front end are not summed
+            for value in self.model.encoder.buffers():
+                dist.broadcast(value, 0)
         measured = measure(self.model, held_out, self.recipe.batch_size, self.autocast) if held_out else {}
         better = measured.get(LOSS, -math.inf) < state.best or not measured
         if measured:
@@ -421,12 +434,8 @@ class Trainer:
             left = self.plan.total - self.plan.done(state.stage, state.epoch, 0)
             self.report.passed({**where, **measured}, self.plan.epochs(state.stage), max(0, left))
 
-    def _seconds(self) -> float:
-        return self.state.seconds + time.monotonic() - self.began
-
     def _save(self) -> None:
-        now = time.monotonic()
-        self.state.seconds, self.began, self.saved = self._seconds(), now, now
+        self.saved = time.monotonic()
         if self.process.main:
             kept = {name: p.detach() for name, p in self.trained.items()}
             if not self.recipe.encoder_frozen:

@@ -69,7 +69,10 @@ class TrainRecipe:
     seed: int = key(0, "seed of weights, order and masking", minimum=0)
     run: str = key("spatialqa-model", "folder of checkpoints, logs and plots", execution=True)
     time_limit_min: float | None = key(
-        None, "stop after so many minutes of training; the same command goes on", minimum=0.0, execution=True
+        None,
+        "stop after so many minutes, the making of a cache among them; the same command goes on",
+        minimum=0.0,
+        execution=True,
     )
     checkpoint_s: float = key(60.0, "seconds between checkpoints", minimum=0.0, execution=True)
     device: str = key("auto", "auto takes a GPU where there is one", choices=("auto", "cpu", "cuda"), execution=True)

@@ -11,6 +11,7 @@ that was not: the order of the data and what is masked are drawn for each step f
 """
 
 import contextlib
+import datetime
 import math
 import os
 import time
@@ -43,7 +44,7 @@ from spatialqa.models.objective import (
     stage_weights,
 )
 from spatialqa.models.on_the_fly import OnTheFlyDataset
-from spatialqa.models.run_folder import BEST, LAST, Report, claim, save
+from spatialqa.models.run_folder import BEST, LAST, Report, claim, read_last, save
 from spatialqa.models.spatial_ast import PRESETS, Heads, ModelError, SpatialAST, load_audiomae, read_weights
 from spatialqa.models.train_recipe import TrainRecipe
 from spatialqa.report import stderr
@@ -56,19 +57,20 @@ def train(folders: Sequence[Path], recipe: TrainRecipe) -> Path:
         DatasetError: a data set cannot be used, or the run's folder holds another run.
         RecipeError: the recipe does not fit the machine or the data.
     """
+    began = time.monotonic()
     process = join(recipe)
     vocabulary = class_vocabulary(folders)
     houses = refuse_leaks(folders)
     if process.main:
         claim(Path(recipe.run), folders, {"recipe": recipe.identity(), "classes": list(vocabulary)})
-    trainer = Trainer(folders, recipe, process, vocabulary, houses)
+    trainer = Trainer(folders, recipe, process, vocabulary, houses, began)
     try:
         trainer.resume()
         while trainer.state.stage < len(STAGES) and trainer.run_stage():
             pass
     finally:
         trainer.close()
-    return trainer.run / BEST
+    return trainer.result()
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,8 @@ def join(recipe: TrainRecipe) -> Process:
         torch.cuda.set_device(device)
         torch.backends.cuda.matmul.allow_tf32 = True
     if world > 1 and not dist.is_initialized():
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        wait = datetime.timedelta(days=2)  # for the first process, while it makes a cache
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=wait)
     if recipe.batch_size % world:
         raise RecipeError(f"batch_size {recipe.batch_size} cannot be shared out evenly among {world} processes")
     return Process(rank, world, device)
@@ -261,7 +264,6 @@ class State:
     epoch: int = 0
     batch: int = 0
     step: int = 0
-    seconds: float = 0.0
     best: float = math.inf
     waited: int = 0
 
@@ -276,8 +278,9 @@ class Trainer:
         process: Process,
         vocabulary: Sequence[str],
         houses: Sequence[str],
+        began: float,
     ) -> None:
-        self.recipe, self.process = recipe, process
+        self.recipe, self.process, self.began = recipe, process, began
         self.known = {"vocabulary": list(vocabulary), "houses": list(houses)}
         self.run = Path(recipe.run)
         self.model = new_model(recipe, len(vocabulary)).to(process.device)
@@ -296,7 +299,7 @@ class Trainer:
         half = recipe.amp == "bf16" or (recipe.amp == "auto" and process.device.type == "cuda")
         self.autocast = torch.autocast(process.device.type, dtype=torch.bfloat16, enabled=half)
         self.report = Report(self.run, sum(self.epochs) * self.steps_per_epoch) if process.main else None
-        self.began = self.saved = time.monotonic()
+        self.saved = time.monotonic()
 
     def _new_optimizer(self) -> torch.optim.AdamW:
         groups = parameter_groups(self.model, self.recipe.weight_decay, self.recipe.layer_decay)
@@ -329,7 +332,7 @@ class Trainer:
     def resume(self) -> None:
         """Go back to the last checkpoint, if there is one."""
         if (self.run / LAST).is_file():
-            content = read_weights(self.run / LAST)
+            content = read_last(self.run / LAST)
             self.state = State(**content["state"])
             self.model.load_state_dict(content["model"])
             self.optimizer.load_state_dict(content["optimizer"])
@@ -391,7 +394,8 @@ class Trainer:
         self.optimizer.step()
         state.step, state.batch = state.step + 1, state.batch + 1
         limit = recipe.time_limit_min
-        over = torch.tensor([float(limit is not None and self._seconds() >= 60 * limit)], device=parts.device)
+        minutes = (time.monotonic() - self.began) / 60
+        over = torch.tensor([float(limit is not None and minutes >= limit)], device=parts.device)
         *shared, over_share = self.process.mean(torch.cat([loss.detach()[None], parts.detach(), over])).tolist()
         if not math.isfinite(shared[0]):
             raise ModelError(f"the loss is {shared[0]} at step {state.step}: lower --base-lr or set --clip-norm")
@@ -402,6 +406,8 @@ class Trainer:
             row = dict(zip(LOSS_COLUMNS, shared, strict=True))
             where = {"step": state.step, "stage": stage, "epoch": state.epoch + 1, "lr": rate}
             self.report.step({**where, **row, "gradient_norm": float(norm), **speed, **waited})
+        if over_share > 0 and self.report:
+            stderr.print(f"{self.run}: the time is up after step {state.step}; the same command goes on")
         return bool(over_share > 0)
 
     def _validate(self, stage: str) -> None:
@@ -422,18 +428,19 @@ class Trainer:
         self._share([memory])
         state.best, state.waited = float(memory[0]), int(memory[1])
 
+    def result(self) -> Path:
+        """Return the file of the best weights so far, or of the last ones before the first pass is over."""
+        best = self.run / BEST
+        return best if best.is_file() else self.run / LAST
+
     def _share(self, tensors: Sequence[Tensor]) -> None:
         """Give every process the first one's values."""
         if self.process.world > 1:
             for tensor in tensors:
                 dist.broadcast(tensor, 0)
 
-    def _seconds(self) -> float:
-        return self.state.seconds + time.monotonic() - self.began
-
     def _save(self) -> None:
-        now = time.monotonic()
-        self.state.seconds, self.began, self.saved = self._seconds(), now, now
+        self.saved = time.monotonic()
         if self.process.main:
             content = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
             save(self.run / LAST, {**content, "state": asdict(self.state)})

@@ -196,16 +196,19 @@ def score_command(
     from spatialqa.scoring.show import print_score
 
     report = score(predictions, out, table_name(name), split, text_model, seed, answered_only)
+    figures = report.as_json()
     print_score(report)
-    if json_path:
-        commit_json(json_path, report.as_json())
-    if plot:
-        write_plot(report, plot)
     if analyse:
         from spatialqa.scoring.analysis import analyse as analyse_answers
         from spatialqa.scoring.analysis import print_analysis
 
-        print_analysis(analyse_answers(predictions, out, table_name(name), split, control, seed, answered_only))
+        analysis = analyse_answers(predictions, out, table_name(name), split, control, seed, answered_only)
+        print_analysis(analysis)
+        figures["analysis"] = analysis.as_json()
+    if json_path:
+        commit_json(json_path, figures)
+    if plot:
+        write_plot(report, plot)
 
 
 @cli.command()

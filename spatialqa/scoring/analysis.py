@@ -169,9 +169,15 @@ def analyse(
     scenes = {scene.scene_id: scene for path in files for scene in read_scenes(path) if scene.scene_id in ids}
     if missing := ids - scenes.keys():
         raise DatasetError(f"{root}: lacks the scene {min(missing)} that it asks about; render it again")
+    beside = read_predictions(control).by_id if control else {}
+    if control and (lacking := [t.qa_id for t in asked if t.qa_id in given and t.qa_id not in beside]):
+        raise DatasetError(
+            f"{control}: does not answer {len(lacking)} of the questions that {predictions} answers, {min(lacking)} "
+            f"among them: a control answers the same ones"
+        )
     measured = _Measured(root, asked, scenes, splits, seed)
     grades = measured.grades(given)
-    other = measured.grades(read_predictions(control).by_id) if control else None
+    other = measured.grades(beside) if control else None
     return Analysis(
         str(predictions),
         str(control) if control else None,

@@ -1,5 +1,6 @@
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -212,6 +213,26 @@ def test_a_run_logs_every_step_in_two_stages_and_leaves_its_best_weights(trained
     assert last["loss"] == pytest.approx(joint, rel=1e-5)
     assert (trained / "loss.svg").read_text().startswith("<svg")
     assert rows[2]["classes"] < rows[0]["classes"]
+
+
+def test_a_run_whose_last_checkpoint_is_none_says_what_to_do(one_source: Path, trained: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    for content, message in ((b"torn", "cannot be read"), ((run / "best.pt").read_bytes(), "has no .*remove it")):
+        (run / "last.pt").write_bytes(content)
+        with pytest.raises(ModelError, match=f"last.pt: {message}"):
+            train([one_source], replace(QUICK, run=str(run)))
+
+
+def test_a_run_that_is_stopped_by_the_time_limit_goes_on_with_the_same_command(
+    one_source: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = replace(QUICK, run=str(tmp_path / "run"), time_limit_min=0.0)
+    assert train([one_source], recipe).name == "last.pt"  # there are no best weights within the first pass
+    assert "the time is up after step 1" in capsys.readouterr().err
+    while len(read_log(tmp_path / "run" / "log.csv")) < 6:
+        train([one_source], recipe)
+    assert logged_losses(tmp_path / "run") == logged_losses(trained)
 
 
 def test_a_run_from_the_cache_has_the_losses_of_one_that_decodes(one_source: Path, tmp_path: Path) -> None:

@@ -22,6 +22,14 @@ def predictions(path: Path, root: Path, said: dict[str, str] | None = None, spli
     return path
 
 
+def test_a_control_answers_the_same_questions(small: Path, tmp_path: Path) -> None:
+    right = predictions(tmp_path / "right.jsonl", small)
+    short = tmp_path / "short.jsonl"
+    short.write_text("".join(right.read_text().splitlines(keepends=True)[1:]))
+    with pytest.raises(DatasetError, match="short.jsonl: does not answer 1 of the questions"):
+        analyse(right, small, control=short)
+
+
 def test_true_answers_are_right_everywhere_and_differ_from_a_control(small: Path, tmp_path: Path) -> None:
     right = predictions(tmp_path / "right.jsonl", small)
     wrong = predictions(tmp_path / "wrong.jsonl", small, dict.fromkeys(("location", "relative_distance"), "no idea"))
