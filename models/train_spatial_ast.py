@@ -11,7 +11,6 @@ that was not: the order of the data and what is masked are drawn for each step f
 """
 
 import contextlib
-import datetime
 import math
 import os
 import time
@@ -113,8 +112,7 @@ def join(recipe: TrainRecipe) -> Process:
         torch.cuda.set_device(device)
         torch.backends.cuda.matmul.allow_tf32 = True
     if world > 1 and not dist.is_initialized():
-        wait = datetime.timedelta(days=2)  # for the first process, while it makes a cache
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=wait)
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     if recipe.batch_size % world:
         raise RecipeError(f"batch_size {recipe.batch_size} cannot be shared out evenly among {world} processes")
     return Process(rank, world, device)
