@@ -420,7 +420,8 @@ class Trainer:
     def _validate(self) -> None:
         """Measure the validation questions of the stage, keep the weights if they are its best, and report."""
         state, held_out = self.state, self.held_out[self.state.stage]
-        if self.process.world > 1 and not self.recipe.encoder_frozen:  # each has seen other sounds, and the statistics of the front end are not summed
+        if self.process.world > 1 and not self.recipe.encoder_frozen:
+            # each process has heard other sounds, and the front end's statistics are not summed
             for value in self.model.encoder.buffers():
                 dist.broadcast(value, 0)
         measured = measure(self.model, held_out, self.recipe.batch_size, self.autocast) if held_out else {}
