@@ -1,5 +1,6 @@
 """What is kept of scenes: the same batches in the same order, computed once, whole or not at all."""
 
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -57,3 +58,14 @@ def test_a_damaged_file_is_named(small: Path, tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:-7])
     with pytest.raises(DatasetError, match=f"{file}.*remove it"):
         kept(small, tmp_path, refuse)
+
+
+def test_a_disk_without_room_is_one_line_and_leaves_nothing(small: Path, tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (150, hard))  # the header fits, the rows do not
+    try:
+        with pytest.raises(DatasetError, match="cannot be written"):
+            kept(small, tmp_path, loudness)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list(tmp_path.iterdir())
