@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from spatialqa import __version__
-from spatialqa.cli_keys import execution_keys, keys_of, resolve, resolve_model, table_name
+from spatialqa.cli_keys import ModelsCommand, execution_keys, keys_of, resolve, resolve_model, table_name
 from spatialqa.errors import MissingDependencyError, RecipeError, SpatialQAError
 from spatialqa.exports import FORMATS
 from spatialqa.models.bat_recipe import AnswerRecipe, BATRecipe
@@ -231,7 +231,7 @@ def export(out: Path, to: str, dest: Path, name: str | None, shard_size: int) ->
     print_lines(summary.lines())
 
 
-@cli.command("train-baseline")
+@cli.command("train-baseline", cls=ModelsCommand)
 @click.argument("outs", nargs=-1, type=click.Path(path_type=Path), metavar="[OUT]...")
 @recipe_option
 @click.option(
@@ -290,7 +290,7 @@ def answer_command(out: Path, model: Path, to: Path, recipe: str | None, **given
 @click.argument("recording", type=click.Path(path_type=Path))
 @click.argument("question")
 @model_option
-@keys_of(AnswerRecipe)
+@keys_of(AnswerRecipe, without=("split", "qa_name", "types", "limit", "batch_size", "workers"))
 def listen_command(recording: Path, question: str, model: Path, **given: Any) -> None:
     """Ask a trained bat a QUESTION about a binaural RECORDING (two channels, left and right)."""
     resolved = resolve(AnswerRecipe, "answer", None, given, {})

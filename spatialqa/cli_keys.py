@@ -14,37 +14,69 @@ F = TypeVar("F", bound=Callable[..., Any])
 R = TypeVar("R")
 
 
-def keys_of(*classes: type) -> Callable[[F], F]:
+class KeyOption(click.Option):
+    """An option of a recipe key. models: those that have it, where not all of the command's have; else none."""
+
+    def __init__(self, *args: Any, models: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.models = models
+
+
+class ModelsCommand(click.Command):
+    """A command whose help shows what all models have first, and then under each model's name what it alone has."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, in sections."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for option in self.get_params(ctx):
+            record = option.get_help_record(ctx)
+            if isinstance(option, click.Option) and record:
+                sections.setdefault(getattr(option, "models", ""), []).append(record)
+        for models, records in sections.items():
+            with formatter.section(f"Options of {models} alone" if models else "Options"):
+                formatter.write_dl(records)
+
+
+def keys_of(*classes: type, without: Sequence[str] = ()) -> Callable[[F], F]:
     """Give a command one option for every key of some recipe classes; those not given arrive as None.
 
     Where there are several classes, each is a way to run the command that its field `model` names; the help of a key
-    that not all of them have begins with the models that do.
+    that they describe differently has what each of them says, and make the command a ModelsCommand. Keys named in
+    `without` have no effect on the command and are no options of it.
     """
     fields: dict[str, dict[str, dataclasses.Field[Any]]] = {}
     for cls in classes:
         for field in dataclasses.fields(cls):
-            fields.setdefault(field.name, {})[_model(cls)] = field
+            if field.name not in without:
+                fields.setdefault(field.name, {})[_model(cls)] = field
 
     def decorate(command: F) -> F:
         for name, found in reversed(fields.items()):
-            command = _option(name, found, "" if len(found) == len(classes) else f"({', '.join(found)}) ")(command)
+            command = _option(name, found, "" if len(found) == len(classes) else ", ".join(found))(command)
         return command
 
     return decorate
 
 
-def _option(name: str, found: dict[str, "dataclasses.Field[Any]"], of: str) -> Callable[[F], F]:
-    flag = "--" + name.replace("_", "-")
-    defaults = {model: _default(field) for model, field in found.items()}
-    first = next(iter(found.values()))
-    shown = [_shown(default) for default in defaults.values()]
-    others = [f"{model} {text}" for model, text in zip(found, shown, strict=True)]
-    alike = len(set(shown)) == 1 or name == "model"
-    text = f"{of}{first.metadata['help']} [{shown[0] if alike else ', '.join(others)}]"
-    if isinstance(_default(first), bool):
-        return click.option(f"{flag}/--no-{flag[2:]}", default=None, help=text)
+def _option(name: str, found: dict[str, "dataclasses.Field[Any]"], models: str) -> Callable[[F], F]:
+    flag, text = "--" + name.replace("_", "-"), _help(name, found)
+    if isinstance(_default(next(iter(found.values()))), bool):
+        return click.option(f"{flag}/--no-{flag[2:]}", cls=KeyOption, models=models, default=None, help=text)
     choices = dict.fromkeys(choice for field in found.values() for choice in field.metadata["choices"])
-    return click.option(flag, default=None, metavar="|".join(choices) or "VALUE", help=text)
+    metavar = "|".join(choices) or "VALUE"
+    return click.option(flag, cls=KeyOption, models=models, default=None, metavar=metavar, help=text)
+
+
+def _help(name: str, found: dict[str, "dataclasses.Field[Any]"]) -> str:
+    texts = {model: field.metadata["help"] for model, field in found.items()}
+    shown = {model: _shown(_default(field)) for model, field in found.items()}
+    if len(set(texts.values())) == 1:
+        alike = len(set(shown.values())) == 1 or name == "model"
+        values = next(iter(shown.values())) if alike else ", ".join(f"{model} {text}" for model, text in shown.items())
+        return f"{next(iter(texts.values()))} [{values}]"
+    choices = {model: "|".join(field.metadata["choices"]) for model, field in found.items()}
+    who = {model: model if len(set(choices.values())) == 1 else f"{model}: {choices[model]}" for model in found}
+    return "; ".join(f"({who[model]}) {texts[model]} [{shown[model]}]" for model in found)
 
 
 def _default(field: "dataclasses.Field[Any]") -> Any:

@@ -4,15 +4,19 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 import soundfile
 
-from spatialqa.cli import main
+from spatialqa.cli import cli, main
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_audio, scene_files
+from spatialqa.models.bat_recipe import AnswerRecipe, BATRecipe
+from spatialqa.models.train_recipe import TrainRecipe
 from spatialqa.render import decode_flac
 
 HEAVY = ("torch", "ray", "pandas", "pyarrow", "trimesh", "embreex", "scipy", "soundfile", "transformers")
@@ -42,6 +46,37 @@ def test_a_group_without_a_command_shows_its_help(words: list[str]) -> None:
     assert done.returncode == 0
     assert done.stdout.startswith("Usage: ")
     assert "Commands:" in done.stdout
+
+
+def help_of(command: str) -> str:
+    """Return a help text without any blank: where its lines are broken, and where words are, plays no part."""
+    done = spatialqa(command, "--help")
+    assert done.returncode == 0
+    return re.sub(r"\s", "", done.stdout)
+
+
+def test_the_help_of_training_says_of_every_key_what_each_model_makes_of_it() -> None:
+    both, *others = re.split(r"Optionsof([a-z-]+)alone:", help_of("train-baseline"))
+    alone = dict(zip(others[::2], others[1::2], strict=True))
+    assert list(alone) == ["spatial-ast", "bat"]
+    keys = {cls: {field.name: field for field in fields(cls)} for cls in (TrainRecipe, BATRecipe)}
+    for cls, model in ((TrainRecipe, "spatial-ast"), (BATRecipe, "bat")):
+        for name, field in keys[cls].items():
+            where = both if all(name in own for own in keys.values()) else alone[model]
+            assert f"--{name.replace('_', '-')}" in where
+            assert re.sub(r"\s", "", field.metadata["help"]) in where, f"{name} of {model}"
+    assert "--weight-decayVALUEAdamW's,onmatrices[spatial-ast0.0005,bat0.05]" in both
+    assert "makesofeveryscene,sharedbyruns;defaultintherun's[none]" in both
+    assert "(spatial-ast)soundsinonestep,overallprocesses[64];(bat)questionsinonestep,overallprocesses[16]" in both
+    assert "(bat:both|same)whattheencoderisgiven" in both
+    assert both.count("--seed") == 1
+
+
+def test_listen_has_the_keys_that_matter_to_one_recording_alone() -> None:
+    options = {parameter.name for parameter in cli.commands["listen"].params if isinstance(parameter, click.Option)}
+    idle = {"split", "qa_name", "types", "limit", "batch_size", "workers"}
+    assert options == {"model"} | {field.name for field in fields(AnswerRecipe)} - idle
+    assert idle <= {parameter.name for parameter in cli.commands["answer"].params}
 
 
 def broken_clip(folder: Path) -> str:
@@ -127,6 +162,8 @@ def one_class(folder: Path) -> str:
         (["answer", "SMALL", "--model", "none", "--to", "a.jsonl"], "none"),
         (["answer", "SMALL", "--model", "none", "--to", "a.jsonl", "--types", "Q"], "'Q'"),
         (["listen", "none.wav", "Where is it?", "--model", "none"], "none.wav"),
+        (["listen", "none.wav", "Where is it?", "--model", "none", "--split", "test"], "No such option"),
+        (["train-baseline", "SMALL", "--model", "bat", "--ears", "swapped"], "must be one of both, same"),
         (["score", "none.jsonl", "SMALL", "--control", "b.jsonl"], "--analyse"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
