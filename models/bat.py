@@ -14,12 +14,13 @@ weights' training; SmolLM2 and tiny put nothing there.
 """
 
 import dataclasses
+import os
 import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -141,10 +142,9 @@ class Projector(nn.Module):
 
     def __init__(self, config: BATConfig, llm_width: int) -> None:
         super().__init__()
-        from transformers import Blip2QFormerConfig, Blip2QFormerModel
-
+        transformers = need("transformers", "spatialqa[models]", "BAT")
         c = config
-        shape = Blip2QFormerConfig(
+        shape = transformers.Blip2QFormerConfig(
             num_hidden_layers=c.qformer_layers,
             encoder_hidden_size=c.encoder_width,
             hidden_size=c.qformer_width,
@@ -156,7 +156,7 @@ class Projector(nn.Module):
             initializer_range=0.02 * (768 / c.qformer_width) ** 0.5,  # 0.02 at the usual width; as far apart at others
         )
         self.query = nn.Parameter(torch.randn(1, c.queries, c.qformer_width))
-        self.qformer = Blip2QFormerModel(shape)
+        self.qformer = transformers.Blip2QFormerModel(shape)
         self.linear = nn.Linear(c.qformer_width, llm_width)
         self.norm = nn.LayerNorm(llm_width, eps=1e-5)
 
@@ -205,7 +205,7 @@ class BAT(nn.Module):
         if config.llm == TINY and tokenizer is not None:
             llm = tiny_llm(len(tokenizer), *sizes.values()).to(dtype)
         else:
-            llm, tokenizer = make_llm(config.llm, **sizes, dtype=dtype, four_bit=four_bit)
+            llm, tokenizer = make_llm(os.path.expanduser(config.llm), **sizes, dtype=dtype, four_bit=four_bit)
         if four_bit:
             peft = need("peft", "spatialqa[models]", "LoRA")
             llm = peft.prepare_model_for_kbit_training(llm, use_gradient_checkpointing=False)
@@ -402,12 +402,26 @@ def load_bat(path: Path | str, **options: Any) -> tuple[BAT, SpatialAST | None]:
     return unpack(read_weights(path), path, **options)
 
 
-def unpack(content: Mapping[str, Any], where: Path | str, **options: Any) -> tuple[BAT, SpatialAST | None]:
-    """Return what `pack` packed; see load_bat."""
+def unpack(
+    content: Mapping[str, Any], where: Path | str, llm: str | None = None, **options: Any
+) -> tuple[BAT, SpatialAST | None]:
+    """Return what `pack` packed; see load_bat.
+
+    Args:
+        content: of the file.
+        where: the file's name, for messages.
+        llm: the language model's folder, where it is not the one that the file names.
+        options: as those of BAT.
+    """
     stored, weights, encoder = (content.get(key) for key in ("bat", "weights", "encoder"))
-    if not isinstance(stored, Mapping) or not isinstance(weights, Mapping):
+    if not isinstance(stored, Mapping) or not _by_name(weights):
         raise ModelError(f"{where}: holds no BAT; train one with train-baseline --model bat")
     config = BATConfig.from_dict(stored)
+    need("transformers", "spatialqa[models]", "BAT")
+    if llm is not None:
+        if TINY in (config.llm, llm):
+            raise ModelError(f"{where}: its language model is {config.llm}, and tiny has no folder; leave out --llm")
+        config = dataclasses.replace(config, llm=llm)
     tokenizer = None
     if config.llm == TINY:
         if not isinstance(content.get("tokenizer"), str):
@@ -434,13 +448,17 @@ def load_released(path: Path | str, config: BATConfig = PRESETS["paper"], **opti
     """
     content = read_weights(path)
     held = content.get("model", content)
-    if not isinstance(held, Mapping) or not all(isinstance(name, str) for name in held):
+    if not _by_name(held):
         raise ModelError(f"{path}: holds no weights by name")
     weights = {_released_name(name): value for name, value in held.items()}
     _refuse_other_sizes(config, None, weights, path)
     model = BAT(config, **options)
     _load(model, weights, path)
     return model.eval()
+
+
+def _by_name(weights: Any) -> TypeGuard[Mapping[str, Any]]:
+    return isinstance(weights, Mapping) and all(isinstance(name, str) for name in weights)
 
 
 def _released_name(name: str) -> str:

@@ -7,6 +7,8 @@ for batch in loader(data, batch_size=32):
 
 import hashlib
 import json
+import math
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -39,7 +41,7 @@ class CachedScenes(SceneDataset):
         workers: processes that decode scenes.
 
     Raises:
-        DatasetError: the scenes cannot be read, or the file cannot be written.
+        DatasetError: the scenes cannot be read, or the disk has no room for the file.
     """
 
     columns = ()
@@ -81,16 +83,26 @@ class CachedScenes(SceneDataset):
             with aside.open("wb") as file:  # not through a map of it, which a full disk ends without an error
                 for batch in loader(in_order, BATCH, workers):
                     with torch.no_grad():
-                        made = make(batch.waveform).to("cpu", torch.float16).contiguous().numpy()
+                        made = make(batch.waveform)
+                    shape = (len(self), *made.shape[1:])
                     if not file.tell():
-                        shape = (len(self), *made.shape[1:])
+                        self._refuse_full_disk(shape)
                         header = {"descr": "<f2", "fortran_order": False, "shape": shape}
                         np.lib.format.write_array_header_1_0(file, header)
-                    file.write(made.tobytes())
+                    file.write(made.to("cpu", torch.float16).contiguous().numpy().tobytes())
 
         commit_file(self.file, write)
         minutes = (time.monotonic() - began) / 60
         stderr.print(f"{self.file}: {len(self):,} scenes of {self.split} in {minutes:.1f} min; later runs read it")
+
+    def _refuse_full_disk(self, shape: tuple[int, ...]) -> None:
+        """Raise DatasetError where the disk has no room for an array of this shape: now, and not in hours."""
+        needed, free = 2 * math.prod(shape), shutil.disk_usage(self.file.parent).free
+        if needed > free:
+            raise DatasetError(
+                f"{self.file.parent}: {needed / 1e9:,.1f} GB are needed for what the model makes of {len(self):,} "
+                f"scenes, and {free / 1e9:,.1f} GB are free; make room, or name a folder on another disk with --cache"
+            )
 
 
 def _hashes(root: Path) -> list[str]:

@@ -48,7 +48,7 @@ def losses(steps: Sequence[Mapping[str, Any]], passes: Sequence[Mapping[str, Any
     """Return the losses of a run against its steps, a plot each.
 
     Args:
-        steps: the rows of log.csv; means of neighbours are drawn.
+        steps: the rows of log.csv; means of neighbours are drawn, and a line where a stage ends.
         passes: the rows of validation.csv.
         columns: which losses.
     """
@@ -59,7 +59,7 @@ def losses(steps: Sequence[Mapping[str, Any]], passes: Sequence[Mapping[str, Any
         dot(230, 19, ORANGE) + text(240, 24, "validation"),
     ]
     last = max(1.0, float(steps[-1]["step"])) if steps else 1.0
-    border = next((float(a["step"]) for a, b in pairwise(steps) if a["stage"] != b["stage"]), None)
+    borders = [float(a["step"]) for a, b in pairwise(steps) if a["stage"] != b["stage"]]
     for k, name in enumerate(columns):
         left, top = 60 + (width + 60) * (k % across), 66 + (height + 66) * (k // across)
         train = _thinned([(float(row["step"]), float(row[name])) for row in steps])
@@ -68,8 +68,7 @@ def losses(steps: Sequence[Mapping[str, Any]], passes: Sequence[Mapping[str, Any
         frame = Frame(left, top, width, height, (0.0, last), (min(values), max(values)))
         parts += frame.drawn(name)
         parts.append(text(left + width, top + height + 16, f"{last:.0f} steps", anchor="end", size=10))
-        if border is not None:
-            parts.append(line(frame.x(border), top, frame.x(border), top + height, GREY))
+        parts += [line(frame.x(border), top, frame.x(border), top + height, GREY) for border in borders]
         parts.append(_path(frame, train, BLUE))
         parts += [dot(frame.x(x), frame.y(y), ORANGE, 2.5) for x, y in held]
     return document(60 + (width + 60) * across, 66 + (height + 66) * -(-len(columns) // across), parts)

@@ -40,6 +40,10 @@ _HOUR = re.compile(r"\b(1[0-2]|[1-9])(?= o'clock)")
 _OTHER_SIDE = {"left": "right", "right": "left", "Left": "Right", "Right": "Left", "LEFT": "RIGHT", "RIGHT": "LEFT"}
 
 
+class NothingAskedError(DatasetError):
+    """A split of whole data sets has no question of these types."""
+
+
 # --- the tables -----------------------------------------------------------------------------------------------------
 
 
@@ -83,7 +87,8 @@ def read_questions(scenes: SceneDataset, table: str, types: Sequence[str] | None
         types: of questions; all by default.
 
     Raises:
-        DatasetError: a data set has no such table, nothing is asked, or a question is about a scene that is not there.
+        DatasetError: a data set has no such table, or a question is about a scene that is not there.
+        NothingAskedError: there is no such question.
     """
     index, roots = scenes.index, data_sets(scenes)
     root_of_file = np.array([roots.index(path.parent.parent) for path in index.files])
@@ -111,7 +116,7 @@ def read_questions(scenes: SceneDataset, table: str, types: Sequence[str] | None
                     columns[name].append(row[name])
     if not rows:
         of = f" of type {', '.join(types)}" if types is not None else ""
-        raise DatasetError(
+        raise NothingAskedError(
             f"{', '.join(map(str, roots))}: nothing{of} is asked in the {scenes.split} split; see --types of make-qa"
         )
     qa_id, _, kind, subtype, question, answer = columns.values()

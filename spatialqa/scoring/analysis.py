@@ -98,7 +98,7 @@ class Bin:
 
 @dataclass(frozen=True)
 class Analysis:
-    """What was found. given_place: E, apart for scenes of which the model answers D rightly and wrongly."""
+    """What was found. given_place: E, apart for pairs of sources whose places, as D asks, are answered right or not."""
 
     predictions: str
     control: str | None
@@ -118,7 +118,8 @@ class Facts(NamedTuple):
     """What makes a question hard; None where it does not apply.
 
     angle_deg: between the two sources asked about, else from the one asked about to the nearest other. distance_m: of
-    the farthest asked about. level_db: of the quietest asked about over all others together, mean of both ears.
+    the farthest asked about. level_db: of the quietest asked about over all others together, each at its better ear,
+    which is where it stands out most.
     apart_m: between the distances of two asked about.
     """
 
@@ -198,23 +199,25 @@ def facts_of(truth: Truth, scene: Scene) -> Facts:
         return Facts(None, None, None, None)
     pairs = [(a, b) for a in named for b in others] if len(named) == 1 else [(named[0], named[1])]
     angles = [great_circle_deg(a.azimuth_deg, a.elevation_deg, b.azimuth_deg, b.elevation_deg) for a, b in pairs]
-    power = [_power(source.wet_level_dbfs) for source in scene.sources]
-    levels = [
-        10.0 * float(np.log10(own / rest))
-        for k in truth.source_indices
-        if (own := power[k]) > 0 and (rest := sum(power) - own) > 0
-    ]
+    levels = [level for k in truth.source_indices if (level := _over_others_db(scene, k)) is not None]
     distances = [source.distance_m for source in named]
     return Facts(
         min(angles, default=None),
         max(distances),
-        min(levels, default=None) if None not in (source.wet_level_dbfs for source in scene.sources) else None,
+        min(levels, default=None),
         abs(distances[0] - distances[1]) if len(named) == 2 else None,
     )
 
 
-def _power(level_dbfs: Sequence[float] | None) -> float:
-    return float(np.mean([10.0 ** (level / 10.0) for level in level_dbfs])) if level_dbfs else 0.0
+def _over_others_db(scene: Scene, index: int) -> float | None:
+    """Return the level of a source over all others together at its better ear; None where no ear has both."""
+    wet = [source.wet_level_dbfs for source in scene.sources]
+    if None in wet:
+        return None
+    power = 10.0 ** (np.array(wet, dtype=np.float64) / 10.0)  # of sources and ears
+    own, rest = power[index], np.delete(power, index, axis=0).sum(0)
+    both = (own > 0) & (rest > 0)
+    return float(10.0 * np.log10(own[both] / rest[both]).max()) if both.any() else None
 
 
 class _Measured:
@@ -285,21 +288,26 @@ class _Measured:
                         yield Bin(title, metric, by, low, high, len(own), figure)
 
     def given_place(self, grades: Sequence[Grade]) -> Iterable[Bin]:
-        """Yield E by whether D was right of the same scene: what reasoning loses when perception does not."""
-        right = {
-            truth.scene_id: own.parts["direction"].above
-            for truth, own in zip(self.asked, grades, strict=True)
-            if truth.subtype == "location_of_class"
-        }
+        """Yield E by whether all that D asks about the same sources was right: what perception costs reasoning."""
+        right: dict[tuple[str, int], float] = {}
+        for truth, own in zip(self.asked, grades, strict=True):
+            if truth.subtype == "location_of_class":
+                for source in truth.source_indices:
+                    key = truth.scene_id, source
+                    right[key] = min(right.get(key, 1.0), own.parts["direction"].above)
+        placed = [
+            min((right[t.scene_id, k] for k in t.source_indices if (t.scene_id, k) in right), default=None)
+            for t in self.asked
+        ]
         for title, (metric, means) in FIGURES.items():
             if not title.startswith("E") or len(means) > 1:
                 continue
             rows = self.rows[title][0]
             for wanted in (0.0, 1.0):
-                own = np.array([row for row in rows if right.get(self.asked[row].scene_id) == wanted], dtype=np.int64)
-                if len(own):
-                    figure = self._figure(metric, [own], grades)
-                    yield Bin(title, metric, "D of the scene", wanted, wanted, len(own), figure)
+                chosen = np.array([row for row in rows if placed[row] == wanted], dtype=np.int64)
+                if len(chosen):
+                    figure = self._figure(metric, [chosen], grades)
+                    yield Bin(title, metric, "D of its sources", wanted, wanted, len(chosen), figure)
 
     def _mean(self, metric: str, means: Sequence[IntArray], grades: Sequence[Grade]) -> tuple[float | None, FloatArray]:
         """Return the mean of ratios, and its replicates."""

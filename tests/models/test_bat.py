@@ -1,8 +1,11 @@
 """BAT: the released layout, what the language model reads and learns from, answers in batches, and files."""
 
+import importlib.util
 import json
 import math
+import shutil
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ pytest.importorskip("peft")
 
 from torch.nn import functional  # noqa: E402
 
+from spatialqa.errors import MissingDependencyError  # noqa: E402
 from spatialqa.models.bat import (  # noqa: E402
     BAT,
     IGNORED,
@@ -400,6 +404,32 @@ def test_answering_leaves_mode_and_chance_alone() -> None:
     assert model.generate(sound(), QUESTIONS, beams=1, max_new_tokens=5) == first
 
 
+def test_a_language_model_in_the_home_folder_is_found(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(Path(folder).parent))
+    near = f"~/{Path(folder).name}"
+    text = mini(llm=folder).encode(QUESTIONS, ANSWERS)
+    model = mini(llm=near)
+    assert model.config.llm == near
+    assert torch.equal(model(sound(), text), mini(llm=folder)(sound(), text))
+
+
+def test_without_transformers_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = pack(mini())
+    torch.save(content["weights"], tmp_path / "released.pt")
+    there = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "transformers" else there(name))
+    ways: list[Callable[[], Any]] = [
+        mini,
+        lambda: BAT(replace(MINI, llm="nowhere")),
+        lambda: Projector(MINI, 32),
+        lambda: unpack(content, "some.pt"),
+        lambda: load_released(tmp_path / "released.pt", MINI),
+    ]
+    for make in ways:
+        with pytest.raises(MissingDependencyError, match=r"needs transformers: pip install 'spatialqa\[models\]'"):
+            make()
+
+
 def test_what_cannot_be_read_or_heard_is_refused() -> None:
     model = mini()
     for tokens in (torch.zeros(3, 7, 25), torch.zeros(7, 24), torch.zeros(3, 0, 24)):
@@ -461,6 +491,20 @@ def test_a_file_holds_what_was_trained_of_other_language_models(rank: int, folde
     assert torch.equal(again(sound(), text), model(sound(), text))
 
 
+def test_a_language_model_that_has_moved_is_named(folder: str, tmp_path: Path) -> None:
+    model = adapted(folder)
+    content = pack(model)
+    moved = shutil.copytree(folder, tmp_path / "moved")
+    content["bat"]["llm"] = str(tmp_path / "before")
+    with pytest.raises(ModelError, match="before: no such folder"):
+        unpack(content, "some.pt")
+    again, _ = unpack(content, "some.pt", str(moved))
+    text = model.encode(QUESTIONS, ANSWERS)
+    assert torch.equal(again(sound(), text), model(sound(), text))
+    with pytest.raises(ModelError, match="some.pt: its language model is tiny, .* leave out --llm"):
+        unpack(pack(mini()), "some.pt", str(moved))
+
+
 def test_lora_on_tiny_comes_back_too(tmp_path: Path) -> None:
     model = mini(lora_rank=2)
     save_bat(tmp_path / "bat.pt", model)
@@ -477,6 +521,7 @@ def test_files_that_hold_something_else_are_refused(tmp_path: Path) -> None:
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"bat": None}, "holds no BAT"),
         ({"weights": 3}, "holds no BAT"),
+        ({"weights": {**weights, 3: torch.zeros(1)}}, "holds no BAT"),
         ({"bat": {**config, "wings": 2}}, "wings"),
         ({"bat": {**config, "queries": "four"}}, "queries"),
         ({"bat": {**config, "qformer_heads": 3}}, "multiple of 3"),

@@ -69,3 +69,18 @@ def test_a_disk_without_room_is_one_line_and_leaves_nothing(small: Path, tmp_pat
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert not list(tmp_path.iterdir())
+
+
+def test_what_the_disk_has_no_room_for_is_refused_before_it_is_made(small: Path, tmp_path: Path) -> None:
+    made = []
+
+    def endless(waveform: Any) -> Any:
+        made.append(len(waveform))
+        return torch.zeros(1, 1).expand(len(waveform), 10**14)  # one number in memory
+
+    scenes = len(SceneDataset(small, "train", class_vocabulary(small), (1, 2)))
+    needed = rf"{2e14 * scenes / 1e9:,.1f} GB are needed for .* {scenes} scenes, and [\d,.]+ GB are free; .* --cache"
+    with pytest.raises(DatasetError, match=needed):
+        kept(small, tmp_path, endless)
+    assert len(made) == 1
+    assert not list(tmp_path.iterdir())

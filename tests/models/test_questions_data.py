@@ -11,6 +11,7 @@ from spatialqa.errors import DatasetError
 from spatialqa.models.data import loader
 from spatialqa.models.questions_data import (
     POOLED,
+    NothingAskedError,
     Questions,
     QuestionSet,
     encoded,
@@ -82,7 +83,7 @@ def test_what_is_not_asked_is_said(small: Path) -> None:
     scenes = open_scenes([small], "train")
     with pytest.raises(DatasetError, match=r"in 'qa-other' \(it has qa\); run `spatialqa make-qa"):
         read_questions(scenes, "qa-other")
-    with pytest.raises(DatasetError, match="nothing of type X is asked in the train split"):
+    with pytest.raises(NothingAskedError, match="nothing of type X is asked in the train split"):
         read_questions(scenes, "qa", ["X"])
 
 

@@ -1,4 +1,5 @@
 import json
+import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -7,9 +8,11 @@ import pytest
 
 from spatialqa.dataset.reading import read_rows, read_scenes
 from spatialqa.errors import DatasetError
+from spatialqa.questions import make_qa
+from spatialqa.recipe import QaRecipe
 from spatialqa.scene import Scene
 from spatialqa.scoring.analysis import FIGURES, Figure, analyse, facts_of, print_analysis
-from spatialqa.scoring.truth import read_truth
+from spatialqa.scoring.truth import Truth, read_truth
 
 
 def predictions(path: Path, root: Path, said: dict[str, str] | None = None, split: str = "train") -> Path:
@@ -61,9 +64,34 @@ def test_bins_hold_every_question_once(small: Path, tmp_path: Path) -> None:
     assert not any(part.title.startswith("B") and part.by == "angle, deg" for part in analysis.bins)  # one source
     both = sum(part.n for part in analysis.given_place if part.title == "E direction")
     truths = [t for t in read_truth(small, "qa") if t.split == "train"]
-    placed = {t.scene_id for t in truths if t.subtype == "location_of_class"}
+    placed = {(t.scene_id, k) for t in truths if t.subtype == "location_of_class" for k in t.source_indices}
     asked = [t for t in truths if t.subtype in ("relative_direction", "both_on_side")]
-    assert both == sum(t.scene_id in placed for t in asked)
+    assert both == sum(any((t.scene_id, k) in placed for k in t.source_indices) for t in asked)
+
+
+def test_reasoning_is_told_apart_by_the_places_of_the_very_sources_that_it_relates(small: Path, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(small, root)
+    make_qa(root, QaRecipe(name="many", questions_per_subtype=4))
+    truths = [t for t in read_truth(root, "qa-many") if t.split == "train"]
+    placed: dict[str, list[Truth]] = {}
+    for truth in truths:
+        if truth.subtype == "location_of_class":
+            placed.setdefault(truth.scene_id, []).append(truth)
+    several = [own for own in placed.values() if len({t.source_indices for t in own}) > 1]
+    assert several
+    missed = [own[0] for own in several]  # one of the places in its scene, and not the last that is asked about
+    said = {t.qa_id: t.answer for t in truths} | {t.qa_id: "no idea" for t in missed}
+    path = tmp_path / "p.jsonl"
+    path.write_text("".join(json.dumps({"qa_id": k, "prediction": v}) + "\n" for k, v in said.items()))
+    lost = {(t.scene_id, k) for t in missed for k in t.source_indices}
+    found = {(b.title, b.low): b.n for b in analyse(path, root, "qa-many").given_place}
+    for title in ("E direction", "E which source"):
+        asked = [t for t in truths if t.subtype in FIGURES[title][1][0]]
+        wrong = [t for t in asked if any((t.scene_id, k) in lost for k in t.source_indices)]
+        assert found[title, 0.0] == len(wrong)
+    beside = [t for t in asked if t not in wrong and any(t.scene_id == own.scene_id for own in missed)]
+    assert beside  # of the same scenes, but asked about the other source
 
 
 def test_what_is_not_answered_is_wrong_or_left_out(small: Path, tmp_path: Path) -> None:
@@ -110,6 +138,9 @@ def test_what_makes_a_question_hard_is_read_off_its_scene(small: Path) -> None:
     scene = replace(scene, sources=sources)
     pair = facts_of(replace(truth, source_indices=(1, 0)), scene)
     assert pair == pytest.approx((90.0, 3.0, -10.0, 2.0))
+    beside = (replace(sources[0], wet_level_dbfs=(-20.0, -44.0)), replace(sources[1], wet_level_dbfs=(-30.0, -32.0)))
+    apart = facts_of(replace(truth, source_indices=(0, 1)), replace(scene, sources=beside))
+    assert apart.level_db == pytest.approx(10.0)  # the first by 10 dB at the left ear, the second by 12 at the right
     one = facts_of(replace(truth, source_indices=(0,)), scene)
     assert one[:3] == pytest.approx((90.0, 1.0, 10.0))
     assert one.apart_m is None
@@ -129,5 +160,5 @@ def test_the_tables_are_printed(small: Path, tmp_path: Path, capsys: pytest.Capt
     print_analysis(analyse(path, small, control=path))
     shown = capsys.readouterr().out
     assert "B direction, direction, all three words" in shown
-    assert "D of the scene" in shown
+    assert "D of its sources" in shown
     assert "right: 100.0" in shown
