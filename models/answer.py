@@ -30,7 +30,7 @@ from spatialqa.dataset.reading import read_rows
 from spatialqa.errors import ClipError, DatasetError
 from spatialqa.models.bat import BAT, unpack
 from spatialqa.models.bat_recipe import AnswerRecipe
-from spatialqa.models.data import Rows, loader
+from spatialqa.models.data import Rows, SceneIndex, loader
 from spatialqa.models.evaluate_spatial_ast import choose_device, refuse_rate
 from spatialqa.models.questions_data import Questions, encoded, open_scenes, read_questions
 from spatialqa.models.run_folder import BEST
@@ -108,11 +108,22 @@ def answer(root: Path, checkpoint: Path, to: Path, recipe: AnswerRecipe) -> Answ
     asked = read_questions(scenes, table_name(recipe.qa_name), recipe.types)
     model = Answerer(checkpoint, recipe)
     refuse_rate(scenes, model.encoder)
-    warn_of_known_houses(root, scenes.index.files, model.known)
+    known, houses = set(model.known.get("houses", ())), houses_of(scenes.index)
+    if (both := known.intersection(houses)) and not recipe.unseen:
+        stderr.print(
+            f"warning: {root}: the model was trained in {len(both)} of these {len(set(houses))} houses; --unseen "
+            f"leaves them out"
+        )
     done = _claim(to, root, recipe, model.file)
     of_scene: dict[int, list[int]] = defaultdict(list)
     for k, scene in enumerate(asked.scene.tolist()):
         of_scene[scene].append(k)
+    if recipe.unseen:
+        of_scene = {scene: rows for scene, rows in of_scene.items() if houses[scene] not in known}
+        if not of_scene:
+            raise DatasetError(
+                f"{root}: the model was trained in all houses that are asked about in the {recipe.split} split"
+            )
     if recipe.limit:
         chosen = sorted(of_scene)[: recipe.limit]
         of_scene = {scene: of_scene[scene] for scene in chosen}
@@ -191,15 +202,14 @@ def _claim(to: Path, root: Path, recipe: AnswerRecipe, checkpoint: Path) -> set[
         raise DatasetError(f"{to}: cannot be gone on with ({' '.join(str(error).split())[:200]}); remove it") from None
 
 
-def warn_of_known_houses(root: Path, files: Sequence[Path], known: dict[str, Any]) -> None:
-    """Say so where a model is asked about houses that it was trained in."""
-
-    trained = set(known.get("houses", ()))
-    here = {
-        f"{row['room_set']}/{row['house_id']}" for path in files for row in read_rows(path, ["room_set", "house_id"])
+def houses_of(index: SceneIndex) -> list[str]:
+    """Return the house of every scene, as `room_set/house_id`."""
+    found = {
+        (number, row["scene_id"]): f"{row['room_set']}/{row['house_id']}"
+        for number, path in enumerate(index.files)
+        for row in read_rows(path, ["scene_id", "room_set", "house_id"])
     }
-    if both := trained & here:
-        stderr.print(f"warning: {root}: the model was trained in {len(both)} of these {len(here)} houses")
+    return [found[key] for key in zip(index.file.tolist(), index.scene_id.tolist(), strict=True)]
 
 
 # --- one recording --------------------------------------------------------------------------------------------------

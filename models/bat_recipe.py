@@ -61,6 +61,11 @@ class BATRecipe:
     llm_layers: int | None = key(None, "layers of the LLM tiny", minimum=1)
     llm_heads: int | None = key(None, "heads of the LLM tiny", minimum=1)
     qa_name: str | None = key(None, "train on the questions in qa-NAME instead of qa")
+    leaks: str = key(
+        "refuse",
+        "training scenes whose house or clip another of the data sets holds out: refuse to train, or leave them out",
+        choices=("refuse", "leave-out"),
+    )
     curriculum: str = key("A,B:2;A,B,C,D:2;A,B,C,D,E:3", "stages, each with types of questions and passes over them")
     encoder_frozen: bool = key(True, "leave the encoder as it is; else it is trained too")
     masking: bool = key(False, "leave out frames and bands in an encoder that is trained")
@@ -143,6 +148,7 @@ class AnswerRecipe:
     split: str = key("test", "whose questions are answered", choices=("train", "validation", "test"))
     qa_name: str | None = key(None, "answer the questions in qa-NAME instead of qa")
     types: tuple[str, ...] = key(TYPES, "types of questions")
+    unseen: bool = key(False, "answer only about houses that neither the model nor its encoder was trained in")
     limit: int = key(0, "answer the questions of so many scenes; 0 for all", minimum=0)
     beams: int = key(4, "beams of the search; 1 is greedy", minimum=1)
     max_new_tokens: int = key(200, "longest answer", minimum=1)

@@ -14,7 +14,7 @@ killed and goes on has the same losses as one that was not.
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from spatialqa.models.bat import BAT, IGNORED, PRESETS, Text, load_bat, pack
 from spatialqa.models.bat_recipe import TYPES, BATRecipe
 from spatialqa.models.data import SceneDataset
 from spatialqa.models.evaluate_spatial_ast import refuse_rate
+from spatialqa.models.leaks import Leaks, find_leaks, refuse_leaks
 from spatialqa.models.objective import learning_rate
 from spatialqa.models.questions_data import (
     AskedBatch,
@@ -45,7 +46,7 @@ from spatialqa.models.questions_data import (
 from spatialqa.models.run_folder import BEST, LAST, LOG, PLOT, VALIDATION, Log, Report, claim, read_last, read_log, save
 from spatialqa.models.spatial_ast import ModelError, SpatialAST, load_checkpoint, read_weights
 from spatialqa.models.train_recipe import TrainRecipe
-from spatialqa.models.train_spatial_ast import Process, join, refuse_leaks
+from spatialqa.models.train_spatial_ast import Process, join
 from spatialqa.report import stderr, stdout
 from spatialqa.svg import write_svg
 
@@ -71,10 +72,10 @@ def train(folders: Sequence[Path], recipe: BATRecipe) -> Path:
     began = time.monotonic()
     process = join(TrainRecipe(device=recipe.device, threads=recipe.threads, batch_size=recipe.batch_size))
     encoder_file = find_encoder(recipe)
-    houses = refuse_leaks(folders)
+    leaks = find_leaks(folders) if recipe.leaks == "leave-out" else Leaks(refuse_leaks(folders), [], set())
     if process.main:
         claim(Path(recipe.run), folders, identity_of(recipe, folders, encoder_file))
-    trainer = Trainer(folders, recipe, process, encoder_file, houses, began)
+    trainer = Trainer(folders, recipe, process, encoder_file, leaks, began)
     try:
         trainer.resume()
         while trainer.state.stage < len(recipe.stages) and trainer.run_stage():
@@ -282,7 +283,7 @@ class Trainer:
         recipe: BATRecipe,
         process: Process,
         encoder_file: Path,
-        houses: Sequence[str],
+        leaks: Leaks,
         began: float,
     ) -> None:
         self.recipe, self.process, self.run, self.began = recipe, process, Path(recipe.run), began
@@ -290,7 +291,7 @@ class Trainer:
         self.model = new_listener(recipe, encoder, process)
         scenes = open_scenes(folders, "train")
         with process.first():
-            data = open_questions(scenes, recipe, self.model, encoder_file)
+            data = open_questions(scenes, recipe, self.model, encoder_file, leaks.scenes)
             held_out = open_held_out(folders, recipe, self.model, encoder_file)
         self.stages = [data.of_types(stage.types) for stage in recipe.stages]
         self.held_out = [held_out and held_out.of_types(stage.types) for stage in recipe.stages]
@@ -312,7 +313,7 @@ class Trainer:
         self.autocast = torch.autocast(process.device.type, dtype=torch.bfloat16, enabled=half)
         self.state = State()
         self.known = {
-            "houses": sorted({*houses, *read_weights(encoder_file).get("houses", ())}),
+            "houses": sorted({*leaks.houses, *read_weights(encoder_file).get("houses", ())}),
             "types": sorted({kind for stage in recipe.stages for kind in stage.types}),
             "n_samples": scenes.index.n_samples,
             "ears": recipe.ears,
@@ -485,8 +486,14 @@ def measure(model: Listener, asked: QuestionSet, batch_size: int, autocast: torc
     return {LOSS: float(np.mean(every))} | {f"loss_{kind}": float(np.mean(own)) for kind, own in sorted(found.items())}
 
 
-def open_questions(scenes: SceneDataset, recipe: BATRecipe, model: Listener, encoder_file: Path) -> QuestionSet:
-    """Return what the curriculum asks of scenes, with the encoder's rows of them.
+def open_questions(
+    scenes: SceneDataset,
+    recipe: BATRecipe,
+    model: Listener,
+    encoder_file: Path,
+    left_out: Collection[tuple[Path, str]] = (),
+) -> QuestionSet:
+    """Return what the curriculum asks of scenes, but for those left out, with the encoder's rows of them.
 
     Raises:
         DatasetError: nothing is asked there.
@@ -495,6 +502,15 @@ def open_questions(scenes: SceneDataset, recipe: BATRecipe, model: Listener, enc
     refuse_rate(scenes, model.encoder)
     types = sorted({kind for stage in recipe.stages for kind in stage.types})
     questions = read_questions(scenes, table_name(recipe.qa_name), types)
+    if left_out:
+        index = scenes.index
+        names = ((index.files[index.file[k]], index.scene_id[k]) for k in questions.scene.tolist())
+        kept = np.array([name not in left_out for name in names])
+        questions = questions.take(np.flatnonzero(kept))
+        stderr.print(
+            f"{len(left_out)} training scenes with {int((~kept).sum())} questions are left out: another data set holds "
+            f"out their house or clip"
+        )
     rows = encoder_rows(
         scenes,
         model.encoder,

@@ -27,12 +27,12 @@ from torch.utils.data import DataLoader
 
 from spatialqa import seeds
 from spatialqa.dataset.folder import DatasetFolder, split_of
-from spatialqa.dataset.reading import read_rows, scene_files
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.models import metrics
 from spatialqa.models.cache import CachedScenes
 from spatialqa.models.data import Batch, SceneDataset, class_vocabulary, loader
 from spatialqa.models.evaluate_spatial_ast import choose_device, posterior_of, predict, refuse_rate
+from spatialqa.models.leaks import refuse_leaks
 from spatialqa.models.objective import (
     LOSS_COLUMNS,
     STAGES,
@@ -142,30 +142,6 @@ def start_from(model: SpatialAST, path: str) -> list[str]:
     taken = [name for name, value in weights.items() if name in own and value.shape == own[name].shape]
     model.load_state_dict({name: weights[name] for name in taken}, strict=False)
     return taken
-
-
-def refuse_leaks(folders: Sequence[Path]) -> list[str]:
-    """Return the houses that are trained on.
-
-    Raises:
-        DatasetError: one data set trains on a house or a clip that another one validates or tests with.
-    """
-    houses: dict[bool, set[str]] = {True: set(), False: set()}
-    clips: dict[bool, set[str]] = {True: set(), False: set()}
-    for folder in folders:
-        for path in scene_files(DatasetFolder(folder)):
-            trained = split_of(path) == "train"
-            for row in read_rows(path, ["room_set", "house_id", "sources"]):
-                houses[trained].add(f"{row['room_set']}/{row['house_id']}")
-                clips[trained].update(str(source["clip_sha256"] or source["clip_id"]) for source in row["sources"])
-    both = sorted(f"the house {x}" for x in houses[True] & houses[False])
-    both += sorted(f"the clip {x}" for x in clips[True] & clips[False])
-    if both:
-        raise DatasetError(
-            f"{', '.join(map(str, folders))}: {both[0]} is in the training split of one and held out in another "
-            f"({len(both)} such houses and clips): render them with other seeds"
-        )
-    return sorted(houses[True])
 
 
 def open_stored(

@@ -16,42 +16,11 @@ import torch
 from spatialqa.dataset.reading import read_rows
 from spatialqa.errors import ClipError, DatasetError, RecipeError
 from spatialqa.models.answer import Answerer, answer, fit, listen, read_binaural
-from spatialqa.models.bat import BAT, BATConfig, pack
 from spatialqa.models.bat_recipe import AnswerRecipe
-from spatialqa.models.run_folder import save
 from spatialqa.models.spatial_ast import ModelError
 from spatialqa.scoring.score import score
-from tests.models.test_questions_data import encoder_of
 
 GREEDY = AnswerRecipe(beams=1, max_new_tokens=6, batch_size=4, threads=1, device="cpu")
-
-
-@pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a model whose answers say nothing, but depend on what it hears."""
-    run = tmp_path_factory.mktemp("bat-model")
-    torch.manual_seed(1)
-    bat = BAT(
-        BATConfig(
-            llm="tiny",
-            queries=2,
-            qformer_layers=1,
-            qformer_width=16,
-            qformer_heads=2,
-            encoder_width=48,
-            lora_rank=0,
-            llm_width=16,
-            llm_layers=1,
-            llm_heads=2,
-        )
-    )
-    with torch.no_grad():  # small first weights would repeat the prompt's last word whatever is heard
-        for layer in (bat.encoder_projector.linear, *bat.llm.model.layers[0].modules()):
-            if isinstance(layer, torch.nn.Linear):
-                layer.weight *= 50.0
-    known = {"houses": [], "n_samples": 32000, "ears": "both", "silence": False}
-    save(run / "best.pt", pack(bat, encoder_of()) | {"known": known})
-    return run
 
 
 @pytest.fixture(scope="session")

@@ -43,15 +43,6 @@ QUICK = BATRecipe(
 
 
 @pytest.fixture(scope="session")
-def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run of an encoder with its first weights."""
-    run = tmp_path_factory.mktemp("encoder")
-    model = encoder_of()
-    save(run / "best.pt", {"model": model.state_dict(), "config": model.config.to_dict(), "houses": []})
-    return run
-
-
-@pytest.fixture(scope="session")
 def trained(small: Path, encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a short run."""
     run = tmp_path_factory.mktemp("bat") / "run"

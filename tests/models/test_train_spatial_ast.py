@@ -18,6 +18,7 @@ from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.models import metrics
 from spatialqa.models.data import Batch, SceneDataset
 from spatialqa.models.evaluate_spatial_ast import evaluate, evaluate_all, hear, judge, read_truth, refuse_rate
+from spatialqa.models.leaks import refuse_leaks
 from spatialqa.models.metrics import Posterior
 from spatialqa.models.objective import (
     augment,
@@ -31,7 +32,7 @@ from spatialqa.models.objective import (
 from spatialqa.models.run_folder import read_log
 from spatialqa.models.spatial_ast import PRESETS, Heads, ModelError, SpatialAST, to_model_azimuth
 from spatialqa.models.train_recipe import TrainRecipe
-from spatialqa.models.train_spatial_ast import new_model, refuse_leaks, train
+from spatialqa.models.train_spatial_ast import new_model, train
 from spatialqa.qa.options import AskOptions
 from spatialqa.qa.view import view
 from spatialqa.recipe import RenderRecipe

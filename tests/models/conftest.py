@@ -1,0 +1,47 @@
+"""Checkpoints that several tests of models read."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from spatialqa.models.bat import BAT, BATConfig, pack
+from spatialqa.models.run_folder import save
+from tests.models.test_questions_data import encoder_of
+
+
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of an encoder with its first weights."""
+    run = tmp_path_factory.mktemp("encoder")
+    model = encoder_of()
+    save(run / "best.pt", {"model": model.state_dict(), "config": model.config.to_dict(), "houses": []})
+    return run
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a model whose answers say nothing, but depend on what it hears."""
+    run = tmp_path_factory.mktemp("bat-model")
+    torch.manual_seed(1)
+    bat = BAT(
+        BATConfig(
+            llm="tiny",
+            queries=2,
+            qformer_layers=1,
+            qformer_width=16,
+            qformer_heads=2,
+            encoder_width=48,
+            lora_rank=0,
+            llm_width=16,
+            llm_layers=1,
+            llm_heads=2,
+        )
+    )
+    with torch.no_grad():  # small first weights would repeat the prompt's last word whatever is heard
+        for layer in (bat.encoder_projector.linear, *bat.llm.model.layers[0].modules()):
+            if isinstance(layer, torch.nn.Linear):
+                layer.weight *= 50.0
+    known = {"houses": [], "n_samples": 32000, "ears": "both", "silence": False}
+    save(run / "best.pt", pack(bat, encoder_of()) | {"known": known})
+    return run

@@ -1,0 +1,94 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from spatialqa.dataset.folder import DatasetFolder, split_of
+from spatialqa.dataset.reading import read_rows, scene_files
+from spatialqa.errors import DatasetError
+from spatialqa.models.answer import answer
+from spatialqa.models.leaks import find_leaks, refuse_leaks
+from spatialqa.models.run_folder import BEST, save
+from spatialqa.models.spatial_ast import read_weights
+from spatialqa.models.train_bat import train
+from spatialqa.questions import make_qa
+from spatialqa.recipe import QaRecipe
+from tests.conftest import SMALL, render
+from tests.models.test_answer import GREEDY, lines
+from tests.models.test_train_bat import QUICK
+
+
+@pytest.fixture(scope="module")
+def more(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Scenes of the same homes and clips as `small`, and others, all of them to train on."""
+    root = tmp_path_factory.mktemp("more") / "data"
+    render(replace(SMALL, scenes=32, splits="1,0,0", save_rirs=False), root)
+    make_qa(root, QaRecipe())
+    return root
+
+
+def houses(root: Path, *splits: str) -> set[str]:
+    files = [path for path in scene_files(DatasetFolder(root)) if split_of(path) in splits]
+    return {f"{row['room_set']}/{row['house_id']}" for path in files for row in read_rows(path)}
+
+
+def clips(root: Path, *splits: str) -> set[str]:
+    files = [path for path in scene_files(DatasetFolder(root)) if split_of(path) in splits]
+    return {source["clip_sha256"] for path in files for row in read_rows(path) for source in row["sources"]}
+
+
+def test_the_scenes_that_leak_are_those_whose_house_or_clip_is_held_out(small: Path, more: Path) -> None:
+    leaks = find_leaks([small, more])
+    held_out = houses(small, "validation", "test"), clips(small, "validation", "test")
+    expected = {
+        (path, row["scene_id"])
+        for path in scene_files(DatasetFolder(more))
+        for row in read_rows(path)
+        if f"{row['room_set']}/{row['house_id']}" in held_out[0]
+        or held_out[1] & {source["clip_sha256"] for source in row["sources"]}
+    }
+    assert leaks.scenes == expected
+    assert 0 < len(expected) < 32
+    assert not held_out[0].intersection(leaks.houses)
+    assert set(leaks.houses) <= houses(small, "train") | houses(more, "train")
+    with pytest.raises(DatasetError, match="is in the training split of one and held out in another"):
+        refuse_leaks([small, more])
+    assert refuse_leaks([small]) == sorted(houses(small, "train"))
+
+
+def test_what_leaks_is_left_out_of_training(
+    small: Path, more: Path, encoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = replace(
+        QUICK, encoder=str(encoder), curriculum="A,B,C,D,E:0.2", leaks="leave-out", run=str(tmp_path / "r")
+    )
+    with pytest.raises(DatasetError, match="--leaks leave-out"):
+        train([small, more], replace(recipe, leaks="refuse"))
+    best = train([small, more], recipe)
+    known = set(read_weights(best)["known"]["houses"])
+    assert known
+    assert not known & houses(small, "validation", "test")
+    left_out = find_leaks([small, more]).scenes
+    assert f"{len(left_out)} training scenes with " in " ".join(capsys.readouterr().err.split())
+
+
+def test_only_unseen_houses_are_asked_about(small: Path, model: Path, tmp_path: Path) -> None:
+    every = sorted(houses(small, "test"))
+    assert len(every) > 1
+    content = read_weights(model / BEST)
+    save(tmp_path / "half.pt", content | {"known": content["known"] | {"houses": every[:1]}})
+    unseen = replace(GREEDY, unseen=True)
+    to = tmp_path / "answers.jsonl"
+    answer(small, tmp_path / "half.pt", to, unseen)
+    files = [path for path in scene_files(DatasetFolder(small)) if split_of(path) == "test"]
+    scenes = {row["scene_id"]: f"{row['room_set']}/{row['house_id']}" for path in files for row in read_rows(path)}
+    asked = {row["qa_id"]: row["scene_id"] for path in (small / "qa").glob("test-*") for row in read_rows(path)}
+    wanted = {qa_id for qa_id, scene in asked.items() if scenes[scene] != every[0]}
+    assert lines(to).keys() == wanted
+    assert 0 < len(wanted) < len(asked)
+    record = json.loads((tmp_path / "answers.jsonl.run.json").read_text())
+    assert record["recipe"]["unseen"] is True
+    save(tmp_path / "all.pt", content | {"known": content["known"] | {"houses": every}})
+    with pytest.raises(DatasetError, match="was trained in all houses"):
+        answer(small, tmp_path / "all.pt", tmp_path / "none.jsonl", unseen)
