@@ -141,8 +141,25 @@ def validate(out: Path, rerender: int) -> None:
 @click.option("--name", metavar="NAME", help="Audit qa-NAME instead of qa.")
 @click.option("--max-questions", default=100_000, show_default=True, help="Questions of each subtype to look at.")
 @click.option("--seed", default=0, show_default=True, help="Chooses them.")
-def audit(out: Path, name: str | None, max_questions: int, seed: int) -> None:
+@click.option(
+    "--answers",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Instead, let the best guesser of the train split answer another one there, for score.",
+)
+@click.option("--split", metavar="SPLIT", help="With --answers: the split that is answered. [test]")
+def audit(out: Path, name: str | None, max_questions: int, seed: int, answers: Path | None, split: str | None) -> None:
     """Try to guess the answers in OUT from the questions' text alone; exit 1 when that beats chance."""
+    if answers:
+        from spatialqa.audit.answers import TEST, answer_from_text
+        from spatialqa.report import CountProgress, print_lines
+
+        with CountProgress("guessing") as progress:
+            said = answer_from_text(out, answers, table_name(name), split or TEST, max_questions, seed, progress.update)
+        print_lines(said.lines())
+        return
+    if split:
+        raise RecipeError("--split is for --answers: give both")
     from spatialqa.audit.audit import audit_dataset
     from spatialqa.audit.report import print_audit, save_audit
 
@@ -290,7 +307,7 @@ def answer_command(out: Path, model: Path, to: Path, recipe: str | None, **given
 @click.argument("recording", type=click.Path(path_type=Path))
 @click.argument("question")
 @model_option
-@keys_of(AnswerRecipe, without=("split", "qa_name", "types", "limit", "batch_size", "workers"))
+@keys_of(AnswerRecipe, without=("split", "qa_name", "types", "unseen", "limit", "batch_size", "workers"))
 def listen_command(recording: Path, question: str, model: Path, **given: Any) -> None:
     """Ask a trained bat a QUESTION about a binaural RECORDING (two channels, left and right)."""
     resolved = resolve(AnswerRecipe, "answer", None, given, {})

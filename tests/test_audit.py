@@ -92,12 +92,21 @@ def write(root: Path, rows: Iterable[Row], split_of_house: Callable[[int], str] 
             "scene_id": scene_id,
             "split": split,
             "house_id": f"house-{house}",
-            "sources": [{"clip_id": f"{split}-clip", "clip_sha256": row.pop("sha256", f"{split}-sha")}],
+            "sources": [
+                {
+                    "clip_id": f"{split}-clip",
+                    "clip_sha256": row.pop("sha256", f"{split}-sha"),
+                    "labels": row.get("answer_labels", []),
+                    "mids": [None] * len(row.get("answer_labels", [])),
+                }
+            ],
         }
         questions.append({"qa_id": f"{scene_id}-{row['subtype']}-{i}", "scene_id": scene_id, "split": split, **row})
     commit_json(root / "_spatialqa" / "run.json", {"fingerprint": {}, "fingerprint_hash": "0", "recipe": {}})
     for name, schema, table in (("scenes", SCENES, list(scenes.values())), ("qa", QA, questions)):
-        commit_table(root, f"{name}/train-00000-of-00001.parquet", pa.Table.from_pylist(table, schema=schema), 10_000)
+        for split in {row["split"]: None for row in table}:
+            own = pa.Table.from_pylist([row for row in table if row["split"] == split], schema=schema)
+            commit_table(root, f"{name}/{split}-00000-of-00001.parquet", own, 10_000)
     return root
 
 

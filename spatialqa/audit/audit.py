@@ -49,8 +49,7 @@ def audit_dataset(
         MissingDependencyError: scikit-learn is not installed.
         RecipeError: max_questions or seed cannot be used.
     """
-    if max_questions < 1 or seed < 0:
-        raise RecipeError(f"max_questions must be 1 or more and seed 0 or more, got {max_questions} and {seed}")
+    check_sampling(max_questions, seed)
     folder = DatasetFolder(root)
     folder.read_run()
     splits, houses = read_splits(folder)
@@ -62,6 +61,12 @@ def audit_dataset(
         audited.append(audit_sample(read_sample(folder, table, kind, index, houses, seed)))
     tables = Tables(index.strings, index.all_strings, index.repeated, index.contradicted, splits)
     return AuditReport.of(table, seed, max_questions, audited, tables)
+
+
+def check_sampling(max_questions: int, seed: int) -> None:
+    """Raise RecipeError where the two cannot choose a sample."""
+    if max_questions < 1 or seed < 0:
+        raise RecipeError(f"max_questions must be 1 or more and seed 0 or more, got {max_questions} and {seed}")
 
 
 def audit_sample(sample: Sample) -> SubtypeAudit:

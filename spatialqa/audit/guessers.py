@@ -43,7 +43,11 @@ class Guesser(Protocol):
         """What it goes by."""
 
     def scores(self, task: Task, fold: Fold) -> Iterator[tuple[Ints, Ints, npt.NDArray[np.float32]]]:
-        """Yield (rows to try, guesses as columns of `learned`, their shares (rows, guesses)) in parts."""
+        """Yield (rows to try, guesses as columns of `learned`, their shares (rows, guesses)) in parts.
+
+        A share is how likely the guess is to be right; the shares of a question add up to how many are right of it, on
+        average. Where choices are offered only their order counts.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,15 +152,16 @@ class WordRegression:
     name: str = "words"
 
     def scores(self, task: Task, fold: Fold) -> Iterator[tuple[Ints, Ints, npt.NDArray[np.float32]]]:
-        """Yield the probabilities of the answers that it knows."""
+        """Yield the shares of the answers that it knows."""
         train, test = fold
         totals = np.asarray(task.learned[train].sum(axis=0)).ravel()
         known = np.flatnonzero(totals)
         if task.distances_m is None and len(known) > _MAX_CLASSES:
             known = np.sort(np.argsort(-totals, kind="stable")[:_MAX_CLASSES])
         shown = task.learned[train][:, known].tocoo()  # a question with several right answers is shown once for each
+        a_question = np.float32(len(shown.row) / len(train))
         if len(known) == 1:
-            yield test, known, np.ones((len(test), 1), np.float32)
+            yield test, known, np.full((len(test), 1), a_question, np.float32)
             return
         model = _sklearn("linear_model").LogisticRegression(
             C=_INVERSE_PENALTY / len(train), max_iter=_MOST_ROUNDS, tol=1e-3
@@ -165,15 +170,18 @@ class WordRegression:
             warnings.simplefilter("ignore", _sklearn("exceptions").ConvergenceWarning)
             warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)  # small data sets
             model.fit(self.features[train[shown.row]], shown.col)
-        yield test, known, model.predict_proba(self.features[test]).astype(np.float32)
+        yield test, known, model.predict_proba(self.features[test]).astype(np.float32) * a_question
 
 
-def word_features(sample: Sample) -> sparse.csr_matrix:
+def word_features(sample: Sample, learned: int | None = None) -> sparse.csr_matrix:
     """Return (n, m) sparse zeros and ones: words, pairs of words, template, labels and choices by place, length.
 
     Labels and choices count by place as a whole, and by which of them stands first in the alphabet; the length is the
     number of words and, in steps of eight, of characters.
+
+    learned: only what is in so many questions, the first ones, is a feature; None takes all.
     """
+    learned = len(sample) if learned is None else learned
     text = _sklearn("feature_extraction.text")
     structure = [" ".join(row) for row in zip(*_marks(sample), strict=True)]
     parts = []
@@ -182,9 +190,10 @@ def word_features(sample: Sample) -> sparse.csr_matrix:
             ngram_range=(1, longest), token_pattern=pattern, binary=True, min_df=_MIN_ROWS, dtype=np.float32
         )
         try:
-            parts.append(vectorizer.fit_transform(texts))
+            known = vectorizer.fit_transform(texts[:learned])
         except ValueError:  # what scikit-learn raises when no word is frequent enough
             continue
+        parts.append(sparse.vstack([known, vectorizer.transform(texts[learned:])], "csr"))
     if not parts:
         return sparse.csr_matrix((len(sample), 1), dtype=np.float32)
     return sparse.hstack(parts, "csr")

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from spatialqa.audit.statistics import Ints
-from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.errors import DatasetError
 
 Hashes = npt.NDArray[np.uint64]
@@ -84,18 +84,20 @@ def hash_of(*parts: str) -> int:
     return int.from_bytes(hashlib.blake2b("\x1f".join(parts).encode(), digest_size=8).digest(), "little")
 
 
-def index_questions(folder: DatasetFolder, table: str, max_questions: int, seed: int) -> Index:
-    """Pass once over a table of questions; 32 bytes a question are held, whatever its text.
+def index_questions(
+    folder: DatasetFolder, table: str, max_questions: int, seed: int, split: str | None = None
+) -> Index:
+    """Pass once over a table of questions, or one split of it; 32 bytes a question are held, whatever its text.
 
     Raises:
-        DatasetError: there is no such table, it is empty, or a file of it cannot be read.
+        DatasetError: there is no such table or split, it is empty, or a file of it cannot be read.
     """
     rows: Counter[tuple[str, str]] = Counter()
     texts: dict[str, list[Hashes]] = {}
     keys: dict[str, list[Hashes]] = {}
     asked: list[Hashes] = []
     answered: list[Hashes] = []
-    for batch in _batches(folder, table, ("qa_id", "scene_id", "type", "subtype", "question", "answer")):
+    for batch in _batches(folder, table, ("qa_id", "scene_id", "type", "subtype", "question", "answer"), split):
         columns = batch.to_pydict()
         subtypes = np.asarray(columns["subtype"])
         rows.update(zip(columns["type"], columns["subtype"], strict=True))
@@ -108,7 +110,10 @@ def index_questions(folder: DatasetFolder, table: str, max_questions: int, seed:
             texts.setdefault(str(subtype), []).append(text[here])
             keys.setdefault(str(subtype), []).append(key[here])
     if not rows:
-        raise DatasetError(f"{folder.root / table}: holds no questions; run `spatialqa make-qa {folder.root}` first")
+        of = f" of the split {split}" if split else ""
+        raise DatasetError(
+            f"{folder.root / table}: holds no questions{of}; run `spatialqa make-qa {folder.root}` first"
+        )
     distinct = {subtype: np.unique(np.concatenate(parts)) for subtype, parts in texts.items()}
     number = sum(rows.values())
     n_answered = len(np.unique(np.concatenate(answered)))
@@ -131,9 +136,17 @@ def _limit(keys: Hashes, size: int) -> np.uint64:
 
 
 def read_sample(
-    folder: DatasetFolder, table: str, kind: tuple[str, str], index: Index, houses: dict[str, int], seed: int
+    folder: DatasetFolder,
+    table: str,
+    kind: tuple[str, str],
+    index: Index,
+    houses: dict[str, int],
+    seed: int,
+    split: str | None = None,
 ) -> Sample:
     """Return the sample of one (type, subtype): the questions whose key is within its limit, in the table's order.
+
+    index: made of the same split.
 
     Raises:
         DatasetError: a question's scene is not in the scenes table.
@@ -141,7 +154,7 @@ def read_sample(
     question_type, subtype = kind
     columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
     limit = int(index.limits[subtype])
-    for batch in _batches(folder, table, _COLUMNS):
+    for batch in _batches(folder, table, _COLUMNS, split):
         wanted = pc.and_(pc.equal(batch["subtype"], subtype), pc.equal(batch["type"], question_type))
         rows = batch.filter(wanted)
         keep = [hash_of(str(seed), qa_id) <= limit for qa_id in rows["qa_id"].to_pylist()]
@@ -159,7 +172,7 @@ def read_sample(
     return Sample(question_type, subtype, index.rows[kind], columns, codes)
 
 
-def _batches(folder: DatasetFolder, table: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def _batches(folder: DatasetFolder, table: str, columns: Sequence[str], split: str | None) -> Iterator[pa.RecordBatch]:
     files = folder.tables(table)
     if not files:
         tables = ", ".join(folder.question_tables()) or "none"
@@ -167,7 +180,14 @@ def _batches(folder: DatasetFolder, table: str, columns: Sequence[str]) -> Itera
             f"{folder.root / table}: no such table of questions (there is {tables}); run `spatialqa make-qa "
             f"{folder.root}` first"
         )
+    splits = list(dict.fromkeys(map(split_of, files)))
+    if split not in (None, *splits):
+        raise DatasetError(
+            f"{folder.root / table}: holds no questions of the split {split} (there is {', '.join(splits)})"
+        )
     for path in files:
+        if split not in (None, split_of(path)):
+            continue
         try:
             file = pq.ParquetFile(path)
             yield from file.iter_batches(_BATCH_ROWS, columns=list(columns), use_threads=False)

@@ -10,6 +10,7 @@ from scipy import sparse
 
 from spatialqa.audit.sample import Sample
 from spatialqa.audit.statistics import Floats
+from spatialqa.qa.view import AXES
 
 DISTANCE_STEP_M = 0.5
 DISTANCE_TOLERANCE_M = 0.5
@@ -68,7 +69,7 @@ def tasks_of(sample: Sample) -> list[Task]:
     if sample.has("answer_bool"):
         return [_one_of("answer", sample["answer"], 0.5)]
     tasks = []
-    if sample.has("answer_direction"):
+    if sample.has("answer_direction") and all(len(words) == len(AXES) for words in sample["answer_direction"]):
         tasks.append(_one_of("octant", [", ".join(words) for words in sample["answer_direction"]], None))
     if sample.has("answer_distance_m"):
         tasks.append(_distance(np.asarray(sample["answer_distance_m"], np.float64)))
