@@ -11,7 +11,7 @@ stands in a second file beside them, preds.jsonl.run.json.
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,20 +27,20 @@ from spatialqa.cli_keys import table_name
 from spatialqa.dataset.commit import commit_json, sha256_of
 from spatialqa.dataset.folder import DatasetFolder, changed_keys
 from spatialqa.dataset.reading import read_rows
-from spatialqa.errors import ClipError, DatasetError
+from spatialqa.errors import ClipError, DatasetError, RecipeError
 from spatialqa.models.bat import BAT, unpack
 from spatialqa.models.bat_recipe import AnswerRecipe
 from spatialqa.models.data import Rows, SceneIndex, loader
 from spatialqa.models.evaluate_spatial_ast import choose_device, refuse_rate
+from spatialqa.models.listener import llm_options, weights_file
 from spatialqa.models.questions_data import Questions, encoded, open_scenes, read_questions
-from spatialqa.models.run_folder import BEST
 from spatialqa.models.spatial_ast import ModelError, SpatialAST, read_weights
-from spatialqa.models.train_bat import llm_options
 from spatialqa.models.train_recipe import TrainRecipe
 from spatialqa.report import CountProgress, stderr
 
 SCENES_TOGETHER = 64  # their questions are answered in the order of their lengths
 LONGEST_S = 600.0  # of a recording that is read whole
+NORMALISED = 0.98  # peaks from here to full scale
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,38 @@ class AnswerSummary:
     before: int
 
 
+@dataclass(frozen=True)
+class Known:
+    """What a file says of its training: in which houses, samples of a scene (None: unsaid), what was heard."""
+
+    houses: frozenset[str] = frozenset()
+    n_samples: int | None = None
+    ears: str = "both"
+    silence: bool = False
+
+    @classmethod
+    def of(cls, stored: Any, sample_rate: int, where: Path) -> "Known":
+        """Read it as training wrote it; None is nothing known. Raises ModelError for anything else."""
+        if stored is None:
+            return cls()
+        if not isinstance(stored, Mapping):
+            raise ModelError(f"{where}: does not say what it was trained on ({stored!r:.60}); train it again")
+        known = {name: stored[name] for name in ("houses", "n_samples", "ears", "silence") if name in stored}
+        houses, n_samples = known.setdefault("houses", ()), known.get("n_samples")
+        right = {
+            "houses": isinstance(houses, list | tuple) and all(isinstance(house, str) for house in houses),
+            "n_samples": n_samples is None or (type(n_samples) is int and 0 < n_samples <= LONGEST_S * sample_rate),
+            "ears": known.get("ears", "both") in ("both", "same"),
+            "silence": isinstance(known.get("silence", False), bool),
+        }
+        if wrong := [name for name, fine in right.items() if not fine]:
+            raise ModelError(
+                f"{where}: cannot have been trained with {wrong[0]} {known[wrong[0]]!r:.60}; it is damaged, or no "
+                f"checkpoint of train-baseline"
+            )
+        return cls(**{**known, "houses": frozenset(houses)})
+
+
 class Answerer:
     """A model of a file, ready to answer.
 
@@ -61,31 +93,49 @@ class Answerer:
 
     Raises:
         ModelError: it is no such file, or its LLM cannot be had.
-        RecipeError: there is no GPU where one is asked for.
+        RecipeError: there is no GPU where one is asked for, or a control would take away what was not there.
     """
 
     def __init__(self, checkpoint: Path, recipe: AnswerRecipe) -> None:
-        self.file = checkpoint / BEST if checkpoint.is_dir() else checkpoint
+        self.file = weights_file(checkpoint)
         self.recipe = recipe
         if recipe.threads:
             torch.set_num_threads(recipe.threads)
         self.device = choose_device(TrainRecipe(device=recipe.device))
         content = read_weights(self.file)
-        frozen = bool(content.get("bat", {}).get("lora_rank"))
-        bat, encoder = unpack(content, self.file, **llm_options(recipe.llm_dtype, self.device, frozen))
+        bat, encoder = self._unpacked(content)
         if encoder is None:
             raise ModelError(f"{self.file}: holds no encoder to listen with; use a checkpoint of train-baseline")
-        self.known: dict[str, Any] = content.get("known") or {}
+        self.known = Known.of(content.get("known"), encoder.config.sample_rate, self.file)
+        if recipe.ears != "both" and (self.known.silence or self.known.ears == "same"):
+            heard = "silence" if self.known.silence else "the mean of both ears in each"
+            raise RecipeError(
+                f"{self.file}: was trained on {heard}, so --ears {recipe.ears} means nothing: leave it out"
+            )
         self.bat: BAT = bat.to(self.device)
         self.encoder: SpatialAST = encoder.to(self.device)
         half = recipe.amp == "bf16" or (recipe.amp == "auto" and self.device.type == "cuda")
         self.autocast = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=half)
 
+    def _unpacked(self, content: Mapping[str, Any]) -> tuple[BAT, SpatialAST | None]:
+        """Return the models of a file, with the LLM where it is now."""
+        stored = content.get("bat")
+        config = stored if isinstance(stored, Mapping) else {}
+        options = llm_options(self.recipe.llm_dtype, self.device, bool(config.get("lora_rank")))
+        llm = self.recipe.llm or config.get("llm")
+        try:
+            return unpack(content, self.file, self.recipe.llm, **options)
+        except ModelError as error:
+            if not str(error).startswith(f"llm {llm}: "):
+                raise
+            raise ModelError(
+                f"{self.file}: {error}; where its language model has moved, name the folder with --llm"
+            ) from None
+
     def hear(self, waveform: Tensor) -> Tensor:
         """Return the encoder's tokens of waveforms (B, 2, n), or of silence, as the recipe has it."""
-        silent = self.recipe.silence or self.known.get("silence", False)
-        heard = torch.zeros_like(waveform) if silent else waveform
-        ears = self.recipe.ears if self.recipe.ears != "both" else self.known.get("ears", "both")
+        heard = torch.zeros_like(waveform) if self.recipe.silence or self.known.silence else waveform
+        ears = self.recipe.ears if self.recipe.ears != "both" else self.known.ears
         return encoded(self.encoder, heard, ears)
 
     def answer(self, tokens: Tensor, questions: Sequence[str]) -> list[str]:
@@ -100,15 +150,15 @@ def answer(root: Path, checkpoint: Path, to: Path, recipe: AnswerRecipe) -> Answ
     What the file already holds of the same run is kept; a last line that a kill cut short is made again.
 
     Raises:
-        DatasetError: nothing is asked there, or the file holds something else.
+        DatasetError: nothing is asked there, or the file holds something else or cannot be written.
         ModelError: the checkpoint cannot be used.
-        RecipeError: the scenes have another rate than the model listens at.
+        RecipeError: the scenes have another rate than the model listens at, or the model was trained on a control.
     """
     scenes = open_scenes([root], recipe.split)
     asked = read_questions(scenes, table_name(recipe.qa_name), recipe.types)
     model = Answerer(checkpoint, recipe)
     refuse_rate(scenes, model.encoder)
-    known, houses = set(model.known.get("houses", ())), houses_of(scenes.index)
+    known, houses = model.known.houses, houses_of(scenes.index)
     if (both := known.intersection(houses)) and not recipe.unseen:
         stderr.print(
             f"warning: {root}: the model was trained in {len(both)} of these {len(set(houses))} houses; --unseen "
@@ -134,7 +184,7 @@ def answer(root: Path, checkpoint: Path, to: Path, recipe: AnswerRecipe) -> Answ
     if first is None:
         return AnswerSummary(to, len(done), len(done))
     start = first // SCENES_TOGETHER
-    with to.open("ab") as file, CountProgress("answering") as progress:
+    with CountProgress("answering") as progress:
         number = start * SCENES_TOGETHER
         for batch in loader(scenes, SCENES_TOGETHER, recipe.workers, start=start):
             own = [k for k in range(len(batch.waveform)) if number + k in of_scene]
@@ -147,8 +197,7 @@ def answer(root: Path, checkpoint: Path, to: Path, recipe: AnswerRecipe) -> Answ
                     if missing:
                         heard = tokens[[place[int(asked.scene[row])] for row in part]]
                         said = model.answer(heard, [asked.question[row] for row in part])
-                        file.write(_lines(asked, part, said, done))
-                        file.flush()
+                        _append(to, _lines(asked, part, said, done))
             number += len(batch.waveform)
             progress.update(min(number, len(scenes)), len(scenes))
             if number > max(of_scene):
@@ -172,6 +221,18 @@ def _lines(asked: Questions, rows: Rows, said: Sequence[str], done: set[str]) ->
         if asked.qa_id[row] not in done
     ]
     return "".join(lines).encode()
+
+
+def _append(to: Path, lines: bytes) -> None:
+    """Put lines at the end of a file; raises DatasetError where they cannot be."""
+    try:
+        with to.open("ab") as file:
+            file.write(lines)
+    except OSError as error:
+        raise DatasetError(
+            f"{to}: cannot be written ({error.strerror or error}); the answers in it are kept: make room, and the same "
+            f"command goes on"
+        ) from None
 
 
 def _claim(to: Path, root: Path, recipe: AnswerRecipe, checkpoint: Path) -> set[str]:
@@ -219,20 +280,23 @@ def listen(wav: Path, question: str, checkpoint: Path, recipe: AnswerRecipe) -> 
     """Return the answer to a question about a binaural recording.
 
     It is resampled to the model's rate, and cut or padded with silence to the length that the model was trained with.
-    Its level is taken for that at the ears: 0 dBFS is what a sound of 0 dBFS gives at a metre ahead.
+    Its level is taken for that at the ears: 0 dBFS is what a sound of 0 dBFS gives at a metre ahead. Warnings on
+    stderr say what is cut or padded, and which level is in doubt.
 
     Raises:
         ClipError: the file cannot be read, or is no sound of two channels.
         ModelError: the checkpoint cannot be used.
+        RecipeError: there is no GPU where one is asked for, or the model was trained on a control.
     """
     waveform, rate = read_binaural(wav)
     if not question.strip():
         raise ClipError(f"{wav}: ask something about it")
+    warn_of_level(waveform, wav)
     model = Answerer(checkpoint, recipe)
     at = int(model.encoder.config.sample_rate)
     if rate != at:
         waveform = soxr.resample(waveform.T, rate, at).T
-    heard = fit(waveform, int(model.known.get("n_samples") or waveform.shape[1]), at, wav)
+    heard = fit(waveform, model.known.n_samples or waveform.shape[1], at, wav)
     return model.answer(model.hear(torch.from_numpy(heard)[None]), [question])[0]
 
 
@@ -257,6 +321,18 @@ def read_binaural(path: Path) -> tuple[npt.NDArray[np.float32], int]:
     if not len(audio) or not np.isfinite(audio).all():
         raise ClipError(f"{path}: {'is empty' if not len(audio) else 'has samples that are no numbers'}")
     return np.ascontiguousarray(audio.T), rate
+
+
+def warn_of_level(waveform: npt.NDArray[np.float32], where: Path) -> None:
+    """Say so where a recording is silent, or has its peak where normalising or clipping puts it."""
+    peak = float(np.abs(waveform).max())
+    if peak == 0.0:
+        stderr.print(f"warning: {where}: is silent")
+    elif NORMALISED <= peak <= 1.0:
+        stderr.print(
+            f"warning: {where}: peaks at full scale, as what was normalised or clipped does; the model takes its level "
+            f"for that at the ears, so the distance may be wrong"
+        )
 
 
 def fit(waveform: npt.NDArray[np.float32], n_samples: int, sample_rate: int, where: Path) -> npt.NDArray[np.float32]:

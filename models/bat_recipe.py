@@ -87,7 +87,12 @@ class BATRecipe:
     validation_questions: int = key(
         1000, "questions of the validation split that a pass ends with; 0 for all", minimum=0
     )
-    patience: int = key(0, "end a stage after so many passes without a better validation loss; 0 never", minimum=0)
+    patience: int = key(
+        0,
+        "end a stage after so many passes without a better validation loss; the next begins with its best weights; 0 "
+        "never",
+        minimum=0,
+    )
     seed: int = key(0, "seed of weights, order and dropout", minimum=0)
     run: str = key("spatialqa-bat", "folder of checkpoints, logs and plots", execution=True)
     cache: str | None = key(
@@ -158,6 +163,7 @@ class AnswerRecipe:
         choices=("both", "swapped", "same"),
     )
     silence: bool = key(False, "control: let the model hear silence in the place of every scene")
+    llm: str | None = key(None, "the language model's folder, where it is not where training found it")
     batch_size: int = key(32, "questions that are answered together", minimum=1)
     device: str = key("auto", "auto takes a GPU where there is one", choices=("auto", "cpu", "cuda"), execution=True)
     amp: str = key("auto", "matrix products in bf16: auto does on a GPU", choices=("auto", "bf16", "off"))

@@ -14,8 +14,8 @@ killed and goes on has the same losses as one that was not.
 
 import math
 import time
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,30 +27,23 @@ from torch import Tensor, nn
 from spatialqa import seeds
 from spatialqa.cli_keys import table_name
 from spatialqa.dataset.commit import sha256_of
-from spatialqa.dataset.folder import DatasetFolder, split_of
-from spatialqa.errors import DatasetError, RecipeError
+from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.errors import RecipeError
 from spatialqa.models import plots
-from spatialqa.models.bat import BAT, IGNORED, PRESETS, Text, load_bat, pack
+from spatialqa.models.bat import pack
 from spatialqa.models.bat_recipe import TYPES, BATRecipe
-from spatialqa.models.data import SceneDataset
-from spatialqa.models.evaluate_spatial_ast import refuse_rate
+from spatialqa.models.curriculum import Plan, of_stages, open_held_out, open_questions
 from spatialqa.models.leaks import Leaks, find_leaks, refuse_leaks
+from spatialqa.models.listener import LOSS, cut, encoded_part, measure, new_listener, parameter_groups, weights_file
 from spatialqa.models.objective import learning_rate
-from spatialqa.models.questions_data import (
-    AskedBatch,
-    QuestionSet,
-    encoder_rows,
-    open_scenes,
-    read_questions,
-)
+from spatialqa.models.questions_data import AskedBatch, open_scenes
 from spatialqa.models.run_folder import BEST, LAST, LOG, PLOT, VALIDATION, Log, Report, claim, read_last, read_log, save
-from spatialqa.models.spatial_ast import ModelError, SpatialAST, load_checkpoint, read_weights
+from spatialqa.models.spatial_ast import ModelError, load_checkpoint, read_weights
 from spatialqa.models.train_recipe import TrainRecipe
 from spatialqa.models.train_spatial_ast import Process, join
 from spatialqa.report import stderr, stdout
 from spatialqa.svg import write_svg
 
-LOSS = "loss"
 LOG_COLUMNS = ("step", "stage", "epoch", "lr", LOSS, "gradient_norm", "questions_per_s", "loading")
 VALIDATION_COLUMNS = (
     "step",
@@ -98,8 +91,7 @@ def find_encoder(recipe: BATRecipe) -> Path:
             "BAT listens with a trained Spatial-AST: make one with `spatialqa train-baseline OUT --run RUN` and name "
             "it with --encoder RUN"
         )
-    path = Path(recipe.encoder)
-    path = path / BEST if path.is_dir() else path
+    path = weights_file(recipe.encoder)
     if not path.is_file():
         raise ModelError(f"{path}: no such file; --encoder takes a run of train-baseline or a checkpoint")
     return path
@@ -113,128 +105,6 @@ def identity_of(recipe: BATRecipe, folders: Sequence[Path], encoder: Path) -> di
     return {"recipe": recipe.identity(), "encoder": sha256_of(encoder), "questions": asked}
 
 
-class Listener(nn.Module):
-    """An encoder and what answers, as one; a frozen encoder is past, and its tokens come in its place."""
-
-    def __init__(self, encoder: SpatialAST, bat: BAT, frozen: bool, masking: bool = False) -> None:
-        super().__init__()
-        self.encoder, self.bat, self.frozen, self.masking = encoder, bat, frozen, masking
-        for parameter in encoder.parameters():
-            parameter.requires_grad = parameter.requires_grad and not frozen
-
-    def train(self, mode: bool = True) -> "Listener":
-        """Turn masking and dropout on or off; a frozen encoder has neither."""
-        super().train(mode)
-        self.encoder.train(mode and not self.frozen)
-        return self
-
-    def tokens(self, sound: Tensor) -> Tensor:
-        """Return the encoder's tokens (B, n, D) of tokens, or of maps (B, maps, frames, bands)."""
-        return sound if self.frozen else self.encoder.forward_tokens(sound, self.masking and self.training)
-
-    def trained(self) -> dict[str, nn.Parameter]:
-        """Return what is trained, by name."""
-        return {name: p for name, p in self.named_parameters() if p.requires_grad}
-
-
-def new_listener(recipe: BATRecipe, encoder: SpatialAST, process: Process) -> Listener:
-    """Return the model of a recipe with its first weights, the same for the same seed.
-
-    Raises:
-        ModelError: the LLM cannot be used, or `init` is of another model.
-    """
-    preset = PRESETS.get(recipe.llm, PRESETS["paper"])
-    config = replace(preset, llm=recipe.llm, encoder_width=encoder.config.embed_dim, **recipe.shape())
-    options = llm_options(recipe.llm_dtype, process.device, bool(config.lora_rank))
-    torch.manual_seed(seeds.derived_seed(recipe.seed, "weights", "bat"))
-    if recipe.init:
-        bat, _ = load_bat(recipe.init, checkpointing=recipe.gradient_checkpointing, **options)
-        if bat.config != config:
-            raise ModelError(f"{recipe.init}: is of another shape or LLM than this recipe's; name the same ones")
-    else:
-        bat = BAT(config, checkpointing=recipe.gradient_checkpointing, **options)
-    model = Listener(encoder, bat, recipe.encoder_frozen, recipe.masking)
-    if recipe.parallel == "fsdp" and process.world > 1:
-        share_layers(model, process.device)
-    return model.to(process.device)
-
-
-def share_layers(model: Listener, device: torch.device) -> None:
-    """Let every process hold a part of each layer of a frozen LLM (FSDP2); what is trained is held by all.
-
-    Raises:
-        RecipeError: the LLM is trained whole, or in 4 bits.
-    """
-    from torch.distributed.device_mesh import init_device_mesh
-    from torch.distributed.fsdp import fully_shard
-
-    trained = set(model.trained().values())
-    layers = [m for name, m in model.bat.llm.named_modules() if name.endswith(".layers") for m in m]
-    if not layers or not model.bat.config.lora_rank or getattr(model.bat.llm, "is_quantized", False):
-        raise RecipeError("parallel fsdp shares out a frozen LLM that is not in 4 bits: use ddp, or --lora-rank 8")
-    mesh = init_device_mesh(device.type, (dist.get_world_size(),))
-    for layer in layers:
-        fully_shard(layer, mesh=mesh, ignored_params=trained.intersection(layer.parameters()))
-
-
-def llm_options(llm_dtype: str, device: torch.device, frozen: bool) -> dict[str, Any]:
-    """Return how BAT is to hold its LLM: a frozen one in half precision on a GPU, unless told otherwise."""
-    half = llm_dtype == "bf16" or (llm_dtype in ("auto", "4-bit") and frozen and device.type == "cuda")
-    return {"dtype": torch.bfloat16 if half else torch.float32, "four_bit": llm_dtype == "4-bit"}
-
-
-def parameter_groups(model: Listener, recipe: BATRecipe) -> list[dict[str, Any]]:
-    """Return AdamW's groups: `scale` multiplies the learning rate; vectors (biases, norms) do not decay."""
-    groups: dict[tuple[bool, bool], dict[str, Any]] = {}
-    for name, parameter in model.trained().items():
-        of_encoder, decays = name.startswith("encoder."), parameter.ndim > 1
-        group = {
-            "params": [],
-            "scale": recipe.encoder_lr if of_encoder else 1.0,
-            "weight_decay": recipe.weight_decay if decays else 0.0,
-        }
-        groups.setdefault((of_encoder, decays), group)["params"].append(parameter)
-    return list(groups.values())
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How many steps there are. per_epoch: of a whole pass, by stage. steps: of a stage, with a last pass cut short."""
-
-    per_epoch: tuple[int, ...]
-    steps: tuple[int, ...]
-    warmup: int
-
-    @classmethod
-    def of(cls, recipe: BATRecipe, data: Sequence[QuestionSet]) -> "Plan":
-        """Return the plan of a recipe for the questions of each stage."""
-        per_epoch = tuple(max(1, len(stage) // recipe.batch_size) for stage in data)
-        passes = [stage.epochs for stage in recipe.stages]
-        steps = tuple(max(1, round(n * each)) for n, each in zip(per_epoch, passes, strict=True))
-        rising, left = 0.0, recipe.warmup_epochs
-        for n, each in zip(per_epoch, passes, strict=True):
-            rising += n * min(each, left)
-            left -= min(each, left)
-        return cls(per_epoch, steps, min(round(rising), sum(steps) // 2))
-
-    @property
-    def total(self) -> int:
-        """All steps."""
-        return sum(self.steps)
-
-    def done(self, stage: int, epoch: int, batch: int) -> int:
-        """Return how many steps of the plan lie before this one."""
-        return sum(self.steps[:stage]) + epoch * self.per_epoch[stage] + batch
-
-    def epochs(self, stage: int) -> int:
-        """Return the passes of a stage; the last may be cut short."""
-        return -(-self.steps[stage] // self.per_epoch[stage])
-
-    def batches(self, stage: int, epoch: int) -> int:
-        """Return the batches of a pass."""
-        return min(self.per_epoch[stage], self.steps[stage] - epoch * self.per_epoch[stage])
-
-
 class BATReport(Report):
     """What the first process writes and shows of a run of BAT."""
 
@@ -242,6 +112,7 @@ class BATReport(Report):
         """Open the logs where a checkpoint left them: after so many steps."""
         self.log = Log(self.run / LOG, LOG_COLUMNS, step)
         self.validation = Log(self.run / VALIDATION, VALIDATION_COLUMNS, step)
+        self.logs = [self.log, self.validation]
         self.bar.start()
         self.task = self.bar.add_task("training", total=self.steps, completed=step)
         if step:
@@ -293,14 +164,8 @@ class Trainer:
         with process.first():
             data = open_questions(scenes, recipe, self.model, encoder_file, leaks.scenes)
             held_out = open_held_out(folders, recipe, self.model, encoder_file)
-        self.stages = [data.of_types(stage.types) for stage in recipe.stages]
+        self.stages = of_stages(data, folders, recipe, process.world)
         self.held_out = [held_out and held_out.of_types(stage.types) for stage in recipe.stages]
-        for stage, asked in zip(recipe.stages, self.stages, strict=True):
-            if len(asked) < process.world:
-                raise DatasetError(
-                    f"{', '.join(map(str, folders))}: nothing of type {', '.join(stage.types)} is asked in the train "
-                    f"split, which a stage is to train on; see --types of make-qa"
-                )
         self.plan = Plan.of(recipe, self.stages)
         self.trained = self.model.trained()
         self.optimizer = torch.optim.AdamW(
@@ -341,6 +206,8 @@ class Trainer:
             state.epoch, state.batch = state.epoch + 1, 0
             self._validate()
             self._save()
+        if patience and state.best < math.inf:
+            self._return_to_best()
         state.stage, state.epoch, state.best, state.waited = state.stage + 1, 0, math.inf, 0
         self._save()
         return True
@@ -421,20 +288,40 @@ class Trainer:
     def _validate(self) -> None:
         """Measure the validation questions of the stage, keep the weights if they are its best, and report."""
         state, held_out = self.state, self.held_out[self.state.stage]
-        if self.process.world > 1 and not self.recipe.encoder_frozen:
+        if not self.recipe.encoder_frozen:
             # each process has heard other sounds, and the front end's statistics are not summed
-            for value in self.model.encoder.buffers():
-                dist.broadcast(value, 0)
+            self._share(self.model.encoder.buffers())
         measured = measure(self.model, held_out, self.recipe.batch_size, self.autocast) if held_out else {}
-        better = measured.get(LOSS, -math.inf) < state.best or not measured
+        found = torch.tensor(measured.get(LOSS, math.nan), dtype=torch.float64, device=self.process.device)
+        self._share([found])  # rounding may differ between processes, and what follows from it may not
+        loss = float(found)
+        better = not measured or loss < state.best
         if measured:
-            state.best, state.waited = (measured[LOSS], 0) if better else (state.best, state.waited + 1)
-        if better and self.process.main:
-            save(self.run / BEST, pack(self.model.bat, self.model.encoder) | {"known": self.known})
+            state.best, state.waited = (loss, 0) if better else (state.best, state.waited + 1)
+        if better:
+            content = pack(self.model.bat, self.model.encoder)  # all processes: each may hold a part of the LLM
+            if self.process.main:
+                save(self.run / BEST, content | {"known": self.known})
         if self.report:
             where = {"step": state.step, "stage": str(self.recipe.stages[state.stage]), "epoch": state.epoch}
             left = self.plan.total - self.plan.done(state.stage, state.epoch, 0)
             self.report.passed({**where, **measured}, self.plan.epochs(state.stage), max(0, left))
+
+    def _return_to_best(self) -> None:
+        """Take up the best weights of the stage; AdamW's averages go on."""
+        if self.process.main:
+            content = read_weights(self.run / BEST)
+            best = {f"bat.{name}": value for name, value in content["weights"].items()}
+            self.model.load_state_dict({name: best[name] for name in best.keys() & self.trained.keys()}, strict=False)
+            if not self.recipe.encoder_frozen:
+                self.model.encoder.load_state_dict(content["encoder"]["model"])
+        self._share([*self.trained.values(), *self.model.encoder.buffers()])
+
+    def _share(self, tensors: Iterable[Tensor]) -> None:
+        """Give every process the first one's values."""
+        if self.process.world > 1:
+            for tensor in tensors:
+                dist.broadcast(tensor.detach(), 0)
 
     def _save(self) -> None:
         self.saved = time.monotonic()
@@ -453,89 +340,3 @@ class Trainer:
             self.report.close()
         if self.process.world > 1:
             dist.destroy_process_group()
-
-
-def cut(batch: AskedBatch, parts: int) -> Iterator[AskedBatch]:
-    """Yield a batch in so many parts, or in as many as it has questions."""
-    for rows in np.array_split(np.arange(len(batch.questions)), min(parts, len(batch.questions))):
-        columns = (batch.questions, batch.answers, batch.types)
-        yield AskedBatch(batch.sound[rows[0] : rows[-1] + 1], *([column[k] for k in rows] for column in columns))
-
-
-def encoded_part(model: Listener, batch: AskedBatch, device: torch.device) -> tuple[Tensor, Text, int]:
-    """Return sound and text on the device, and how many tokens the loss is on."""
-    text = model.bat.encode(batch.questions, batch.answers)
-    assert text.labels is not None
-    count = int((text.labels != IGNORED).sum())
-    return batch.sound.to(device, non_blocking=True), text.to(device), count
-
-
-def measure(model: Listener, asked: QuestionSet, batch_size: int, autocast: torch.autocast) -> dict[str, float]:
-    """Return the mean loss of answers, each weighing the same, and that of every type."""
-    device = next(model.bat.encoder_projector.parameters()).device
-    found: dict[str, list[float]] = {}
-    model.eval()
-    with torch.no_grad(), autocast:
-        for rows in asked.in_order(batch_size):
-            batch = asked.read(rows)
-            sound, text, _ = encoded_part(model, batch, device)
-            each = model.bat(model.tokens(sound), text, each=True).float().tolist()
-            for kind, loss in zip(batch.types, each, strict=True):
-                found.setdefault(kind, []).append(loss)
-    every = [loss for losses in found.values() for loss in losses]
-    return {LOSS: float(np.mean(every))} | {f"loss_{kind}": float(np.mean(own)) for kind, own in sorted(found.items())}
-
-
-def open_questions(
-    scenes: SceneDataset,
-    recipe: BATRecipe,
-    model: Listener,
-    encoder_file: Path,
-    left_out: Collection[tuple[Path, str]] = (),
-) -> QuestionSet:
-    """Return what the curriculum asks of scenes, but for those left out, with the encoder's rows of them.
-
-    Raises:
-        DatasetError: nothing is asked there.
-        RecipeError: the scenes have another rate than the encoder listens at.
-    """
-    refuse_rate(scenes, model.encoder)
-    types = sorted({kind for stage in recipe.stages for kind in stage.types})
-    questions = read_questions(scenes, table_name(recipe.qa_name), types)
-    if left_out:
-        index = scenes.index
-        names = ((index.files[index.file[k]], index.scene_id[k]) for k in questions.scene.tolist())
-        kept = np.array([name not in left_out for name in names])
-        questions = questions.take(np.flatnonzero(kept))
-        stderr.print(
-            f"{len(left_out)} training scenes with {int((~kept).sum())} questions are left out: another data set holds "
-            f"out their house or clip"
-        )
-    rows = encoder_rows(
-        scenes,
-        model.encoder,
-        Path(recipe.cache or Path(recipe.run) / "cache"),
-        {"encoder": sha256_of(encoder_file)},
-        frozen=recipe.encoder_frozen,
-        ears=recipe.ears,
-        silence=recipe.silence,
-        mirror=recipe.mirror,
-        workers=recipe.workers,
-    )
-    tokens = model.bat.tokenizer([f"{q} {a}" for q, a in zip(questions.question, questions.answer, strict=True)])
-    return QuestionSet(questions, rows, np.array([len(ids) for ids in tokens["input_ids"]]))
-
-
-def open_held_out(
-    folders: Sequence[Path], recipe: BATRecipe, model: Listener, encoder_file: Path
-) -> QuestionSet | None:
-    """Return the validation questions, or None where there are none: then the last weights are kept."""
-    having = [f for f in folders if any(split_of(p) == "validation" for p in DatasetFolder(f).tables("scenes"))]
-    try:
-        if not having:
-            raise DatasetError("no data set has a validation split")
-        asked = open_questions(open_scenes(having, "validation"), recipe, model, encoder_file)
-    except DatasetError as error:
-        stderr.print(f"nothing to validate with, so the last weights are kept: {error}")
-        return None
-    return asked.sample(recipe.validation_questions, recipe.seed)

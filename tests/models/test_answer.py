@@ -1,11 +1,13 @@
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +18,13 @@ import torch
 from spatialqa.dataset.reading import read_rows
 from spatialqa.errors import ClipError, DatasetError, RecipeError
 from spatialqa.models.answer import Answerer, answer, fit, listen, read_binaural
+from spatialqa.models.bat import BAT, BATConfig, pack
 from spatialqa.models.bat_recipe import AnswerRecipe
+from spatialqa.models.llm import tiny_llm, tiny_tokenizer
+from spatialqa.models.run_folder import save
 from spatialqa.models.spatial_ast import ModelError
 from spatialqa.scoring.score import score
+from tests.models.test_questions_data import encoder_of
 
 GREEDY = AnswerRecipe(beams=1, max_new_tokens=6, batch_size=4, threads=1, device="cpu")
 
@@ -124,6 +130,97 @@ def test_answers_of_another_model_or_options_are_not_mixed(
     assert (tmp_path / "mine.jsonl").read_text() == "notes\n"
 
 
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on(
+    small: Path, model: Path, answered: Path, tmp_path: Path
+) -> None:
+    to = tmp_path / "preds.jsonl"
+    room = answered.stat().st_size - 100
+    assert (answered.parent / "preds.jsonl.run.json").stat().st_size < room  # so that it is the answers that fail
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    try:
+        with pytest.raises(DatasetError, match="cannot be written .* the same command goes on"):
+            answer(small, model, to, GREEDY)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert to.stat().st_size == room
+    summary = answer(small, model, to, GREEDY)
+    assert 0 < summary.before < summary.answers
+    assert lines(to) == lines(answered)
+
+
+def test_what_training_knew_is_heard_in_answering(small: Path, model: Path, tmp_path: Path) -> None:
+    content = torch.load(model / "best.pt", weights_only=True)
+    waveform = torch.randn(1, 2, 32000, generator=torch.Generator().manual_seed(0))
+    plain = Answerer(model, GREEDY)
+    for changes, heard in (
+        ({"ears": "same"}, waveform.mean(1, keepdim=True).expand(-1, 2, -1)),
+        ({"silence": True}, torch.zeros_like(waveform)),
+    ):
+        torch.save(content | {"known": content["known"] | changes}, tmp_path / "best.pt")
+        assert torch.equal(Answerer(tmp_path, GREEDY).hear(waveform), plain.hear(heard))
+        assert not torch.equal(plain.hear(heard), plain.hear(waveform))
+        for ears in ("swapped", "same"):
+            with pytest.raises(RecipeError, match=f"so --ears {ears} means nothing: leave it out"):
+                Answerer(tmp_path, replace(GREEDY, ears=ears))
+    assert Answerer(tmp_path, replace(GREEDY, silence=True))
+
+
+def test_a_model_is_not_asked_in_silence_about_houses_that_it_was_trained_in(
+    small: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = sorted((small / "scenes").glob("test-*"))[0]
+    row = next(iter(read_rows(path, ["room_set", "house_id"])))
+    content = torch.load(model / "best.pt", weights_only=True)
+    content["known"]["houses"] = ["elsewhere/0", f"{row['room_set']}/{row['house_id']}"]
+    torch.save(content, tmp_path / "best.pt")
+    answer(small, tmp_path, tmp_path / "p.jsonl", replace(GREEDY, limit=1))
+    assert "the model was trained in 1 of these" in " ".join(capsys.readouterr().err.split())
+
+
+def test_what_a_file_says_of_its_training_is_not_trusted(model: Path, tmp_path: Path) -> None:
+    content = torch.load(model / "best.pt", weights_only=True)
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"bat": None}, "holds no BAT"),
+        ({"known": 3}, "does not say what it was trained on"),
+        ({"known": {"n_samples": 10**15}}, "cannot have been trained with n_samples 1000000000000000"),
+        ({"known": {"n_samples": 2.5}}, "with n_samples 2.5"),
+        ({"known": {"n_samples": -1}}, "with n_samples -1"),
+        ({"known": {"ears": "four"}}, "with ears 'four'"),
+        ({"known": {"ears": ["both"]}}, "with ears"),
+        ({"known": {"silence": "no"}}, "with silence 'no'"),
+        ({"known": {"houses": 7}}, "with houses 7"),
+        ({"known": {"houses": [["a"]]}}, "with houses"),
+    ]
+    recording(tmp_path / "own.wav", 2.0, 16000)
+    for changes, words in wrong:
+        torch.save(content | changes, tmp_path / "best.pt")
+        with pytest.raises(ModelError, match=words) as caught:
+            listen(tmp_path / "own.wav", "Where is it?", tmp_path, GREEDY)
+        assert "\n" not in str(caught.value)
+    torch.save({name: value for name, value in content.items() if name != "known"}, tmp_path / "best.pt")
+    assert isinstance(listen(tmp_path / "own.wav", "Where is it?", tmp_path, GREEDY), str)
+
+
+def test_a_language_model_that_has_moved_is_asked_for(model: Path, tmp_path: Path) -> None:
+    tokenizer = tiny_tokenizer()
+    torch.manual_seed(0)
+    tiny_llm(len(tokenizer), 16, 1, 2).save_pretrained(tmp_path / "llm")
+    tokenizer.save_pretrained(tmp_path / "llm")
+    shape = BATConfig.from_dict(torch.load(model / "best.pt", weights_only=True)["bat"])
+    config = replace(shape, llm=str(tmp_path / "llm"), lora_rank=2)
+    save(tmp_path / "best.pt", pack(BAT(config), encoder_of()))
+    recording(tmp_path / "own.wav", 2.0, 16000)
+    ask = tmp_path / "own.wav", "Where is it?", tmp_path
+    before = listen(*ask, GREEDY)
+    (tmp_path / "llm").rename(tmp_path / "elsewhere")
+    with pytest.raises(ModelError, match="llm: no such folder; where its language model has moved, name .* --llm"):
+        listen(*ask, GREEDY)
+    assert listen(*ask, replace(GREEDY, llm=str(tmp_path / "elsewhere"))) == before
+    with pytest.raises(ModelError, match="nowhere: no such folder; where"):
+        listen(*ask, replace(GREEDY, llm=str(tmp_path / "nowhere")))
+
+
 def test_what_is_no_model_is_refused_in_one_line(small: Path, model: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no such file"):
         answer(small, tmp_path, tmp_path / "p.jsonl", GREEDY)
@@ -182,6 +279,21 @@ def test_a_scene_of_a_data_set_written_out_gets_the_answer_that_it_gets_there(
     assert own
     for row in own:
         assert listen(tmp_path / "scene.wav", row["question"], model, GREEDY) == lines(answered)[row["qa_id"]]
+
+
+def test_a_level_that_cannot_be_that_at_the_ears_is_said(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def warning(scale: float) -> str:
+        audio = np.stack([np.sin(np.arange(32000) / 5.0), 0.3 * np.sin(np.arange(32000) / 5.0)], axis=1) * scale
+        soundfile.write(tmp_path / "own.wav", audio, 16000, subtype="FLOAT")
+        listen(tmp_path / "own.wav", "How far is it?", model, GREEDY)
+        return " ".join(capsys.readouterr().err.split())
+
+    assert "is silent" in warning(0.0)
+    assert "peaks at full scale, as what was normalised or clipped does" in warning(1.0)
+    assert warning(0.5) == ""
+    assert warning(1.5) == ""  # nor clipped nor normalised, but as loud as that
 
 
 def test_the_loudest_stretch_of_a_long_recording_is_taken() -> None:

@@ -1,23 +1,33 @@
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 import torch
 
 from spatialqa.errors import DatasetError, RecipeError
+from spatialqa.models import train_bat
 from spatialqa.models.bat import load_bat
 from spatialqa.models.bat_recipe import BATRecipe, Stage, stages
-from spatialqa.models.llm import tiny_llm, tiny_tokenizer
+from spatialqa.models.curriculum import Plan
+from spatialqa.models.leaks import Leaks
+from spatialqa.models.listener import cut, encoded_part
 from spatialqa.models.run_folder import claim, read_log, save
 from spatialqa.models.spatial_ast import ModelError
-from spatialqa.models.train_bat import Plan, cut, identity_of, train
+from spatialqa.models.train_bat import Trainer, identity_of, train
+from spatialqa.models.train_spatial_ast import Process
 from spatialqa.recipe_keys import build
 from tests.models.test_questions_data import encoder_of, made_up
 
@@ -168,58 +178,248 @@ def test_a_batch_in_parts_gives_the_same_steps(small: Path, encoder: Path, tmp_p
     assert parts == pytest.approx(whole, rel=1e-4)
 
 
-def test_two_processes_take_the_steps_of_one_and_may_share_out_a_frozen_llm(
-    small: Path, encoder: Path, tmp_path: Path
-) -> None:
-    torch.manual_seed(0)
-    tokenizer = tiny_tokenizer()
-    tiny_llm(len(tokenizer), 16, 2, 2).save_pretrained(tmp_path / "llm")
-    tokenizer.save_pretrained(tmp_path / "llm")
-    calm = replace(QUICK, encoder=str(encoder), lora_dropout=0.0, qformer_dropout=0.0, curriculum="A,B:2")
-    recipes = {
-        "whole": calm,
-        "shared": replace(calm, llm=str(tmp_path / "llm"), lora_rank=4, parallel="fsdp"),
-    }
-    for name, recipe in recipes.items():
-        train([small], replace(recipe, run=str(tmp_path / f"one-{name}")))
-    recipes = {name: replace(recipe, run=str(tmp_path / f"two-{name}")) for name, recipe in recipes.items()}
-    values = [{f.name: getattr(recipe, f.name) for f in fields(recipe)} for recipe in recipes.values()]
-    script = tmp_path / "go.py"
+def in_two_processes(recipe: BATRecipe, small: Path, script: Path, before: str = "") -> list[str]:
+    """Train under torchrun and return what the processes print of themselves.
+
+    A torchrun each: groups that follow one another share a store and may take old keys.
+    """
+    values = {f.name: getattr(recipe, f.name) for f in fields(recipe)}
     script.write_text(
-        "import pathlib\nimport sys\nfrom spatialqa.models import train_bat\n"
-        "from spatialqa.models.bat_recipe import BATRecipe\n"
-        "from torch.distributed.tensor import DTensor\nmake = train_bat.new_listener\n"
-        "def count(*given):\n"
-        "    model = make(*given)\n"
-        "    print('shared', sum(isinstance(p, DTensor) for p in model.parameters()), flush=True)\n"
-        "    return model\n"
-        "train_bat.new_listener = count\n"
-        f"values = {values!r}[int(sys.argv[1])]\n"
-        f"train_bat.train([pathlib.Path({str(small)!r})], BATRecipe(**values))\n"
+        "import os, pathlib\nimport torch\nfrom torch.distributed import distributed_c10d\n"
+        "from torch.distributed.tensor import DTensor\n"
+        "from spatialqa.models import train_bat\nfrom spatialqa.models.bat_recipe import BATRecipe\n"
+        "make, made = train_bat.new_listener, []\n"
+        "def keep(*given):\n"
+        "    group = distributed_c10d._get_default_group()._get_backend(torch.device('cpu'))\n"
+        "    print('waits', group.options._timeout.days, flush=True)\n"
+        "    made.append(make(*given))\n"
+        "    print('shared', sum(isinstance(p, DTensor) for p in made[0].parameters()), flush=True)\n"
+        "    return made[0]\n"
+        f"train_bat.new_listener = keep\n{before}"
+        f"train_bat.train([pathlib.Path({str(small)!r})], BATRecipe(**{values!r}))\n"
+        "held = [*made[0].trained().values(), *made[0].encoder.buffers()]\n"
+        "print('weights', sum(float(w.detach().double().abs().sum()) for w in held), flush=True)\n"
     )
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    counted = []
-    for number in ("0", "1"):  # a torchrun each: groups that follow one another share a store and may take old keys
-        done = subprocess.run(
-            [*command, number], check=True, env=environment, timeout=240, capture_output=True, text=True
-        )
-        counted += [int(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("shared")]
-    assert counted == [0, 0, 18, 18]  # nine tensors in each layer of LLaMA
-    for name in recipes:
-        one, two = ([float(row[3]) for row in logged(tmp_path / f"{n}-{name}")] for n in ("one", "two"))
-        assert two == pytest.approx(one, rel=1e-4)
-        assert (tmp_path / f"two-{name}" / "best.pt").is_file()
+    done = subprocess.run(command, check=True, env=environment, timeout=480, capture_output=True, text=True)
+    return sorted(done.stdout.splitlines())
 
 
-def test_an_encoder_can_be_trained_too(small: Path, encoder: Path, tmp_path: Path) -> None:
-    recipe = replace(QUICK, encoder=str(encoder), curriculum="A,B:2", encoder_frozen=False, run=str(tmp_path / "run"))
-    train([small], replace(recipe, time_limit_min=0.0))
-    train([small], recipe)
-    _, after = load_bat(tmp_path / "run" / "best.pt")
+def said(lines: list[str], name: str) -> list[float]:
+    return [float(line.split()[1]) for line in lines if line.startswith(f"{name} ")]
+
+
+@pytest.mark.parametrize(
+    ("how", "shared"),
+    [({}, 0), ({"lora_rank": 4, "llm_layers": 2, "parallel": "fsdp"}, 18)],  # nine tensors in each layer of LLaMA
+)
+def test_two_processes_take_the_steps_of_one_and_may_share_out_a_frozen_llm(
+    how: dict[str, Any], shared: int, small: Path, encoder: Path, tmp_path: Path
+) -> None:
+    calm = replace(QUICK, encoder=str(encoder), lora_dropout=0.0, qformer_dropout=0.0, curriculum="A,B:2", **how)
+    train([small], replace(calm, run=str(tmp_path / "one")))
+    lines = in_two_processes(replace(calm, run=str(tmp_path / "two")), small, tmp_path / "go.py")
+    assert said(lines, "shared") == [shared, shared]
+    assert said(lines, "waits") == [2, 2]  # days: one may make a cache for as long
+    one, two = ([float(row[3]) for row in logged(tmp_path / name)] for name in ("one", "two"))
+    assert two == pytest.approx(one, rel=1e-4)
+    files = [torch.load(tmp_path / name / "best.pt", weights_only=True)["weights"] for name in ("one", "two")]
+    assert files[0].keys() == files[1].keys()  # of tiny all, what is shared out too
+    for name, weight in files[0].items():
+        torch.testing.assert_close(files[1][name], weight, atol=2e-3, rtol=1e-3)
+
+
+def test_two_processes_train_an_encoder_and_never_part_ways(small: Path, encoder: Path, tmp_path: Path) -> None:
+    disagree = (
+        "measure, passes = train_bat.measure, []\n"
+        "def unlike(*given):\n"
+        "    passes.append(None)\n"
+        "    found = measure(*given)\n"
+        "    return found if os.environ['RANK'] == '0' else {**found, 'loss': float(len(passes))}\n"
+        "train_bat.measure = unlike\n"
+    )  # the second process alone would find every pass after the first worse, and end the stage
+    recipe = replace(QUICK, encoder=str(encoder), encoder_frozen=False, curriculum="A,B:3;E:1", patience=1)
+    lines = in_two_processes(replace(recipe, run=str(tmp_path / "run")), small, tmp_path / "go.py", disagree)
+    passes = read_log(tmp_path / "run" / "validation.csv")
+    assert [row["stage"] for row in passes] == ["AB", "AB", "AB", "E"]
+    assert passes[2]["loss"] < passes[1]["loss"] < passes[0]["loss"]
+    first, second = said(lines, "weights")
+    assert first == second
+    assert changed(tmp_path / "run" / "best.pt", "patch_embed.proj.weight")
+
+
+def changed(checkpoint: Path, name: str) -> bool:
+    """Return whether a tensor of the encoder is another one than before training."""
+    _, after = load_bat(checkpoint)
     assert after is not None
-    before = encoder_of().state_dict()
-    assert not torch.equal(after.state_dict()["patch_embed.proj.weight"], before["patch_embed.proj.weight"])
+    return not torch.equal(after.state_dict()[name], encoder_of().state_dict()[name])
+
+
+def test_an_encoder_that_is_trained_too_goes_on_with_the_same_losses(
+    small: Path, encoder: Path, tmp_path: Path
+) -> None:
+    recipe = replace(QUICK, encoder=str(encoder), curriculum="A,B:2", encoder_frozen=False, masking=True)
+    whole, stopped = (replace(recipe, run=str(tmp_path / name)) for name in ("whole", "stopped"))
+    train([small], whole)
+    for _ in range(2):
+        train([small], replace(stopped, time_limit_min=0.0))
+    assert len(logged(tmp_path / "stopped")) == 2
+    train([small], stopped)
+    assert logged(tmp_path / "stopped") == logged(tmp_path / "whole")
+    ends = [torch.load(tmp_path / name / "last.pt", weights_only=True)["trained"] for name in ("whole", "stopped")]
+    assert all(torch.equal(value, ends[1][name]) for name, value in ends[0].items())
+    assert any("running_mean" in name for name in ends[0])
+    assert changed(tmp_path / "stopped" / "best.pt", "patch_embed.proj.weight")
+
+
+# --- validation
+
+
+Weights = dict[str, torch.Tensor]
+
+
+class Killed(BaseException):
+    """As a signal ends a process, so nothing handles it."""
+
+
+def watched(monkeypatch: pytest.MonkeyPatch, losses: Iterator[float]) -> dict[tuple[int, int], list[Weights]]:
+    """Let validation find these losses; return the weights before and after each pass, as training goes on."""
+    found: dict[tuple[int, int], list[Weights]] = {}
+    run_epoch = Trainer._run_epoch
+
+    def held(trainer: Trainer) -> Weights:
+        return {name.removeprefix("bat."): p.detach().clone() for name, p in trainer.trained.items()}
+
+    def watch(trainer: Trainer) -> bool:
+        own = found.setdefault((trainer.state.stage, trainer.state.epoch), [held(trainer)])
+        went_on = run_epoch(trainer)
+        own.append(held(trainer))
+        return went_on
+
+    monkeypatch.setattr(Trainer, "_run_epoch", watch)
+    monkeypatch.setattr(train_bat, "measure", lambda *given: {"loss": next(losses)})
+    return found
+
+
+def alike(one: Weights, other: Weights) -> bool:
+    return all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def test_patience_ends_a_stage_and_the_next_begins_with_its_best_weights(
+    small: Path, encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = replace(QUICK, encoder=str(encoder), curriculum="A,B:9;A,B,C,D,E:9", run=str(tmp_path / "run"))
+    found = watched(monkeypatch, iter([3.0, 2.0, 2.5, 2.1, 5.0, 4.0, 4.5, 4.4]))
+    best = train([small], replace(recipe, patience=2))
+    assert list(found) == [(0, 0), (0, 1), (0, 2), (0, 3), (1, 0), (1, 1), (1, 2), (1, 3)]
+    assert alike(found[1, 0][0], found[0, 1][1])
+    assert not alike(found[1, 0][0], found[0, 3][1])
+    assert alike(torch.load(best, weights_only=True)["weights"], found[1, 1][1])
+    losses = [(row["stage"], row["loss"]) for row in read_log(tmp_path / "run" / "validation.csv")]
+    assert losses[:4] == [("AB", 3.0), ("AB", 2.0), ("AB", 2.5), ("AB", 2.1)]
+
+
+def test_without_patience_a_stage_goes_on_from_the_last_weights(
+    small: Path, encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = replace(QUICK, encoder=str(encoder), curriculum="A,B:2;E:2", run=str(tmp_path / "run"))
+    found = watched(monkeypatch, iter([1.0, 2.0, 1.0, 2.0]))
+    best = train([small], recipe)
+    assert alike(found[1, 0][0], found[0, 1][1])
+    assert alike(torch.load(best, weights_only=True)["weights"], found[1, 0][1])
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_run_that_is_killed_between_two_stages_has_the_losses_of_one_that_was_not(
+    frozen: bool, small: Path, encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = replace(QUICK, encoder=str(encoder), curriculum="A,B:5;E:2", patience=1, encoder_frozen=frozen)
+    whole, killed = (replace(recipe, run=str(tmp_path / name)) for name in ("whole", "killed"))
+    watched(monkeypatch, iter([3.0, 2.0, 2.5, 5.0, 4.0]))
+    train([small], whole)
+    watched(monkeypatch, iter([3.0, 2.0, 2.5, 5.0, 4.0]))
+    save_state, go_back = Trainer._save, Trainer._return_to_best
+
+    def before_going_back(trainer: Trainer) -> None:
+        raise Killed
+
+    def before_saving(trainer: Trainer) -> None:
+        if (trainer.state.stage, trainer.state.batch) == (1, 0):
+            raise Killed
+        save_state(trainer)
+
+    def after_saving(trainer: Trainer) -> None:
+        save_state(trainer)
+        if (trainer.state.stage, trainer.state.batch) == (1, 0):
+            raise Killed
+
+    for name, kill, own in (
+        ("_return_to_best", before_going_back, go_back),
+        ("_save", before_saving, save_state),
+        ("_save", after_saving, save_state),
+    ):
+        monkeypatch.setattr(Trainer, name, kill)
+        with pytest.raises(Killed):
+            train([small], killed)
+        monkeypatch.setattr(Trainer, name, own)
+    train([small], killed)
+    assert logged(tmp_path / "killed") == logged(tmp_path / "whole")
+    ends = [torch.load(tmp_path / name / "best.pt", weights_only=True) for name in ("whole", "killed")]
+    assert alike(ends[0]["weights"], ends[1]["weights"])
+    assert alike(ends[0]["encoder"]["model"], ends[1]["encoder"]["model"])
+
+
+def with_validation(small: Path, root: Path, rows: Callable[[pa.Table], pa.Table]) -> Path:
+    """Copy a data set with other questions in its validation split."""
+    shutil.copytree(small, root)
+    for path in (root / "qa").glob("validation-*"):
+        pq.write_table(rows(pq.read_table(path)), path)
+    return root
+
+
+def test_a_stage_of_which_validation_asks_nothing_keeps_its_last_weights(
+    small: Path, encoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = with_validation(small, tmp_path / "data", lambda table: table.filter(pc.equal(table["type"], "E")))
+    recipe = replace(QUICK, encoder=str(encoder), curriculum="A,B:1", run=str(tmp_path / "run"), patience=1)
+    best = train([root], recipe)
+    assert "nothing of type A, B is asked in the validation split" in capsys.readouterr().err
+    assert best.name == "best.pt"
+    assert "loss" not in read_log(tmp_path / "run" / "validation.csv")[0]
+
+
+def test_validation_questions_that_cannot_be_read_are_no_missing_ones(
+    small: Path, encoder: Path, tmp_path: Path
+) -> None:
+    root = with_validation(small, tmp_path / "data", lambda table: table)
+    recipe = replace(QUICK, encoder=str(encoder), run=str(tmp_path / "run"))
+    (file,) = (root / "qa").glob("validation-*")
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(DatasetError, match=file.name):
+        train([root], recipe)
+    file.unlink()
+    with pytest.raises(DatasetError, match="holds no questions of the validation split"):
+        train([root], recipe)
+
+
+def test_every_second_question_is_turned_in_training(small: Path, encoder: Path, tmp_path: Path) -> None:
+    calm = replace(QUICK, encoder=str(encoder), lora_dropout=0.0, qformer_dropout=0.0, run=str(tmp_path / "run"))
+    calm = replace(calm, batch_size=16, time_limit_min=0.0)
+    train([small], calm)
+    first = float(logged(tmp_path / "run")[0][3])
+    process = Process(0, 1, torch.device("cpu"))
+    trainer = Trainer([small], calm, process, encoder / "best.pt", Leaks([], [], set()), 0.0)
+    asked = trainer.stages[0]
+    rows = asked.batches(calm.batch_size, calm.seed, "0/0")[0]
+    losses = []
+    for turned in (asked.turned(calm.seed, "0/0"), None):
+        sound, text, _ = encoded_part(trainer.model, asked.read(rows, turned), process.device)
+        with torch.no_grad():
+            losses.append(float(trainer.model.bat(sound, text)))
+    trainer.close()
+    assert first == pytest.approx(losses[0], rel=1e-6)
+    assert abs(first - losses[1]) > 1e-3
 
 
 def test_a_frozen_encoder_stays_as_it_was(trained: Path) -> None:
@@ -232,7 +432,7 @@ def test_a_frozen_encoder_stays_as_it_was(trained: Path) -> None:
 def test_silence_is_a_control_and_training_goes_on_from_a_checkpoint(
     small: Path, encoder: Path, trained: Path, tmp_path: Path
 ) -> None:
-    silent = replace(QUICK, encoder=str(encoder), silence=True, init=str(trained / "best.pt"), curriculum="A,B:2")
+    silent = replace(QUICK, encoder=str(encoder), silence=True, init=str(trained), curriculum="A,B:2")
     train([small], replace(silent, run=str(tmp_path / "run")))
     first = float(logged(tmp_path / "run")[0][3])
     assert first < float(logged(trained)[0][3]) - 1.0

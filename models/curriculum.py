@@ -1,0 +1,139 @@
+"""What BAT's curriculum asks, stage by stage, and in how many steps."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from spatialqa.cli_keys import table_name
+from spatialqa.dataset.commit import sha256_of
+from spatialqa.dataset.folder import DatasetFolder, split_of
+from spatialqa.errors import DatasetError
+from spatialqa.models.bat_recipe import BATRecipe
+from spatialqa.models.data import SceneDataset
+from spatialqa.models.evaluate_spatial_ast import refuse_rate
+from spatialqa.models.listener import Listener
+from spatialqa.models.questions_data import (
+    NothingAskedError,
+    QuestionSet,
+    encoder_rows,
+    open_scenes,
+    read_questions,
+)
+from spatialqa.report import stderr
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many steps there are. per_epoch: of a whole pass, by stage. steps: of a stage, with a last pass cut short."""
+
+    per_epoch: tuple[int, ...]
+    steps: tuple[int, ...]
+    warmup: int
+
+    @classmethod
+    def of(cls, recipe: BATRecipe, data: Sequence[QuestionSet]) -> "Plan":
+        """Return the plan of a recipe for the questions of each stage."""
+        per_epoch = tuple(max(1, len(stage) // recipe.batch_size) for stage in data)
+        passes = [stage.epochs for stage in recipe.stages]
+        steps = tuple(max(1, round(n * each)) for n, each in zip(per_epoch, passes, strict=True))
+        rising, left = 0.0, recipe.warmup_epochs
+        for n, each in zip(per_epoch, passes, strict=True):
+            rising += n * min(each, left)
+            left -= min(each, left)
+        return cls(per_epoch, steps, min(round(rising), sum(steps) // 2))
+
+    @property
+    def total(self) -> int:
+        """All steps."""
+        return sum(self.steps)
+
+    def done(self, stage: int, epoch: int, batch: int) -> int:
+        """Return how many steps of the plan lie before this one."""
+        return sum(self.steps[:stage]) + epoch * self.per_epoch[stage] + batch
+
+    def epochs(self, stage: int) -> int:
+        """Return the passes of a stage; the last may be cut short."""
+        return -(-self.steps[stage] // self.per_epoch[stage])
+
+    def batches(self, stage: int, epoch: int) -> int:
+        """Return the batches of a pass."""
+        return min(self.per_epoch[stage], self.steps[stage] - epoch * self.per_epoch[stage])
+
+
+def open_questions(
+    scenes: SceneDataset,
+    recipe: BATRecipe,
+    model: Listener,
+    encoder_file: Path,
+    left_out: Collection[tuple[Path, str]] = (),
+) -> QuestionSet:
+    """Return what the curriculum asks of scenes, but for those left out, with the encoder's rows of them.
+
+    Raises:
+        DatasetError: they cannot be read.
+        NothingAskedError: nothing is asked there.
+        RecipeError: the scenes have another rate than the encoder listens at.
+    """
+    refuse_rate(scenes, model.encoder)
+    types = sorted({kind for stage in recipe.stages for kind in stage.types})
+    questions = read_questions(scenes, table_name(recipe.qa_name), types)
+    if left_out:
+        index = scenes.index
+        names = ((index.files[index.file[k]], index.scene_id[k]) for k in questions.scene.tolist())
+        kept = np.array([name not in left_out for name in names])
+        questions = questions.take(np.flatnonzero(kept))
+        stderr.print(
+            f"{len(left_out)} training scenes with {int((~kept).sum())} questions are left out: another data set holds "
+            f"out their house or clip"
+        )
+    rows = encoder_rows(
+        scenes,
+        model.encoder,
+        Path(recipe.cache or Path(recipe.run) / "cache"),
+        {"encoder": sha256_of(encoder_file)},
+        frozen=recipe.encoder_frozen,
+        ears=recipe.ears,
+        silence=recipe.silence,
+        mirror=recipe.mirror,
+        workers=recipe.workers,
+    )
+    tokens = model.bat.tokenizer([f"{q} {a}" for q, a in zip(questions.question, questions.answer, strict=True)])
+    return QuestionSet(questions, rows, np.array([len(ids) for ids in tokens["input_ids"]]))
+
+
+def of_stages(asked: QuestionSet, folders: Sequence[Path], recipe: BATRecipe, processes: int) -> list[QuestionSet]:
+    """Return the questions that each stage trains on.
+
+    Raises:
+        DatasetError: a stage has none, or fewer than there are processes.
+    """
+    stages = [asked.of_types(stage.types) for stage in recipe.stages]
+    for stage, own in zip(recipe.stages, stages, strict=True):
+        if len(own) < processes:
+            raise DatasetError(
+                f"{', '.join(map(str, folders))}: nothing of type {', '.join(stage.types)} is asked in the train "
+                f"split, which a stage is to train on; see --types of make-qa"
+            )
+    return stages
+
+
+def open_held_out(
+    folders: Sequence[Path], recipe: BATRecipe, model: Listener, encoder_file: Path
+) -> QuestionSet | None:
+    """Return the validation questions, or None where there are none: then the last weights are kept.
+
+    Raises:
+        DatasetError: what is there cannot be read.
+    """
+    having = [f for f in folders if any(split_of(p) == "validation" for p in DatasetFolder(f).tables("scenes"))]
+    why = "no data set has a validation split"
+    if having:
+        try:
+            asked = open_questions(open_scenes(having, "validation"), recipe, model, encoder_file)
+            return asked.sample(recipe.validation_questions, recipe.seed)
+        except NothingAskedError as error:
+            why = str(error)
+    stderr.print(f"nothing to validate with, so the last weights are kept: {why}")
+    return None

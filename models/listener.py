@@ -1,0 +1,144 @@
+"""What is trained of BAT: an encoder and what answers, as one model, whole in each process or shared out among them."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from spatialqa import seeds
+from spatialqa.errors import RecipeError
+from spatialqa.models.bat import BAT, IGNORED, PRESETS, Text, load_bat
+from spatialqa.models.bat_recipe import BATRecipe
+from spatialqa.models.questions_data import AskedBatch, QuestionSet
+from spatialqa.models.run_folder import BEST
+from spatialqa.models.spatial_ast import ModelError, SpatialAST
+from spatialqa.models.train_spatial_ast import Process
+
+LOSS = "loss"
+
+
+class Listener(nn.Module):
+    """An encoder and what answers, as one; a frozen encoder is past, and its tokens come in its place."""
+
+    def __init__(self, encoder: SpatialAST, bat: BAT, frozen: bool, masking: bool = False) -> None:
+        super().__init__()
+        self.encoder, self.bat, self.frozen, self.masking = encoder, bat, frozen, masking
+        for parameter in encoder.parameters():
+            parameter.requires_grad = parameter.requires_grad and not frozen
+
+    def train(self, mode: bool = True) -> "Listener":
+        """Turn masking and dropout on or off; a frozen encoder has neither."""
+        super().train(mode)
+        self.encoder.train(mode and not self.frozen)
+        return self
+
+    def tokens(self, sound: Tensor) -> Tensor:
+        """Return the encoder's tokens (B, n, D) of tokens, or of maps (B, maps, frames, bands)."""
+        return sound if self.frozen else self.encoder.forward_tokens(sound, self.masking and self.training)
+
+    def trained(self) -> dict[str, nn.Parameter]:
+        """Return what is trained, by name."""
+        return {name: p for name, p in self.named_parameters() if p.requires_grad}
+
+
+def weights_file(path: Path | str) -> Path:
+    """Return the file of a checkpoint, or of the best weights where it is a run's folder."""
+    file = Path(os.path.expanduser(path))
+    return file / BEST if file.is_dir() else file
+
+
+def new_listener(recipe: BATRecipe, encoder: SpatialAST, process: Process) -> Listener:
+    """Return the model of a recipe with its first weights, the same for the same seed.
+
+    Raises:
+        ModelError: the LLM cannot be used, or `init` is of another model.
+    """
+    preset = PRESETS.get(recipe.llm, PRESETS["paper"])
+    config = replace(preset, llm=recipe.llm, encoder_width=encoder.config.embed_dim, **recipe.shape())
+    options = llm_options(recipe.llm_dtype, process.device, bool(config.lora_rank))
+    torch.manual_seed(seeds.derived_seed(recipe.seed, "weights", "bat"))
+    if recipe.init:
+        bat, _ = load_bat(weights_file(recipe.init), checkpointing=recipe.gradient_checkpointing, **options)
+        if bat.config != config:
+            raise ModelError(f"{recipe.init}: is of another shape or LLM than this recipe's; name the same ones")
+    else:
+        bat = BAT(config, checkpointing=recipe.gradient_checkpointing, **options)
+    model = Listener(encoder, bat, recipe.encoder_frozen, recipe.masking)
+    if recipe.parallel == "fsdp" and process.world > 1:
+        share_layers(model, process.device)
+    return model.to(process.device)
+
+
+def share_layers(model: Listener, device: torch.device) -> None:
+    """Let every process hold a part of each layer of a frozen LLM (FSDP2); what is trained is held by all.
+
+    Raises:
+        RecipeError: the LLM is trained whole, or in 4 bits.
+    """
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    trained = set(model.trained().values())
+    layers = [m for name, m in model.bat.llm.named_modules() if name.endswith(".layers") for m in m]
+    if not layers or not model.bat.config.lora_rank or getattr(model.bat.llm, "is_quantized", False):
+        raise RecipeError("parallel fsdp shares out a frozen LLM that is not in 4 bits: use ddp, or --lora-rank 8")
+    mesh = init_device_mesh(device.type, (dist.get_world_size(),))
+    for layer in layers:
+        fully_shard(layer, mesh=mesh, ignored_params=trained.intersection(layer.parameters()))
+
+
+def llm_options(llm_dtype: str, device: torch.device, frozen: bool) -> dict[str, Any]:
+    """Return how BAT is to hold its LLM: a frozen one in half precision on a GPU, unless told otherwise."""
+    half = llm_dtype == "bf16" or (llm_dtype in ("auto", "4-bit") and frozen and device.type == "cuda")
+    return {"dtype": torch.bfloat16 if half else torch.float32, "four_bit": llm_dtype == "4-bit"}
+
+
+def parameter_groups(model: Listener, recipe: BATRecipe) -> list[dict[str, Any]]:
+    """Return AdamW's groups: `scale` multiplies the learning rate; vectors (biases, norms) do not decay."""
+    groups: dict[tuple[bool, bool], dict[str, Any]] = {}
+    for name, parameter in model.trained().items():
+        of_encoder, decays = name.startswith("encoder."), parameter.ndim > 1
+        group = {
+            "params": [],
+            "scale": recipe.encoder_lr if of_encoder else 1.0,
+            "weight_decay": recipe.weight_decay if decays else 0.0,
+        }
+        groups.setdefault((of_encoder, decays), group)["params"].append(parameter)
+    return list(groups.values())
+
+
+def cut(batch: AskedBatch, parts: int) -> Iterator[AskedBatch]:
+    """Yield a batch in so many parts, or in as many as it has questions."""
+    for rows in np.array_split(np.arange(len(batch.questions)), min(parts, len(batch.questions))):
+        columns = (batch.questions, batch.answers, batch.types)
+        yield AskedBatch(batch.sound[rows[0] : rows[-1] + 1], *([column[k] for k in rows] for column in columns))
+
+
+def encoded_part(model: Listener, batch: AskedBatch, device: torch.device) -> tuple[Tensor, Text, int]:
+    """Return sound and text on the device, and how many tokens the loss is on."""
+    text = model.bat.encode(batch.questions, batch.answers)
+    assert text.labels is not None
+    count = int((text.labels != IGNORED).sum())
+    return batch.sound.to(device, non_blocking=True), text.to(device), count
+
+
+def measure(model: Listener, asked: QuestionSet, batch_size: int, autocast: torch.autocast) -> dict[str, float]:
+    """Return the mean loss of answers, each weighing the same, and that of every type."""
+    device = next(model.bat.encoder_projector.parameters()).device
+    found: dict[str, list[float]] = {}
+    model.eval()
+    with torch.no_grad(), autocast:
+        for rows in asked.in_order(batch_size):
+            batch = asked.read(rows)
+            sound, text, _ = encoded_part(model, batch, device)
+            each = model.bat(model.tokens(sound), text, each=True).float().tolist()
+            for kind, loss in zip(batch.types, each, strict=True):
+                found.setdefault(kind, []).append(loss)
+    every = [loss for losses in found.values() for loss in losses]
+    return {LOSS: float(np.mean(every))} | {f"loss_{kind}": float(np.mean(own)) for kind, own in sorted(found.items())}
