@@ -16,6 +16,7 @@ from spatialqa.models.evaluate_spatial_ast import refuse_rate
 from spatialqa.models.listener import Listener
 from spatialqa.models.questions_data import (
     NothingAskedError,
+    Questions,
     QuestionSet,
     encoder_rows,
     open_scenes,
@@ -80,14 +81,7 @@ def open_questions(
     types = sorted({kind for stage in recipe.stages for kind in stage.types})
     questions = read_questions(scenes, table_name(recipe.qa_name), types)
     if left_out:
-        index = scenes.index
-        names = ((index.files[index.file[k]], index.scene_id[k]) for k in questions.scene.tolist())
-        kept = np.array([name not in left_out for name in names])
-        questions = questions.take(np.flatnonzero(kept))
-        stderr.print(
-            f"{len(left_out)} training scenes with {int((~kept).sum())} questions are left out: another data set holds "
-            f"out their house or clip"
-        )
+        questions = without(questions, scenes, left_out)
     rows = encoder_rows(
         scenes,
         model.encoder,
@@ -117,6 +111,24 @@ def of_stages(asked: QuestionSet, folders: Sequence[Path], recipe: BATRecipe, pr
                 f"split, which a stage is to train on; see --types of make-qa"
             )
     return stages
+
+
+def without(questions: Questions, scenes: SceneDataset, left_out: Collection[tuple[Path, str]]) -> Questions:
+    """Return the questions that are not about some scenes, named by file and id, and say how many those are.
+
+    Raises:
+        NothingAskedError: none is left.
+    """
+    index = scenes.index
+    names = ((index.files[index.file[k]], index.scene_id[k]) for k in questions.scene.tolist())
+    kept = np.array([name not in left_out for name in names])
+    stderr.print(
+        f"{len(left_out)} training scenes with {int((~kept).sum())} questions are left out: another data set holds out "
+        f"their house or clip"
+    )
+    if not kept.any():
+        raise NothingAskedError("nothing is left to train on; render the data sets with other seeds")
+    return questions.take(np.flatnonzero(kept))
 
 
 def open_held_out(

@@ -8,7 +8,9 @@ from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.reading import read_rows, scene_files
 from spatialqa.errors import DatasetError
 from spatialqa.models.answer import answer
+from spatialqa.models.curriculum import without
 from spatialqa.models.leaks import find_leaks, refuse_leaks
+from spatialqa.models.questions_data import open_scenes, read_questions
 from spatialqa.models.run_folder import BEST, save
 from spatialqa.models.spatial_ast import read_weights
 from spatialqa.models.train_bat import train
@@ -71,6 +73,19 @@ def test_what_leaks_is_left_out_of_training(
     assert not known & houses(small, "validation", "test")
     left_out = find_leaks([small, more]).scenes
     assert f"{len(left_out)} training scenes with " in " ".join(capsys.readouterr().err.split())
+
+
+def test_nothing_but_leaks_is_an_error(small: Path) -> None:
+    scenes = open_scenes([small], "train")
+    index = scenes.index
+    every = {(index.files[file], scene) for file, scene in zip(index.file, index.scene_id.tolist(), strict=True)}
+    questions = read_questions(scenes, "qa")
+    with pytest.raises(DatasetError, match="nothing is left to train on"):
+        without(questions, scenes, every)
+    first = min(every)
+    left = without(questions, scenes, {first})
+    assert 0 < len(left) < len(questions)
+    assert first[1] not in {scenes.index.scene_id[k] for k in left.scene}
 
 
 def test_only_unseen_houses_are_asked_about(small: Path, model: Path, tmp_path: Path) -> None:
