@@ -18,12 +18,25 @@ import pytest
 from spatialqa.dataset.reading import read_rows
 from spatialqa.models.run_folder import read_log
 
-FEW = ("--scenes", "80", "--workers", "0", "--engine-config", "indirect_ray_count=200")
-EARS = ("train-baseline", "single", "--recipe", "baseline-tiny", "--threads", "1", "--run", "ears")
-EARS += ("--class-epochs", "2", "--joint-epochs", "5", "--batch-size", "16")
-BAT = ("train-baseline", "single", "pairs", "--recipe", "bat-tiny", "--encoder", "ears", "--threads", "1")
-BAT += ("--run", "bat", "--curriculum", "A,B:2;A,B,C,D:1;A,B,C,D,E:2", "--batch-size", "8")
-ANSWER = ("--recipe", "bat-tiny", "--model", "bat", "--threads", "1")
+FEW = ["--scenes", "80", "--workers", "0", "--engine-config", "indirect_ray_count=200"]
+EARS = ["train-baseline", "single", "--recipe", "baseline-tiny", "--threads", "1", "--run", "ears"]
+EARS += ["--class-epochs", "2", "--joint-epochs", "5", "--batch-size", "16"]
+BAT = [
+    "train-baseline",
+    "single",
+    "pairs",
+    "--recipe",
+    "bat-tiny",
+    "--encoder",
+    "ears",
+    "--threads",
+    "1",
+    "--run",
+    "bat",
+]
+BAT += ["--curriculum", "A,B:2;A,B,C,D:1;A,B,C,D,E:2", "--batch-size", "8"]
+ANSWER = ["--recipe", "bat-tiny", "--model", "bat", "--threads", "1"]
+GREEDY = ["--model", "bat", "--beams", "1", "--max-new-tokens", "40", "--threads", "1"]
 
 
 def spatialqa(folder: Path, *words: str) -> str:
@@ -98,7 +111,7 @@ def test_bat_learns_what_each_stage_of_its_curriculum_asks(made: Path) -> None:
 
 @pytest.mark.parametrize(("run", "command"), [("ears", EARS), ("bat", BAT)])
 def test_a_training_that_is_over_changes_nothing_when_it_is_begun_again(
-    made: Path, run: str, command: tuple[str, ...]
+    made: Path, run: str, command: list[str]
 ) -> None:
     before = contents(made / run)
     spatialqa(made, *command)
@@ -139,10 +152,9 @@ def test_a_recording_gets_the_answer_that_its_scene_got_and_silence_is_the_same_
     first, *_, last = (row for row in asked(made / "pairs") if row["type"] == "D")
     spatialqa(made, "preview", "pairs", "--scene", first["scene_id"], "--wav", "wav")
     recording = f"wav/{first['scene_id']}.wav"
-    greedy = ("--model", "bat", "--beams", "1", "--max-new-tokens", "40", "--threads", "1")
-    heard = spatialqa(made, "listen", recording, first["question"], *greedy)
+    heard = spatialqa(made, "listen", recording, first["question"], *GREEDY)
     assert heard == answers(made / "pairs.jsonl")[first["qa_id"]] + "\n"
     assert heard.strip()
     assert first["scene_id"] != last["scene_id"]
-    silent = spatialqa(made, "listen", recording, last["question"], "--silence", *greedy)
+    silent = spatialqa(made, "listen", recording, last["question"], "--silence", *GREEDY)
     assert silent == answers(made / "silent.jsonl")[last["qa_id"]] + "\n"
