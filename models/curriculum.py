@@ -94,7 +94,8 @@ def open_questions(
         workers=recipe.workers,
     )
     tokens = model.bat.tokenizer([f"{q} {a}" for q, a in zip(questions.question, questions.answer, strict=True)])
-    return QuestionSet(questions, rows, np.array([len(ids) for ids in tokens["input_ids"]]))
+    length = np.array([len(ids) for ids in tokens["input_ids"]])
+    return QuestionSet(questions, rows, length, None if recipe.encoder_frozen else model.encoder.mirrored)
 
 
 def of_stages(asked: QuestionSet, folders: Sequence[Path], recipe: BATRecipe, processes: int) -> list[QuestionSet]:

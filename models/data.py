@@ -10,7 +10,7 @@ or which process of several asks, and a run goes on in the middle of an epoch wi
 """
 
 import dataclasses
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -356,6 +356,17 @@ class SceneDataset:
         counts = (sources,) if isinstance(sources, int) else tuple(sources)
         self.split, self.vocabulary, self.shuffle, self.seed, self.lanes = split, list(vocabulary), shuffle, seed, lanes
         self.index = index_scenes(roots, split, vocabulary, counts, self.needs_audio)
+        self.used = np.arange(len(self.index))
+
+    def leave_out(self, scenes: Collection[tuple[Path, str]]) -> int:
+        """Let no batch have these scenes, named by file and id, and return how many of them there are."""
+        index = self.index
+        names = ((index.files[file], scene) for file, scene in zip(index.file, index.scene_id.tolist(), strict=True))
+        kept = np.array([name not in scenes for name in names])
+        self.used = np.flatnonzero(kept)
+        if not len(self.used):
+            raise DatasetError(f"nothing is left of the {self.split} split; render the data sets with other seeds")
+        return int((~kept).sum())
 
     def __len__(self) -> int:
         return len(self.index)
@@ -371,10 +382,9 @@ class SceneDataset:
         A shuffled epoch leaves out a last batch that is not whole, unless it is the only one.
         """
         if not self.shuffle:
-            everything = np.arange(len(self.index))
-            return [everything[k : k + batch_size] for k in range(0, len(everything), batch_size)]
+            return [self.used[k : k + batch_size] for k in range(0, len(self.used), batch_size)]
         draw = rng(self.seed, "epoch", f"{self.split}/{epoch}")
-        batches = shuffled_batches(self.index.file, batch_size, draw, self.lanes)
+        batches = [self.used[b] for b in shuffled_batches(self.index.file[self.used], batch_size, draw, self.lanes)]
         return batches[:-1] if len(batches) > 1 and len(batches[-1]) < batch_size else batches
 
     def read(self, scenes: Rows, reader: RowReader, epoch: int) -> Batch:

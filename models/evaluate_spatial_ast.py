@@ -146,20 +146,22 @@ def hear(waveform: Tensor, ears: str) -> Tensor:
 
 
 def predict(model: SpatialAST, waveforms: Iterable[Tensor], device: torch.device, ears: str = "both") -> Heads:
-    """Return the logits of all waveforms, on the CPU, computed in float32 and evaluation mode.
+    """Return what predict_slots does, but of several slots only the one whose likeliest class is likeliest."""
+    heads = predict_slots(model, waveforms, device, ears)
+    if heads.classes.dim() == 2:
+        return heads
+    slot = heads.classes.amax(2).argmax(1)
+    return Heads(*(logits[torch.arange(len(slot)), slot] for logits in heads))
 
-    Of a model with several slots it is the slot whose likeliest class is likeliest.
-    """
+
+def predict_slots(model: SpatialAST, waveforms: Iterable[Tensor], device: torch.device, ears: str = "both") -> Heads:
+    """Return the logits of all waveforms, of all slots, on the CPU, computed in float32 and evaluation mode."""
     training = model.training
     model.eval()
     with torch.no_grad():
         parts = [Heads(*(logits.float().cpu() for logits in model(hear(w.to(device), ears)))) for w in waveforms]
     model.train(training)
-    heads = Heads(*(torch.cat(logits) for logits in zip(*parts, strict=True)))
-    if heads.classes.dim() == 2:
-        return heads
-    slot = heads.classes.amax(2).argmax(1)
-    return Heads(*(logits[torch.arange(len(slot)), slot] for logits in heads))
+    return Heads(*(torch.cat(logits) for logits in zip(*parts, strict=True)))
 
 
 def posterior_of(heads: Heads) -> Posterior:

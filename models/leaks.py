@@ -54,6 +54,11 @@ def _origins(row: Mapping[str, Any]) -> list[str]:
     return [f"the house {row['room_set']}/{row['house_id']}", *clips]
 
 
+def leaks_of(folders: Sequence[Path], leaks: str) -> Leaks:
+    """Return the scenes to leave out of training, none where leaks are to be refused; see refuse_leaks."""
+    return find_leaks(folders) if leaks == "leave-out" else Leaks(refuse_leaks(folders), [], set())
+
+
 def refuse_leaks(folders: Sequence[Path]) -> list[str]:
     """Return the houses that are trained on.
 
@@ -65,6 +70,6 @@ def refuse_leaks(folders: Sequence[Path]) -> list[str]:
         raise DatasetError(
             f"{', '.join(map(str, folders))}: {leaks.shared[-1]} is in the training split of one and held out in "
             f"another ({len(leaks.shared)} such houses and clips): render them with other seeds, or leave such scenes "
-            f"out of BAT's training with --leaks leave-out"
+            f"out of the training with --leaks leave-out"
         )
     return leaks.houses

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from spatialqa.models.data import Batch
+from spatialqa.models.data import Batch, Targets
 from spatialqa.models.spatial_ast import (
     Heads,
     SpatialAST,
@@ -35,17 +35,13 @@ class Losses(NamedTuple):
     elevation: Tensor
 
 
-def losses(heads: Heads, batch: Batch, weights: Tensor, smoothing_deg: float = 0.0) -> Losses:
+def losses(heads: Heads, batch: Targets, weights: Tensor, smoothing_deg: float = 0.0) -> Losses:
     """Return the losses of a batch; positions are turned into the model's classes here.
 
     Where the model has several slots, each sound is answered for by the slot that makes the weighted sum least, and the
     others are to say that they hear nothing.
     """
-    targets = (
-        distance_class(batch.distance_m),
-        azimuth_target(batch.azimuth_deg, smoothing_deg),
-        elevation_target(batch.elevation_deg, smoothing_deg),
-    )
+    targets = targets_of(batch, smoothing_deg)
     classes = batch.classes
     if heads.classes.dim() == 3:
         with torch.no_grad():
@@ -59,7 +55,24 @@ def losses(heads: Heads, batch: Batch, weights: Tensor, smoothing_deg: float = 0
     )
 
 
-def choose_slots(heads: Heads, batch: Batch, targets: tuple[Tensor, ...], weights: Tensor) -> Tensor:
+def targets_of(batch: Targets, smoothing_deg: float = 0.0) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what the heads of distance, azimuth and elevation are to say of each sound."""
+    return (
+        distance_class(batch.distance_m),
+        azimuth_target(batch.azimuth_deg, smoothing_deg),
+        elevation_target(batch.elevation_deg, smoothing_deg),
+    )
+
+
+def by_class(heads: Heads, batch: Targets) -> Heads:
+    """Return for each sound, (N, n), what the slot says that answers for its class: chosen by classes alone."""
+    if heads.classes.dim() == 2:
+        return heads
+    slot = choose_slots(heads, batch, targets_of(batch), torch.tensor([1.0, 0.0, 0.0, 0.0]))
+    return Heads(*(logits[batch.scene, slot] for logits in heads))
+
+
+def choose_slots(heads: Heads, batch: Targets, targets: tuple[Tensor, ...], weights: Tensor) -> Tensor:
     """Return which slot answers for each sound, int64 (N,): permutation-invariant, no slot twice in a scene."""
     scenes, slots, _ = heads.classes.shape
     cost = torch.full((scenes, slots, slots), 0.0, device=heads.classes.device)

@@ -26,7 +26,7 @@ from spatialqa import seeds
 from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.reading import read_rows
 from spatialqa.errors import DatasetError
-from spatialqa.models.cache import CachedScenes
+from spatialqa.models.cache import CachedScenes, maps_identity
 from spatialqa.models.data import Rows, SceneDataset
 from spatialqa.models.evaluate_spatial_ast import hear
 from spatialqa.models.spatial_ast import SpatialAST
@@ -138,7 +138,9 @@ def encoder_rows(
     mirror: bool = False,
     workers: int = 0,
 ) -> npt.NDArray[np.float16]:
-    """Return what an encoder makes of scenes, float16 (scenes, 1, ...); (scenes, 2, ...) with the ears swapped too.
+    """Return what an encoder makes of scenes, float16 (scenes, 1, ...), or 2 with tokens of swapped ears.
+
+    Maps are those that Spatial-AST is trained on, in the same files, and are mirrored when they are read.
 
     Args:
         scenes: as open_scenes has them.
@@ -148,27 +150,29 @@ def encoder_rows(
         frozen: the tokens; else the maps that a trained encoder starts from.
         ears: what it is given, see evaluate_spatial_ast.hear.
         silence: a control: all scenes have the row of silence, and none is read.
-        mirror: also the scenes with their ears swapped.
+        mirror: of tokens, also those of the scenes with their ears swapped.
         workers: processes that decode scenes.
     """
-    make = _maker(encoder, frozen, ears, mirror)
+    make = _maker(encoder, frozen, ears, mirror and frozen)
     if silence:
         quiet = make(torch.zeros(1, 2, scenes.index.n_samples)).cpu().numpy().astype(np.float16)
         return np.broadcast_to(quiet, (len(scenes), *quiet.shape[1:]))
-    of_weights = {**identity, "config": encoder.config.to_dict()}
-    what = of_weights if frozen else encoder.config.front_end()  # several encoders share what comes before any weight
+    if frozen:
+        what = {"bat": "tokens", "ears": ears, "mirror": mirror, **identity, "config": encoder.config.to_dict()}
+    else:
+        what = maps_identity(encoder) | ({"ears": ears} if ears != "both" else {})
     cached = CachedScenes(
         data_sets(scenes),
         scenes.split,
         [],
         ANY_NUMBER,
         shuffle=False,
-        make=make,
+        make=make if frozen else lambda waveform: make(waveform)[:, 0],
         folder=folder,
-        identity={"bat": "tokens" if frozen else "maps", "ears": ears, "mirror": mirror, **what},
+        identity=what,
         workers=workers,
     )
-    rows: npt.NDArray[np.float16] = cached.rows
+    rows: npt.NDArray[np.float16] = cached.rows if frozen else cached.rows[:, None]
     return rows
 
 
@@ -213,16 +217,23 @@ class QuestionSet:
         questions: what is asked; their `scene` counts rows.
         rows: float16 (scenes, 1 or 2, ...), see encoder_rows.
         length: int64 (questions,), by which they share a batch: tokens of question and answer, say.
+        swapped: gives rows with the ears swapped, where they are not stored: SpatialAST.mirrored, of maps.
     """
 
-    def __init__(self, questions: Questions, rows: npt.NDArray[np.float16], length: Rows) -> None:
-        self.questions, self.rows, self.length = questions, rows, length
+    def __init__(
+        self,
+        questions: Questions,
+        rows: npt.NDArray[np.float16],
+        length: Rows,
+        swapped: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        self.questions, self.rows, self.length, self.swapped = questions, rows, length, swapped
 
     def __len__(self) -> int:
         return len(self.questions)
 
     def _take(self, chosen: Rows) -> "QuestionSet":
-        return QuestionSet(self.questions.take(chosen), self.rows, self.length[chosen])
+        return QuestionSet(self.questions.take(chosen), self.rows, self.length[chosen], self.swapped)
 
     def of_types(self, types: Sequence[str]) -> "QuestionSet":
         """Return the questions of some types."""
@@ -268,7 +279,11 @@ class QuestionSet:
     def read(self, rows: Rows, turned: npt.NDArray[np.bool_] | None = None) -> AskedBatch:
         """Return these questions, those that `turned` names with left and right swapped in sound and text."""
         own = np.zeros(len(rows), dtype=np.bool_) if turned is None else turned[rows]
-        sound = self.rows[self.questions.scene[rows], own.astype(np.int64)].astype(np.float32)
+        stored = self.rows.shape[1] > 1
+        sound = self.rows[self.questions.scene[rows], own.astype(np.int64) * stored].astype(np.float32)
+        if own.any() and not stored:
+            assert self.swapped is not None
+            sound[own] = self.swapped(torch.from_numpy(sound[own])).numpy()
         texts = [
             [mirrored(column[k]) if turn else column[k] for k, turn in zip(rows, own, strict=True)]
             for column in (self.questions.question, self.questions.answer)

@@ -33,7 +33,7 @@ from spatialqa.models import plots
 from spatialqa.models.bat import pack
 from spatialqa.models.bat_recipe import TYPES, BATRecipe
 from spatialqa.models.curriculum import Plan, of_stages, open_held_out, open_questions
-from spatialqa.models.leaks import Leaks, find_leaks, refuse_leaks
+from spatialqa.models.leaks import Leaks, leaks_of
 from spatialqa.models.listener import LOSS, cut, encoded_part, measure, new_listener, parameter_groups, weights_file
 from spatialqa.models.objective import learning_rate
 from spatialqa.models.questions_data import AskedBatch, open_scenes
@@ -65,7 +65,7 @@ def train(folders: Sequence[Path], recipe: BATRecipe) -> Path:
     began = time.monotonic()
     process = join(TrainRecipe(device=recipe.device, threads=recipe.threads, batch_size=recipe.batch_size))
     encoder_file = find_encoder(recipe)
-    leaks = find_leaks(folders) if recipe.leaks == "leave-out" else Leaks(refuse_leaks(folders), [], set())
+    leaks = leaks_of(folders, recipe.leaks)
     if process.main:
         claim(Path(recipe.run), folders, identity_of(recipe, folders, encoder_file))
     trainer = Trainer(folders, recipe, process, encoder_file, leaks, began)

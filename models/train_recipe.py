@@ -29,7 +29,12 @@ class TrainRecipe:
     max_sources: int = key(
         1, "train on scenes with up to so many sounds; the model answers for so many", minimum=1, maximum=4
     )
-    init: str | None = key(None, "weights to start from: a checkpoint, or AudioMAE's", path=True)
+    leaks: str = key(
+        "refuse",
+        "training scenes whose house or clip another of the data sets holds out: refuse to train, or leave them out",
+        choices=("refuse", "leave-out"),
+    )
+    init: str | None = key(None, "weights to start from: a run's folder, a checkpoint, or AudioMAE's", path=True)
     data: str = key(
         "stored",
         "train on the stored scenes, or on new ones of the same clips convolved with stored RIRs (rirs/)",

@@ -30,14 +30,15 @@ from spatialqa import seeds
 from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.models import metrics
-from spatialqa.models.cache import CachedScenes
+from spatialqa.models.cache import CachedScenes, maps_identity
 from spatialqa.models.data import Batch, SceneDataset, class_vocabulary, loader
-from spatialqa.models.evaluate_spatial_ast import choose_device, posterior_of, predict, refuse_rate
-from spatialqa.models.leaks import refuse_leaks
+from spatialqa.models.evaluate_spatial_ast import choose_device, posterior_of, predict_slots, refuse_rate
+from spatialqa.models.leaks import Leaks, leaks_of
 from spatialqa.models.objective import (
     LOSS_COLUMNS,
     STAGES,
     augment,
+    by_class,
     learning_rate,
     losses,
     parameter_groups,
@@ -48,6 +49,8 @@ from spatialqa.models.run_folder import BEST, LAST, Report, claim, read_last, sa
 from spatialqa.models.spatial_ast import PRESETS, Heads, ModelError, SpatialAST, load_audiomae, read_weights
 from spatialqa.models.train_recipe import TrainRecipe
 from spatialqa.report import stderr
+
+SLOTS_APART = 0.1  # standard deviation, about that of trained tokens
 
 
 def train(folders: Sequence[Path], recipe: TrainRecipe) -> Path:
@@ -60,10 +63,10 @@ def train(folders: Sequence[Path], recipe: TrainRecipe) -> Path:
     began = time.monotonic()
     process = join(recipe)
     vocabulary = class_vocabulary(folders)
-    houses = refuse_leaks(folders)
+    leaks = leaks_of(folders, recipe.leaks)
     if process.main:
         claim(Path(recipe.run), folders, {"recipe": recipe.identity(), "classes": list(vocabulary)})
-    trainer = Trainer(folders, recipe, process, vocabulary, houses, began)
+    trainer = Trainer(folders, recipe, process, vocabulary, leaks, began)
     try:
         trainer.resume()
         while trainer.state.stage < len(STAGES) and trainer.run_stage():
@@ -129,18 +132,30 @@ def new_model(recipe: TrainRecipe, n_classes: int) -> SpatialAST:
     torch.manual_seed(seeds.derived_seed(recipe.seed, "weights", recipe.preset))
     model = SpatialAST(config)
     if recipe.init:
-        taken = start_from(model, recipe.init)
+        taken = start_from(model, weights_file(recipe.init))
         stderr.print(f"{len(taken)} of {len(model.state_dict())} tensors start from {recipe.init}")
     return model
 
 
-def start_from(model: SpatialAST, path: str) -> list[str]:
-    """Load what fits of a checkpoint, ours or AudioMAE's, and return the names of what was taken."""
+def weights_file(path: str) -> Path:
+    """Return the best weights of a run's folder, or the file itself."""
+    return Path(path) / BEST if Path(path).is_dir() else Path(path)
+
+
+def start_from(model: SpatialAST, path: Path) -> list[str]:
+    """Load what fits of a checkpoint, ours or AudioMAE's, and return the names of what was taken.
+
+    Where a model with one slot becomes one with more, each slot's tokens are the one's, moved a little apart.
+    """
     content = read_weights(path)
     weights = content.get("model", content)
-    if "fc_norm.weight" not in weights or "conv_downsample.0.weight" not in weights:
-        return load_audiomae(model, path)
+    if "distance_head.weight" not in weights:
+        return load_audiomae(model, str(path))
     own = model.state_dict()
+    one = weights.get("cls_tokens")
+    if isinstance(one, Tensor) and one.shape[1:] == (3, own["cls_tokens"].shape[2]) and model.config.slots > 1:
+        every = one.repeat(1, model.config.slots, 1)
+        weights = {**weights, "cls_tokens": every + SLOTS_APART * torch.randn_like(every)}
     taken = [name for name, value in weights.items() if name in own and value.shape == own[name].shape]
     model.load_state_dict({name: weights[name] for name in taken}, strict=False)
     return taken
@@ -172,7 +187,7 @@ def open_stored(
         recipe.seed,
         make=make,
         folder=Path(recipe.cache),
-        identity={"maps": 1, **model.config.front_end()},
+        identity=maps_identity(model),
         workers=recipe.workers,
     )
 
@@ -194,7 +209,10 @@ def open_training(
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """The one-source scenes of the validation splits and what is true of them."""
+    """Scenes of the validation splits, with as many sounds as are trained on, and what is true of them.
+
+    Of a model with several slots a sound's place is what the slot says that answers for its class.
+    """
 
     data: SceneDataset
     truth: Batch
@@ -204,13 +222,13 @@ class HeldOut:
     ) -> tuple[dict[str, float], dict[str, str]]:
         """Return the losses and errors of a model, and which decoders make the least errors."""
         batches = loader(self.data, recipe.batch_size, recipe.workers)
-        heads = predict(model, (batch.waveform for batch in batches), device)
+        heads = predict_slots(model, (batch.waveform for batch in batches), device)
         parts = torch.stack(losses(heads, self.truth, weights, recipe.smoothing_deg))
         columns = dict(zip(LOSS_COLUMNS, [float((weights * parts).sum()), *parts.tolist()], strict=True))
         places = metrics.Places(
             *(x.double().numpy() for x in (self.truth.azimuth_deg, self.truth.elevation_deg, self.truth.distance_m))
         )
-        posterior = posterior_of(heads)
+        posterior = posterior_of(by_class(heads, self.truth))
         direction, distance, _ = metrics.best_decoders(posterior, places)
         errors = metrics.errors(metrics.decode(posterior, direction, distance), places)
         found = {name: float(errors[name].mean()) for name in metrics.FIGURES}
@@ -225,7 +243,8 @@ def open_held_out(
     try:
         if not having:
             raise DatasetError("no data set has a validation split")
-        data = open_stored(having, "validation", vocabulary, 1, recipe, model, shuffle=False)
+        counts = range(1, recipe.max_sources + 1)
+        data = open_stored(having, "validation", vocabulary, counts, recipe, model, shuffle=False)
     except DatasetError as error:
         stderr.print(f"nothing to validate with, so nothing stops early: {error}")
         return None
@@ -253,15 +272,19 @@ class Trainer:
         recipe: TrainRecipe,
         process: Process,
         vocabulary: Sequence[str],
-        houses: Sequence[str],
+        leaks: Leaks,
         began: float,
     ) -> None:
         self.recipe, self.process, self.began = recipe, process, began
-        self.known = {"vocabulary": list(vocabulary), "houses": list(houses)}
         self.run = Path(recipe.run)
         self.model = new_model(recipe, len(vocabulary)).to(process.device)
+        before = read_weights(weights_file(recipe.init)).get("houses", ()) if recipe.init else ()
+        self.known = {"vocabulary": list(vocabulary), "houses": sorted({*leaks.houses, *before})}
         with process.first():
             self.data = open_training(folders, vocabulary, recipe, self.model)
+        if leaks.scenes:
+            left_out = sum(data.leave_out(leaks.scenes) for data in self.data)
+            stderr.print(f"{left_out} training scenes are left out: another data set holds out their house or clip")
         for data in self.data:
             refuse_rate(data, self.model)
         self.state = State()

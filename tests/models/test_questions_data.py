@@ -21,6 +21,8 @@ from spatialqa.models.questions_data import (
     read_questions,
 )
 from spatialqa.models.spatial_ast import PRESETS, SpatialAST, SpatialASTConfig
+from spatialqa.models.train_recipe import TrainRecipe
+from spatialqa.models.train_spatial_ast import open_stored
 
 ENCODER = replace(PRESETS["tiny"], embed_dim=48, depth=1, sample_rate=16000, hop=80, max_hz=7500.0)
 
@@ -108,6 +110,31 @@ def test_maps_of_an_encoder_that_is_trained_give_the_same_tokens(small: Path, tm
     with torch.no_grad():
         again = encoder.forward_tokens(torch.from_numpy(maps.astype(np.float32)))
     assert np.allclose(again.numpy(), tokens, rtol=2e-3, atol=0.02)
+
+
+def test_maps_are_mirrored_when_they_are_read_as_tokens_are_when_they_are_made(small: Path, tmp_path: Path) -> None:
+    scenes, encoder = open_scenes([small], "test"), encoder_of()
+    questions = read_questions(scenes, "qa")
+    length = np.zeros(len(questions), dtype=np.int64)
+    turned = np.arange(len(questions)) % 2 == 0
+    tokens = QuestionSet(questions, encoder_rows(scenes, encoder, tmp_path, {}, mirror=True), length)
+    rows = encoder_rows(scenes, encoder, tmp_path, {}, frozen=False, mirror=True)
+    maps = QuestionSet(questions, rows, length, encoder.mirrored).of_types(["A", "B", "C", "D", "E"])
+    one, other = (asked.read(np.arange(len(questions)), turned) for asked in (tokens, maps))
+    assert one.questions == other.questions
+    with torch.no_grad():
+        again = encoder.forward_tokens(other.sound)
+    assert np.allclose(again.numpy(), one.sound.numpy(), rtol=2e-3, atol=0.02)
+
+
+def test_maps_are_kept_once_for_both_models(small: Path, tmp_path: Path) -> None:
+    encoder = encoder_of()
+    open_stored([small], "train", [], range(1, 5), TrainRecipe(cache=str(tmp_path)), encoder)
+    written = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    assert len(written) == 1
+    rows = encoder_rows(open_scenes([small], "train"), encoder, tmp_path, {}, frozen=False, mirror=True)
+    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == written
+    assert rows.shape[1] == 1
 
 
 def test_controls_hear_less(small: Path, tmp_path: Path) -> None:

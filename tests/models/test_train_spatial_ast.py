@@ -18,11 +18,12 @@ from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.models import metrics
 from spatialqa.models.data import Batch, SceneDataset
 from spatialqa.models.evaluate_spatial_ast import evaluate, evaluate_all, hear, judge, read_truth, refuse_rate
-from spatialqa.models.leaks import refuse_leaks
+from spatialqa.models.leaks import find_leaks, refuse_leaks
 from spatialqa.models.metrics import Posterior
 from spatialqa.models.objective import (
     augment,
     azimuth_target,
+    by_class,
     elevation_target,
     learning_rate,
     losses,
@@ -30,7 +31,7 @@ from spatialqa.models.objective import (
     stage_weights,
 )
 from spatialqa.models.run_folder import read_log
-from spatialqa.models.spatial_ast import PRESETS, Heads, ModelError, SpatialAST, to_model_azimuth
+from spatialqa.models.spatial_ast import PRESETS, Heads, ModelError, SpatialAST, read_weights, to_model_azimuth
 from spatialqa.models.train_recipe import TrainRecipe
 from spatialqa.models.train_spatial_ast import new_model, train
 from spatialqa.qa.options import AskOptions
@@ -143,6 +144,23 @@ def test_two_sounds_may_be_answered_by_the_slots_in_any_order() -> None:
     here, there = losses(heads, batch, weights), losses(swapped, batch, weights)
     assert float(here.azimuth) < 1e-3  # not as the sources are numbered
     assert [float(x) for x in here] == pytest.approx([float(x) for x in there])
+
+
+def test_a_sound_is_placed_by_the_slot_that_answers_for_its_class() -> None:
+    batch = batch_of(2)
+    batch = replace(
+        batch, scene=torch.tensor([0, 0]), slot=torch.tensor([0, 1]), waveform=batch.waveform[:1], scene_id=["a"]
+    )
+    batch = replace(batch, classes=torch.eye(5)[:2])
+    draw = torch.Generator().manual_seed(1)
+    heads = Heads(*(torch.randn(1, 2, n, generator=draw) for n in (5, 21, 360, 180)))
+    heads.classes[0] = 10.0 * torch.eye(5)[[1, 0]]  # the first slot hears the second sound
+    heads.azimuth[0, 0, to_model_azimuth(batch.azimuth_deg[0])] += 50.0  # and where it is is no reason to choose it
+    found = by_class(heads, batch)
+    for logits, own in zip(heads, found, strict=True):
+        assert torch.equal(own, logits[0].flip(0))
+    one = Heads(*(logits[:, 0] for logits in heads))
+    assert by_class(one, batch) is one
 
 
 def test_the_learning_rate_rises_straight_and_falls_by_half_a_cosine() -> None:
@@ -320,6 +338,36 @@ def test_data_sets_that_hold_out_what_another_trains_on_are_refused(one_source: 
     with pytest.raises(DatasetError, match="is in the training split of one and held out in another"):
         refuse_leaks([one_source, other])
     refuse_leaks([one_source])
+
+
+def test_a_model_of_one_sound_goes_on_with_two(
+    one_source: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    two = tmp_path / "two"
+    render(replace(SCENES, sources_per_scene={2: 1.0}, scenes=24, save_rirs=False), two)
+    leaks = find_leaks([one_source, two])
+    assert leaks.scenes
+    recipe = replace(QUICK, init=str(trained), max_sources=2, class_epochs=0, run=str(tmp_path / "run"))
+    with pytest.raises(DatasetError, match="leave such scenes out of the training with --leaks leave-out"):
+        train([one_source, two], recipe)
+    best = train([one_source, two], replace(recipe, leaks="leave-out"))
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{len(leaks.scenes)} training scenes are left out" in said
+    before, after = read_weights(trained / "best.pt"), read_weights(best)
+    assert set(after["houses"]) == set(leaks.houses) | set(before["houses"])
+    tokens = after["model"]["cls_tokens"].reshape(2, 3, -1)
+    assert not torch.equal(tokens[0], tokens[1])
+    (row,) = read_log(tmp_path / "run" / "validation.csv")
+    assert 0 < row["mae_deg"] < 180
+
+
+def test_a_model_with_more_slots_begins_with_the_tokens_of_one(trained: Path) -> None:
+    one = read_weights(trained / "best.pt")["model"]
+    model = new_model(replace(QUICK, init=str(trained), max_sources=2), len(one["head.bias"]))
+    assert torch.equal(model.head.weight, one["head.weight"])
+    assert torch.equal(model.state_dict()["blocks.0.attn.qkv.weight"], one["blocks.0.attn.qkv.weight"])
+    apart = model.cls_tokens.detach().reshape(2, 3, -1) - one["cls_tokens"]
+    assert 0.05 < float(apart.std()) < 0.2
 
 
 def test_two_processes_train_one_model(one_source: Path, tmp_path: Path) -> None:
