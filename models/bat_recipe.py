@@ -54,6 +54,11 @@ class BATRecipe:
     qformer_heads: int | None = key(None, "its heads", minimum=1)
     qformer_every: int | None = key(None, "which of its layers look at the sound: each so many-th", minimum=1)
     qformer_dropout: float | None = key(None, "its dropout", minimum=0.0, maximum=1.0)
+    normalise: str = key(
+        "auto",
+        "bring each of the encoder's tokens to mean 0 and deviation 1; auto does for the LLMs tiny and smollm2",
+        choices=("auto", "each", "none"),
+    )
     lora_rank: int | None = key(None, "rank of LoRA on q_proj and v_proj; 0 trains the whole LLM", minimum=0)
     lora_alpha: int | None = key(None, "LoRA's weight, over its rank", minimum=1)
     lora_dropout: float | None = key(None, "dropout before LoRA", minimum=0.0, maximum=1.0)
@@ -134,7 +139,8 @@ class BATRecipe:
 
     def shape(self) -> dict[str, Any]:
         """Return what was given of the model's shape."""
-        return {name: value for name in SHAPE if (value := getattr(self, name)) is not None}
+        given = {name: value for name in SHAPE if (value := getattr(self, name)) is not None}
+        return given if self.normalise == "auto" else given | {"normalise": self.normalise == "each"}
 
     def identity(self) -> dict[str, Any]:
         """Return the keys that shape the weights: no execution keys, and of paths only that they were given."""

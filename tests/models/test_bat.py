@@ -31,6 +31,7 @@ from spatialqa.models.bat import (  # noqa: E402
     save_bat,
     unpack,
 )
+from spatialqa.models.bat_recipe import BATRecipe  # noqa: E402
 from spatialqa.models.llm import PROMPT, tiny_llm, tiny_tokenizer  # noqa: E402
 from spatialqa.models.spatial_ast import PRESETS as ENCODERS  # noqa: E402
 from spatialqa.models.spatial_ast import ModelError, SpatialAST, read_weights  # noqa: E402
@@ -215,6 +216,20 @@ def read_by(model: BAT, tokens: Any, text: Any) -> Any:
     model(tokens, text)
     hook.remove()
     return seen[0]["inputs_embeds"]
+
+
+def test_tokens_are_normalised_for_small_models_and_not_for_the_papers() -> None:
+    assert not PRESETS["paper"].normalise
+    assert PRESETS["tiny"].normalise
+    assert PRESETS["smollm2"].normalise
+    tokens = sound()
+    louder = 30.0 * tokens + 5.0
+    as_they_are, each = mini(), mini(normalise=True)
+    assert torch.allclose(each.audio(tokens), each.audio(louder), atol=1e-4)
+    assert not torch.allclose(as_they_are.audio(tokens), as_they_are.audio(louder), atol=1e-2)
+    assert BATRecipe(normalise="each").shape() == {"normalise": True}
+    assert BATRecipe(normalise="none").shape() == {"normalise": False}
+    assert BATRecipe().shape() == {}
 
 
 def test_audio_comes_first_then_prompt_answer_and_end() -> None:
