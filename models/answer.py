@@ -32,8 +32,9 @@ from spatialqa.models.bat import BAT, unpack
 from spatialqa.models.bat_recipe import AnswerRecipe
 from spatialqa.models.data import Rows, SceneIndex, loader
 from spatialqa.models.evaluate_spatial_ast import choose_device, refuse_rate
-from spatialqa.models.listener import llm_options, weights_file
+from spatialqa.models.listener import llm_options
 from spatialqa.models.questions_data import Questions, encoded, open_scenes, read_questions
+from spatialqa.models.run_folder import weights_file
 from spatialqa.models.spatial_ast import ModelError, SpatialAST, read_weights
 from spatialqa.models.train_recipe import TrainRecipe
 from spatialqa.report import CountProgress, stderr

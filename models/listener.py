@@ -1,9 +1,7 @@
 """What is trained of BAT: an encoder and what answers, as one model, whole in each process or shared out among them."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +14,7 @@ from spatialqa.errors import RecipeError
 from spatialqa.models.bat import BAT, IGNORED, PRESETS, Text, load_bat
 from spatialqa.models.bat_recipe import BATRecipe
 from spatialqa.models.questions_data import AskedBatch, QuestionSet
-from spatialqa.models.run_folder import BEST
+from spatialqa.models.run_folder import weights_file
 from spatialqa.models.spatial_ast import ModelError, SpatialAST
 from spatialqa.models.train_spatial_ast import Process
 
@@ -45,12 +43,6 @@ class Listener(nn.Module):
     def trained(self) -> dict[str, nn.Parameter]:
         """Return what is trained, by name."""
         return {name: p for name, p in self.named_parameters() if p.requires_grad}
-
-
-def weights_file(path: Path | str) -> Path:
-    """Return the file of a checkpoint, or of the best weights where it is a run's folder."""
-    file = Path(os.path.expanduser(path))
-    return file / BEST if file.is_dir() else file
 
 
 def new_listener(recipe: BATRecipe, encoder: SpatialAST, process: Process) -> Listener:

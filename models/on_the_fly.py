@@ -9,7 +9,7 @@ render OUT --rooms bank:DIR --plan-only` writes no sound at all).
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,12 +105,29 @@ class OnTheFlyDataset(SceneDataset):
         self.inputs = StoredRun(self.recipe)
         self._planner: Planner | None = None
         self._planned_epoch = -1
+        self._run = run
         if fresh:
-            rows = (row for path in self.index.files for row in read_rows(path, ["sources"]))
-            used = {source["clip_id"] for row in rows for source in row["sources"]}
-            pool = [record for record in self.inputs.clips.records() if record.clip_id in used]
-            identity = EngineIdentity(**run["engine"])
-            self._planner = Planner(self.recipe, run["recipe_hash"], identity, {split: pool})
+            self._planner = self._planner_without(())
+
+    def leave_out(self, scenes: Collection[tuple[Path, str]]) -> int:
+        """Let no batch have these scenes; where sounds are drawn, none of the clips that only these scenes have."""
+        left_out = super().leave_out(scenes)
+        if self._planner is not None:
+            self._planner = self._planner_without(scenes)
+        return left_out
+
+    def _planner_without(self, scenes: Collection[tuple[Path, str]]) -> Planner:
+        """Return what draws sounds: among the clips of all scenes but these."""
+        used = {
+            source["clip_id"]
+            for path in self.index.files
+            for row in read_rows(path, ["scene_id", "sources"])
+            if (path, row["scene_id"]) not in scenes
+            for source in row["sources"]
+        }
+        pool = [record for record in self.inputs.clips.records() if record.clip_id in used]
+        identity = EngineIdentity(**self._run["engine"])
+        return Planner(self.recipe, self._run["recipe_hash"], identity, {self.split: pool})
 
     def read(self, scenes: Rows, reader: RowReader, epoch: int) -> Any:
         """Return these scenes as a DryBatch."""

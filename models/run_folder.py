@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import io
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +26,12 @@ BEST, LAST = "best.pt", "last.pt"
 RUN_FILE, LOG, VALIDATION, PLOT = "run.json", "log.csv", "validation.csv", "loss.svg"
 LOG_COLUMNS = ("step", "stage", "epoch", "lr", *LOSS_COLUMNS, "gradient_norm", "sounds_per_s", "loading")
 VALIDATION_COLUMNS = ("step", "stage", "epoch", *LOSS_COLUMNS, *metrics.FIGURES)
+
+
+def weights_file(path: Path | str) -> Path:
+    """Return the file of a checkpoint, or of the best weights where it is a run's folder."""
+    file = Path(os.path.expanduser(path))
+    return file / BEST if file.is_dir() else file
 
 
 def claim(run: Path, folders: Sequence[Path], identity: dict[str, Any]) -> None:

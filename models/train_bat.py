@@ -34,10 +34,23 @@ from spatialqa.models.bat import pack
 from spatialqa.models.bat_recipe import TYPES, BATRecipe
 from spatialqa.models.curriculum import Plan, of_stages, open_held_out, open_questions
 from spatialqa.models.leaks import Leaks, leaks_of
-from spatialqa.models.listener import LOSS, cut, encoded_part, measure, new_listener, parameter_groups, weights_file
+from spatialqa.models.listener import LOSS, cut, encoded_part, measure, new_listener, parameter_groups
 from spatialqa.models.objective import learning_rate
 from spatialqa.models.questions_data import AskedBatch, open_scenes
-from spatialqa.models.run_folder import BEST, LAST, LOG, PLOT, VALIDATION, Log, Report, claim, read_last, read_log, save
+from spatialqa.models.run_folder import (
+    BEST,
+    LAST,
+    LOG,
+    PLOT,
+    VALIDATION,
+    Log,
+    Report,
+    claim,
+    read_last,
+    read_log,
+    save,
+    weights_file,
+)
 from spatialqa.models.spatial_ast import ModelError, load_checkpoint, read_weights
 from spatialqa.models.train_recipe import TrainRecipe
 from spatialqa.models.train_spatial_ast import Process, join
@@ -95,6 +108,15 @@ def find_encoder(recipe: BATRecipe) -> Path:
     if not path.is_file():
         raise ModelError(f"{path}: no such file; --encoder takes a run of train-baseline or a checkpoint")
     return path
+
+
+def houses_before(recipe: BATRecipe, encoder: Path) -> set[str]:
+    """Return the houses in which the encoder, and the BAT of `init`, were trained."""
+    houses = set(read_weights(encoder).get("houses", ()))
+    if recipe.init:
+        known = read_weights(weights_file(recipe.init)).get("known") or {}
+        houses.update(known.get("houses", ()))
+    return houses
 
 
 def identity_of(recipe: BATRecipe, folders: Sequence[Path], encoder: Path) -> dict[str, Any]:
@@ -178,7 +200,7 @@ class Trainer:
         self.autocast = torch.autocast(process.device.type, dtype=torch.bfloat16, enabled=half)
         self.state = State()
         self.known = {
-            "houses": sorted({*leaks.houses, *read_weights(encoder_file).get("houses", ())}),
+            "houses": sorted({*leaks.houses, *houses_before(recipe, encoder_file)}),
             "types": sorted({kind for stage in recipe.stages for kind in stage.types}),
             "n_samples": scenes.index.n_samples,
             "ears": recipe.ears,

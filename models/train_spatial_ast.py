@@ -14,7 +14,7 @@ import contextlib
 import math
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -45,7 +45,7 @@ from spatialqa.models.objective import (
     stage_weights,
 )
 from spatialqa.models.on_the_fly import OnTheFlyDataset
-from spatialqa.models.run_folder import BEST, LAST, Report, claim, read_last, save
+from spatialqa.models.run_folder import BEST, LAST, Report, claim, read_last, save, weights_file
 from spatialqa.models.spatial_ast import PRESETS, Heads, ModelError, SpatialAST, load_audiomae, read_weights
 from spatialqa.models.train_recipe import TrainRecipe
 from spatialqa.report import stderr
@@ -123,8 +123,11 @@ def join(recipe: TrainRecipe) -> Process:
     return Process(rank, world, device)
 
 
-def new_model(recipe: TrainRecipe, n_classes: int) -> SpatialAST:
-    """Return the model of a recipe with its first weights, the same for the same seed."""
+def new_model(recipe: TrainRecipe, n_classes: int, vocabulary: Sequence[str] = ()) -> SpatialAST:
+    """Return the model of a recipe with its first weights, the same for the same seed.
+
+    vocabulary: its classes, where it may start from a model that knows others.
+    """
     config = PRESETS[recipe.preset]
     own = "mel" if recipe.channels == "mono" else config.features
     features = own if recipe.features == "preset" else recipe.features
@@ -132,20 +135,16 @@ def new_model(recipe: TrainRecipe, n_classes: int) -> SpatialAST:
     torch.manual_seed(seeds.derived_seed(recipe.seed, "weights", recipe.preset))
     model = SpatialAST(config)
     if recipe.init:
-        taken = start_from(model, weights_file(recipe.init))
+        taken = start_from(model, weights_file(recipe.init), vocabulary)
         stderr.print(f"{len(taken)} of {len(model.state_dict())} tensors start from {recipe.init}")
     return model
 
 
-def weights_file(path: str) -> Path:
-    """Return the best weights of a run's folder, or the file itself."""
-    return Path(path) / BEST if Path(path).is_dir() else Path(path)
-
-
-def start_from(model: SpatialAST, path: Path) -> list[str]:
+def start_from(model: SpatialAST, path: Path, vocabulary: Sequence[str] = ()) -> list[str]:
     """Load what fits of a checkpoint, ours or AudioMAE's, and return the names of what was taken.
 
-    Where a model with one slot becomes one with more, each slot's tokens are the one's, moved a little apart.
+    Where a model with one slot becomes one with more, each slot's tokens are the one's, moved a little apart. What the
+    class head knows of the classes of `vocabulary` is taken class by class.
     """
     content = read_weights(path)
     weights = content.get("model", content)
@@ -156,9 +155,26 @@ def start_from(model: SpatialAST, path: Path) -> list[str]:
     if isinstance(one, Tensor) and one.shape[1:] == (3, own["cls_tokens"].shape[2]) and model.config.slots > 1:
         every = one.repeat(1, model.config.slots, 1)
         weights = {**weights, "cls_tokens": every + SLOTS_APART * torch.randn_like(every)}
+    known = list(content.get("vocabulary", ()))
+    if vocabulary and known and known != list(vocabulary):
+        weights = {**weights, **_heads_by_class(weights, own, known, vocabulary)}
     taken = [name for name, value in weights.items() if name in own and value.shape == own[name].shape]
     model.load_state_dict({name: weights[name] for name in taken}, strict=False)
     return taken
+
+
+def _heads_by_class(
+    weights: Mapping[str, Tensor], own: Mapping[str, Tensor], known: Sequence[str], vocabulary: Sequence[str]
+) -> dict[str, Tensor]:
+    """Return the class head for a vocabulary: rows of classes that are known, and the first weights of the others."""
+    rows = {name: k for k, name in enumerate(known)}
+    here = [k for k, name in enumerate(vocabulary) if name in rows]
+    there = [rows[vocabulary[k]] for k in here]
+    found = {}
+    for name in ("head.weight", "head.bias"):
+        found[name] = own[name].clone()
+        found[name][here] = weights[name][there].to(own[name].dtype)
+    return found
 
 
 def open_stored(
@@ -277,7 +293,7 @@ class Trainer:
     ) -> None:
         self.recipe, self.process, self.began = recipe, process, began
         self.run = Path(recipe.run)
-        self.model = new_model(recipe, len(vocabulary)).to(process.device)
+        self.model = new_model(recipe, len(vocabulary), vocabulary).to(process.device)
         before = read_weights(weights_file(recipe.init)).get("houses", ()) if recipe.init else ()
         self.known = {"vocabulary": list(vocabulary), "houses": sorted({*leaks.houses, *before})}
         with process.first():
@@ -290,6 +306,10 @@ class Trainer:
         self.state = State()
         self.epochs = (recipe.class_epochs, recipe.joint_epochs)
         self.steps_per_epoch = len(self._order())
+        if not self.steps_per_epoch:
+            raise DatasetError(
+                f"{', '.join(map(str, folders))}: too few training scenes for {process.world} processes; use fewer"
+            )
         self.optimizer = self._new_optimizer()
         self.held_out = open_held_out(folders, vocabulary, recipe, self.model) if process.main else None
         self.trained: nn.Module = torch.compile(self.model) if recipe.compile else self.model

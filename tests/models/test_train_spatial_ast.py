@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from spatialqa.dataset.folder import DatasetFolder
-from spatialqa.dataset.reading import read_scenes, scene_files
+from spatialqa.dataset.reading import read_rows, read_scenes, scene_files
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.models import metrics
 from spatialqa.models.data import Batch, SceneDataset
@@ -30,6 +30,7 @@ from spatialqa.models.objective import (
     parameter_groups,
     stage_weights,
 )
+from spatialqa.models.on_the_fly import OnTheFlyDataset
 from spatialqa.models.run_folder import read_log
 from spatialqa.models.spatial_ast import PRESETS, Heads, ModelError, SpatialAST, read_weights, to_model_azimuth
 from spatialqa.models.train_recipe import TrainRecipe
@@ -368,6 +369,44 @@ def test_a_model_with_more_slots_begins_with_the_tokens_of_one(trained: Path) ->
     assert torch.equal(model.state_dict()["blocks.0.attn.qkv.weight"], one["blocks.0.attn.qkv.weight"])
     apart = model.cls_tokens.detach().reshape(2, 3, -1) - one["cls_tokens"]
     assert 0.05 < float(apart.std()) < 0.2
+
+
+def test_a_class_head_is_taken_class_by_class(trained: Path) -> None:
+    stored = read_weights(trained / "best.pt")
+    known, weight = stored["vocabulary"], stored["model"]["head.weight"]
+    others = ["custom:zither", *reversed(known[1:])]
+    model = new_model(replace(QUICK, init=str(trained)), len(others), others)
+    assert torch.equal(model.head.weight[1:], weight[1:].flip(0))
+    assert not torch.equal(model.head.weight[0], weight[0])
+    assert torch.equal(model.head.bias[1:], stored["model"]["head.bias"][1:].flip(0))
+
+
+def test_scenes_that_are_left_out_are_in_no_batch_and_their_clips_are_not_drawn(one_source: Path) -> None:
+    for data in (
+        SceneDataset(one_source, "train", [], [1, 2]),
+        SceneDataset(one_source, "train", [], [1, 2], shuffle=False),
+        OnTheFlyDataset(one_source, "train", [], [1, 2], fresh=True),
+    ):
+        index = data.index
+        names = [(index.files[f], str(s)) for f, s in zip(index.file, index.scene_id, strict=True)]
+        left_out = set(names[::2]) | {(Path("elsewhere"), names[1][1])}
+        assert data.leave_out(left_out) == len(names[::2])
+        batches = [k for epoch in (0, 1) for rows in data.batches(4, epoch) for k in rows]
+        assert set(batches) == set(range(1, len(names), 2))
+        if isinstance(data, OnTheFlyDataset):
+            kept = {names[k] for k in range(1, len(names), 2)}
+            clips = {
+                source["clip_id"]
+                for path in index.files
+                for row in read_rows(path, ["scene_id", "sources"])
+                if (path, row["scene_id"]) in kept
+                for source in row["sources"]
+            }
+            planner = data._planner
+            assert planner is not None
+            assert {record.clip_id for record in planner.clips["train"]} == clips
+        with pytest.raises(DatasetError, match="nothing is left of the train split"):
+            data.leave_out(names)
 
 
 def test_two_processes_train_one_model(one_source: Path, tmp_path: Path) -> None:
