@@ -26,7 +26,7 @@ from spatialqa.models.leaks import Leaks
 from spatialqa.models.listener import cut, encoded_part
 from spatialqa.models.run_folder import claim, read_log, save
 from spatialqa.models.spatial_ast import ModelError
-from spatialqa.models.train_bat import Trainer, identity_of, train
+from spatialqa.models.train_bat import Trainer, houses_before, identity_of, train
 from spatialqa.models.train_spatial_ast import Process
 from spatialqa.recipe_keys import build
 from tests.models.test_questions_data import encoder_of, made_up
@@ -480,3 +480,13 @@ def test_an_encoder_for_another_rate_is_refused(small: Path, tmp_path: Path) -> 
     save(tmp_path / "other.pt", {"model": other.state_dict(), "config": other.config.to_dict()})
     with pytest.raises(RecipeError, match="render them with --sample-rate 32000"):
         train([small], replace(QUICK, encoder=str(tmp_path / "other.pt"), run=str(tmp_path / "run")))
+
+
+def test_the_houses_of_what_a_run_starts_from_are_known(encoder: Path, trained: Path, tmp_path: Path) -> None:
+    content = torch.load(trained / "best.pt", weights_only=True)
+    save(tmp_path / "before.pt", content | {"known": content["known"] | {"houses": ["mp3d/elsewhere"]}})
+    ears = torch.load(encoder / "best.pt", weights_only=True)
+    save(tmp_path / "ears.pt", ears | {"houses": ["mp3d/here"]})
+    assert houses_before(QUICK, tmp_path / "ears.pt") == {"mp3d/here"}
+    recipe = replace(QUICK, init=str(tmp_path / "before.pt"))
+    assert houses_before(recipe, tmp_path / "ears.pt") == {"mp3d/here", "mp3d/elsewhere"}
