@@ -83,6 +83,10 @@ class Batch(Targets):
         return self.moved(lambda tensor: tensor.to(device, non_blocking=True))
 
 
+class NoScenesError(DatasetError):
+    """A split of whole data sets has no scene of so many sources."""
+
+
 # --- which classes --------------------------------------------------------------------------------------------------
 
 
@@ -146,8 +150,8 @@ def index_scenes(
     """Read all but the audio of a split's scenes that have one of these numbers of sources.
 
     Raises:
-        DatasetError: there are no such scenes, they are not binaural, differ in length or rate, or `audio` is wanted
-            and they were planned only.
+        NoScenesError: there are no such scenes.
+        DatasetError: they are not binaural, differ in length or rate, or `audio` is wanted and they were planned only.
     """
     files = _files(roots, split)
     columns = [*_INDEX_COLUMNS, "audio.path"] if audio else list(_INDEX_COLUMNS)
@@ -167,7 +171,7 @@ def index_scenes(
     where = ", ".join(str(root) for root in _roots(roots))
     if not len(table):
         counts = " or ".join(map(str, sources))
-        raise DatasetError(f"{where}: the {split} split has no scene of {counts} sources; see --sources-per-scene")
+        raise NoScenesError(f"{where}: the {split} split has no scene of {counts} sources; see --sources-per-scene")
     if other := set(pc.unique(table["channels"]).to_pylist()) - {"binaural"}:
         raise DatasetError(
             f"{where}: has {min(other)} scenes, and the model listens with two ears: render binaural ones"

@@ -55,7 +55,13 @@ def _origins(row: Mapping[str, Any]) -> list[str]:
 
 
 def leaks_of(folders: Sequence[Path], leaks: str) -> Leaks:
-    """Return the scenes to leave out of training, none where leaks are to be refused; see refuse_leaks."""
+    """Return the scenes to leave out of training, none where leaks are to be refused; see refuse_leaks.
+
+    Raises:
+        DatasetError: one data set trains on what another one holds out, or one is named twice.
+    """
+    if again := [folder for k, folder in enumerate(folders) if folder.resolve() in {f.resolve() for f in folders[:k]}]:
+        raise DatasetError(f"{again[0]}: is named twice; name each data set once")
     return find_leaks(folders) if leaks == "leave-out" else Leaks(refuse_leaks(folders), [], set())
 
 

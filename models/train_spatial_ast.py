@@ -31,7 +31,7 @@ from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.models import metrics
 from spatialqa.models.cache import CachedScenes, maps_identity
-from spatialqa.models.data import Batch, SceneDataset, class_vocabulary, loader
+from spatialqa.models.data import Batch, NoScenesError, SceneDataset, class_vocabulary, loader
 from spatialqa.models.evaluate_spatial_ast import choose_device, posterior_of, predict_slots, refuse_rate
 from spatialqa.models.leaks import Leaks, leaks_of
 from spatialqa.models.objective import (
@@ -258,10 +258,10 @@ def open_held_out(
     having = [f for f in folders if any(split_of(p) == "validation" for p in DatasetFolder(f).tables("scenes"))]
     try:
         if not having:
-            raise DatasetError("no data set has a validation split")
+            raise NoScenesError("no data set has a validation split")
         counts = range(1, recipe.max_sources + 1)
         data = open_stored(having, "validation", vocabulary, counts, recipe, model, shuffle=False)
-    except DatasetError as error:
+    except NoScenesError as error:
         stderr.print(f"nothing to validate with, so nothing stops early: {error}")
         return None
     return HeldOut(data, Batch(waveform=torch.empty(0), **data.truth(np.arange(len(data)))))

@@ -9,7 +9,7 @@ from spatialqa.dataset.reading import read_rows, scene_files
 from spatialqa.errors import DatasetError
 from spatialqa.models.answer import answer
 from spatialqa.models.curriculum import without
-from spatialqa.models.leaks import find_leaks, refuse_leaks
+from spatialqa.models.leaks import find_leaks, leaks_of, refuse_leaks
 from spatialqa.models.questions_data import open_scenes, read_questions
 from spatialqa.models.run_folder import BEST, save
 from spatialqa.models.spatial_ast import read_weights
@@ -73,6 +73,11 @@ def test_what_leaks_is_left_out_of_training(
     assert not known & houses(small, "validation", "test")
     left_out = find_leaks([small, more]).scenes
     assert f"{len(left_out)} training scenes with " in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_data_set_is_named_once(small: Path) -> None:
+    with pytest.raises(DatasetError, match="is named twice; name each data set once"):
+        leaks_of([small, small.parent / "." / small.name], "refuse")
 
 
 def test_nothing_but_leaks_is_an_error(small: Path) -> None:

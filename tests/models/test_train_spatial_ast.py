@@ -34,7 +34,7 @@ from spatialqa.models.on_the_fly import OnTheFlyDataset
 from spatialqa.models.run_folder import read_log
 from spatialqa.models.spatial_ast import PRESETS, Heads, ModelError, SpatialAST, read_weights, to_model_azimuth
 from spatialqa.models.train_recipe import TrainRecipe
-from spatialqa.models.train_spatial_ast import new_model, train
+from spatialqa.models.train_spatial_ast import new_model, open_held_out, train
 from spatialqa.qa.options import AskOptions
 from spatialqa.qa.view import view
 from spatialqa.recipe import RenderRecipe
@@ -407,6 +407,15 @@ def test_scenes_that_are_left_out_are_in_no_batch_and_their_clips_are_not_drawn(
             assert {record.clip_id for record in planner.clips["train"]} == clips
         with pytest.raises(DatasetError, match="nothing is left of the train split"):
             data.leave_out(names)
+
+
+def test_damage_of_the_validation_split_is_an_error(one_source: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(one_source, broken)
+    file = next((broken / "scenes").glob("validation-*"))
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(DatasetError, match=file.name):
+        open_held_out([broken], [], QUICK, SpatialAST(PRESETS["tiny"]))
 
 
 def test_two_processes_train_one_model(one_source: Path, tmp_path: Path) -> None:
