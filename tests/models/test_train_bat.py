@@ -185,20 +185,21 @@ def in_two_processes(recipe: BATRecipe, small: Path, script: Path, before: str =
     """
     values = {f.name: getattr(recipe, f.name) for f in fields(recipe)}
     script.write_text(
-        "import os, pathlib\nimport torch\nfrom torch.distributed import distributed_c10d\n"
+        "import os, pathlib, sys\nimport torch\nfrom torch.distributed import distributed_c10d\n"
         "from torch.distributed.tensor import DTensor\n"
         "from spatialqa.models import train_bat\nfrom spatialqa.models.bat_recipe import BATRecipe\n"
         "make, made = train_bat.new_listener, []\n"
+        "say = sys.stdout.write\n"  # a line at once: print's pieces of two processes would mix
         "def keep(*given):\n"
         "    group = distributed_c10d._get_default_group()._get_backend(torch.device('cpu'))\n"
-        "    print('waits', group.options._timeout.days, flush=True)\n"
+        "    say(f'waits {group.options._timeout.days}\\n')\n"
         "    made.append(make(*given))\n"
-        "    print('shared', sum(isinstance(p, DTensor) for p in made[0].parameters()), flush=True)\n"
+        "    say(f'shared {sum(isinstance(p, DTensor) for p in made[0].parameters())}\\n')\n"
         "    return made[0]\n"
         f"train_bat.new_listener = keep\n{before}"
         f"train_bat.train([pathlib.Path({str(small)!r})], BATRecipe(**{values!r}))\n"
         "held = [*made[0].trained().values(), *made[0].encoder.buffers()]\n"
-        "print('weights', sum(float(w.detach().double().abs().sum()) for w in held), flush=True)\n"
+        "say(f'weights {sum(float(w.detach().double().abs().sum()) for w in held)}\\n')\n"
     )
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
