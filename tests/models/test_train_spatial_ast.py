@@ -435,8 +435,10 @@ def test_two_processes_train_one_model(one_source: Path, tmp_path: Path) -> None
 
 def test_sounds_made_on_the_fly_are_trained_on_and_data_sets_take_turns(one_source: Path, tmp_path: Path) -> None:
     recipe = replace(QUICK, run=str(tmp_path / "run"), data="on-the-fly", class_epochs=0)
-    train([one_source, one_source], replace(recipe, time_limit_min=0.0))
-    train([one_source, one_source], recipe)
+    other = tmp_path / "other"
+    shutil.copytree(one_source, other)
+    train([one_source, other], replace(recipe, time_limit_min=0.0))
+    train([one_source, other], recipe)
     rows = read_log(tmp_path / "run" / "log.csv")
     assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6]
     assert rows[-1]["loss"] < rows[0]["loss"]
