@@ -111,7 +111,7 @@ _LARGEST = {
 
 _SMALL = BATConfig(
     queries=16, qformer_layers=2, qformer_width=192, qformer_heads=3, qformer_every=1, encoder_width=192, normalise=True
-)  # for Spatial-AST's preset tiny, whose tokens reach 30: as they are, the Q-Former would learn half as fast
+)  # for Spatial-AST's preset tiny, whose tokens reach 30: as they are, the Q-Former learns more slowly
 
 PRESETS = {
     "paper": BATConfig(),
