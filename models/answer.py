@@ -32,6 +32,7 @@ from spatialqa.models.bat import BAT, unpack
 from spatialqa.models.bat_recipe import AnswerRecipe
 from spatialqa.models.data import Rows, SceneIndex, loader
 from spatialqa.models.evaluate_spatial_ast import choose_device, refuse_rate
+from spatialqa.models.leaks import ORIGIN, Heard
 from spatialqa.models.listener import llm_options
 from spatialqa.models.questions_data import Questions, encoded, open_scenes, read_questions
 from spatialqa.models.run_folder import weights_file
@@ -41,6 +42,7 @@ from spatialqa.report import CountProgress, stderr
 
 SCENES_TOGETHER = 64  # their questions are answered in the order of their lengths
 LONGEST_S = 600.0  # of a recording that is read whole
+UNSAID = Heard(clips=None)
 NORMALISED = 0.98  # peaks from here to full scale
 
 
@@ -55,9 +57,9 @@ class AnswerSummary:
 
 @dataclass(frozen=True)
 class Known:
-    """What a file says of its training: in which houses, samples of a scene (None: unsaid), what was heard."""
+    """What a file says of its training: on which houses and clips, samples of a scene (None: unsaid), how."""
 
-    houses: frozenset[str] = frozenset()
+    heard: Heard = UNSAID
     n_samples: int | None = None
     ears: str = "both"
     silence: bool = False
@@ -69,20 +71,24 @@ class Known:
             return cls()
         if not isinstance(stored, Mapping):
             raise ModelError(f"{where}: does not say what it was trained on ({stored!r:.60}); train it again")
-        known = {name: stored[name] for name in ("houses", "n_samples", "ears", "silence") if name in stored}
-        houses, n_samples = known.setdefault("houses", ()), known.get("n_samples")
+        known = {name: stored[name] for name in ("n_samples", "ears", "silence") if name in stored}
+        n_samples = known.get("n_samples")
         right = {
-            "houses": isinstance(houses, list | tuple) and all(isinstance(house, str) for house in houses),
             "n_samples": n_samples is None or (type(n_samples) is int and 0 < n_samples <= LONGEST_S * sample_rate),
             "ears": known.get("ears", "both") in ("both", "same"),
             "silence": isinstance(known.get("silence", False), bool),
         }
-        if wrong := [name for name, fine in right.items() if not fine]:
+        wrong = [name for name, fine in right.items() if not fine]
+        try:
+            heard = Heard.of(stored)
+        except ValueError as error:
+            wrong.append(str(error))
+        if wrong:
             raise ModelError(
-                f"{where}: cannot have been trained with {wrong[0]} {known[wrong[0]]!r:.60}; it is damaged, or no "
+                f"{where}: cannot have been trained with {wrong[0]} {stored[wrong[0]]!r:.60}; it is damaged, or no "
                 f"checkpoint of train-baseline"
             )
-        return cls(**{**known, "houses": frozenset(houses)})
+        return cls(heard=heard, **known)
 
 
 class Answerer:
@@ -159,21 +165,27 @@ def answer(root: Path, checkpoint: Path, to: Path, recipe: AnswerRecipe) -> Answ
     asked = read_questions(scenes, table_name(recipe.qa_name), recipe.types)
     model = Answerer(checkpoint, recipe)
     refuse_rate(scenes, model.encoder)
-    known, houses = model.known.houses, houses_of(scenes.index)
-    if (both := known.intersection(houses)) and not recipe.unseen:
+    if recipe.unseen and model.known.heard.clips is None:
+        raise ModelError(
+            f"{model.file}: does not say on which houses and clips it and its encoder were trained, which --unseen has "
+            f"to know; train both again"
+        )
+    heard = scenes_heard(model.known.heard, scenes.index)
+    if heard and not recipe.unseen:
         stderr.print(
-            f"warning: {root}: the model was trained in {len(both)} of these {len(set(houses))} houses; --unseen "
-            f"leaves them out"
+            f"warning: {root}: {len(heard)} of these {len(scenes)} scenes have a house or a clip that the model was "
+            f"trained on; --unseen leaves them out"
         )
     done = _claim(to, root, recipe, model.file)
     of_scene: dict[int, list[int]] = defaultdict(list)
     for k, scene in enumerate(asked.scene.tolist()):
         of_scene[scene].append(k)
     if recipe.unseen:
-        of_scene = {scene: rows for scene, rows in of_scene.items() if houses[scene] not in known}
+        of_scene = {scene: rows for scene, rows in of_scene.items() if scene not in heard}
         if not of_scene:
             raise DatasetError(
-                f"{root}: the model was trained in all houses that are asked about in the {recipe.split} split"
+                f"{root}: every scene that is asked about in the {recipe.split} split has a house or a clip that the "
+                f"model was trained on"
             )
     if recipe.limit:
         chosen = sorted(of_scene)[: recipe.limit]
@@ -264,14 +276,15 @@ def _claim(to: Path, root: Path, recipe: AnswerRecipe, checkpoint: Path) -> set[
         raise DatasetError(f"{to}: cannot be gone on with ({' '.join(str(error).split())[:200]}); remove it") from None
 
 
-def houses_of(index: SceneIndex) -> list[str]:
-    """Return the house of every scene, as `room_set/house_id`."""
-    found = {
-        (number, row["scene_id"]): f"{row['room_set']}/{row['house_id']}"
+def scenes_heard(heard: Heard, index: SceneIndex) -> set[int]:
+    """Return which scenes, by their numbers in an index, have a house or a clip of these."""
+    ids = {
+        (number, row["scene_id"])
         for number, path in enumerate(index.files)
-        for row in read_rows(path, ["scene_id", "room_set", "house_id"])
+        for row in read_rows(path, ORIGIN)
+        if heard.has(row)
     }
-    return [found[key] for key in zip(index.file.tolist(), index.scene_id.tolist(), strict=True)]
+    return {k for k, key in enumerate(zip(index.file.tolist(), index.scene_id.tolist(), strict=True)) if key in ids}
 
 
 # --- one recording --------------------------------------------------------------------------------------------------

@@ -159,7 +159,9 @@ class AnswerRecipe:
     split: str = key("test", "whose questions are answered", choices=("train", "validation", "test"))
     qa_name: str | None = key(None, "answer the questions in qa-NAME instead of qa")
     types: tuple[str, ...] = key(TYPES, "types of questions")
-    unseen: bool = key(False, "answer only about houses that neither the model nor its encoder was trained in")
+    unseen: bool = key(
+        False, "answer only about scenes with no house or clip that the model or its encoder was trained on"
+    )
     limit: int = key(0, "answer the questions of so many scenes; 0 for all", minimum=0)
     beams: int = key(4, "beams of the search; 1 is greedy", minimum=1)
     max_new_tokens: int = key(200, "longest answer", minimum=1)

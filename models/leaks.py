@@ -1,28 +1,85 @@
-"""Does one data set train on a house or a clip that another one, trained on with it, holds out?"""
+"""What was a model trained on, and does one data set train on a house or a clip that another one holds out?"""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+import torch
+from torch import Tensor
 
 from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.reading import read_rows, scene_files
 from spatialqa.errors import DatasetError
+from spatialqa.models.spatial_ast import ModelError, read_weights
 
-_ORIGIN = ("scene_id", "room_set", "house_id", "sources")
+ORIGIN = ("scene_id", "room_set", "house_id", "sources")
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a model was trained on.
+
+    houses: as `room_set/house_id`. clips: the clip_number of each; None where the model, or one that it began from,
+    does not say.
+    """
+
+    houses: frozenset[str] = frozenset()
+    clips: frozenset[int] | None = frozenset()
+
+    def __or__(self, other: Self) -> "Heard":
+        """Return what either was trained on."""
+        clips = None if self.clips is None or other.clips is None else self.clips | other.clips
+        return Heard(self.houses | other.houses, clips)
+
+    def has(self, row: Mapping[str, Any]) -> bool:
+        """Return whether a scene has a house or a clip of these."""
+        house, *clips = _names(row)
+        return house in self.houses or not (self.clips or frozenset()).isdisjoint(map(clip_number, clips))
+
+    def stored(self) -> dict[str, Any]:
+        """Return the plain form, for a file of weights: sorted houses and clips, int64 (n,) or None."""
+        clips = None if self.clips is None else torch.tensor(sorted(self.clips), dtype=torch.int64)
+        return {"houses": sorted(self.houses), "clips": clips}
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> Self:
+        """Read the plain form; raises ValueError, which names the key, for anything else."""
+        houses, clips = content.get("houses"), content.get("clips")
+        if houses is not None and not (isinstance(houses, list | tuple) and all(isinstance(h, str) for h in houses)):
+            raise ValueError("houses")
+        if clips is not None and not (isinstance(clips, Tensor) and clips.dtype == torch.int64 and clips.dim() == 1):
+            raise ValueError("clips")
+        said = None if houses is None or clips is None else frozenset(clips.tolist())
+        return cls(frozenset(houses or ()), said)
 
 
 @dataclass(frozen=True)
 class Leaks:
     """What data sets that are trained on together hold out from one another.
 
-    houses: of all training scenes but the leaking ones. shared: the houses and clips that one data set trains on and
-    another holds out. scenes: the training scenes that have one of them, by file and id.
+    heard: the houses and clips of all training scenes but the leaking ones. shared: those that one data set trains on
+    and another holds out. scenes: the training scenes that have one of them, by file and id.
     """
 
-    houses: list[str]
+    heard: Heard
     shared: list[str]
     scenes: set[tuple[Path, str]]
+
+
+def heard_by(file: Path) -> Heard:
+    """Return what a file of weights, Spatial-AST's or BAT's, says that it was trained on.
+
+    Raises:
+        ModelError: it cannot be read, or says something that cannot be.
+    """
+    content = read_weights(file)
+    known = content.get("known", content)
+    try:
+        return Heard.of(known if isinstance(known, Mapping) else {})
+    except ValueError as error:
+        raise ModelError(f"{file}: its {error} cannot be what it was trained on; it is damaged") from None
 
 
 def find_leaks(folders: Sequence[Path]) -> Leaks:
@@ -31,27 +88,40 @@ def find_leaks(folders: Sequence[Path]) -> Leaks:
     held_out: set[str] = set()
     for path in files:
         if split_of(path) != "train":
-            for row in read_rows(path, _ORIGIN):
+            for row in read_rows(path, ORIGIN):
                 held_out.update(_origins(row))
     houses: set[str] = set()
+    clips: set[str] = set()
     shared: set[str] = set()
     scenes: set[tuple[Path, str]] = set()
     for path in files:
         if split_of(path) == "train":
-            for row in read_rows(path, _ORIGIN):
-                house, *clips = _origins(row)
-                if both := held_out.intersection((house, *clips)):
+            for row in read_rows(path, ORIGIN):
+                if both := held_out.intersection(_origins(row)):
                     shared |= both
                     scenes.add((path, row["scene_id"]))
                 else:
-                    houses.add(house.removeprefix("the house "))
-    return Leaks(sorted(houses), sorted(shared), scenes)
+                    house, *own = _names(row)
+                    houses.add(house)
+                    clips.update(own)
+    return Leaks(Heard(frozenset(houses), frozenset(map(clip_number, clips))), sorted(shared), scenes)
+
+
+def clip_number(name: str) -> int:
+    """Return 64 bits, with a sign, that stand for a clip's hash or id: a file of weights holds them for millions."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+
+
+def _names(row: Mapping[str, Any]) -> list[str]:
+    """Return the house of a scene, then the hash of each of its clips, or the id where a clip has none."""
+    clips = [source["clip_sha256"] or source["clip_id"] for source in row["sources"]]
+    return [f"{row['room_set']}/{row['house_id']}", *clips]
 
 
 def _origins(row: Mapping[str, Any]) -> list[str]:
-    """Return the house of a scene, then its clips."""
-    clips = [f"the clip {source['clip_sha256'] or source['clip_id']}" for source in row["sources"]]
-    return [f"the house {row['room_set']}/{row['house_id']}", *clips]
+    """Return the same for messages, where no house is taken for a clip."""
+    house, *clips = _names(row)
+    return [f"the house {house}", *(f"the clip {clip}" for clip in clips)]
 
 
 def leaks_of(folders: Sequence[Path], leaks: str) -> Leaks:
@@ -65,8 +135,8 @@ def leaks_of(folders: Sequence[Path], leaks: str) -> Leaks:
     return find_leaks(folders) if leaks == "leave-out" else Leaks(refuse_leaks(folders), [], set())
 
 
-def refuse_leaks(folders: Sequence[Path]) -> list[str]:
-    """Return the houses that are trained on.
+def refuse_leaks(folders: Sequence[Path]) -> Heard:
+    """Return the houses and clips that are trained on.
 
     Raises:
         DatasetError: one data set trains on a house or a clip that another one validates or tests with.
@@ -78,4 +148,4 @@ def refuse_leaks(folders: Sequence[Path]) -> list[str]:
             f"another ({len(leaks.shared)} such houses and clips): render them with other seeds, or leave such scenes "
             f"out of the training with --leaks leave-out"
         )
-    return leaks.houses
+    return leaks.heard

@@ -33,7 +33,7 @@ from spatialqa.models import plots
 from spatialqa.models.bat import pack
 from spatialqa.models.bat_recipe import TYPES, BATRecipe
 from spatialqa.models.curriculum import Plan, of_stages, open_held_out, open_questions
-from spatialqa.models.leaks import Leaks, leaks_of
+from spatialqa.models.leaks import Heard, Leaks, heard_by, leaks_of
 from spatialqa.models.listener import LOSS, cut, encoded_part, measure, new_listener, parameter_groups
 from spatialqa.models.objective import learning_rate
 from spatialqa.models.questions_data import AskedBatch, open_scenes
@@ -110,13 +110,9 @@ def find_encoder(recipe: BATRecipe) -> Path:
     return path
 
 
-def houses_before(recipe: BATRecipe, encoder: Path) -> set[str]:
-    """Return the houses in which the encoder, and the BAT of `init`, were trained."""
-    houses = set(read_weights(encoder).get("houses", ()))
-    if recipe.init:
-        known = read_weights(weights_file(recipe.init)).get("known") or {}
-        houses.update(known.get("houses", ()))
-    return houses
+def heard_before(recipe: BATRecipe, encoder: Path) -> Heard:
+    """Return what the encoder, and the BAT of `init`, were trained on."""
+    return heard_by(encoder) | (heard_by(weights_file(recipe.init)) if recipe.init else Heard())
 
 
 def identity_of(recipe: BATRecipe, folders: Sequence[Path], encoder: Path) -> dict[str, Any]:
@@ -200,7 +196,7 @@ class Trainer:
         self.autocast = torch.autocast(process.device.type, dtype=torch.bfloat16, enabled=half)
         self.state = State()
         self.known = {
-            "houses": sorted({*leaks.houses, *houses_before(recipe, encoder_file)}),
+            **(leaks.heard | heard_before(recipe, encoder_file)).stored(),
             "types": sorted({kind for stage in recipe.stages for kind in stage.types}),
             "n_samples": scenes.index.n_samples,
             "ears": recipe.ears,

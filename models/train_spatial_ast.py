@@ -33,7 +33,7 @@ from spatialqa.models import metrics
 from spatialqa.models.cache import CachedScenes, maps_identity
 from spatialqa.models.data import Batch, NoScenesError, SceneDataset, class_vocabulary, loader
 from spatialqa.models.evaluate_spatial_ast import choose_device, posterior_of, predict_slots, refuse_rate
-from spatialqa.models.leaks import Leaks, leaks_of
+from spatialqa.models.leaks import Heard, Leaks, heard_by, leaks_of
 from spatialqa.models.objective import (
     LOSS_COLUMNS,
     STAGES,
@@ -294,8 +294,8 @@ class Trainer:
         self.recipe, self.process, self.began = recipe, process, began
         self.run = Path(recipe.run)
         self.model = new_model(recipe, len(vocabulary), vocabulary).to(process.device)
-        before = read_weights(weights_file(recipe.init)).get("houses", ()) if recipe.init else ()
-        self.known = {"vocabulary": list(vocabulary), "houses": sorted({*leaks.houses, *before})}
+        heard = leaks.heard | (heard_by(weights_file(recipe.init)) if recipe.init else Heard())
+        self.known = {"vocabulary": list(vocabulary), **heard.stored()}
         with process.first():
             self.data = open_training(folders, vocabulary, recipe, self.model)
         if leaks.scenes:

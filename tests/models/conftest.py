@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from spatialqa.models.bat import BAT, BATConfig, pack
+from spatialqa.models.leaks import Heard
 from spatialqa.models.run_folder import save
 from tests.models.test_questions_data import encoder_of
 
@@ -15,7 +16,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run of an encoder with its first weights."""
     run = tmp_path_factory.mktemp("encoder")
     model = encoder_of()
-    save(run / "best.pt", {"model": model.state_dict(), "config": model.config.to_dict(), "houses": []})
+    save(run / "best.pt", {"model": model.state_dict(), "config": model.config.to_dict(), **Heard().stored()})
     return run
 
 
@@ -42,6 +43,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for layer in (bat.encoder_projector.linear, *bat.llm.model.layers[0].modules()):
             if isinstance(layer, torch.nn.Linear):
                 layer.weight *= 50.0
-    known = {"houses": [], "n_samples": 32000, "ears": "both", "silence": False}
+    known = {**Heard().stored(), "n_samples": 32000, "ears": "both", "silence": False}
     save(run / "best.pt", pack(bat, encoder_of()) | {"known": known})
     return run

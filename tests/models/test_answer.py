@@ -175,7 +175,9 @@ def test_a_model_is_not_asked_in_silence_about_houses_that_it_was_trained_in(
     content["known"]["houses"] = ["elsewhere/0", f"{row['room_set']}/{row['house_id']}"]
     torch.save(content, tmp_path / "best.pt")
     answer(small, tmp_path, tmp_path / "p.jsonl", replace(GREEDY, limit=1))
-    assert "the model was trained in 1 of these" in " ".join(capsys.readouterr().err.split())
+    assert "scenes have a house or a clip that the model was trained on; --unseen leaves them out" in " ".join(
+        capsys.readouterr().err.split()
+    )
 
 
 def test_what_a_file_says_of_its_training_is_not_trusted(model: Path, tmp_path: Path) -> None:
@@ -191,6 +193,8 @@ def test_what_a_file_says_of_its_training_is_not_trusted(model: Path, tmp_path: 
         ({"known": {"silence": "no"}}, "with silence 'no'"),
         ({"known": {"houses": 7}}, "with houses 7"),
         ({"known": {"houses": [["a"]]}}, "with houses"),
+        ({"known": {"houses": [], "clips": [0.5]}}, "with clips"),
+        ({"known": {"houses": [], "clips": torch.zeros(2)}}, "with clips"),
     ]
     recording(tmp_path / "own.wav", 2.0, 16000)
     for changes, words in wrong:

@@ -9,10 +9,10 @@ from spatialqa.dataset.reading import read_rows, scene_files
 from spatialqa.errors import DatasetError
 from spatialqa.models.answer import answer
 from spatialqa.models.curriculum import without
-from spatialqa.models.leaks import find_leaks, leaks_of, refuse_leaks
+from spatialqa.models.leaks import Heard, clip_number, find_leaks, leaks_of, refuse_leaks
 from spatialqa.models.questions_data import open_scenes, read_questions
 from spatialqa.models.run_folder import BEST, save
-from spatialqa.models.spatial_ast import read_weights
+from spatialqa.models.spatial_ast import ModelError, read_weights
 from spatialqa.models.train_bat import train
 from spatialqa.questions import make_qa
 from spatialqa.recipe import QaRecipe
@@ -52,11 +52,16 @@ def test_the_scenes_that_leak_are_those_whose_house_or_clip_is_held_out(small: P
     }
     assert leaks.scenes == expected
     assert 0 < len(expected) < 32
-    assert not held_out[0].intersection(leaks.houses)
-    assert set(leaks.houses) <= houses(small, "train") | houses(more, "train")
+    assert not held_out[0].intersection(leaks.heard.houses)
+    assert leaks.heard.houses <= houses(small, "train") | houses(more, "train")
+    assert leaks.heard.clips is not None
+    assert not leaks.heard.clips.intersection(map(clip_number, held_out[1]))
+    assert leaks.heard.clips <= set(map(clip_number, clips(small, "train") | clips(more, "train")))
     with pytest.raises(DatasetError, match="is in the training split of one and held out in another"):
         refuse_leaks([small, more])
-    assert refuse_leaks([small]) == sorted(houses(small, "train"))
+    own = refuse_leaks([small])
+    assert own == Heard(frozenset(houses(small, "train")), frozenset(map(clip_number, clips(small, "train"))))
+    assert Heard.of(own.stored()) == own
 
 
 def test_what_leaks_is_left_out_of_training(
@@ -93,22 +98,40 @@ def test_nothing_but_leaks_is_an_error(small: Path) -> None:
     assert first[1] not in {scenes.index.scene_id[k] for k in left.scene}
 
 
-def test_only_unseen_houses_are_asked_about(small: Path, model: Path, tmp_path: Path) -> None:
-    every = sorted(houses(small, "test"))
-    assert len(every) > 1
+def with_heard(model: Path, heard: Heard, to: Path) -> Path:
+    """Write the file of a model that says that it was trained on these."""
     content = read_weights(model / BEST)
-    save(tmp_path / "half.pt", content | {"known": content["known"] | {"houses": every[:1]}})
-    unseen = replace(GREEDY, unseen=True)
-    to = tmp_path / "answers.jsonl"
-    answer(small, tmp_path / "half.pt", to, unseen)
+    save(to, content | {"known": content["known"] | heard.stored()})
+    return to
+
+
+def test_only_what_is_unseen_is_asked_about(small: Path, model: Path, tmp_path: Path) -> None:
     files = [path for path in scene_files(DatasetFolder(small)) if split_of(path) == "test"]
-    scenes = {row["scene_id"]: f"{row['room_set']}/{row['house_id']}" for path in files for row in read_rows(path)}
+    rows = [row for path in files for row in read_rows(path)]
     asked = {row["qa_id"]: row["scene_id"] for path in (small / "qa").glob("test-*") for row in read_rows(path)}
-    wanted = {qa_id for qa_id, scene in asked.items() if scenes[scene] != every[0]}
-    assert lines(to).keys() == wanted
-    assert 0 < len(wanted) < len(asked)
-    record = json.loads((tmp_path / "answers.jsonl.run.json").read_text())
-    assert record["recipe"]["unseen"] is True
-    save(tmp_path / "all.pt", content | {"known": content["known"] | {"houses": every}})
-    with pytest.raises(DatasetError, match="was trained in all houses"):
-        answer(small, tmp_path / "all.pt", tmp_path / "none.jsonl", unseen)
+    a_house = min(houses(small, "test"))
+    a_clip = min(source["clip_sha256"] for row in rows for source in row["sources"])
+    unseen = replace(GREEDY, unseen=True)
+    for name, heard in (
+        ("house", Heard(frozenset({a_house}))),
+        ("clip", Heard(clips=frozenset({clip_number(a_clip)}))),
+    ):
+        to = tmp_path / f"{name}.jsonl"
+        answer(small, with_heard(model, heard, tmp_path / f"{name}.pt"), to, unseen)
+        seen = {
+            row["scene_id"]
+            for row in rows
+            if (f"{row['room_set']}/{row['house_id']}" == a_house and name == "house")
+            or (a_clip in {source["clip_sha256"] for source in row["sources"]} and name == "clip")
+        }
+        wanted = {qa_id for qa_id, scene in asked.items() if scene not in seen}
+        assert lines(to).keys() == wanted
+        assert 0 < len(wanted) < len(asked)
+        assert json.loads((tmp_path / f"{name}.jsonl.run.json").read_text())["recipe"]["unseen"] is True
+    every = with_heard(model, Heard(frozenset(houses(small, "test"))), tmp_path / "all.pt")
+    with pytest.raises(DatasetError, match="every scene that is asked about in the test split"):
+        answer(small, every, tmp_path / "none.jsonl", unseen)
+    unsaid = with_heard(model, Heard(clips=None), tmp_path / "unsaid.pt")
+    with pytest.raises(ModelError, match="does not say on which houses and clips"):
+        answer(small, unsaid, tmp_path / "none.jsonl", unseen)
+    assert not (tmp_path / "none.jsonl").exists()

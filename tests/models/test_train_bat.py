@@ -22,11 +22,11 @@ from spatialqa.models import train_bat
 from spatialqa.models.bat import load_bat
 from spatialqa.models.bat_recipe import BATRecipe, Stage, stages
 from spatialqa.models.curriculum import Plan
-from spatialqa.models.leaks import Leaks
+from spatialqa.models.leaks import Heard, Leaks
 from spatialqa.models.listener import cut, encoded_part
 from spatialqa.models.run_folder import claim, read_log, save
 from spatialqa.models.spatial_ast import ModelError
-from spatialqa.models.train_bat import Trainer, houses_before, identity_of, train
+from spatialqa.models.train_bat import Trainer, heard_before, identity_of, train
 from spatialqa.models.train_spatial_ast import Process
 from spatialqa.recipe_keys import build
 from tests.models.test_questions_data import encoder_of, made_up
@@ -410,7 +410,7 @@ def test_every_second_question_is_turned_in_training(small: Path, encoder: Path,
     train([small], calm)
     first = float(logged(tmp_path / "run")[0][3])
     process = Process(0, 1, torch.device("cpu"))
-    trainer = Trainer([small], calm, process, encoder / "best.pt", Leaks([], [], set()), 0.0)
+    trainer = Trainer([small], calm, process, encoder / "best.pt", Leaks(Heard(), [], set()), 0.0)
     asked = trainer.stages[0]
     rows = asked.batches(calm.batch_size, calm.seed, "0/0")[0]
     losses = []
@@ -483,11 +483,19 @@ def test_an_encoder_for_another_rate_is_refused(small: Path, tmp_path: Path) -> 
         train([small], replace(QUICK, encoder=str(tmp_path / "other.pt"), run=str(tmp_path / "run")))
 
 
-def test_the_houses_of_what_a_run_starts_from_are_known(encoder: Path, trained: Path, tmp_path: Path) -> None:
+def test_what_a_run_starts_from_was_trained_on_is_known(encoder: Path, trained: Path, tmp_path: Path) -> None:
     content = torch.load(trained / "best.pt", weights_only=True)
-    save(tmp_path / "before.pt", content | {"known": content["known"] | {"houses": ["mp3d/elsewhere"]}})
+    elsewhere = Heard(frozenset({"mp3d/elsewhere"}), frozenset({1, -(2**63)}))
+    save(tmp_path / "before.pt", content | {"known": content["known"] | elsewhere.stored()})
     ears = torch.load(encoder / "best.pt", weights_only=True)
-    save(tmp_path / "ears.pt", ears | {"houses": ["mp3d/here"]})
-    assert houses_before(QUICK, tmp_path / "ears.pt") == {"mp3d/here"}
+    here = Heard(frozenset({"mp3d/here"}), frozenset({1, 7}))
+    save(tmp_path / "ears.pt", ears | here.stored())
+    assert heard_before(QUICK, tmp_path / "ears.pt") == here
     recipe = replace(QUICK, init=str(tmp_path / "before.pt"))
-    assert houses_before(recipe, tmp_path / "ears.pt") == {"mp3d/here", "mp3d/elsewhere"}
+    both = Heard(frozenset({"mp3d/elsewhere", "mp3d/here"}), frozenset({-(2**63), 1, 7}))
+    assert heard_before(recipe, tmp_path / "ears.pt") == both
+    save(tmp_path / "ears.pt", {name: value for name, value in ears.items() if name != "clips"})
+    assert heard_before(recipe, tmp_path / "ears.pt").clips is None
+    save(tmp_path / "ears.pt", ears | {"clips": [1.5]})
+    with pytest.raises(ModelError, match=r"ears\.pt: its clips cannot be what it was trained on"):
+        heard_before(QUICK, tmp_path / "ears.pt")

@@ -18,7 +18,7 @@ from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.models import metrics
 from spatialqa.models.data import Batch, SceneDataset
 from spatialqa.models.evaluate_spatial_ast import evaluate, evaluate_all, hear, judge, read_truth, refuse_rate
-from spatialqa.models.leaks import find_leaks, refuse_leaks
+from spatialqa.models.leaks import Heard, find_leaks, refuse_leaks
 from spatialqa.models.metrics import Posterior
 from spatialqa.models.objective import (
     augment,
@@ -355,7 +355,9 @@ def test_a_model_of_one_sound_goes_on_with_two(
     said = " ".join(capsys.readouterr().err.split())
     assert f"{len(leaks.scenes)} training scenes are left out" in said
     before, after = read_weights(trained / "best.pt"), read_weights(best)
-    assert set(after["houses"]) == set(leaks.houses) | set(before["houses"])
+    assert Heard.of(after) == leaks.heard | Heard.of(before)
+    assert leaks.heard.clips
+    assert Heard.of(before).clips
     tokens = after["model"]["cls_tokens"].reshape(2, 3, -1)
     assert not torch.equal(tokens[0], tokens[1])
     (row,) = read_log(tmp_path / "run" / "validation.csv")
