@@ -34,7 +34,7 @@ from spatialqa.models.data import Rows, SceneIndex, loader
 from spatialqa.models.evaluate_spatial_ast import choose_device, refuse_rate
 from spatialqa.models.leaks import ORIGIN, Heard
 from spatialqa.models.listener import llm_options
-from spatialqa.models.questions_data import Questions, encoded, open_scenes, read_questions
+from spatialqa.models.questions_data import Questions, conclusion, encoded, open_scenes, read_questions
 from spatialqa.models.run_folder import weights_file
 from spatialqa.models.spatial_ast import ModelError, SpatialAST, read_weights
 from spatialqa.models.train_recipe import TrainRecipe
@@ -148,7 +148,8 @@ class Answerer:
     def answer(self, tokens: Tensor, questions: Sequence[str]) -> list[str]:
         """Return an answer to each question; tokens: (questions, n, D)."""
         with self.autocast:
-            return self.bat.generate(tokens, questions, self.recipe.beams, self.recipe.max_new_tokens)
+            said = self.bat.generate(tokens, questions, self.recipe.beams, self.recipe.max_new_tokens)
+        return [conclusion(text) for text in said]
 
 
 def answer(root: Path, checkpoint: Path, to: Path, recipe: AnswerRecipe) -> AnswerSummary:

@@ -71,6 +71,9 @@ class BATRecipe:
         "training scenes whose house or clip another of the data sets holds out: refuse to train, or leave them out",
         choices=("refuse", "leave-out"),
     )
+    rationale: bool = key(
+        False, "write a question's rationale before its answer, where make-qa --rationale wrote one; the paper does not"
+    )
     curriculum: str = key("A,B:2;A,B,C,D:2;A,B,C,D,E:3", "stages, each with types of questions and passes over them")
     encoder_frozen: bool = key(True, "leave the encoder as it is; else it is trained too")
     masking: bool = key(False, "leave out frames and bands in an encoder that is trained")

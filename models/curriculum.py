@@ -79,7 +79,7 @@ def open_questions(
     """
     refuse_rate(scenes, model.encoder)
     types = sorted({kind for stage in recipe.stages for kind in stage.types})
-    questions = read_questions(scenes, table_name(recipe.qa_name), types)
+    questions = read_questions(scenes, table_name(recipe.qa_name), types, rationale=recipe.rationale)
     if left_out:
         questions = without(questions, scenes, left_out)
     rows = encoder_rows(

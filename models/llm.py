@@ -162,6 +162,10 @@ def _language() -> Iterator[str]:
         yield from (answer_text.location_answer(octant, distance) for distance in distances)
     yield from (answer_text.distance_answer(distance) for distance in distances)
     yield from (answer_text.clock_answer(hour) for hour in range(1, 13))
+    yield from (
+        f"{word} {answer_text.distance_answer(m)}; {word}" for word in DIRECTIONS for m in distances
+    )  # in brief
+    yield from (f"1m -> {answer}" for answer in ("Yes", "No", "1m", *DIRECTIONS))
     yield from ("Yes", "No", *DIRECTIONS, *"1234")
 
 

@@ -34,6 +34,8 @@ from spatialqa.models.spatial_ast import SpatialAST
 ANY_NUMBER = range(1, 100)  # of sources
 POOLED = 32  # batches whose questions are sorted by length together
 
+SO = " -> "  # between a rationale and the answer; in no answer
+
 _COLUMNS = ("qa_id", "scene_id", "type", "subtype", "question", "answer")
 _SIDE = re.compile(r"\b(left|right)(?! (?:now|here|that)\b)", re.IGNORECASE)
 _HOUR = re.compile(r"\b(1[0-2]|[1-9])(?= o'clock)")
@@ -78,22 +80,32 @@ def data_sets(scenes: SceneDataset) -> list[Path]:
     return list(dict.fromkeys(path.parent.parent for path in scenes.index.files))
 
 
-def read_questions(scenes: SceneDataset, table: str, types: Sequence[str] | None = None) -> Questions:
+def conclusion(said: str) -> str:
+    """Return the answer of what a model says: what follows its rationale, or all."""
+    return said.rpartition(SO.strip())[2].strip()
+
+
+def read_questions(
+    scenes: SceneDataset, table: str, types: Sequence[str] | None = None, *, rationale: bool = False
+) -> Questions:
     """Return what is asked of these scenes, in the order of the tables.
 
     Args:
         scenes: of one or several data sets.
         table: "qa" or "qa-NAME".
         types: of questions; all by default.
+        rationale: give the answers of questions with a rationale as "RATIONALE -> ANSWER".
 
     Raises:
-        DatasetError: a data set has no such table, or a question is about a scene that is not there.
+        DatasetError: a data set has no such table, a question is about a scene that is not there, or no question has
+            the rationale that is asked for.
         NothingAskedError: there is no such question.
     """
     index, roots = scenes.index, data_sets(scenes)
     root_of_file = np.array([roots.index(path.parent.parent) for path in index.files])
     columns: dict[str, list[str]] = {name: [] for name in _COLUMNS}
     rows: list[int] = []
+    explained = 0
     for number, root in enumerate(roots):
         folder = DatasetFolder(root)
         files = [path for path in folder.tables(table) if split_of(path) == scenes.split]
@@ -106,18 +118,26 @@ def read_questions(scenes: SceneDataset, table: str, types: Sequence[str] | None
         own = np.flatnonzero(root_of_file[index.file] == number)
         row_of = dict(zip(index.scene_id[own].tolist(), own.tolist(), strict=True))
         for path in files:
-            for row in read_rows(path, _COLUMNS, batch_rows=8192):
+            for row in read_rows(path, (*_COLUMNS, *(("rationale",) if rationale else ())), batch_rows=8192):
                 if types is not None and row["type"] not in types:
                     continue
                 if row["scene_id"] not in row_of:
                     raise DatasetError(f"{path}: {row['qa_id']} is about a scene that is not there; run make-qa again")
                 rows.append(row_of[row["scene_id"]])
+                if rationale and row["rationale"] is not None:
+                    row["answer"] = f"{row['rationale']}{SO}{row['answer']}"
+                    explained += 1
                 for name in _COLUMNS:
                     columns[name].append(row[name])
     if not rows:
         of = f" of type {', '.join(types)}" if types is not None else ""
         raise NothingAskedError(
             f"{', '.join(map(str, roots))}: nothing{of} is asked in the {scenes.split} split; see --types of make-qa"
+        )
+    if rationale and not explained:
+        raise DatasetError(
+            f"{', '.join(map(str, roots))}: no question of the {scenes.split} split has a rationale; run `spatialqa "
+            f"make-qa --rationale --rationale-form brief`, or train without --rationale"
         )
     qa_id, _, kind, subtype, question, answer = columns.values()
     return Questions(qa_id, kind, subtype, question, answer, np.array(rows, dtype=np.int64))

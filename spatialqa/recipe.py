@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from spatialqa.errors import RecipeError
-from spatialqa.qa.options import ANSWER_FORMS, AskOptions, check_counts
+from spatialqa.qa.options import ANSWER_FORMS, RATIONALE_FORMS, AskOptions, check_counts
 from spatialqa.recipe_keys import key
 
 MESHES = "mesh,mp3d,hm3d,gibson,replica"
@@ -261,6 +261,11 @@ class QaRecipe(AskOptions):
     answer_form: str = key(AskOptions.answer_form, "how to answer: freely, or out of four", choices=ANSWER_FORMS)
     balance: bool = key(AskOptions.balance, "leave questions out where the scenes favour an answer")
     rationale: bool = key(AskOptions.rationale, "also write how each answer follows from the positions")
+    rationale_form: str = key(
+        AskOptions.rationale_form,
+        "how: in sentences, or the compared quantities alone",
+        choices=RATIONALE_FORMS,
+    )
     questions_per_subtype: int = key(AskOptions.questions_per_subtype, "questions of each subtype a scene", minimum=1)
     type_counts: dict[str, int] = key(
         {}, "ask every scene one question at most, and so many of each type in train: A=139392,B=139392"

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from spatialqa.dataset.truth import TrueScene, TrueSource
 from spatialqa.dataset.validate_text import half_metres
@@ -11,14 +11,18 @@ _QUANTITY = re.compile(r"(?<![\w.])(\d+(?:\.(\d+))?) ?(m|met(?:er|re)s?|degrees?
 _PLACE = re.compile(
     r"(\d+\.\d+) m to the (left|right), (\d+\.\d+) m (ahead|behind) and (\d+\.\d+) m (above|below) the ears"
 )
+_BRIEF = re.compile(r"(?:(?:left|right|front|behind|above|below) )?\d+(?:\.5)?m")
 _NAMED = re.compile(r'sound of (?:"([^"]+)"|the (.+?))(?= is | \d)')
 _WORDS = {"ahead": "front"}
 _AXES = ("left", "front", "above")
 _DEGREES_AN_HOUR = 30.0
 
 
-def rationale_problems(rationale: str, answer: str, scene: TrueScene) -> Iterator[str]:
-    """Yield what a rationale says that is not so."""
+def rationale_problems(rationale: str, answer: str, sources: Sequence[int], scene: TrueScene) -> Iterator[str]:
+    """Yield what a rationale says that is not so; sources: what the question is about, in its order."""
+    if _BRIEF.match(rationale):
+        yield from _brief_problems(rationale, [scene.sources[i] for i in sources])
+        return
     if not rationale.endswith(f"{answer}."):
         yield f"its rationale does not end in its answer {answer!r}"
     metres, degrees = _metres(scene), _degrees(scene)
@@ -30,6 +34,21 @@ def rationale_problems(rationale: str, answer: str, scene: TrueScene) -> Iterato
             yield f"its rationale says {number} {unit}, which is no distance or angle of its scene"
     for match in _PLACE.finditer(rationale):
         yield from _place_problems(rationale, match, scene)
+
+
+def _brief_problems(rationale: str, sources: Sequence[TrueSource]) -> Iterator[str]:
+    """Yield what is not so in a rationale such as "left 1m; right 0.5m": a part of each source, in their order."""
+    parts = rationale.split("; ")
+    if len(parts) != len(sources):
+        yield f"its rationale {rationale!r} is not of {len(sources)} sources"
+        return
+    for n, (part, source) in enumerate(zip(parts, sources, strict=True), 1):
+        for said in part.split(", "):
+            word, _, number = said.rpartition(" ")
+            true_m = source.along(word) if word in source.words else source.distance_m
+            is_side = not word or word in source.words
+            if not (_BRIEF.fullmatch(said) and is_side and number == f"{half_metres(true_m):g}m"):
+                yield f"its rationale has source {n} of the question at {said!r}, where it is not"
 
 
 def _place_problems(rationale: str, match: re.Match[str], scene: TrueScene) -> Iterator[str]:

@@ -14,7 +14,7 @@ from spatialqa.qa.choices import LETTERS, OptionPool, four_options
 from spatialqa.qa.fact import TO_BALANCE, TOO_FEW_OPTIONS, Fact, Finder, pick, pick_fact
 from spatialqa.qa.options import AskOptions
 from spatialqa.qa.question import Question
-from spatialqa.qa.rationale import explain
+from spatialqa.qa.rationale import rationale_of
 from spatialqa.qa.slots import FORMS, SUBTYPES
 from spatialqa.qa.templates import TemplateSet
 from spatialqa.qa.view import SceneView, view
@@ -179,5 +179,5 @@ def _word(
         answer_count=fact.answer_count,
         margin_deg=fact.margin_deg,
         margin_m=fact.margin_m,
-        rationale=explain(subtype, fact, heard, names, answer, rng) if options.rationale else None,
+        rationale=rationale_of(subtype, fact, heard, names, answer, rng, options),
     )

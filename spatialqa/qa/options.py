@@ -10,6 +10,7 @@ TYPES = ("A", "B", "C", "D", "E", "X")
 DEFAULT_TYPES = TYPES[:5]  # X goes beyond SpatialSoundQA and is asked only by name
 ONE_SOURCE, SEVERAL_SOURCES = ("A", "B"), ("C", "D", "E")  # types by the scenes that they are asked of
 ANSWER_FORMS = ("open", "mcq")
+RATIONALE_FORMS = ("sentences", "brief")
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class AskOptions:
     answer_form: "open", or "mcq": four options, A to D; questions that offer Yes and No or two words stay as they are.
     balance: leave questions out where scenes favour an answer, and prefer rare distances; off for paper fidelity.
     rationale: write down how each answer follows from the positions.
+    rationale_form: "sentences", or "brief": of questions that compare, the compared quantities alone, in half metres.
     questions_per_subtype: how many of each subtype a scene is asked.
     seed: make-qa's own; the same seed and scene give the same questions, whatever else is asked.
 
@@ -46,6 +48,7 @@ class AskOptions:
     answer_form: str = "open"
     balance: bool = True
     rationale: bool = False
+    rationale_form: str = "sentences"
     questions_per_subtype: int = 1
     seed: int = 0
     direction_margin_deg: float = 5.0
@@ -61,6 +64,8 @@ class AskOptions:
             raise RecipeError(f"types: {', '.join(self.types)} names a type twice")
         if self.answer_form not in ANSWER_FORMS:
             raise RecipeError(f"answer_form: {self.answer_form!r} is not one of {', '.join(ANSWER_FORMS)}")
+        if self.rationale_form not in RATIONALE_FORMS:
+            raise RecipeError(f"rationale_form: {self.rationale_form!r} is not one of {', '.join(RATIONALE_FORMS)}")
         if self.questions_per_subtype < 1:
             raise RecipeError(f"questions_per_subtype: must be 1 or more, got {self.questions_per_subtype}")
         if self.seed < 0:

@@ -1,6 +1,7 @@
 """Why an answer is right, in a few sentences, from the same numbers as the answer.
 
 Positions are in the listener's head frame: metres to the left or right, ahead or behind, above or below the ears.
+In brief they are in half metres, of what is compared alone: "left 1m; right 0.5m" where both were to be on the left.
 """
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from spatialqa.qa.answer_text import direction_text, distance_answer, sound_of
 from spatialqa.qa.beyond import clock_hour
 from spatialqa.qa.fact import Fact, pick
+from spatialqa.qa.options import AskOptions
 from spatialqa.qa.view import AXES, Heard, SceneView
 
 _AMOUNT = {"left": "to the left", "right": "to the right", "front": "ahead", "behind": "behind",
@@ -18,6 +20,43 @@ _SIDE = {"left": "on the left", "right": "on the right", "front": "in front", "b
          "above": "above", "below": "below"}  # fmt: skip
 _SO = ("so the answer is {}.", "which makes the answer {}.", "hence {}.", "so: {}.")
 _AXIS_OF = {word: n for n, ends in enumerate(AXES) for word in ends}
+
+
+def rationale_of(
+    subtype: str, fact: Fact, view: SceneView, names: list[str], answer: str, rng: np.random.Generator, how: AskOptions
+) -> str | None:
+    """Return the rationale in the form that is asked for; None where none is, and in brief where nothing is compared.
+
+    The arguments are those of `explain`.
+    """
+    if not how.rationale:
+        return None
+    if how.rationale_form == "brief":
+        return brief(subtype, fact, view)
+    return explain(subtype, fact, view, names, answer, rng)
+
+
+def brief(subtype: str, fact: Fact, view: SceneView) -> str | None:
+    """Return the quantities that decide an answer, of the fact's sources in its order; None where one decides alone.
+
+    Quantities are how far to a side, "left 1m", or how far away, "2.5m", in steps of half a metre.
+    """
+    heard = [view.sources[i] for i in fact.sources]
+    match subtype:
+        case "relative_direction" | "both_on_side" | "direction_word":
+            axis = _AXIS_OF[fact.words[0]]
+            said = [_side_of(source, axis) for source in heard]
+        case "relative_distance":
+            said = [distance_answer(source.distance_m) for source in heard]
+        case "distance_between":
+            said = [", ".join(_side_of(source, axis) for axis in range(len(AXES))) for source in heard]
+        case _:
+            return None
+    return "; ".join(said)
+
+
+def _side_of(source: Heard, axis: int) -> str:
+    return f"{source.words[axis]} {distance_answer(abs(source.along_m[axis]))}"
 
 
 def explain(subtype: str, fact: Fact, view: SceneView, names: list[str], answer: str, rng: np.random.Generator) -> str:

@@ -67,6 +67,13 @@ def test_four_options_and_margins_of_zero_agree_too(planned: Path, tmp_path: Pat
     assert {line.split(":")[0] for line in report.checked} >= {"qa", "qa-bare"}
 
 
+def test_brief_rationales_agree_too(planned: Path, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(planned, root)
+    make_qa(root, QaRecipe(types=("D", "E"), rationale=True, rationale_form="brief"))
+    assert validate_dataset(root).problems == ()
+
+
 def test_validate_finds_changed_and_missing_files(small: Path, tmp_path: Path) -> None:
     root = tmp_path / "data"
     shutil.copytree(small, root)

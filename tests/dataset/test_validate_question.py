@@ -381,6 +381,22 @@ def test_a_rationale_says_what_is_so(before: str, after: str, message: str | Non
     assert any(message in problem for problem in problems) if message else problems == []
 
 
+@pytest.mark.parametrize(
+    ("name", "rationale", "message"),
+    [
+        ("relative_direction", "left 2m; right 3m", None),
+        ("relative_direction", "right 2m; right 3m", "has source 1 of the question at 'right 2m'"),
+        ("relative_direction", "left 2m", "is not of 2 sources"),
+        ("relative_distance", "3m; 2.5m", None),
+        ("relative_distance", "3m; 3m", "has source 2 of the question at '3m'"),
+    ],
+)
+def test_a_brief_rationale_says_what_is_so(name: str, rationale: str, message: str | None) -> None:
+    scene, row = RIGHT[name]
+    problems = problems_of(scene, {**row, "rationale": rationale})
+    assert any(message in problem for problem in problems) if message else problems == []
+
+
 def test_rooms_must_be_known_to_be_asked_about() -> None:
     scene = scene_of([(DOG, ["Bark"]), (PIANO, ["Piano"]), (CELLO, ["Cello"])], regions=["a", None, "a"])
     assert any("rooms are not known" in problem for problem in problems_of(scene, RIGHT["region"][1]))

@@ -72,6 +72,13 @@ def test_answers_depend_on_what_is_heard_and_controls_hear_less(
     assert not torch.equal(both.hear(waveform.flip(1)), both.hear(waveform))
 
 
+def test_an_answer_is_what_follows_the_rationale(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = iter(["left 1m; right 0.5m -> No", "Yes", "1m; 2m ->", "left 1m; left"])
+    monkeypatch.setattr(BAT, "generate", lambda _self, _tokens, questions, *_: [next(said) for _ in questions])
+    heard = torch.zeros(4, 5, 48)
+    assert Answerer(model, GREEDY).answer(heard, ["Is it?"] * 4) == ["No", "Yes", "", "left 1m; left"]
+
+
 def test_a_run_that_is_killed_goes_on_and_gives_the_same_answers(
     small: Path, model: Path, answered: Path, tmp_path: Path
 ) -> None:

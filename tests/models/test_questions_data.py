@@ -1,3 +1,4 @@
+import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from spatialqa.models.questions_data import (
     NothingAskedError,
     Questions,
     QuestionSet,
+    conclusion,
     encoded,
     encoder_rows,
     mirrored,
@@ -23,6 +25,8 @@ from spatialqa.models.questions_data import (
 from spatialqa.models.spatial_ast import PRESETS, SpatialAST, SpatialASTConfig
 from spatialqa.models.train_recipe import TrainRecipe
 from spatialqa.models.train_spatial_ast import open_stored
+from spatialqa.questions import make_qa
+from spatialqa.recipe import QaRecipe
 
 ENCODER = replace(PRESETS["tiny"], embed_dim=48, depth=1, sample_rate=16000, hop=80, max_hz=7500.0)
 
@@ -87,6 +91,21 @@ def test_what_is_not_asked_is_said(small: Path) -> None:
         read_questions(scenes, "qa-other")
     with pytest.raises(NothingAskedError, match="nothing of type X is asked in the train split"):
         read_questions(scenes, "qa", ["X"])
+
+
+def test_a_rationale_stands_before_its_answer(small: Path, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(small, root)
+    make_qa(root, QaRecipe(name="told", rationale=True, rationale_form="brief"))
+    scenes = open_scenes([root], "train")
+    plain, told = (read_questions(scenes, "qa-told", rationale=rationale) for rationale in (False, True))
+    rows = [row for path in sorted((root / "qa-told").glob("train-*")) for row in read_rows(path)]
+    assert [conclusion(text) for text in told.answer] == plain.answer == [row["answer"] for row in rows]
+    before = [text.removesuffix(answer) for text, answer in zip(told.answer, plain.answer, strict=True)]
+    assert before == ["" if row["rationale"] is None else f"{row['rationale']} -> " for row in rows]
+    assert any(before)
+    with pytest.raises(DatasetError, match="no question of the train split has a rationale; run `spatialqa make-qa"):
+        read_questions(scenes, "qa", rationale=True)
 
 
 # --- what the encoder makes of scenes

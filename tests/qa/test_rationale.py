@@ -4,8 +4,9 @@ import re
 
 import pytest
 
+from spatialqa.errors import RecipeError
 from spatialqa.qa.ask import ask
-from spatialqa.qa.options import TYPES, AskOptions
+from spatialqa.qa.options import RATIONALE_FORMS, TYPES, AskOptions
 from spatialqa.qa.slots import SUBTYPES
 from spatialqa.qa.templates import bundled_templates
 from tests.qa import rederive
@@ -44,9 +45,41 @@ def test_the_compared_quantity_is_said(subtype: str) -> None:
                 assert f"{q.margin_m:.2f} m" in (q.rationale or "")
 
 
+def test_a_brief_rationale_has_the_compared_quantities_of_each_source() -> None:
+    brief, seen = AskOptions(types=TYPES, rationale=True, rationale_form="brief"), set()
+    for scene in random_scenes(250, seed=20, source_counts=(1, 2, 3)):
+        points = [rederive.head_frame(scene, s) for s in scene.sources]
+        for q in ask(scene, brief, bundled_templates()).questions:
+            if q.rationale is None:
+                continue
+            seen.add(q.subtype)
+            parts = q.rationale.split("; ")
+            assert len(parts) == len(q.source_indices)
+            for i, part in zip(q.source_indices, parts, strict=True):
+                said = part.split(", ")
+                assert len(said) == (3 if q.subtype == "distance_between" else 1)
+                for one in said:
+                    word, _, number = one.rpartition(" ")
+                    assert bool(word) == (q.subtype != "relative_distance")
+                    far_m = rederive.towards(points[i], word) if word else sum(c * c for c in points[i]) ** 0.5
+                    assert far_m > 0
+                    assert number == rederive.half_metres(far_m)
+            if q.subtype == "relative_direction":
+                assert q.asked_direction is not None
+                axis = {word.split()[0] for word in parts} | set(q.asked_direction)
+                assert len({rederive.AXIS_OF[word][0] for word in axis}) == 1
+    assert seen == {"relative_direction", "both_on_side", "direction_word", "relative_distance", "distance_between"}
+
+
 def test_a_rationale_changes_nothing_else() -> None:
     for scene in random_scenes(20, seed=18):
         plain = ask(scene, AskOptions(), bundled_templates()).questions
-        told = ask(scene, AskOptions(rationale=True), bundled_templates()).questions
         assert all(q.rationale is None for q in plain)
-        assert [q.question for q in plain] == [q.question for q in told]
+        for form in RATIONALE_FORMS:
+            told = ask(scene, AskOptions(rationale=True, rationale_form=form), bundled_templates()).questions
+            assert [q.question for q in plain] == [q.question for q in told]
+
+
+def test_a_form_that_is_not_known_is_refused() -> None:
+    with pytest.raises(RecipeError, match="rationale_form: 'short' is not one of sentences, brief"):
+        AskOptions(rationale_form="short")
