@@ -71,8 +71,11 @@ class BATRecipe:
         "training scenes whose house or clip another of the data sets holds out: refuse to train, or leave them out",
         choices=("refuse", "leave-out"),
     )
-    rationale: bool = key(
-        False, "write a question's rationale before its answer, where make-qa --rationale wrote one; the paper does not"
+    rationale: str = key(
+        "none",
+        "make-qa's rationales: written before an answer where there is one, or given, and only questions that have one "
+        "are learned to be concluded; the paper has none",
+        choices=("none", "written", "given"),
     )
     curriculum: str = key("A,B:2;A,B,C,D:2;A,B,C,D,E:3", "stages, each with types of questions and passes over them")
     encoder_frozen: bool = key(True, "leave the encoder as it is; else it is trained too")

@@ -95,7 +95,8 @@ def open_questions(
     )
     tokens = model.bat.tokenizer([f"{q} {a}" for q, a in zip(questions.question, questions.answer, strict=True)])
     length = np.array([len(ids) for ids in tokens["input_ids"]])
-    return QuestionSet(questions, rows, length, None if recipe.encoder_frozen else model.encoder.mirrored)
+    swapped = None if recipe.encoder_frozen else model.encoder.mirrored
+    return QuestionSet(questions, rows, length, swapped, given=recipe.rationale == "given")
 
 
 def of_stages(asked: QuestionSet, folders: Sequence[Path], recipe: BATRecipe, processes: int) -> list[QuestionSet]:
