@@ -34,7 +34,7 @@ from spatialqa.models.data import Rows, SceneIndex, loader
 from spatialqa.models.evaluate_spatial_ast import choose_device, refuse_rate
 from spatialqa.models.leaks import ORIGIN, Heard
 from spatialqa.models.listener import llm_options
-from spatialqa.models.questions_data import Questions, conclusion, encoded, open_scenes, read_questions
+from spatialqa.models.questions_data import Questions, encoded, in_parts, open_scenes, read_questions
 from spatialqa.models.run_folder import weights_file
 from spatialqa.models.spatial_ast import ModelError, SpatialAST, read_weights
 from spatialqa.models.train_recipe import TrainRecipe
@@ -146,14 +146,15 @@ class Answerer:
         return encoded(self.encoder, heard, ears)
 
     def answer(self, tokens: Tensor, questions: Sequence[str]) -> list[str]:
-        """Return an answer to each question; tokens: (questions, n, D)."""
+        """Return what the model says to each question, with its rationale before; tokens: (questions, n, D)."""
         with self.autocast:
-            said = self.bat.generate(tokens, questions, self.recipe.beams, self.recipe.max_new_tokens)
-        return [conclusion(text) for text in said]
+            return self.bat.generate(tokens, questions, self.recipe.beams, self.recipe.max_new_tokens)
 
 
 def answer(root: Path, checkpoint: Path, to: Path, recipe: AnswerRecipe) -> AnswerSummary:
     """Answer the questions of a split into a file of JSON lines with qa_id and prediction, as `score` reads them.
+
+    A line has a rationale too where the model wrote one.
 
     What the file already holds of the same run is kept; a last line that a kill cut short is made again.
 
@@ -229,11 +230,12 @@ def _by_length(asked: Questions, rows: Rows, batch_size: int) -> Iterator[Rows]:
 
 def _lines(asked: Questions, rows: Rows, said: Sequence[str], done: set[str]) -> bytes:
     """Return a line for every answer that was not there."""
-    lines = [
-        json.dumps({"qa_id": asked.qa_id[row], "prediction": text}, ensure_ascii=False) + "\n"
-        for row, text in zip(rows, said, strict=True)
-        if asked.qa_id[row] not in done
-    ]
+    lines = []
+    for row, text in zip(rows, said, strict=True):
+        if asked.qa_id[row] not in done:
+            rationale, answer = in_parts(text)
+            line = {"qa_id": asked.qa_id[row], "prediction": answer} | ({"rationale": rationale} if rationale else {})
+            lines.append(json.dumps(line, ensure_ascii=False) + "\n")
     return "".join(lines).encode()
 
 
@@ -312,7 +314,8 @@ def listen(wav: Path, question: str, checkpoint: Path, recipe: AnswerRecipe) -> 
     if rate != at:
         waveform = soxr.resample(waveform.T, rate, at).T
     heard = fit(waveform, model.known.n_samples or waveform.shape[1], at, wav)
-    return model.answer(model.hear(torch.from_numpy(heard)[None]), [question])[0]
+    (said,) = model.answer(model.hear(torch.from_numpy(heard)[None]), [question])
+    return in_parts(said)[1]
 
 
 def read_binaural(path: Path) -> tuple[npt.NDArray[np.float32], int]:

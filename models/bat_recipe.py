@@ -73,8 +73,8 @@ class BATRecipe:
     )
     rationale: str = key(
         "none",
-        "make-qa's rationales: written before an answer where there is one, or given, and only questions that have one "
-        "are learned to be concluded; the paper has none",
+        "make-qa's rationales: written before the answers that have one, or their quantities given, to learn what "
+        "follows from them, of questions that have one; the paper has none",
         choices=("none", "written", "given"),
     )
     curriculum: str = key("A,B:2;A,B,C,D:2;A,B,C,D,E:3", "stages, each with types of questions and passes over them")

@@ -94,6 +94,8 @@ def tiny_llm(vocabulary: int, width: int, layers: int, heads: int) -> Any:
         bos_token_id=None,
         eos_token_id=0,
         pad_token_id=0,
+        # LLaMA's 0.02 is for widths of thousands: with it a model as small as this stays long at chance in comparisons
+        initializer_range=width**-0.5,
     )
     config._attn_implementation = "sdpa"
     return LlamaForCausalLM(config).eval()
@@ -165,7 +167,10 @@ def _language() -> Iterator[str]:
     yield from (
         f"{word} {answer_text.distance_answer(m)}; {word}" for word in DIRECTIONS for m in distances
     )  # in brief
-    yield from (f"1m -> {answer}" for answer in ("Yes", "No", "1m", *DIRECTIONS))
+    yield from (
+        f"1m -> {said}" for said in ("Yes", "No", *DIRECTIONS, "closer, asked closer", "farther, asked farther")
+    )
+    yield from (f"1m -> {word}, asked {word} -> Yes" for word in DIRECTIONS)
     yield from ("Yes", "No", *DIRECTIONS, *"1234")
 
 

@@ -34,7 +34,7 @@ from spatialqa.models.spatial_ast import SpatialAST
 ANY_NUMBER = range(1, 100)  # of sources
 POOLED = 32  # batches whose questions are sorted by length together
 
-SO = " -> "  # between a rationale and the answer; in no answer
+SO = " -> "  # after what an answer follows from; in no answer
 
 _COLUMNS = ("qa_id", "scene_id", "type", "subtype", "question", "answer")
 _SIDE = re.compile(r"\b(left|right)(?! (?:now|here|that)\b)", re.IGNORECASE)
@@ -80,9 +80,10 @@ def data_sets(scenes: SceneDataset) -> list[Path]:
     return list(dict.fromkeys(path.parent.parent for path in scenes.index.files))
 
 
-def conclusion(said: str) -> str:
-    """Return the answer of what a model says: what follows its rationale, or all."""
-    return said.rpartition(SO.strip())[2].strip()
+def in_parts(said: str) -> tuple[str, str]:
+    """Return the rationale, or "", and the answer of what a model says."""
+    rationale, _, answer = said.rpartition(SO.strip())
+    return rationale.strip(), answer.strip()
 
 
 def read_questions(
@@ -246,7 +247,7 @@ class QuestionSet:
         rows: float16 (scenes, 1 or 2, ...), see encoder_rows.
         length: int64 (questions,), by which they share a batch: tokens of question and answer, say.
         swapped: gives rows with the ears swapped, where they are not stored: SpatialAST.mirrored, of maps.
-        given: the rationale of an answer that has one is not learned: it is read with the question.
+        given: what an answer follows from is not learned: the quantities of its rationale are read with the question.
     """
 
     def __init__(
@@ -321,7 +322,7 @@ class QuestionSet:
         question, answer = texts
         given = [""] * len(rows)
         if self.given:
-            parts = [text.rpartition(SO.rstrip()) for text in answer]
+            parts = [text.partition(SO.rstrip()) for text in answer]
             given, answer = [before + so for before, so, _ in parts], [after for *_, after in parts]
         kinds = [self.questions.type[k] for k in rows]
         return AskedBatch(torch.from_numpy(sound), question, answer, kinds, given)

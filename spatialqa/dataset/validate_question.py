@@ -62,7 +62,7 @@ def question_problems(
     yield from expected.faults
     yield from _masked(asked)
     if row["rationale"] is not None:
-        yield from rationale_problems(row["rationale"], row["answer"], row["source_indices"], scene)
+        yield from rationale_problems(row, scene)
     if expected.form != "none":
         yield from _answer_problems(row, expected)
         yield from _choice_problems(asked, expected, rule)

@@ -2,26 +2,28 @@
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from spatialqa.dataset.truth import TrueScene, TrueSource
+from spatialqa.dataset.truth import OPPOSITE, TrueScene, TrueSource
 from spatialqa.dataset.validate_text import half_metres
 
 _QUANTITY = re.compile(r"(?<![\w.])(\d+(?:\.(\d+))?) ?(m|met(?:er|re)s?|degrees?)(?!\w)")
 _PLACE = re.compile(
     r"(\d+\.\d+) m to the (left|right), (\d+\.\d+) m (ahead|behind) and (\d+\.\d+) m (above|below) the ears"
 )
-_BRIEF = re.compile(r"(?:(?:left|right|front|behind|above|below) )?\d+(?:\.5)?m")
+_BRIEF = re.compile(r"((left|right|front|behind|above|below) )?\d+(\.5)?m(;| ->|$)")
 _NAMED = re.compile(r'sound of (?:"([^"]+)"|the (.+?))(?= is | \d)')
 _WORDS = {"ahead": "front"}
 _AXES = ("left", "front", "above")
 _DEGREES_AN_HOUR = 30.0
 
 
-def rationale_problems(rationale: str, answer: str, sources: Sequence[int], scene: TrueScene) -> Iterator[str]:
-    """Yield what a rationale says that is not so; sources: what the question is about, in its order."""
+def rationale_problems(row: Mapping[str, Any], scene: TrueScene) -> Iterator[str]:
+    """Yield what the rationale of a question says that is not so."""
+    rationale, answer = row["rationale"], row["answer"]
     if _BRIEF.match(rationale):
-        yield from _brief_problems(rationale, [scene.sources[i] for i in sources])
+        yield from _brief_problems(row, [scene.sources[i] for i in row["source_indices"]])
         return
     if not rationale.endswith(f"{answer}."):
         yield f"its rationale does not end in its answer {answer!r}"
@@ -36,19 +38,32 @@ def rationale_problems(rationale: str, answer: str, sources: Sequence[int], scen
         yield from _place_problems(rationale, match, scene)
 
 
-def _brief_problems(rationale: str, sources: Sequence[TrueSource]) -> Iterator[str]:
-    """Yield what is not so in a rationale such as "left 1m; right 0.5m": a part of each source, in their order."""
-    parts = rationale.split("; ")
+def _brief_problems(row: Mapping[str, Any], sources: Sequence[TrueSource]) -> Iterator[str]:
+    """Yield what is not so in a rationale such as "left 1m; right 0.5m -> left, asked right"."""
+    quantities, _, compared = row["rationale"].partition(" -> ")
+    parts = quantities.split("; ")
     if len(parts) != len(sources):
-        yield f"its rationale {rationale!r} is not of {len(sources)} sources"
+        yield f"its rationale {quantities!r} is not of {len(sources)} sources"
         return
-    for n, (part, source) in enumerate(zip(parts, sources, strict=True), 1):
-        for said in part.split(", "):
-            word, _, number = said.rpartition(" ")
-            true_m = source.along(word) if word in source.words else source.distance_m
-            is_side = not word or word in source.words
-            if not (_BRIEF.fullmatch(said) and is_side and number == f"{half_metres(true_m):g}m"):
-                yield f"its rationale has source {n} of the question at {said!r}, where it is not"
+    words = []
+    for n, (said, source) in enumerate(zip(parts, sources, strict=True), 1):
+        word, _, number = said.rpartition(" ")
+        words.append(word)
+        is_side = not word or word in source.words
+        true_m = source.along(word) if word and is_side else source.distance_m
+        if not (is_side and number == f"{half_metres(true_m):g}m"):
+            yield f"its rationale has source {n} of the question at {said!r}, where it is not"
+    asked = (row["asked_direction"] or [""])[0]
+    wanted = f"asked {asked}" if asked else ""
+    if row["subtype"] == "relative_distance":
+        wanted = f"{'closer' if sources[0].distance_m < sources[1].distance_m else 'farther'}, {wanted}"
+    elif row["subtype"] == "relative_direction":
+        further = asked if sources[0].along(asked) > sources[1].along(asked) else OPPOSITE[asked]
+        wanted = f"{further}, {wanted}"
+    if compared != wanted:
+        yield f"its rationale concludes {compared!r} and must {wanted!r}"
+    if asked in OPPOSITE and not {asked, OPPOSITE[asked]} >= set(words):
+        yield f"its rationale has {' and '.join(words)}, where {asked} is asked"
 
 
 def _place_problems(rationale: str, match: re.Match[str], scene: TrueScene) -> Iterator[str]:

@@ -21,7 +21,7 @@ class AskOptions:
     answer_form: "open", or "mcq": four options, A to D; questions that offer Yes and No or two words stay as they are.
     balance: leave questions out where scenes favour an answer, and prefer rare distances; off for paper fidelity.
     rationale: write down how each answer follows from the positions.
-    rationale_form: "sentences", or "brief": of questions that compare, the compared quantities alone, in half metres.
+    rationale_form: "sentences", or "brief": of yes/no questions and those that offer two words, the quantities alone.
     questions_per_subtype: how many of each subtype a scene is asked.
     seed: make-qa's own; the same seed and scene give the same questions, whatever else is asked.
 

@@ -1,7 +1,7 @@
 """Why an answer is right, in a few sentences, from the same numbers as the answer.
 
 Positions are in the listener's head frame: metres to the left or right, ahead or behind, above or below the ears.
-In brief they are in half metres, of what is compared alone: "left 1m; right 0.5m" where both were to be on the left.
+In brief they are in half metres, of what is compared alone: "left 1m; right 0.5m -> left, asked right".
 """
 
 import numpy as np
@@ -37,26 +37,30 @@ def rationale_of(
 
 
 def brief(subtype: str, fact: Fact, view: SceneView) -> str | None:
-    """Return the quantities that decide an answer, of the fact's sources in its order; None where one decides alone.
+    """Return what decides a comparison: a quantity of each source -> how they compare, what is asked; else None.
 
-    Quantities are how far to a side, "left 1m", or how far away, "2.5m", in steps of half a metre.
+    Quantities are how far to a side, "left 1m", or how far away, "2.5m", in steps of half a metre, of the fact's
+    sources in its order.
     """
-    heard = [view.sources[i] for i in fact.sources]
+    heard, word = [view.sources[i] for i in fact.sources], fact.words[0] if fact.words else ""
     match subtype:
-        case "relative_direction" | "both_on_side" | "direction_word":
-            axis = _AXIS_OF[fact.words[0]]
-            said = [_side_of(source, axis) for source in heard]
+        case "relative_direction":
+            axis = _AXIS_OF[word]
+            beyond_m = heard[0].along_m[axis] - heard[1].along_m[axis]
+            found = AXES[axis].positive if beyond_m > 0 else AXES[axis].negative
+            return f"{_sides(heard, axis)} -> {found}, asked {word}"
+        case "both_on_side":
+            return f"{_sides(heard, _AXIS_OF[word])} -> asked {word}"
+        case "direction_word":
+            return _sides(heard, _AXIS_OF[word])
         case "relative_distance":
-            said = [distance_answer(source.distance_m) for source in heard]
-        case "distance_between":
-            said = [", ".join(_side_of(source, axis) for axis in range(len(AXES))) for source in heard]
-        case _:
-            return None
-    return "; ".join(said)
+            found = "closer" if heard[0].distance_m < heard[1].distance_m else "farther"
+            return f"{'; '.join(distance_answer(s.distance_m) for s in heard)} -> {found}, asked {word}"
+    return None
 
 
-def _side_of(source: Heard, axis: int) -> str:
-    return f"{source.words[axis]} {distance_answer(abs(source.along_m[axis]))}"
+def _sides(heard: list[Heard], axis: int) -> str:
+    return "; ".join(f"{s.words[axis]} {distance_answer(abs(s.along_m[axis]))}" for s in heard)
 
 
 def explain(subtype: str, fact: Fact, view: SceneView, names: list[str], answer: str, rng: np.random.Generator) -> str:

@@ -384,11 +384,19 @@ def test_a_rationale_says_what_is_so(before: str, after: str, message: str | Non
 @pytest.mark.parametrize(
     ("name", "rationale", "message"),
     [
-        ("relative_direction", "left 2m; right 3m", None),
-        ("relative_direction", "right 2m; right 3m", "has source 1 of the question at 'right 2m'"),
-        ("relative_direction", "left 2m", "is not of 2 sources"),
-        ("relative_distance", "3m; 2.5m", None),
-        ("relative_distance", "3m; 3m", "has source 2 of the question at '3m'"),
+        ("relative_direction", "left 2m; right 3m -> left, asked left", None),
+        ("relative_direction", "right 2m; right 3m -> left, asked left", "has source 1 of the question at 'right 2m'"),
+        ("relative_direction", "left 2m -> left, asked left", "is not of 2 sources"),
+        (
+            "relative_direction",
+            "left 2m; right 3m -> right, asked left",
+            "concludes 'right, asked left' and must 'left,",
+        ),
+        ("relative_direction", "left 2m; right 3m -> left, asked right", "and must 'left, asked left'"),
+        ("relative_direction", "front 1.5m; behind 1m -> left, asked left", "front and behind, where left is asked"),
+        ("relative_distance", "3m; 2.5m -> farther, asked closer", None),
+        ("relative_distance", "3m; 3m -> farther, asked closer", "has source 2 of the question at '3m'"),
+        ("relative_distance", "3m; 2.5m -> closer, asked closer", "and must 'farther, asked closer'"),
     ],
 )
 def test_a_brief_rationale_says_what_is_so(name: str, rationale: str, message: str | None) -> None:

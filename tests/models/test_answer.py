@@ -1,3 +1,4 @@
+import itertools
 import json
 import os
 import resource
@@ -72,11 +73,24 @@ def test_answers_depend_on_what_is_heard_and_controls_hear_less(
     assert not torch.equal(both.hear(waveform.flip(1)), both.hear(waveform))
 
 
-def test_an_answer_is_what_follows_the_rationale(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = iter(["left 1m; right 0.5m -> No", "Yes", "1m; 2m ->", "left 1m; left"])
+def test_an_answer_is_what_follows_the_rationale(
+    small: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = itertools.cycle(["left 1m; right 0.5m -> left, asked right -> No", "Yes", "1m; 2m ->", "left 1m; left"])
     monkeypatch.setattr(BAT, "generate", lambda _self, _tokens, questions, *_: [next(said) for _ in questions])
-    heard = torch.zeros(4, 5, 48)
-    assert Answerer(model, GREEDY).answer(heard, ["Is it?"] * 4) == ["No", "Yes", "", "left 1m; left"]
+    answer(small, model, tmp_path / "p.jsonl", GREEDY)
+    rows = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
+    assert {(row["prediction"], row.get("rationale")) for row in rows} == {
+        ("No", "left 1m; right 0.5m -> left, asked right"),
+        ("Yes", None),
+        ("", "1m; 2m"),
+        ("left 1m; left", None),
+    }
+    assert score(tmp_path / "p.jsonl", small, text_model="none").answered == len(rows)
+    soundfile.write(tmp_path / "a.wav", np.zeros((16000, 2)), 16000)
+    assert {listen(tmp_path / "a.wav", "Is it?", model, GREEDY) for _ in range(4)} == {
+        row["prediction"] for row in rows
+    }
 
 
 def test_a_run_that_is_killed_goes_on_and_gives_the_same_answers(

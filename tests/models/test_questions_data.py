@@ -15,9 +15,9 @@ from spatialqa.models.questions_data import (
     NothingAskedError,
     Questions,
     QuestionSet,
-    conclusion,
     encoded,
     encoder_rows,
+    in_parts,
     mirrored,
     open_scenes,
     read_questions,
@@ -100,20 +100,21 @@ def test_a_rationale_stands_before_its_answer(small: Path, tmp_path: Path) -> No
     scenes = open_scenes([root], "train")
     plain, told = (read_questions(scenes, "qa-told", rationale=rationale) for rationale in ("none", "written"))
     table = [row for path in sorted((root / "qa-told").glob("train-*")) for row in read_rows(path)]
-    assert [conclusion(text) for text in told.answer] == plain.answer == [row["answer"] for row in table]
+    assert [in_parts(text)[1] for text in told.answer] == plain.answer == [row["answer"] for row in table]
     before = [text.removesuffix(answer) for text, answer in zip(told.answer, plain.answer, strict=True)]
     assert before == ["" if row["rationale"] is None else f"{row['rationale']} -> " for row in table]
     assert any(before)
     given = read_questions(scenes, "qa-told", rationale="given")
     assert given.answer == [text for text, start in zip(told.answer, before, strict=True) if start]
+    assert any(text.count(" -> ") > 1 for text in given.answer)
     n = len(given)
     rows = np.zeros((len(scenes), 2, 1, 1), dtype=np.float16)
     turned = np.arange(n) % 2 == 0
     asked = QuestionSet(given, rows, np.zeros(n, dtype=np.int64), given=True).of_types(["E"]).read(np.arange(n), turned)
     whole = [mirrored(text) if turn else text for text, turn in zip(given.answer, turned, strict=True)]
     assert [start + text for start, text in zip(asked.given, asked.answers, strict=True)] == whole
-    assert all(start.endswith(" ->") for start in asked.given)
-    assert {" Yes", " No"} < set(asked.answers)
+    assert all(start.endswith("m ->") and start.count("->") == 1 for start in asked.given)
+    assert {in_parts(text)[1] for text in asked.answers} > {"Yes", "No"}
     with pytest.raises(DatasetError, match="no question of the train split has a rationale; run `spatialqa make-qa"):
         read_questions(scenes, "qa", rationale="written")
 

@@ -45,7 +45,7 @@ def test_the_compared_quantity_is_said(subtype: str) -> None:
                 assert f"{q.margin_m:.2f} m" in (q.rationale or "")
 
 
-def test_a_brief_rationale_has_the_compared_quantities_of_each_source() -> None:
+def test_a_brief_rationale_is_the_quantities_of_each_source_and_how_they_compare() -> None:
     brief, seen = AskOptions(types=TYPES, rationale=True, rationale_form="brief"), set()
     for scene in random_scenes(250, seed=20, source_counts=(1, 2, 3)):
         points = [rederive.head_frame(scene, s) for s in scene.sources]
@@ -53,22 +53,27 @@ def test_a_brief_rationale_has_the_compared_quantities_of_each_source() -> None:
             if q.rationale is None:
                 continue
             seen.add(q.subtype)
-            parts = q.rationale.split("; ")
+            quantities, _, compared = q.rationale.partition(" -> ")
+            parts = quantities.split("; ")
             assert len(parts) == len(q.source_indices)
             for i, part in zip(q.source_indices, parts, strict=True):
-                said = part.split(", ")
-                assert len(said) == (3 if q.subtype == "distance_between" else 1)
-                for one in said:
-                    word, _, number = one.rpartition(" ")
-                    assert bool(word) == (q.subtype != "relative_distance")
-                    far_m = rederive.towards(points[i], word) if word else sum(c * c for c in points[i]) ** 0.5
-                    assert far_m > 0
-                    assert number == rederive.half_metres(far_m)
-            if q.subtype == "relative_direction":
-                assert q.asked_direction is not None
-                axis = {word.split()[0] for word in parts} | set(q.asked_direction)
-                assert len({rederive.AXIS_OF[word][0] for word in axis}) == 1
-    assert seen == {"relative_direction", "both_on_side", "direction_word", "relative_distance", "distance_between"}
+                word, _, number = part.rpartition(" ")
+                assert bool(word) == (q.subtype != "relative_distance")
+                far_m = rederive.towards(points[i], word) if word else sum(c * c for c in points[i]) ** 0.5
+                assert far_m > 0
+                assert number == rederive.half_metres(far_m)
+            if q.subtype == "direction_word":
+                assert not compared
+                continue
+            (asked,) = q.asked_direction or ("",)
+            found, _, said = compared.rpartition("asked ")
+            assert said == asked
+            if q.subtype != "both_on_side":
+                assert (found == f"{asked}, ") == (q.answer == "Yes")
+            if q.subtype != "relative_distance":
+                axes = {rederive.AXIS_OF[word][0] for word in (asked, *(part.split()[0] for part in parts))}
+                assert len(axes) == 1
+    assert seen == {"relative_direction", "both_on_side", "direction_word", "relative_distance"}
 
 
 def test_a_rationale_changes_nothing_else() -> None:
