@@ -242,21 +242,13 @@ class BAT(nn.Module):
         embeddings: Tensor = self.encoder_projector(tokens.to(weight.dtype))
         return embeddings
 
-    def encode(
-        self, questions: Sequence[str], answers: Sequence[str] | None = None, given: Sequence[str] | None = None
-    ) -> Text:
+    def encode(self, questions: Sequence[str], answers: Sequence[str] | None = None) -> Text:
         """Return the token ids of prompts, with answers for training and without to generate.
-
-        Args:
-            questions: one for each sound.
-            answers: what the loss is on.
-            given: of each answer, what stands before it that the loss is not on: a rationale, say.
 
         Raises:
             ModelError: a text is longer than the language model can read.
         """
-        begun = given or [""] * len(questions)
-        prompts = [PROMPT.format(question=text) + start for text, start in zip(questions, begun, strict=True)]
+        prompts = [PROMPT.format(question=question) for question in questions]
         before = self._ids(prompts)
         after: list[list[int]] = [[] for _ in prompts]
         if answers is not None:

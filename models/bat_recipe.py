@@ -71,11 +71,9 @@ class BATRecipe:
         "training scenes whose house or clip another of the data sets holds out: refuse to train, or leave them out",
         choices=("refuse", "leave-out"),
     )
-    rationale: str = key(
-        "none",
-        "make-qa's rationales: written before the answers that have one, or their quantities given, to learn what "
-        "follows from them, of questions that have one; the paper has none",
-        choices=("none", "written", "given"),
+    rationale: bool = key(
+        False,
+        "learn to write a question's rationale before its answer, where make-qa --rationale made one; not the paper's",
     )
     curriculum: str = key("A,B:2;A,B,C,D:2;A,B,C,D,E:3", "stages, each with types of questions and passes over them")
     encoder_frozen: bool = key(True, "leave the encoder as it is; else it is trained too")

@@ -95,8 +95,7 @@ def open_questions(
     )
     tokens = model.bat.tokenizer([f"{q} {a}" for q, a in zip(questions.question, questions.answer, strict=True)])
     length = np.array([len(ids) for ids in tokens["input_ids"]])
-    swapped = None if recipe.encoder_frozen else model.encoder.mirrored
-    return QuestionSet(questions, rows, length, swapped, given=recipe.rationale == "given")
+    return QuestionSet(questions, rows, length, None if recipe.encoder_frozen else model.encoder.mirrored)
 
 
 def of_stages(asked: QuestionSet, folders: Sequence[Path], recipe: BATRecipe, processes: int) -> list[QuestionSet]:

@@ -108,13 +108,13 @@ def parameter_groups(model: Listener, recipe: BATRecipe) -> list[dict[str, Any]]
 def cut(batch: AskedBatch, parts: int) -> Iterator[AskedBatch]:
     """Yield a batch in so many parts, or in as many as it has questions."""
     for rows in np.array_split(np.arange(len(batch.questions)), min(parts, len(batch.questions))):
-        columns = (batch.questions, batch.answers, batch.types, batch.given)
+        columns = (batch.questions, batch.answers, batch.types)
         yield AskedBatch(batch.sound[rows[0] : rows[-1] + 1], *([column[k] for k in rows] for column in columns))
 
 
 def encoded_part(model: Listener, batch: AskedBatch, device: torch.device) -> tuple[Tensor, Text, int]:
     """Return sound and text on the device, and how many tokens the loss is on."""
-    text = model.bat.encode(batch.questions, batch.answers, batch.given)
+    text = model.bat.encode(batch.questions, batch.answers)
     assert text.labels is not None
     count = int((text.labels != IGNORED).sum())
     return batch.sound.to(device, non_blocking=True), text.to(device), count

@@ -164,13 +164,10 @@ def _language() -> Iterator[str]:
         yield from (answer_text.location_answer(octant, distance) for distance in distances)
     yield from (answer_text.distance_answer(distance) for distance in distances)
     yield from (answer_text.clock_answer(hour) for hour in range(1, 13))
-    yield from (
-        f"{word} {answer_text.distance_answer(m)}; {word}" for word in DIRECTIONS for m in distances
-    )  # in brief
-    yield from (
-        f"1m -> {said}" for said in ("Yes", "No", *DIRECTIONS, "closer, asked closer", "farther, asked farther")
-    )
-    yield from (f"1m -> {word}, asked {word} -> Yes" for word in DIRECTIONS)
+    for word in DIRECTIONS:  # as a brief rationale and its answer have them
+        yield from (f"{word} {answer_text.distance_answer(distance)}; {word}" for distance in distances)
+        yield from (f"1m -> {word}", f"1m -> {word}, asked {word} -> Yes")
+    yield from ("1m -> closer, asked closer -> Yes", "1m -> farther, asked farther -> No")
     yield from ("Yes", "No", *DIRECTIONS, *"1234")
 
 

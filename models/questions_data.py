@@ -87,7 +87,7 @@ def in_parts(said: str) -> tuple[str, str]:
 
 
 def read_questions(
-    scenes: SceneDataset, table: str, types: Sequence[str] | None = None, *, rationale: str = "none"
+    scenes: SceneDataset, table: str, types: Sequence[str] | None = None, *, rationale: bool = False
 ) -> Questions:
     """Return what is asked of these scenes, in the order of the tables.
 
@@ -95,8 +95,7 @@ def read_questions(
         scenes: of one or several data sets.
         table: "qa" or "qa-NAME".
         types: of questions; all by default.
-        rationale: "written" has the answers of questions with a rationale as "RATIONALE -> ANSWER", and "given" leaves
-            the other questions out.
+        rationale: give the answers of questions with a rationale as "RATIONALE -> ANSWER".
 
     Raises:
         DatasetError: a data set has no such table, a question is about a scene that is not there, or no question has
@@ -123,12 +122,10 @@ def read_questions(
             for row in read_rows(path, (*_COLUMNS, "rationale"), batch_rows=8192):
                 if types is not None and row["type"] not in types:
                     continue
-                if rationale == "given" and row["rationale"] is None:
-                    continue
                 if row["scene_id"] not in row_of:
                     raise DatasetError(f"{path}: {row['qa_id']} is about a scene that is not there; run make-qa again")
                 rows.append(row_of[row["scene_id"]])
-                if rationale != "none" and row["rationale"] is not None:
+                if rationale and row["rationale"] is not None:
                     row["answer"] = f"{row['rationale']}{SO}{row['answer']}"
                     explained += 1
                 for name in _COLUMNS:
@@ -138,7 +135,7 @@ def read_questions(
         raise NothingAskedError(
             f"{', '.join(map(str, roots))}: nothing{of} is asked in the {scenes.split} split; see --types of make-qa"
         )
-    if rationale != "none" and not explained:
+    if rationale and not explained:
         raise DatasetError(
             f"{', '.join(map(str, roots))}: no question of the {scenes.split} split has a rationale; run `spatialqa "
             f"make-qa --rationale --rationale-form brief`, or train without --rationale"
@@ -226,17 +223,12 @@ def _maker(encoder: SpatialAST, frozen: bool, ears: str, mirror: bool) -> Callab
 
 @dataclass(frozen=True, eq=False)
 class AskedBatch:
-    """Some questions.
-
-    sound: float32 (B, ...), the encoder's tokens or maps of the scene of each. given: what stands before the answer and
-    is not learned.
-    """
+    """Some questions. sound: float32 (B, ...), the encoder's tokens or maps of the scene of each."""
 
     sound: Tensor
     questions: list[str]
     answers: list[str]
     types: list[str]
-    given: list[str]
 
 
 class QuestionSet:
@@ -247,7 +239,6 @@ class QuestionSet:
         rows: float16 (scenes, 1 or 2, ...), see encoder_rows.
         length: int64 (questions,), by which they share a batch: tokens of question and answer, say.
         swapped: gives rows with the ears swapped, where they are not stored: SpatialAST.mirrored, of maps.
-        given: what an answer follows from is not learned: the quantities of its rationale are read with the question.
     """
 
     def __init__(
@@ -256,15 +247,14 @@ class QuestionSet:
         rows: npt.NDArray[np.float16],
         length: Rows,
         swapped: Callable[[Tensor], Tensor] | None = None,
-        given: bool = False,
     ) -> None:
-        self.questions, self.rows, self.length, self.swapped, self.given = questions, rows, length, swapped, given
+        self.questions, self.rows, self.length, self.swapped = questions, rows, length, swapped
 
     def __len__(self) -> int:
         return len(self.questions)
 
     def _take(self, chosen: Rows) -> "QuestionSet":
-        return QuestionSet(self.questions.take(chosen), self.rows, self.length[chosen], self.swapped, self.given)
+        return QuestionSet(self.questions.take(chosen), self.rows, self.length[chosen], self.swapped)
 
     def of_types(self, types: Sequence[str]) -> "QuestionSet":
         """Return the questions of some types."""
@@ -319,13 +309,7 @@ class QuestionSet:
             [mirrored(column[k]) if turn else column[k] for k, turn in zip(rows, own, strict=True)]
             for column in (self.questions.question, self.questions.answer)
         ]
-        question, answer = texts
-        given = [""] * len(rows)
-        if self.given:
-            parts = [text.partition(SO.rstrip()) for text in answer]
-            given, answer = [before + so for before, so, _ in parts], [after for *_, after in parts]
-        kinds = [self.questions.type[k] for k in rows]
-        return AskedBatch(torch.from_numpy(sound), question, answer, kinds, given)
+        return AskedBatch(torch.from_numpy(sound), texts[0], texts[1], [self.questions.type[k] for k in rows])
 
 
 def mirrored(text: str) -> str:

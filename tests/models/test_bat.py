@@ -249,16 +249,6 @@ def test_audio_comes_first_then_prompt_answer_and_end() -> None:
         assert counted.nonzero()[-1] == len(whole) - 1
 
 
-def test_what_is_given_is_read_and_not_learned() -> None:
-    model, given = mini(), ["left 1m ->", "", "1m; 2m ->"]
-    text = model.encode(QUESTIONS, [" No", "left", " Yes"], given)
-    assert text.labels is not None
-    for row, (question, start, answer) in enumerate(zip(QUESTIONS, given, [" No", "left", " Yes"], strict=True)):
-        whole = TOKENIZER(PROMPT.format(question=question) + start + answer)["input_ids"]
-        assert text.ids[row][text.mask[row]].tolist() == [*whole, TOKENIZER.eos_token_id]
-        assert TOKENIZER.decode(text.labels[row][text.labels[row] != IGNORED]) == answer + TOKENIZER.eos_token
-
-
 def test_the_loss_is_the_mean_over_the_tokens_of_answers_and_ends() -> None:
     model, tokens = mini(), sound()
     surprise: list[list[float]] = []
