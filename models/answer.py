@@ -39,11 +39,13 @@ from spatialqa.models.run_folder import weights_file
 from spatialqa.models.spatial_ast import ModelError, SpatialAST, read_weights
 from spatialqa.models.train_recipe import TrainRecipe
 from spatialqa.report import CountProgress, stderr
+from spatialqa.wav import written_gain_db
 
 SCENES_TOGETHER = 64  # their questions are answered in the order of their lengths
 LONGEST_S = 600.0  # of a recording that is read whole
 UNSAID = Heard(clips=None)
 NORMALISED = 0.98  # peaks from here to full scale
+LARGEST_GAIN_DB = 120.0
 
 
 @dataclass(frozen=True)
@@ -293,22 +295,34 @@ def scenes_heard(heard: Heard, index: SceneIndex) -> set[int]:
 # --- one recording --------------------------------------------------------------------------------------------------
 
 
-def listen(wav: Path, question: str, checkpoint: Path, recipe: AnswerRecipe) -> str:
+def listen(wav: Path, question: str, checkpoint: Path, recipe: AnswerRecipe, gain_db: float | None = None) -> str:
     """Return the answer to a question about a binaural recording.
 
     It is resampled to the model's rate, and cut or padded with silence to the length that the model was trained with.
-    Its level is taken for that at the ears: 0 dBFS is what a sound of 0 dBFS gives at a metre ahead. Warnings on
-    stderr say what is cut or padded, and which level is in doubt.
+    Without its gain its level is that at the ears: 0 dBFS is what a sound of 0 dBFS gives at a metre ahead. Warnings
+    on stderr say what is cut or padded, and which level is in doubt.
+
+    Args:
+        wav: the file.
+        question: about it.
+        checkpoint: a trained run, or its best.pt.
+        recipe: how to answer.
+        gain_db: of the file over the level at the ears; by default what a scene that `preview` wrote says, or 0.
 
     Raises:
-        ClipError: the file cannot be read, or is no sound of two channels.
+        ClipError: the file cannot be read, or is no sound of two channels, or the gain cannot be.
         ModelError: the checkpoint cannot be used.
         RecipeError: there is no GPU where one is asked for, or the model was trained on a control.
     """
-    waveform, rate = read_binaural(wav)
+    waveform, rate, written_db = read_binaural(wav)
     if not question.strip():
         raise ClipError(f"{wav}: ask something about it")
-    warn_of_level(waveform, wav)
+    gain = gain_db if gain_db is not None else written_db
+    warn_of_level(waveform, wav, known=gain is not None)
+    if gain is not None:
+        if not abs(gain) <= LARGEST_GAIN_DB:
+            raise ClipError(f"{wav}: a gain of {gain:g} dB cannot be; give one within {LARGEST_GAIN_DB:g} dB of 0")
+        waveform = waveform * np.float32(10.0 ** (-gain / 20.0))
     model = Answerer(checkpoint, recipe)
     at = int(model.encoder.config.sample_rate)
     if rate != at:
@@ -318,8 +332,8 @@ def listen(wav: Path, question: str, checkpoint: Path, recipe: AnswerRecipe) -> 
     return in_parts(said)[1]
 
 
-def read_binaural(path: Path) -> tuple[npt.NDArray[np.float32], int]:
-    """Return a recording, float32 (2, n), left then right, and its rate in Hz.
+def read_binaural(path: Path) -> tuple[npt.NDArray[np.float32], int, float | None]:
+    """Return a recording, float32 (2, n), left then right, its rate in Hz, and the gain in dB that it names, if any.
 
     Raises:
         ClipError: it cannot be read, has not two channels, is empty or longer than ten minutes.
@@ -333,23 +347,23 @@ def read_binaural(path: Path) -> tuple[npt.NDArray[np.float32], int]:
                 )
             if file.frames > LONGEST_S * file.samplerate:
                 raise ClipError(f"{path}: is longer than {LONGEST_S / 60:.0f} minutes: cut out what you ask about")
-            audio, rate = file.read(dtype="float32", always_2d=True), file.samplerate
+            audio, rate, gain_db = file.read(dtype="float32", always_2d=True), file.samplerate, written_gain_db(file)
     except (soundfile.SoundFileError, OSError) as error:
         raise ClipError(f"{path}: cannot be read as sound ({' '.join(str(error).split())[:200]})") from None
     if not len(audio) or not np.isfinite(audio).all():
         raise ClipError(f"{path}: {'is empty' if not len(audio) else 'has samples that are no numbers'}")
-    return np.ascontiguousarray(audio.T), rate
+    return np.ascontiguousarray(audio.T), rate, gain_db
 
 
-def warn_of_level(waveform: npt.NDArray[np.float32], where: Path) -> None:
-    """Say so where a recording is silent, or has its peak where normalising or clipping puts it."""
+def warn_of_level(waveform: npt.NDArray[np.float32], where: Path, known: bool) -> None:
+    """Say so where a recording is silent, or of unknown gain with its peak where normalising or clipping puts it."""
     peak = float(np.abs(waveform).max())
     if peak == 0.0:
         stderr.print(f"warning: {where}: is silent")
-    elif NORMALISED <= peak <= 1.0:
+    elif not known and NORMALISED <= peak <= 1.0:
         stderr.print(
             f"warning: {where}: peaks at full scale, as what was normalised or clipped does; the model takes its level "
-            f"for that at the ears, so the distance may be wrong"
+            f"for that at the ears, so the distance may be wrong; give its --gain-db"
         )
 
 

@@ -307,14 +307,20 @@ def answer_command(out: Path, model: Path, to: Path, recipe: str | None, **given
 @click.argument("recording", type=click.Path(path_type=Path))
 @click.argument("question")
 @model_option
+@click.option(
+    "--gain-db",
+    type=float,
+    metavar="DB",
+    help="Gain of the recording over the level at the ears; default: what a WAV file of preview says, or 0.",
+)
 @keys_of(AnswerRecipe, without=("split", "qa_name", "types", "unseen", "limit", "batch_size", "workers"))
-def listen_command(recording: Path, question: str, model: Path, **given: Any) -> None:
+def listen_command(recording: Path, question: str, model: Path, gain_db: float | None, **given: Any) -> None:
     """Ask a trained bat a QUESTION about a binaural RECORDING (two channels, left and right)."""
     resolved = resolve(AnswerRecipe, "answer", None, given, {})
     _need_models("listen")
     from spatialqa.models.answer import listen
 
-    click.echo(listen(recording, question, model, resolved))
+    click.echo(listen(recording, question, model, resolved, gain_db))
 
 
 def _need_models(command: str) -> None:

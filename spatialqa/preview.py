@@ -20,6 +20,7 @@ from spatialqa.geometry import direction_words, to_head
 from spatialqa.render import decode_flac
 from spatialqa.report import stdout
 from spatialqa.scene import Scene
+from spatialqa.wav import write_scene_wav
 
 
 def show(root: Path, count: int, scene_id: str | None, questions: int, wav: Path | None) -> None:
@@ -30,7 +31,7 @@ def show(root: Path, count: int, scene_id: str | None, questions: int, wav: Path
         count: how many scenes, spread over the first split.
         scene_id: show this scene instead.
         questions: how many questions of each scene.
-        wav: also write these scenes there, as 24-bit WAV files at the level of the data set.
+        wav: also write these scenes there, as 24-bit WAV files at the level of the data set, whose gain they name.
 
     Raises:
         DatasetError: no such data set or scene.
@@ -107,7 +108,7 @@ def _write_wav(scene: Scene, flac: bytes, folder: Path) -> Path:
     audio, sample_rate = decode_flac(flac)
     path = folder / f"{scene.scene_id}.wav"
     try:
-        soundfile.write(path, audio.T, sample_rate, subtype="PCM_24")
+        write_scene_wav(path, audio, sample_rate, scene.gain_db)
     except (OSError, soundfile.SoundFileError) as error:
         raise DatasetError(f"{path}: cannot be written ({error}); name another folder for --wav") from None
     return path

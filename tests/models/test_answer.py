@@ -15,15 +15,19 @@ import numpy.typing as npt
 import pytest
 import soundfile
 import torch
+from torch import Tensor
 
 from spatialqa.dataset.reading import read_rows
 from spatialqa.errors import ClipError, DatasetError, RecipeError
 from spatialqa.models.answer import Answerer, answer, fit, listen, read_binaural
 from spatialqa.models.bat import BAT, BATConfig, pack
 from spatialqa.models.bat_recipe import AnswerRecipe
+from spatialqa.models.data import loader
 from spatialqa.models.llm import tiny_llm, tiny_tokenizer
+from spatialqa.models.questions_data import open_scenes
 from spatialqa.models.run_folder import save
 from spatialqa.models.spatial_ast import ModelError
+from spatialqa.preview import show
 from spatialqa.scoring.score import score
 from tests.models.test_questions_data import encoder_of
 
@@ -289,21 +293,46 @@ def test_a_recording_of_any_rate_and_length_is_heard(
     assert "is 3.0 s long; the model hears the loudest 2 s of it, from 0.0 s on" in capsys.readouterr().err
 
 
-def test_a_scene_of_a_data_set_written_out_gets_the_answer_that_it_gets_there(
+def test_a_scene_that_preview_writes_gets_the_answer_that_it_gets_in_its_data_set(
     small: Path, model: Path, answered: Path, tmp_path: Path
 ) -> None:
-    from spatialqa.dataset.reading import read_audio
-    from spatialqa.render import decode_flac
-
-    path = sorted((small / "scenes").glob("test-*"))[0]
-    scene, flac = next(read_audio(path))
-    audio, rate = decode_flac(flac)
-    soundfile.write(tmp_path / "scene.wav", (audio * 10 ** (-scene.gain_db / 20)).T, rate, subtype="FLOAT")
     rows = [row for file in sorted((small / "qa").glob("test-*")) for row in read_rows(file)]
-    own = [row for row in rows if row["scene_id"] == scene.scene_id]
-    assert own
-    for row in own:
-        assert listen(tmp_path / "scene.wav", row["question"], model, GREEDY) == lines(answered)[row["qa_id"]]
+    scene_id = rows[0]["scene_id"]
+    show(small, 1, scene_id, 0, tmp_path)
+    audio, rate = soundfile.read(tmp_path / f"{scene_id}.wav", dtype="float32")
+    at_ears = audio * np.float32(10 ** (-open_scenes([small], "test").index.gain_db[0] / 20))
+    soundfile.write(tmp_path / "ears.wav", at_ears, rate, subtype="FLOAT")
+    soundfile.write(tmp_path / "loud.wav", at_ears * 2.0, rate, subtype="FLOAT")
+    for row in (row for row in rows if row["scene_id"] == scene_id):
+        wanted = lines(answered)[row["qa_id"]]
+        assert listen(tmp_path / f"{scene_id}.wav", row["question"], model, GREEDY) == wanted
+        assert listen(tmp_path / "ears.wav", row["question"], model, GREEDY) == wanted
+        assert listen(tmp_path / "loud.wav", row["question"], model, GREEDY, 20 * np.log10(2)) == wanted
+
+
+def test_what_the_model_hears_has_the_level_at_the_ears(
+    small: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[Tensor] = []
+
+    def hear(_: Answerer, waveform: Tensor) -> Tensor:
+        heard.append(waveform)
+        return torch.zeros(1, 9, 64)
+
+    monkeypatch.setattr(Answerer, "hear", hear)
+    monkeypatch.setattr(Answerer, "answer", lambda *_: ["Yes"])
+    data = open_scenes([small], "test")
+    scene_id = str(data.index.scene_id[0])
+    show(small, 1, scene_id, 0, tmp_path)
+    wav = tmp_path / f"{scene_id}.wav"
+    listen(wav, "Is it?", model, GREEDY)
+    stored = next(iter(loader(data, 1, 0))).waveform
+    torch.testing.assert_close(heard[0], stored, rtol=1e-5, atol=1e-6)
+    listen(wav, "Is it?", model, GREEDY, 0.0)  # what is given counts
+    torch.testing.assert_close(heard[1], stored * 10 ** (data.index.gain_db[0] / 20), rtol=1e-5, atol=1e-6)
+    for gain in (float("nan"), 121.0):
+        with pytest.raises(ClipError, match=r"a gain of (nan|121) dB cannot be"):
+            listen(wav, "Is it?", model, GREEDY, gain)
 
 
 def test_a_level_that_cannot_be_that_at_the_ears_is_said(

@@ -1,0 +1,33 @@
+"""WAV files of scenes: they say by how many dB they are louder than the sound at the ears, for whatever reads them."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+_GAIN = re.compile(r"spatialqa: gain (-?\d{1,3}(?:\.\d+)?) dB")
+
+
+def write_scene_wav(path: Path, audio: npt.NDArray[np.float32], sample_rate: int, gain_db: float) -> None:
+    """Write a scene as a 24-bit WAV file whose comment has the gain of its data set.
+
+    Args:
+        path: of the file.
+        audio: float32 (channels, n), with the gain.
+        sample_rate: in Hz.
+        gain_db: of the samples over the level at the ears.
+
+    Raises:
+        OSError, soundfile.SoundFileError: it cannot be written.
+    """
+    with soundfile.SoundFile(path, "w", sample_rate, len(audio), subtype="PCM_24", format="WAV") as file:
+        file.comment = f"spatialqa: gain {gain_db:.6f} dB over the level at the ears"
+        file.write(audio.T)
+
+
+def written_gain_db(file: soundfile.SoundFile) -> float | None:
+    """Return the gain in dB that write_scene_wav put into an open file, or None in a file of anyone else."""
+    found = _GAIN.search(file.comment or "")
+    return None if found is None else float(found[1])
