@@ -263,7 +263,7 @@ class QaRecipe(AskOptions):
     rationale: bool = key(AskOptions.rationale, "also write how each answer follows from the positions")
     rationale_form: str = key(
         AskOptions.rationale_form,
-        "how: in sentences, or the compared quantities alone",
+        "how: in sentences; the compared quantities alone; or first all that sounds, and where",
         choices=RATIONALE_FORMS,
     )
     questions_per_subtype: int = key(AskOptions.questions_per_subtype, "questions of each subtype a scene", minimum=1)

@@ -13,7 +13,9 @@ _PLACE = re.compile(
     r"(\d+\.\d+) m to the (left|right), (\d+\.\d+) m (ahead|behind) and (\d+\.\d+) m (above|below) the ears"
 )
 _BRIEF = re.compile(r"((left|right|front|behind|above|below) )?\d+(\.5)?m(;| ->|$)")
+_TOLD = re.compile(r"(.+) ((?:left|right) \S+m (?:front|behind) \S+m (?:above|below) \S+m \S+m)")
 _NAMED = re.compile(r'sound of (?:"([^"]+)"|the (.+?))(?= is | \d)')
+_COMPARING = ("relative_direction", "both_on_side", "direction_word", "relative_distance")
 _WORDS = {"ahead": "front"}
 _AXES = ("left", "front", "above")
 _DEGREES_AN_HOUR = 30.0
@@ -22,8 +24,17 @@ _DEGREES_AN_HOUR = 30.0
 def rationale_problems(row: Mapping[str, Any], scene: TrueScene) -> Iterator[str]:
     """Yield what the rationale of a question says that is not so."""
     rationale, answer = row["rationale"], row["answer"]
+    told, _, rest = rationale.partition(" -> ")
+    sources = [scene.sources[i] for i in row["source_indices"]]
+    if _TOLD.fullmatch(told.split("; ")[0]):
+        yield from _told_problems(told, scene)
+        if (rest != "") != (row["subtype"] in _COMPARING):
+            yield f"its rationale compares {rest!r}, as only some questions do"
+        elif rest:
+            yield from _brief_problems(row, rest, sources)
+        return
     if _BRIEF.match(rationale):
-        yield from _brief_problems(row, [scene.sources[i] for i in row["source_indices"]])
+        yield from _brief_problems(row, rationale, sources)
         return
     if not rationale.endswith(f"{answer}."):
         yield f"its rationale does not end in its answer {answer!r}"
@@ -38,9 +49,26 @@ def rationale_problems(row: Mapping[str, Any], scene: TrueScene) -> Iterator[str
         yield from _place_problems(rationale, match, scene)
 
 
-def _brief_problems(row: Mapping[str, Any], sources: Sequence[TrueSource]) -> Iterator[str]:
+def _told_problems(told: str, scene: TrueScene) -> Iterator[str]:
+    """Yield what is not so of "dog left 1m front 0m above 0.5m 1m; ...": every source, from left to right."""
+    parts = told.split("; ")
+    order = sorted(scene.sources, key=lambda source: -source.along("left"))
+    if len(parts) != len(order):
+        yield f"its rationale tells of {len(parts)} sources, where {len(order)} are"
+        return
+    for said, source in zip(parts, order, strict=True):
+        far = [f"{word} {half_metres(source.along(word)):g}m" for word in source.words]
+        place = " ".join((*far, f"{half_metres(source.distance_m):g}m"))
+        match = _TOLD.fullmatch(said)
+        if match is None or match[2] != place:
+            yield f"its rationale has {said!r}, where a source is {place}"
+        elif match[1] not in source.label_names:
+            yield f"its rationale has {match[1]!r}, where {', '.join(source.label_names)} is"
+
+
+def _brief_problems(row: Mapping[str, Any], rationale: str, sources: Sequence[TrueSource]) -> Iterator[str]:
     """Yield what is not so in a rationale such as "left 1m; right 0.5m -> left, asked right"."""
-    quantities, _, compared = row["rationale"].partition(" -> ")
+    quantities, _, compared = rationale.partition(" -> ")
     parts = quantities.split("; ")
     if len(parts) != len(sources):
         yield f"its rationale {quantities!r} is not of {len(sources)} sources"

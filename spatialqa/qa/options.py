@@ -10,7 +10,7 @@ TYPES = ("A", "B", "C", "D", "E", "X")
 DEFAULT_TYPES = TYPES[:5]  # X goes beyond SpatialSoundQA and is asked only by name
 ONE_SOURCE, SEVERAL_SOURCES = ("A", "B"), ("C", "D", "E")  # types by the scenes that they are asked of
 ANSWER_FORMS = ("open", "mcq")
-RATIONALE_FORMS = ("sentences", "brief")
+RATIONALE_FORMS = ("sentences", "brief", "scene")
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class AskOptions:
     answer_form: "open", or "mcq": four options, A to D; questions that offer Yes and No or two words stay as they are.
     balance: leave questions out where scenes favour an answer, and prefer rare distances; off for paper fidelity.
     rationale: write down how each answer follows from the positions.
-    rationale_form: "sentences", or "brief": of yes/no questions and those that offer two words, the quantities alone.
+    rationale_form: "sentences"; "brief": of yes/no questions and those that offer two words, the quantities alone; or
+        "scene": of every question what sounds where, from left to right, and then the brief form where there is one.
     questions_per_subtype: how many of each subtype a scene is asked.
     seed: make-qa's own; the same seed and scene give the same questions, whatever else is asked.
 

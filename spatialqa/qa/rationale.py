@@ -1,7 +1,9 @@
 """Why an answer is right, in a few sentences, from the same numbers as the answer.
 
 Positions are in the listener's head frame: metres to the left or right, ahead or behind, above or below the ears.
-In brief they are in half metres, of what is compared alone: "left 1m; right 0.5m -> left, asked right".
+In brief they are in half metres, of what is compared alone: "left 1m; right 0.5m -> left, asked right". The scene is
+told in half metres too, each source with its name, its three coordinates and its distance, before what is brief:
+"dog left 1m front 0m above 0.5m 1m; bell right 0.5m behind 2m below 0m 2m -> left 1m; right 0.5m -> left, asked right".
 """
 
 import numpy as np
@@ -33,6 +35,9 @@ def rationale_of(
         return None
     if how.rationale_form == "brief":
         return brief(subtype, fact, view)
+    if how.rationale_form == "scene":
+        compared = brief(subtype, fact, view)
+        return scene_told(fact, view, names) + (f" -> {compared}" if compared else "")
     return explain(subtype, fact, view, names, answer, rng)
 
 
@@ -59,8 +64,27 @@ def brief(subtype: str, fact: Fact, view: SceneView) -> str | None:
     return None
 
 
+def scene_told(fact: Fact, view: SceneView, names: list[str]) -> str:
+    """Return every source of a scene from left to right: its name, how far to each side, and how far away.
+
+    names: those of the fact's sources in the question or its answer; others have their first.
+    """
+    said = dict(zip(fact.sources, names, strict=False))
+    order = sorted(range(len(view.sources)), key=lambda i: -view.sources[i].along_m[0])
+    return "; ".join(_told(said.get(i), view.sources[i]) for i in order)
+
+
+def _told(name: str | None, source: Heard) -> str:
+    who = name or (source.names[0] if source.names else source.labels[0].lower())
+    return " ".join([who, *(_side(source, axis) for axis in range(len(AXES))), distance_answer(source.distance_m)])
+
+
 def _sides(heard: list[Heard], axis: int) -> str:
-    return "; ".join(f"{s.words[axis]} {distance_answer(abs(s.along_m[axis]))}" for s in heard)
+    return "; ".join(_side(source, axis) for source in heard)
+
+
+def _side(source: Heard, axis: int) -> str:
+    return f"{source.words[axis]} {distance_answer(abs(source.along_m[axis]))}"
 
 
 def explain(subtype: str, fact: Fact, view: SceneView, names: list[str], answer: str, rng: np.random.Generator) -> str:

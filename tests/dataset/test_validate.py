@@ -67,10 +67,11 @@ def test_four_options_and_margins_of_zero_agree_too(planned: Path, tmp_path: Pat
     assert {line.split(":")[0] for line in report.checked} >= {"qa", "qa-bare"}
 
 
-def test_brief_rationales_agree_too(planned: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["brief", "scene"])
+def test_other_forms_of_rationales_agree_too(planned: Path, tmp_path: Path, form: str) -> None:
     root = tmp_path / "data"
     shutil.copytree(planned, root)
-    make_qa(root, QaRecipe(types=("D", "E"), rationale=True, rationale_form="brief"))
+    make_qa(root, QaRecipe(types=("A", "B", "C", "D", "E"), rationale=True, rationale_form=form))
     assert validate_dataset(root).problems == ()
 
 

@@ -405,6 +405,33 @@ def test_a_brief_rationale_says_what_is_so(name: str, rationale: str, message: s
     assert any(message in problem for problem in problems) if message else problems == []
 
 
+TOLD = "bark left 2m front 1.5m above 0.5m 2.5m; piano right 3m behind 1m below 0.5m 3m"
+ALSO = " -> left 2m; right 3m -> left, asked left"
+
+
+@pytest.mark.parametrize(
+    ("name", "rationale", "message"),
+    [
+        ("location_of_class", TOLD, None),
+        ("relative_direction", TOLD + ALSO, None),
+        ("location_of_class", TOLD.replace("bark", "dog"), None),  # another of its labels
+        ("location_of_class", TOLD.replace("bark", "cat"), "has 'cat', where bark, dog is"),
+        ("location_of_class", TOLD.replace("front", "behind", 1), "where a source is left 2m front 1.5m"),
+        ("location_of_class", TOLD.replace("3m", "2.5m", 1), "where a source is right 3m behind 1m"),
+        ("location_of_class", TOLD.replace(" 3m", " 3.5m"), "where a source is right 3m behind 1m"),
+        ("location_of_class", "; ".join(TOLD.split("; ")[::-1]), "has 'piano right 3m"),
+        ("location_of_class", TOLD.split("; ")[0], "tells of 1 sources, where 2 are"),
+        ("location_of_class", TOLD + ALSO, "as only some questions do"),
+        ("relative_direction", TOLD, "compares '', as only some questions do"),
+        ("relative_direction", TOLD + ALSO.replace("2m", "1m"), "has source 1 of the question at 'left 1m'"),
+    ],
+)
+def test_a_told_scene_says_what_is_so(name: str, rationale: str, message: str | None) -> None:
+    scene, row = RIGHT[name]
+    problems = problems_of(scene, {**row, "rationale": rationale})
+    assert any(message in problem for problem in problems) if message else problems == []
+
+
 def test_rooms_must_be_known_to_be_asked_about() -> None:
     scene = scene_of([(DOG, ["Bark"]), (PIANO, ["Piano"]), (CELLO, ["Cello"])], regions=["a", None, "a"])
     assert any("rooms are not known" in problem for problem in problems_of(scene, RIGHT["region"][1]))

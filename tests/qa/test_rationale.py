@@ -76,6 +76,33 @@ def test_a_brief_rationale_is_the_quantities_of_each_source_and_how_they_compare
     assert seen == {"relative_direction", "both_on_side", "direction_word", "relative_distance"}
 
 
+def test_a_told_scene_is_every_source_from_left_to_right_and_then_what_is_brief() -> None:
+    told, brief = (AskOptions(types=TYPES, rationale=True, rationale_form=form) for form in ("scene", "brief"))
+    seen = set()
+    for scene in random_scenes(150, seed=21, source_counts=(1, 2, 3)):
+        points = [rederive.head_frame(scene, s) for s in scene.sources]
+        order = sorted(range(len(points)), key=lambda i: points[i][0])
+        in_brief = {q.qa_id: q.rationale for q in ask(scene, brief, bundled_templates()).questions}
+        for q in ask(scene, told, bundled_templates()).questions:
+            assert q.rationale is not None
+            heard, _, compared = q.rationale.partition(" -> ")
+            assert (compared or None) == in_brief[q.qa_id]
+            parts = heard.split("; ")
+            assert len(parts) == len(points)
+            for i, part in zip(order, parts, strict=True):
+                *_, side, x, depth, z, height, y, far = words = part.split(" ")
+                for word, number in ((side, x), (depth, z), (height, y)):
+                    assert rederive.towards(points[i], word) > 0
+                    assert number == rederive.half_metres(rederive.towards(points[i], word))
+                assert far == rederive.half_metres(sum(c * c for c in points[i]) ** 0.5)
+                name = " ".join(words[:-7])
+                assert name in {label.lower() for label in scene.sources[i].labels}
+                if q.asked_labels and i in q.source_indices:
+                    assert name == q.asked_labels[q.source_indices.index(i)]
+            seen.add(q.subtype)
+    assert seen == {subtype for subtypes in SUBTYPES.values() for subtype in subtypes}
+
+
 def test_a_rationale_changes_nothing_else() -> None:
     for scene in random_scenes(20, seed=18):
         plain = ask(scene, AskOptions(), bundled_templates()).questions
@@ -86,5 +113,5 @@ def test_a_rationale_changes_nothing_else() -> None:
 
 
 def test_a_form_that_is_not_known_is_refused() -> None:
-    with pytest.raises(RecipeError, match="rationale_form: 'short' is not one of sentences, brief"):
+    with pytest.raises(RecipeError, match="rationale_form: 'short' is not one of sentences, brief, scene"):
         AskOptions(rationale_form="short")
