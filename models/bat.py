@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from spatialqa.models.grounding import OF_A_SOUND, Grounding
 from spatialqa.models.llm import PROMPT, SMOLLM2, TINY, make_llm, need, tiny_llm, tiny_tokenizer
 from spatialqa.models.run_folder import save
 from spatialqa.models.spatial_ast import ModelError, SpatialAST, SpatialASTConfig, read_weights
@@ -44,7 +45,9 @@ class BATConfig:
     embeddings. The qformer_ values are of transformers' Blip2QFormerModel; every qformer_every-th of its layers, the
     first among them, looks at the audio. normalise: bring each of the encoder's tokens to mean 0 and deviation 1 first;
     the paper does not. lora_rank: of the matrices added to q_proj and v_proj of the frozen language
-    model; 0 trains all of it. The llm_ sizes are those of tiny and mean nothing to others.
+    model; 0 trains all of it. The llm_ sizes are those of tiny and mean nothing to others. names: what the encoder's
+    classes are called, where words of a question are to take up what was heard of the sound that they name (see
+    grounding); none in the paper. slots: sounds that the encoder has tokens for, for these.
     """
 
     llm: str = "meta-llama/Llama-2-7b-hf"
@@ -62,6 +65,8 @@ class BATConfig:
     llm_width: int = 192
     llm_layers: int = 4
     llm_heads: int = 3
+    names: tuple[str, ...] = ()
+    slots: int = 1
 
     def __post_init__(self) -> None:
         if not isinstance(self.llm, str) or not self.llm:
@@ -70,6 +75,8 @@ class BATConfig:
             value = getattr(self, name)
             if type(value) is not int or not (0 if name == "lora_rank" else 1) <= value <= largest:
                 raise ModelError(f"{name} {value!r} must be a whole number up to {largest}")
+        if not isinstance(self.names, tuple) or not all(isinstance(name, str) and name for name in self.names):
+            raise ModelError("names must be the names of classes")
         if not isinstance(self.normalise, bool):
             raise ModelError(f"normalise {self.normalise!r} must be true or false")
         for name in ("qformer_dropout", "lora_dropout"):
@@ -91,7 +98,8 @@ class BATConfig:
         unknown = sorted(str(key) for key in values.keys() - {f.name for f in dataclasses.fields(cls)})
         if unknown:
             raise ModelError(f"the model's configuration has unknown keys: {', '.join(unknown)}")
-        return cls(**values)
+        names = values.get("names", ())
+        return cls(**{**values, "names": tuple(names) if isinstance(names, list | tuple) else names})
 
 
 # greater is a mistake, or a file that would take all memory
@@ -107,6 +115,7 @@ _LARGEST = {
     "llm_width": 8192,
     "llm_layers": 96,
     "llm_heads": 256,
+    "slots": 16,
 }
 
 _SMALL = BATConfig(
@@ -133,6 +142,11 @@ class Text:
     mask: Tensor
     labels: Tensor | None
     first: int
+
+    @property
+    def prompt(self) -> Tensor:
+        """Which tokens are of the prompt: bool (B, L)."""
+        return self.mask if self.labels is None else self.mask & (self.labels == IGNORED)
 
     def to(self, device: torch.device | str) -> "Text":
         """Return the same on a device."""
@@ -223,6 +237,7 @@ class BAT(nn.Module):
         self.tokenizer = tokenizer
         self.encoder_projector = Projector(config, llm.get_input_embeddings().embedding_dim)
         llm.generation_config = type(llm.generation_config)()  # penalties of a chat model are no part of an answer
+        self.grounding = _grounding(config, tokenizer, llm.get_input_embeddings().embedding_dim)
         self.llm = _adapted(llm, config) if config.lora_rank else llm.requires_grad_(True)
         whole = getattr(llm.config, "max_position_embeddings", None) or 4096
         self.longest = whole - config.queries
@@ -233,7 +248,8 @@ class BAT(nn.Module):
         Raises:
             ModelError: the tokens have another shape.
         """
-        if tokens.dim() != 3 or tokens.shape[2] != self.config.encoder_width or not tokens.shape[1]:
+        least = OF_A_SOUND * self.config.slots if self.config.names else 1
+        if tokens.dim() != 3 or tokens.shape[2] != self.config.encoder_width or tokens.shape[1] < least:
             raise ModelError(
                 f"tokens have the shape (B, n, {self.config.encoder_width}), as the encoder of this model gives them; "
                 f"got {tuple(tokens.shape)}"
@@ -291,7 +307,7 @@ class BAT(nn.Module):
         """
         if text.labels is None:
             raise ModelError("a loss needs answers")
-        embeddings = self._embeddings(tokens, text.ids)
+        embeddings = self._embeddings(tokens, text)
         labels = text.labels[:, text.first :]
         # Padding is at the end, where no token that counts can see it: so the only mask is causality.
         logits = self.llm(inputs_embeds=embeddings, use_cache=False, logits_to_keep=labels.shape[1] + 1).logits
@@ -301,10 +317,13 @@ class BAT(nn.Module):
         counted = labels != IGNORED
         return loss.sum(1) / counted.sum(1) if each else loss.sum() / counted.sum()
 
-    def _embeddings(self, tokens: Tensor, ids: Tensor) -> Tensor:
-        if len(tokens) != len(ids):
-            raise ModelError(f"{len(tokens)} sounds for {len(ids)} questions: each question needs its own")
-        words = self.llm.get_input_embeddings()(ids)
+    def _embeddings(self, tokens: Tensor, text: Text) -> Tensor:
+        if len(tokens) != len(text.ids):
+            raise ModelError(f"{len(tokens)} sounds for {len(text.ids)} questions: each question needs its own")
+        embedding = self.llm.get_input_embeddings()
+        words = embedding(text.ids)
+        if self.grounding is not None:
+            words = self.grounding(tokens.to(self.grounding.head.weight.dtype), words, text.prompt, embedding)
         return torch.cat([self.audio(tokens).to(words.dtype), words], dim=1)
 
     @torch.no_grad()
@@ -325,7 +344,7 @@ class BAT(nn.Module):
         was_training = self.training
         self.eval()
         try:
-            sequence = self._embeddings(tokens, text.ids)
+            sequence = self._embeddings(tokens, text)
             heard = functional.pad(text.mask, (self.config.queries, 0), value=True)
             embeddings, mask = _end_together(sequence, heard)
             ids = self.llm.generate(inputs_embeds=embeddings, attention_mask=mask.long(), generation_config=how)
@@ -333,6 +352,17 @@ class BAT(nn.Module):
             self.train(was_training)
         said: list[str] = self.tokenizer.batch_decode(ids, skip_special_tokens=True)
         return [answer.strip() for answer in said]
+
+
+def _grounding(config: BATConfig, tokenizer: Any, llm_width: int) -> Grounding | None:
+    """Return what grounds questions, where the configuration has names."""
+    if not config.names:
+        return None
+    if tokenizer is None:  # for the shapes of weights alone
+        spelled = [[0]] * len(config.names)
+    else:
+        spelled = tokenizer(list(config.names), add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    return Grounding(config.encoder_width, config.slots, spelled, llm_width)
 
 
 def _end_together(sequence: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -510,6 +540,9 @@ def _refuse_other_sizes(config: BATConfig, tokenizer: Any, weights: Mapping[str,
         raise _unfit(where, "it lacks encoder_projector.linear.bias")
     with torch.device("meta"):
         wanted = {f"encoder_projector.{k}": v for k, v in Projector(config, len(end)).named_parameters()}
+        grounding = _grounding(config, None, len(end))
+        if grounding is not None:
+            wanted |= {f"grounding.{k}": v for k, v in grounding.named_parameters()}
         if tokenizer is not None:
             llm = tiny_llm(len(tokenizer), config.llm_width, config.llm_layers, config.llm_heads)
             wanted |= {f"llm.{k}": v for k, v in llm.named_parameters()}

@@ -59,6 +59,9 @@ class BATRecipe:
         "bring each of the encoder's tokens to mean 0 and deviation 1; auto does for the LLMs tiny and smollm2",
         choices=("auto", "each", "none"),
     )
+    grounded: bool = key(
+        False, "let the words of a question take up what was heard of the sound that they name; not the paper's"
+    )
     lora_rank: int | None = key(None, "rank of LoRA on q_proj and v_proj; 0 trains the whole LLM", minimum=0)
     lora_alpha: int | None = key(None, "LoRA's weight, over its rank", minimum=1)
     lora_dropout: float | None = key(None, "dropout before LoRA", minimum=0.0, maximum=1.0)

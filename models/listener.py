@@ -45,14 +45,22 @@ class Listener(nn.Module):
         return {name: p for name, p in self.named_parameters() if p.requires_grad}
 
 
-def new_listener(recipe: BATRecipe, encoder: SpatialAST, process: Process) -> Listener:
+def new_listener(recipe: BATRecipe, encoder: SpatialAST, process: Process, names: tuple[str, ...] = ()) -> Listener:
     """Return the model of a recipe with its first weights, the same for the same seed.
+
+    Args:
+        recipe: of the training.
+        encoder: that it listens with.
+        process: the device.
+        names: of the encoder's classes, where the recipe is grounded.
 
     Raises:
         ModelError: the LLM cannot be used, or `init` is of another model.
     """
     preset = PRESETS.get(recipe.llm, PRESETS["paper"])
     config = replace(preset, llm=recipe.llm, encoder_width=encoder.config.embed_dim, **recipe.shape())
+    if names:
+        config = replace(config, names=names, slots=encoder.config.slots)
     options = llm_options(recipe.llm_dtype, process.device, bool(config.lora_rank))
     torch.manual_seed(seeds.derived_seed(recipe.seed, "weights", "bat"))
     if recipe.init:
@@ -61,6 +69,8 @@ def new_listener(recipe: BATRecipe, encoder: SpatialAST, process: Process) -> Li
             raise ModelError(f"{recipe.init}: is of another shape or LLM than this recipe's; name the same ones")
     else:
         bat = BAT(config, checkpointing=recipe.gradient_checkpointing, **options)
+        if bat.grounding is not None:
+            bat.grounding.take_over(encoder)
     model = Listener(encoder, bat, recipe.encoder_frozen, recipe.masking)
     if recipe.parallel == "fsdp" and process.world > 1:
         share_layers(model, process.device)

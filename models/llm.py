@@ -33,7 +33,9 @@ END = "<|end|>"  # tiny's only special token: ends an answer, and pads
 TINY_VOCABULARY = 4096  # more than the language takes: every word of it is a token
 LONGEST = 2048  # tokens that tiny is made for
 
-_NAMING = (" the sound of the", ' the sound of "')  # how questions name a source: a token each
+# What comes before a name, a token each with the space after it: so a name is the same tokens wherever it stands, and a
+# model finds what it heard by what it was asked.
+_NAMING = (" the sound of the ", ' the sound of "', "; ", " -> ")
 # a distance, a word, digits, punctuation, white space: each with the space before it, so that decoding gives it back
 _WORDS = r" ?\d+(?:\.5)?m\b| ?\p{L}+(?:['-]\p{L}+)*| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+"
 

@@ -33,6 +33,7 @@ from spatialqa.models import plots
 from spatialqa.models.bat import pack
 from spatialqa.models.bat_recipe import TYPES, BATRecipe
 from spatialqa.models.curriculum import Plan, of_stages, open_held_out, open_questions
+from spatialqa.models.grounding import class_names
 from spatialqa.models.leaks import Heard, Leaks, heard_by, leaks_of
 from spatialqa.models.listener import LOSS, cut, encoded_part, measure, new_listener, parameter_groups
 from spatialqa.models.objective import learning_rate
@@ -177,7 +178,8 @@ class Trainer:
     ) -> None:
         self.recipe, self.process, self.run, self.began = recipe, process, Path(recipe.run), began
         encoder = load_checkpoint(encoder_file).to(process.device)
-        self.model = new_listener(recipe, encoder, process)
+        names = class_names(encoder_file) if recipe.grounded else ()
+        self.model = new_listener(recipe, encoder, process, names)
         scenes = open_scenes(folders, "train")
         with process.first():
             data = open_questions(scenes, recipe, self.model, encoder_file, leaks.scenes)

@@ -1,0 +1,95 @@
+"""Lets the words of a question take up what was heard of the sound that they name; the paper's BAT has nothing of it.
+
+A pretrained language model finds by itself which of two sounds a question is about. One of a few million weights hardly
+learns to look that up, so it is given: the encoder's class tokens are read as the names of what they may be, in the
+language model's own embeddings, and a word that is like one of these has that sound's tokens added to it.
+
+    grounding = Grounding(192, 2, [[17, 4], [9]], 192)       # two sounds; two classes, named by these tokens
+    words = grounding(tokens, words, prompt, embedding)
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from spatialqa.errors import RecipeError
+from spatialqa.labels import ontology
+from spatialqa.models.spatial_ast import SpatialAST, read_weights
+
+OF_A_SOUND = 3  # tokens that Spatial-AST has for each: distance, direction, class
+
+
+def class_names(encoder_file: Path) -> tuple[str, ...]:
+    """Return what the classes of an encoder are called, in lower case.
+
+    Raises:
+        ModelError: the file cannot be read.
+        RecipeError: it does not say which classes it knows.
+    """
+    vocabulary = read_weights(encoder_file).get("vocabulary")
+    if not vocabulary:
+        raise RecipeError(
+            f"{encoder_file}: does not name its classes, which --grounded has to know: leave that out, or train an "
+            f"encoder with train-baseline"
+        )
+    names = {node.mid: node.name for node in ontology().nodes}
+    return tuple(names.get(mid, mid).lower() for mid in vocabulary)
+
+
+class Grounding(nn.Module):
+    """Adds to words what was heard of the sounds that they name."""
+
+    spelled: Tensor
+    is_letter: Tensor
+
+    def __init__(self, encoder_width: int, slots: int, spelled: Sequence[Sequence[int]], llm_width: int) -> None:
+        """Make it, of random weights.
+
+        Args:
+            encoder_width: of the encoder's tokens.
+            slots: sounds that it has tokens for.
+            spelled: the language model's tokens of each class's name.
+            llm_width: of the language model's embeddings.
+        """
+        super().__init__()
+        self.slots = slots
+        self.norm = nn.LayerNorm(encoder_width, eps=1e-6)
+        self.head = nn.Linear(encoder_width, len(spelled))
+        self.value = nn.Linear(OF_A_SOUND * encoder_width, llm_width)
+        self.value_norm = nn.LayerNorm(llm_width)
+        self.sharpness = nn.Parameter(torch.tensor(12.0))
+        self.least = nn.Parameter(torch.tensor(0.4))  # likeness at which a word names a sound as likely as none
+        longest = max(map(len, spelled))
+        ids = torch.tensor([[*name, *[0] * (longest - len(name))] for name in spelled])
+        letters = torch.tensor([[k < len(name) for k in range(longest)] for name in spelled])
+        self.register_buffer("spelled", ids, persistent=False)
+        self.register_buffer("is_letter", letters, persistent=False)
+
+    def take_over(self, encoder: SpatialAST) -> None:
+        """Begin with what the encoder knows of its classes."""
+        self.norm.load_state_dict(encoder.fc_norm.state_dict())
+        self.head.load_state_dict(encoder.head.state_dict())
+
+    def forward(self, tokens: Tensor, words: Tensor, prompt: Tensor, embedding: nn.Module) -> Tensor:
+        """Return the words, (B, L, D), with what was heard added to those of the prompt that name it.
+
+        Args:
+            tokens: of the encoder, float (B, n, encoder_width).
+            words: embeddings of the language model, (B, L, D).
+            prompt: bool (B, L), true where a word was asked, not answered.
+            embedding: the language model's, from ids to embeddings.
+        """
+        own = tokens[:, : OF_A_SOUND * self.slots].unflatten(1, (self.slots, OF_A_SOUND))
+        heard = self.head(self.norm(own[:, :, -1])).float().softmax(-1)  # (B, slots, classes)
+        letters = embedding(self.spelled).float() * self.is_letter[:, :, None]
+        names = functional.normalize(letters.sum(1), dim=-1)
+        like = functional.normalize(words.float(), dim=-1) @ functional.normalize(heard @ names, dim=-1).mT
+        none = self.least.expand(*like.shape[:2], 1)
+        share = (torch.cat([like, none], dim=-1) * self.sharpness).softmax(-1)[..., :-1] * prompt[:, :, None]
+        place = self.value(functional.layer_norm(own, own.shape[-1:]).flatten(2))
+        added = share @ self.value_norm(place.float())
+        scale = words.float().square().mean(-1, keepdim=True).sqrt()
+        return (words + scale * added).to(words.dtype)

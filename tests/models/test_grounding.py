@@ -1,0 +1,160 @@
+"""Grounding: the words of a question take up what was heard of the sound that they name, and no others do."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from torch.nn import functional  # noqa: E402
+
+from spatialqa.errors import RecipeError  # noqa: E402
+from spatialqa.models.bat import BAT, BATConfig, load_bat, pack, save_bat, unpack  # noqa: E402
+from spatialqa.models.grounding import Grounding, class_names  # noqa: E402
+from spatialqa.models.run_folder import save  # noqa: E402
+from spatialqa.models.spatial_ast import ModelError, SpatialAST, SpatialASTConfig  # noqa: E402
+
+WIDTH = 24
+NAMES = (
+    "dog",
+    "bell",
+    "drum",
+    "violin, fiddle",
+    "rain",
+    "cat",
+    "train",
+    "frog",
+    "piano",
+    "wind",
+    "saw",
+    "hen, rooster",
+)
+TAUGHT = 8  # of the names
+CONFIG = BATConfig(
+    llm="tiny",
+    queries=4,
+    qformer_layers=1,
+    qformer_width=32,
+    qformer_heads=2,
+    qformer_dropout=0.0,
+    encoder_width=WIDTH,
+    lora_rank=0,
+    llm_width=64,
+    llm_layers=2,
+    llm_heads=2,
+    slots=2,
+)
+
+
+def grounded() -> BAT:
+    """Return a model whose encoder tells its classes for certain."""
+    torch.manual_seed(0)
+    model = BAT(BATConfig.from_dict({**CONFIG.to_dict(), "names": NAMES}))
+    assert model.grounding is not None
+    with torch.no_grad():
+        model.grounding.head.weight.copy_(5.0 * torch.eye(len(NAMES), WIDTH))
+        model.grounding.head.bias.zero_()
+    return model
+
+
+def pairs(n: int, first: int, last: int, seed: int) -> tuple[Any, list[str], list[str]]:
+    """Return tokens of two sounds of these classes, one on each side, and a question about one of them."""
+    draw = torch.Generator().manual_seed(seed)
+    tokens, questions, answers = torch.zeros(n, 7, WIDTH), [], []
+    for row in range(n):
+        one, other = (torch.randperm(last - first, generator=draw)[:2] + first).tolist()
+        left, asked = torch.randint(2, (2,), generator=draw).tolist()
+        for slot, name in enumerate((one, other)):
+            tokens[row, 3 * slot + 1, 20 + (slot == left)] = 3.0
+            tokens[row, 3 * slot + 2, name] = 3.0
+        questions.append(f"Where is the sound of the {NAMES[(one, other)[asked]]}?")
+        answers.append("left" if asked == left else "right")
+    return tokens, questions, answers
+
+
+def test_a_word_takes_up_the_sound_that_it_names_in_the_prompt_alone() -> None:
+    torch.manual_seed(0)
+    grounding = Grounding(12, 2, [[3], [5, 6], [8]], 64)
+    embedding = torch.nn.Embedding(10, 64)
+    torch.nn.init.normal_(embedding.weight, std=0.07)
+    with torch.no_grad():
+        grounding.head.weight.copy_(5.0 * torch.eye(3, 12))
+    tokens = torch.randn(1, 9, 12)
+    tokens[0, 2], tokens[0, 5] = 9.0 * torch.eye(12)[0], 9.0 * torch.eye(12)[1]
+    ids = torch.tensor([[1, 3, 5, 6, 8, 3]])
+    prompt = torch.tensor([[True, True, True, True, True, False]])
+    words = embedding(ids)
+    added = (grounding(tokens, words, prompt, embedding) - words)[0]
+    own = functional.layer_norm(tokens[0, :6], (12,)).reshape(2, 36)
+    heard = grounding.value_norm(grounding.value(own))
+    likeness = functional.cosine_similarity(added[:, None], heard[None], dim=-1)
+    assert likeness[1].argmax() == 0
+    assert likeness[[2, 3]].argmax(1).tolist() == [1, 1]
+    assert (likeness[[1, 2, 3]].amax(1) > 0.95).all()
+    size = added.norm(dim=1) / words[0].norm(dim=1)
+    assert (size[[1, 2, 3]] > 0.5).all()
+    assert (size[[0, 4]] < 0.1).all()  # another word; a class that was not heard
+    assert added[5].abs().max() == 0.0  # of the answer, which nobody has said yet when it is looked for
+    both = grounding(
+        tokens.repeat(2, 1, 1), words.repeat(2, 1, 1) * torch.tensor([[[1.0]], [[9.0]]]), prompt, embedding
+    )
+    torch.testing.assert_close(both[0] - words[0], added, rtol=1e-4, atol=1e-6)
+
+
+def test_it_answers_about_names_that_no_question_had_in_training() -> None:
+    right = {}
+    for has_names in (True, False):
+        model = grounded().train()
+        if not has_names:
+            model.grounding = None
+        optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
+        for step in range(150):
+            tokens, questions, answers = pairs(16, 0, TAUGHT, step)
+            loss = model(tokens, model.encode(questions, answers))
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+        tokens, questions, answers = pairs(60, TAUGHT, len(NAMES), 1000)
+        said = model.generate(tokens, questions, beams=1, max_new_tokens=3)
+        right[has_names] = sum(a == b for a, b in zip(said, answers, strict=True)) / len(answers)
+    assert right[True] > 0.9
+    assert right[False] < 0.75
+
+
+def test_a_file_holds_it_and_a_file_without_it_is_refused(tmp_path: Path) -> None:
+    model = grounded().eval()
+    tokens, questions, _ = pairs(6, 0, len(NAMES), 0)
+    said = model.generate(tokens, questions, beams=1, max_new_tokens=4)
+    save_bat(tmp_path / "bat.pt", model)
+    again, _ = load_bat(tmp_path / "bat.pt")
+    assert again.config == model.config
+    assert again.generate(tokens, questions, beams=1, max_new_tokens=4) == said
+    content = pack(model)
+    del content["weights"]["grounding.head.bias"]
+    with pytest.raises(ModelError, match=r"lacks 1 tensors, such as grounding\.head\.bias"):
+        unpack(content, "bat.pt")
+    fewer = pack(model)
+    fewer["bat"]["names"] = NAMES[:3]
+    with pytest.raises(ModelError, match=r"grounding\.head\.\w+ has the shape"):
+        unpack(fewer, "bat.pt")
+    with pytest.raises(ModelError, match="names must be the names of classes"):
+        BATConfig.from_dict({**CONFIG.to_dict(), "names": "dog"})
+    with pytest.raises(ModelError, match="tokens have the shape"):
+        model.audio(tokens[:, :5])
+
+
+def test_it_begins_with_what_the_encoder_knows(tmp_path: Path) -> None:
+    config = SpatialASTConfig(embed_dim=WIDTH, depth=1, heads=2, n_classes=3, slots=2, n_mels=32, patch_mel=32)
+    encoder = SpatialAST(config).eval()
+    grounding = Grounding(WIDTH, 2, [[1], [2], [3]], 64)
+    grounding.take_over(encoder)
+    tokens = torch.randn(2, WIDTH)
+    assert torch.equal(grounding.head(grounding.norm(tokens)), encoder.head(encoder.fc_norm(tokens)))
+    save(tmp_path / "best.pt", {"model": encoder.state_dict(), "vocabulary": ["/m/0bt9lr", "My own", "/m/07qrkrw"]})
+    assert class_names(tmp_path / "best.pt") == ("dog", "my own", "meow")
+    save(tmp_path / "bare.pt", {"model": encoder.state_dict()})
+    with pytest.raises(RecipeError, match=r"bare\.pt: does not name its classes, which --grounded has to know"):
+        class_names(tmp_path / "bare.pt")
