@@ -411,8 +411,8 @@ def pack(model: BAT, encoder: SpatialAST | None = None) -> dict[str, Any]:
 
 def _kept(model: BAT) -> dict[str, Tensor]:
     """Return the parameters that a file holds; of two names of one parameter the first."""
-    whole = model.config.llm == TINY
-    return {name: weight for name, weight in model.named_parameters() if weight.requires_grad or whole}
+    whole = ("",) if model.config.llm == TINY else ("grounding.",)  # what is held whether or not it is trained
+    return {name: weight for name, weight in model.named_parameters() if weight.requires_grad or name.startswith(whole)}
 
 
 def _on_cpu(weight: Tensor) -> Tensor:

@@ -19,6 +19,8 @@ from spatialqa.errors import RecipeError
 from spatialqa.labels import ontology
 from spatialqa.models.spatial_ast import SpatialAST, read_weights
 
+SHARPNESS = 12.0
+LEAST = 0.4  # likeness at which a word names a sound as likely as none
 OF_A_SOUND = 3  # tokens that Spatial-AST has for each: distance, direction, class
 
 
@@ -60,8 +62,8 @@ class Grounding(nn.Module):
         self.head = nn.Linear(encoder_width, len(spelled))
         self.value = nn.Linear(OF_A_SOUND * encoder_width, llm_width)
         self.value_norm = nn.LayerNorm(llm_width)
-        self.sharpness = nn.Parameter(torch.tensor(12.0))
-        self.least = nn.Parameter(torch.tensor(0.4))  # likeness at which a word names a sound as likely as none
+        for part in (self.norm, self.head):  # they would find other uses while no question names a sound
+            part.requires_grad_(False)
         longest = max(map(len, spelled))
         ids = torch.tensor([[*name, *[0] * (longest - len(name))] for name in spelled])
         letters = torch.tensor([[k < len(name) for k in range(longest)] for name in spelled])
@@ -83,12 +85,13 @@ class Grounding(nn.Module):
             embedding: the language model's, from ids to embeddings.
         """
         own = tokens[:, : OF_A_SOUND * self.slots].unflatten(1, (self.slots, OF_A_SOUND))
-        heard = self.head(self.norm(own[:, :, -1])).float().softmax(-1)  # (B, slots, classes)
+        with torch.no_grad():
+            heard = self.head(self.norm(own[:, :, -1])).float().softmax(-1)  # (B, slots, classes)
         letters = embedding(self.spelled).float() * self.is_letter[:, :, None]
         names = functional.normalize(letters.sum(1), dim=-1)
         like = functional.normalize(words.float(), dim=-1) @ functional.normalize(heard @ names, dim=-1).mT
-        none = self.least.expand(*like.shape[:2], 1)
-        share = (torch.cat([like, none], dim=-1) * self.sharpness).softmax(-1)[..., :-1] * prompt[:, :, None]
+        none = torch.full_like(like[..., :1], LEAST)
+        share = (torch.cat([like, none], dim=-1) * SHARPNESS).softmax(-1)[..., :-1] * prompt[:, :, None]
         place = self.value(functional.layer_norm(own, own.shape[-1:]).flatten(2))
         added = share @ self.value_norm(place.float())
         scale = words.float().square().mean(-1, keepdim=True).sqrt()
