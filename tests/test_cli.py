@@ -75,7 +75,7 @@ def test_the_help_of_training_says_of_every_key_what_each_model_makes_of_it() ->
 def test_listen_has_the_keys_that_matter_to_one_recording_alone() -> None:
     options = {parameter.name for parameter in cli.commands["listen"].params if isinstance(parameter, click.Option)}
     idle = {"split", "qa_name", "types", "unseen", "limit", "batch_size", "workers"}
-    assert options == {"model"} | {field.name for field in fields(AnswerRecipe)} - idle
+    assert options == {"model", "gain_db"} | {field.name for field in fields(AnswerRecipe)} - idle
     assert idle <= {parameter.name for parameter in cli.commands["answer"].params}
 
 
