@@ -28,7 +28,8 @@ from spatialqa.dataset.commit import commit_json, sha256_of
 from spatialqa.dataset.folder import DatasetFolder, changed_keys
 from spatialqa.dataset.reading import read_rows
 from spatialqa.errors import ClipError, DatasetError, RecipeError
-from spatialqa.models.bat import BAT, unpack
+from spatialqa.models.bat import BAT
+from spatialqa.models.bat_files import unpack
 from spatialqa.models.bat_recipe import AnswerRecipe
 from spatialqa.models.data import Rows, SceneIndex, loader
 from spatialqa.models.evaluate_spatial_ast import choose_device, refuse_rate

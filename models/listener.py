@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from spatialqa import seeds
 from spatialqa.errors import RecipeError
-from spatialqa.models.bat import BAT, IGNORED, PRESETS, Text, load_bat
+from spatialqa.models.bat import BAT, IGNORED, PRESETS, Text
+from spatialqa.models.bat_files import load_bat
 from spatialqa.models.bat_recipe import BATRecipe
 from spatialqa.models.questions_data import AskedBatch, QuestionSet
 from spatialqa.models.run_folder import weights_file
@@ -66,7 +67,9 @@ def new_listener(recipe: BATRecipe, encoder: SpatialAST, process: Process, names
     if recipe.init:
         bat, _ = load_bat(weights_file(recipe.init), checkpointing=recipe.gradient_checkpointing, **options)
         if bat.config != config:
-            raise ModelError(f"{recipe.init}: is of another shape or LLM than this recipe's; name the same ones")
+            raise ModelError(
+                f"{recipe.init}: is of another shape, LLM or classes than this recipe's; name the same ones"
+            )
     else:
         bat = BAT(config, checkpointing=recipe.gradient_checkpointing, **options)
         if bat.grounding is not None:

@@ -30,7 +30,7 @@ from spatialqa.dataset.commit import sha256_of
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.errors import RecipeError
 from spatialqa.models import plots
-from spatialqa.models.bat import pack
+from spatialqa.models.bat_files import pack
 from spatialqa.models.bat_recipe import TYPES, BATRecipe
 from spatialqa.models.curriculum import Plan, of_stages, open_held_out, open_questions
 from spatialqa.models.grounding import class_names

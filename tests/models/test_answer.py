@@ -20,7 +20,8 @@ from torch import Tensor
 from spatialqa.dataset.reading import read_rows
 from spatialqa.errors import ClipError, DatasetError, RecipeError
 from spatialqa.models.answer import Answerer, answer, fit, listen, read_binaural
-from spatialqa.models.bat import BAT, BATConfig, pack
+from spatialqa.models.bat import BAT, BATConfig
+from spatialqa.models.bat_files import pack
 from spatialqa.models.bat_recipe import AnswerRecipe
 from spatialqa.models.data import loader
 from spatialqa.models.llm import tiny_llm, tiny_tokenizer

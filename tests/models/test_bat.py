@@ -19,18 +19,8 @@ pytest.importorskip("peft")
 from torch.nn import functional  # noqa: E402
 
 from spatialqa.errors import MissingDependencyError  # noqa: E402
-from spatialqa.models.bat import (  # noqa: E402
-    BAT,
-    IGNORED,
-    PRESETS,
-    BATConfig,
-    Projector,
-    load_bat,
-    load_released,
-    pack,
-    save_bat,
-    unpack,
-)
+from spatialqa.models.bat import BAT, IGNORED, PRESETS, BATConfig, Projector  # noqa: E402
+from spatialqa.models.bat_files import load_bat, load_released, pack, save_bat, unpack  # noqa: E402
 from spatialqa.models.bat_recipe import BATRecipe  # noqa: E402
 from spatialqa.models.llm import PROMPT, tiny_llm, tiny_tokenizer  # noqa: E402
 from spatialqa.models.spatial_ast import PRESETS as ENCODERS  # noqa: E402

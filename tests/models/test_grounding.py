@@ -11,8 +11,10 @@ pytest.importorskip("transformers")
 from torch.nn import functional  # noqa: E402
 
 from spatialqa.errors import RecipeError  # noqa: E402
-from spatialqa.models.bat import BAT, BATConfig, load_bat, pack, save_bat, unpack  # noqa: E402
+from spatialqa.models.bat import BAT, BATConfig  # noqa: E402
+from spatialqa.models.bat_files import load_bat, pack, save_bat, unpack  # noqa: E402
 from spatialqa.models.grounding import Grounding, class_names  # noqa: E402
+from spatialqa.models.llm import tiny_llm, tiny_tokenizer  # noqa: E402
 from spatialqa.models.run_folder import save  # noqa: E402
 from spatialqa.models.spatial_ast import ModelError, SpatialAST, SpatialASTConfig  # noqa: E402
 
@@ -107,6 +109,7 @@ def test_it_answers_about_names_that_no_question_had_in_training() -> None:
     right = {}
     for has_names in (True, False):
         model = grounded().train()
+        known = [p.clone() for part in (model.grounding.norm, model.grounding.head) for p in part.parameters()]
         if not has_names:
             model.grounding = None
         optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
@@ -119,6 +122,9 @@ def test_it_answers_about_names_that_no_question_had_in_training() -> None:
             optimizer.step()
         tokens, questions, answers = pairs(60, TAUGHT, len(NAMES), 1000)
         said = model.generate(tokens, questions, beams=1, max_new_tokens=3)
+        if has_names:  # what is known of the classes stays as the encoder had it
+            parts = (model.grounding.norm, model.grounding.head)
+            assert all(map(torch.equal, known, [p for part in parts for p in part.parameters()]))
         right[has_names] = sum(a == b for a, b in zip(said, answers, strict=True)) / len(answers)
     assert right[True] > 0.9
     assert right[False] < 0.75
@@ -144,6 +150,23 @@ def test_a_file_holds_it_and_a_file_without_it_is_refused(tmp_path: Path) -> Non
         BATConfig.from_dict({**CONFIG.to_dict(), "names": "dog"})
     with pytest.raises(ModelError, match="tokens have the shape"):
         model.audio(tokens[:, :5])
+
+
+def test_a_file_of_an_adapted_language_model_holds_it_too(tmp_path: Path) -> None:
+    llm = tiny_llm(len(tiny_tokenizer()), 32, 1, 2)
+    llm.save_pretrained(tmp_path / "llm")
+    tiny_tokenizer().save_pretrained(tmp_path / "llm")
+    adapted = {**CONFIG.to_dict(), "names": NAMES, "llm": str(tmp_path / "llm"), "lora_rank": 2}
+    model = BAT(BATConfig.from_dict(adapted)).eval()
+    assert model.grounding is not None
+    torch.nn.init.normal_(model.grounding.head.weight)
+    save_bat(tmp_path / "bat.pt", model)
+    again, _ = load_bat(tmp_path / "bat.pt")
+    assert again.grounding is not None
+    here, there = model.grounding.state_dict(), again.grounding.state_dict()
+    assert here.keys() == there.keys()
+    assert all(torch.equal(here[name], there[name]) for name in here)
+    assert not any(name.startswith("llm.") and "lora_" not in name for name in pack(model)["weights"])
 
 
 def test_it_begins_with_what_the_encoder_knows(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import torch
 
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.models import train_bat
-from spatialqa.models.bat import load_bat
+from spatialqa.models.bat_files import load_bat
 from spatialqa.models.bat_recipe import BATRecipe, Stage, stages
 from spatialqa.models.curriculum import Plan
 from spatialqa.models.leaks import Heard, Leaks
@@ -439,7 +439,7 @@ def test_silence_is_a_control_and_training_goes_on_from_a_checkpoint(
     assert first < float(logged(trained)[0][3]) - 1.0
     assert torch.load(tmp_path / "run" / "best.pt", weights_only=True)["known"]["silence"]
     assert not (tmp_path / "run" / "cache").exists()
-    with pytest.raises(ModelError, match="is of another shape or LLM"):
+    with pytest.raises(ModelError, match="is of another shape, LLM or classes"):
         train([small], replace(silent, run=str(tmp_path / "other"), queries=4))
 
 
