@@ -274,6 +274,32 @@ def test_an_encoder_that_is_trained_too_goes_on_with_the_same_losses(
     assert changed(tmp_path / "stopped" / "best.pt", "patch_embed.proj.weight")
 
 
+def test_a_grounded_run_goes_on_with_the_same_losses_and_knows_the_encoders_classes(
+    small: Path, tmp_path: Path
+) -> None:
+    ears = encoder_of()
+    torch.nn.init.normal_(ears.head.bias)
+    vocabulary = ["/m/0bt9lr", "/m/07qrkrw", *(f"sound {k}" for k in range(2, ears.config.n_classes))]
+    content = {"model": ears.state_dict(), "config": ears.config.to_dict(), "vocabulary": vocabulary}
+    (tmp_path / "ears").mkdir()
+    save(tmp_path / "ears" / "best.pt", content | Heard().stored())
+    recipe = replace(QUICK, encoder=str(tmp_path / "ears"), curriculum="A,B:2", grounded=True)
+    train([small], replace(recipe, run=str(tmp_path / "whole")))
+    for _ in range(2):
+        train([small], replace(recipe, run=str(tmp_path / "stopped"), time_limit_min=0.0))
+    train([small], replace(recipe, run=str(tmp_path / "stopped")))
+    assert logged(tmp_path / "stopped") == logged(tmp_path / "whole")
+    for run in ("whole", "stopped"):
+        bat, _ = load_bat(tmp_path / run / "best.pt")
+        assert bat.config.names[:3] == ("dog", "meow", "sound 2")
+        assert bat.grounding is not None
+        assert alike(ears.head.state_dict(), bat.grounding.head.state_dict())
+        assert alike(ears.fc_norm.state_dict(), bat.grounding.norm.state_dict())
+    plain = replace(recipe, run=str(tmp_path / "plain"), grounded=False, init=str(tmp_path / "whole"))
+    with pytest.raises(ModelError, match="LLM or classes"):
+        train([small], plain)
+
+
 # --- validation
 
 
