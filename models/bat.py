@@ -27,6 +27,7 @@ from torch.nn import functional
 from spatialqa.models.grounding import OF_A_SOUND, Grounding
 from spatialqa.models.llm import PROMPT, SMOLLM2, TINY, make_llm, need, tiny_llm
 from spatialqa.models.spatial_ast import ModelError
+from spatialqa.qa.answer_text import sound_of
 
 __all__ = ["BAT", "PRESETS", "PROMPT", "BATConfig", "Projector", "Text", "make_grounding"]
 
@@ -358,8 +359,20 @@ def make_grounding(config: BATConfig, tokenizer: Any, llm_width: int) -> Groundi
     if tokenizer is None:  # for the shapes of weights alone
         spelled = [[0]] * len(config.names)
     else:
-        spelled = tokenizer(list(config.names), add_special_tokens=False, split_special_tokens=True)["input_ids"]
+        spelled = [_in_a_question(name, tokenizer) for name in config.names]
     return Grounding(config.encoder_width, config.slots, spelled, llm_width)
+
+
+def _in_a_question(name: str, tokenizer: Any) -> list[int]:
+    """Return the tokens of a sound's name where a question names it: after a space or a quotation mark."""
+    text = f"Where is {sound_of(name)}?"
+    first = text.rindex(name)
+    try:
+        read = tokenizer(text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True)
+    except NotImplementedError:  # of one that is written in Python
+        raise ModelError("the LLM's tokenizer says not where its tokens stand: leave out --grounded") from None
+    within = [start < first + len(name) and end > first for start, end in read["offset_mapping"]]
+    return [token for token, inside in zip(read["input_ids"], within, strict=True) if inside]
 
 
 def _end_together(sequence: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ pytest.importorskip("transformers")
 from torch.nn import functional  # noqa: E402
 
 from spatialqa.errors import RecipeError  # noqa: E402
-from spatialqa.models.bat import BAT, BATConfig  # noqa: E402
+from spatialqa.models.bat import BAT, BATConfig, make_grounding  # noqa: E402
 from spatialqa.models.bat_files import load_bat, pack, save_bat, unpack  # noqa: E402
 from spatialqa.models.grounding import Grounding, class_names  # noqa: E402
 from spatialqa.models.llm import tiny_llm, tiny_tokenizer  # noqa: E402
@@ -128,6 +128,29 @@ def test_it_answers_about_names_that_no_question_had_in_training() -> None:
         right[has_names] = sum(a == b for a, b in zip(said, answers, strict=True)) / len(answers)
     assert right[True] > 0.9
     assert right[False] < 0.75
+
+
+def test_names_are_spelled_as_a_question_spells_them() -> None:
+    """Many tokenizers have other tokens for a word after a space than without one."""
+    tokenizers = pytest.importorskip("tokenizers")
+    transformers = pytest.importorskip("transformers")
+    model = tokenizers.Tokenizer(tokenizers.models.BPE())
+    model.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    questions = [f"Where is the sound of the {name}?" for name in ("dog", "sound", "frog")] * 9
+    questions += ['Where is the sound of "hen, rooster"?', "dog"] * 9
+    model.decoder = tokenizers.decoders.ByteLevel()
+    trainer = tokenizers.trainers.BpeTrainer(
+        initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(), special_tokens=["</s>"], show_progress=False
+    )
+    model.train_from_iterator(questions, trainer)
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=model, eos_token="</s>")
+    config = BATConfig.from_dict({**CONFIG.to_dict(), "names": ("dog", "sound", "hen, rooster", "frog")})
+    grounding = make_grounding(config, tokenizer, 64)
+    assert grounding is not None
+    rows = zip(grounding.spelled, grounding.is_letter, strict=True)
+    said = [tokenizer.decode(ids[mask]) for ids, mask in rows]
+    assert said == [" dog", " sound", "hen, rooster", " frog"]
+    assert not set(tokenizer("dog")["input_ids"]) & set(grounding.spelled[0].tolist())
 
 
 def test_a_file_holds_it_and_a_file_without_it_is_refused(tmp_path: Path) -> None:
