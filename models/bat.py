@@ -239,6 +239,8 @@ class BAT(nn.Module):
         self.llm = _adapted(llm, config) if config.lora_rank else llm.requires_grad_(True)
         whole = getattr(llm.config, "max_position_embeddings", None) or 4096
         self.longest = whole - config.queries
+        # of a slice of the states torch would multiply each example by a copy of a frozen matrix of its own
+        llm.get_output_embeddings().register_forward_pre_hook(lambda _, states: (states[0].contiguous(),))
 
     def audio(self, tokens: Tensor) -> Tensor:
         """Return the embeddings, (B, queries, llm width), of the encoder's tokens, (B, n, encoder_width).
@@ -309,10 +311,9 @@ class BAT(nn.Module):
         labels = text.labels[:, text.first :]
         # Padding is at the end, where no token that counts can see it: so the only mask is causality.
         logits = self.llm(inputs_embeds=embeddings, use_cache=False, logits_to_keep=labels.shape[1] + 1).logits
-        loss = functional.cross_entropy(
-            logits[:, :-1].transpose(1, 2).float(), labels, ignore_index=IGNORED, reduction="none"
-        )
         counted = labels != IGNORED
+        said = functional.cross_entropy(logits[:, :-1][counted].float(), labels[counted], reduction="none")
+        loss = said.new_zeros(counted.shape).masked_scatter(counted, said)
         return loss.sum(1) / counted.sum(1) if each else loss.sum() / counted.sum()
 
     def _embeddings(self, tokens: Tensor, text: Text) -> Tensor:
