@@ -86,6 +86,12 @@ class BATRecipe:
         "both", "what the encoder is given: both ears, or their mean in each (control)", choices=("both", "same")
     )
     silence: bool = key(False, "control: train on silence in the place of every scene")
+    silent_share: float = key(
+        0.0,
+        "share of the questions to ask with nothing to hear, so that it learns what is likely then; not the paper's",
+        minimum=0.0,
+        maximum=1.0,
+    )
     mirror: bool = key(False, "swap ears, and left and right in the text, of every second question; the paper does not")
     batch_size: int = key(16, "questions in one step, over all processes", minimum=1)
     accumulate: int = key(1, "parts that a process takes its batch in, one after the other", minimum=1, execution=True)

@@ -1,5 +1,6 @@
 """What BAT's curriculum asks, stage by stage, and in how many steps."""
 
+import functools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,20 +83,15 @@ def open_questions(
     questions = read_questions(scenes, table_name(recipe.qa_name), types, rationale=recipe.rationale)
     if left_out:
         questions = without(questions, scenes, left_out)
-    rows = encoder_rows(
-        scenes,
-        model.encoder,
-        Path(recipe.cache or Path(recipe.run) / "cache"),
-        {"encoder": sha256_of(encoder_file)},
-        frozen=recipe.encoder_frozen,
-        ears=recipe.ears,
-        silence=recipe.silence,
-        mirror=recipe.mirror,
-        workers=recipe.workers,
+    cache, identity = Path(recipe.cache or Path(recipe.run) / "cache"), {"encoder": sha256_of(encoder_file)}
+    rows_of = functools.partial(
+        encoder_rows, scenes, model.encoder, cache, identity, frozen=recipe.encoder_frozen, ears=recipe.ears
     )
+    rows = rows_of(silence=recipe.silence, mirror=recipe.mirror, workers=recipe.workers)
+    quiet = rows_of(silence=True)[0, 0] if recipe.silent_share else None
     tokens = model.bat.tokenizer([f"{q} {a}" for q, a in zip(questions.question, questions.answer, strict=True)])
     length = np.array([len(ids) for ids in tokens["input_ids"]])
-    return QuestionSet(questions, rows, length, None if recipe.encoder_frozen else model.encoder.mirrored)
+    return QuestionSet(questions, rows, length, None if recipe.encoder_frozen else model.encoder.mirrored, quiet)
 
 
 def of_stages(asked: QuestionSet, folders: Sequence[Path], recipe: BATRecipe, processes: int) -> list[QuestionSet]:

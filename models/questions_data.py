@@ -239,6 +239,7 @@ class QuestionSet:
         rows: float16 (scenes, 1 or 2, ...), see encoder_rows.
         length: int64 (questions,), by which they share a batch: tokens of question and answer, say.
         swapped: gives rows with the ears swapped, where they are not stored: SpatialAST.mirrored, of maps.
+        quiet: float16 (...), the row of silence, where some are to be asked with nothing to hear.
     """
 
     def __init__(
@@ -247,14 +248,15 @@ class QuestionSet:
         rows: npt.NDArray[np.float16],
         length: Rows,
         swapped: Callable[[Tensor], Tensor] | None = None,
+        quiet: npt.NDArray[np.float16] | None = None,
     ) -> None:
-        self.questions, self.rows, self.length, self.swapped = questions, rows, length, swapped
+        self.questions, self.rows, self.length, self.swapped, self.quiet = questions, rows, length, swapped, quiet
 
     def __len__(self) -> int:
         return len(self.questions)
 
     def _take(self, chosen: Rows) -> "QuestionSet":
-        return QuestionSet(self.questions.take(chosen), self.rows, self.length[chosen], self.swapped)
+        return QuestionSet(self.questions.take(chosen), self.rows, self.length[chosen], self.swapped, self.quiet)
 
     def of_types(self, types: Sequence[str]) -> "QuestionSet":
         """Return the questions of some types."""
@@ -297,14 +299,29 @@ class QuestionSet:
         """Return of which questions an epoch swaps left and right: about half of them."""
         return seeds.rng(seed, "mirror", epoch).random(len(self)) < 0.5
 
-    def read(self, rows: Rows, turned: npt.NDArray[np.bool_] | None = None) -> AskedBatch:
-        """Return these questions, those that `turned` names with left and right swapped in sound and text."""
+    def silenced(self, seed: int, epoch: str, share: float) -> npt.NDArray[np.bool_]:
+        """Return which questions an epoch asks with nothing to hear: about this share of them."""
+        return seeds.rng(seed, "silent", epoch).random(len(self)) < share
+
+    def read(
+        self,
+        rows: Rows,
+        turned: npt.NDArray[np.bool_] | None = None,
+        silenced: npt.NDArray[np.bool_] | None = None,
+    ) -> AskedBatch:
+        """Return these questions, bool (questions,) says of which with left and right swapped or with silence.
+
+        Left and right change places in sound and text.
+        """
         own = np.zeros(len(rows), dtype=np.bool_) if turned is None else turned[rows]
         stored = self.rows.shape[1] > 1
         sound = self.rows[self.questions.scene[rows], own.astype(np.int64) * stored].astype(np.float32)
         if own.any() and not stored:
             assert self.swapped is not None
             sound[own] = self.swapped(torch.from_numpy(sound[own])).numpy()
+        if silenced is not None:
+            assert self.quiet is not None
+            sound[silenced[rows]] = self.quiet
         texts = [
             [mirrored(column[k]) if turn else column[k] for k, turn in zip(rows, own, strict=True)]
             for column in (self.questions.question, self.questions.answer)

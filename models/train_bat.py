@@ -237,11 +237,12 @@ class Trainer:
         recipe, state, asked = self.recipe, self.state, self.stages[self.state.stage]
         epoch = f"{state.stage}/{state.epoch}"
         turned = asked.turned(recipe.seed, epoch) if recipe.mirror else None
+        silenced = asked.silenced(recipe.seed, epoch, recipe.silent_share) if recipe.silent_share else None
         batches = asked.batches(recipe.batch_size, recipe.seed, epoch)[: self.plan.batches(state.stage, state.epoch)]
         self.model.train()
         for rows in batches[state.batch :]:
             begun = time.monotonic()
-            batch = asked.read(rows[self.process.rank :: self.process.world], turned)
+            batch = asked.read(rows[self.process.rank :: self.process.world], turned, silenced)
             over = self._step(batch, begun)
             if over or time.monotonic() - self.saved >= recipe.checkpoint_s:
                 self._save()

@@ -226,6 +226,25 @@ def test_a_batch_has_the_rows_of_its_scenes_and_turned_ones_change_sides() -> No
     assert 0.3 < made_up(1000).turned(0, "0/0").mean() < 0.7
 
 
+def test_silenced_questions_have_the_row_of_silence_and_keep_their_texts() -> None:
+    asked = made_up(20)
+    quiet = np.full(asked.rows.shape[2:], 7.0, dtype=np.float16)
+    asked = QuestionSet(asked.questions, asked.rows, asked.length, quiet=quiet)
+    rows = np.array([9, 4, 0])
+    silenced = np.arange(20) == 4
+    plain, some = asked.read(rows), asked.of_types(["A", "E"]).read(rows, silenced=silenced)
+    assert torch.equal(some.sound[[0, 2]], plain.sound[[0, 2]])
+    assert (some.sound[1] == 7.0).all()
+    assert (some.questions, some.answers) == (plain.questions, plain.answers)
+    both = asked.read(rows, turned=np.ones(20, dtype=np.bool_), silenced=silenced)
+    assert (both.sound[1] == 7.0).all()
+    assert both.answers[1] == mirrored(plain.answers[1])
+    many = made_up(2000)
+    assert 0.03 < many.silenced(0, "0/0", 0.05).mean() < 0.07
+    assert not np.array_equal(many.silenced(0, "0/0", 0.5), many.turned(0, "0/0"))
+    assert not np.array_equal(many.silenced(0, "0/0", 0.5), many.silenced(0, "0/1", 0.5))
+
+
 @pytest.mark.parametrize(
     ("text", "swapped"),
     [

@@ -449,6 +449,29 @@ def test_every_second_question_is_turned_in_training(small: Path, encoder: Path,
     assert abs(first - losses[1]) > 1e-3
 
 
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_share_of_the_questions_is_asked_in_silence(small: Path, encoder: Path, tmp_path: Path, frozen: bool) -> None:
+    heard = {}
+    ways: dict[str, dict[str, Any]] = {"control": {"silence": True}, "all": {"silent_share": 1.0}, "none": {}}
+    for name, given in (ways | {"half": {"silent_share": 0.5}}).items():
+        recipe = replace(QUICK, encoder=str(encoder), run=str(tmp_path / name), encoder_frozen=frozen, **given)
+        process = Process(0, 1, torch.device("cpu"))
+        trainer = Trainer([small], recipe, process, encoder / "best.pt", Leaks(Heard(), [], set()), 0.0)
+        asked = trainer.stages[1]
+        chosen = asked.silenced(0, "1/0", recipe.silent_share) if recipe.silent_share else None
+        heard[name] = asked.read(np.arange(len(asked)), silenced=chosen).sound
+        trainer.close()
+    assert torch.equal(heard["all"], heard["control"])
+    assert chosen is not None
+    assert 0 < chosen.sum() < len(chosen)
+    for k, silent in enumerate(chosen):
+        assert torch.equal(heard["half"][k], heard["control" if silent else "none"][k])
+    run = replace(QUICK, encoder=str(encoder), run=str(tmp_path / "run"), curriculum="A,B:1", encoder_frozen=frozen)
+    train([small], replace(run, silent_share=1.0))
+    train([small], replace(run, silence=True, run=str(tmp_path / "silent")))
+    assert logged(tmp_path / "run") == logged(tmp_path / "silent")
+
+
 def test_a_frozen_encoder_stays_as_it_was(trained: Path) -> None:
     _, after = load_bat(trained / "best.pt")
     assert after is not None
