@@ -319,7 +319,7 @@ def listen(wav: Path, question: str, checkpoint: Path, recipe: AnswerRecipe, gai
     if not question.strip():
         raise ClipError(f"{wav}: ask something about it")
     gain = gain_db if gain_db is not None else written_db
-    warn_of_level(waveform, wav, known=gain is not None)
+    warn_of_level(waveform, wav, known=gain_db is not None)  # a tool that normalises keeps comments
     if gain is not None:
         if not abs(gain) <= LARGEST_GAIN_DB:
             raise ClipError(f"{wav}: a gain of {gain:g} dB cannot be; give one within {LARGEST_GAIN_DB:g} dB of 0")

@@ -319,11 +319,11 @@ class BAT(nn.Module):
     def _embeddings(self, tokens: Tensor, text: Text) -> Tensor:
         if len(tokens) != len(text.ids):
             raise ModelError(f"{len(tokens)} sounds for {len(text.ids)} questions: each question needs its own")
-        embedding = self.llm.get_input_embeddings()
+        heard, embedding = self.audio(tokens), self.llm.get_input_embeddings()
         words = embedding(text.ids)
         if self.grounding is not None:
             words = self.grounding(tokens.to(self.grounding.head.weight.dtype), words, text.prompt, embedding)
-        return torch.cat([self.audio(tokens).to(words.dtype), words], dim=1)
+        return torch.cat([heard.to(words.dtype), words], dim=1)
 
     @torch.no_grad()
     def generate(

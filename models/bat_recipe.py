@@ -60,7 +60,7 @@ class BATRecipe:
         choices=("auto", "each", "none"),
     )
     grounded: bool = key(
-        False, "let the words of a question take up what was heard of the sound that they name; not the paper's"
+        False, "let the words of a prompt take up what was heard of the sound that they name; not the paper's"
     )
     lora_rank: int | None = key(None, "rank of LoRA on q_proj and v_proj; 0 trains the whole LLM", minimum=0)
     lora_alpha: int | None = key(None, "LoRA's weight, over its rank", minimum=1)

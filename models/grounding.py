@@ -20,7 +20,7 @@ from spatialqa.labels import ontology
 from spatialqa.models.spatial_ast import SpatialAST, read_weights
 
 SHARPNESS = 12.0
-LEAST = 0.4  # likeness at which a word names a sound as likely as none
+EVEN = 0.3  # likeness at which a word names a sound as likely as none
 OF_A_SOUND = 3  # tokens that Spatial-AST has for each: distance, direction, class
 
 
@@ -62,7 +62,7 @@ class Grounding(nn.Module):
         self.head = nn.Linear(encoder_width, len(spelled))
         self.value = nn.Linear(OF_A_SOUND * encoder_width, llm_width)
         self.value_norm = nn.LayerNorm(llm_width)
-        for part in (self.norm, self.head):  # they would find other uses while no question names a sound
+        for part in (self.norm, self.head):  # trained, they lost the classes in a stage that named no sounds
             part.requires_grad_(False)
         longest = max(map(len, spelled))
         ids = torch.tensor([[*name, *[0] * (longest - len(name))] for name in spelled])
@@ -81,7 +81,7 @@ class Grounding(nn.Module):
         Args:
             tokens: of the encoder, float (B, n, encoder_width).
             words: embeddings of the language model, (B, L, D).
-            prompt: bool (B, L), true where a word was asked, not answered.
+            prompt: bool (B, L), true at every token before the answer.
             embedding: the language model's, from ids to embeddings.
         """
         own = tokens[:, : OF_A_SOUND * self.slots].unflatten(1, (self.slots, OF_A_SOUND))
@@ -89,10 +89,12 @@ class Grounding(nn.Module):
             heard = self.head(self.norm(own[:, :, -1])).float().softmax(-1)  # (B, slots, classes)
         letters = embedding(self.spelled).float() * self.is_letter[:, :, None]
         names = functional.normalize(letters.sum(1), dim=-1)
-        like = functional.normalize(words.float(), dim=-1) @ functional.normalize(heard @ names, dim=-1).mT
-        none = torch.full_like(like[..., :1], LEAST)
+        # what a word is like all names says nothing: after training, and in pretrained models, all words are alike
+        sounds = functional.normalize(heard @ names, dim=-1) - names.mean(0)
+        like = functional.normalize(words.float(), dim=-1) @ sounds.mT
+        none = torch.full_like(like[..., :1], EVEN)
         share = (torch.cat([like, none], dim=-1) * SHARPNESS).softmax(-1)[..., :-1] * prompt[:, :, None]
         place = self.value(functional.layer_norm(own, own.shape[-1:]).flatten(2))
         added = share @ self.value_norm(place.float())
-        scale = words.float().square().mean(-1, keepdim=True).sqrt()
+        scale = (words.float().square().mean(-1, keepdim=True) + 1e-12).sqrt()  # a padding's words may be 0
         return (words + scale * added).to(words.dtype)

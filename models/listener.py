@@ -61,6 +61,10 @@ def new_listener(recipe: BATRecipe, encoder: SpatialAST, process: Process, names
     preset = PRESETS.get(recipe.llm, PRESETS["paper"])
     config = replace(preset, llm=recipe.llm, encoder_width=encoder.config.embed_dim, **recipe.shape())
     if names:
+        if len(names) != encoder.config.n_classes:
+            raise ModelError(
+                f"the encoder has {encoder.config.n_classes} classes, {len(names)} with names: train it again"
+            )
         config = replace(config, names=names, slots=encoder.config.slots)
     options = llm_options(recipe.llm_dtype, process.device, bool(config.lora_rank))
     torch.manual_seed(seeds.derived_seed(recipe.seed, "weights", "bat"))
@@ -72,8 +76,8 @@ def new_listener(recipe: BATRecipe, encoder: SpatialAST, process: Process, names
             )
     else:
         bat = BAT(config, checkpointing=recipe.gradient_checkpointing, **options)
-        if bat.grounding is not None:
-            bat.grounding.take_over(encoder)
+    if bat.grounding is not None:
+        bat.grounding.take_over(encoder)
     model = Listener(encoder, bat, recipe.encoder_frozen, recipe.masking)
     if recipe.parallel == "fsdp" and process.world > 1:
         share_layers(model, process.device)

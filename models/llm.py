@@ -170,7 +170,7 @@ def _language() -> Iterator[str]:
         yield from (f"{word} {answer_text.distance_answer(distance)}; {word}" for distance in distances)
         yield from (f"1m -> {word}", f"1m -> {word}, asked {word} -> Yes")
     yield from ("1m -> closer, asked closer -> Yes", "1m -> farther, asked farther -> No")
-    yield from ("Yes", "No", *DIRECTIONS, *"1234")
+    yield from ("Yes", "No", *DIRECTIONS, *"1234", "closer", "farther", "asked")
 
 
 def _turns(template: Template) -> int:

@@ -80,6 +80,8 @@ def train(folders: Sequence[Path], recipe: BATRecipe) -> Path:
     process = join(TrainRecipe(device=recipe.device, threads=recipe.threads, batch_size=recipe.batch_size))
     encoder_file = find_encoder(recipe)
     leaks = leaks_of(folders, recipe.leaks)
+    if recipe.grounded:
+        class_names(encoder_file)  # before the run is this recipe's
     if process.main:
         claim(Path(recipe.run), folders, identity_of(recipe, folders, encoder_file))
     trainer = Trainer(folders, recipe, process, encoder_file, leaks, began)

@@ -50,9 +50,9 @@ def rationale_problems(row: Mapping[str, Any], scene: TrueScene) -> Iterator[str
 
 
 def _told_problems(told: str, scene: TrueScene) -> Iterator[str]:
-    """Yield what is not so of "dog left 1m front 0m above 0.5m 1m; ...": every source, from left to right."""
+    """Yield what is not so of "dog left 1m front 0m above 0.5m 1m; ...": every source, the nearest first."""
     parts = told.split("; ")
-    order = sorted(scene.sources, key=lambda source: -source.along("left"))
+    order = sorted(scene.sources, key=lambda source: source.distance_m)
     if len(parts) != len(order):
         yield f"its rationale tells of {len(parts)} sources, where {len(order)} are"
         return

@@ -22,7 +22,7 @@ class AskOptions:
     balance: leave questions out where scenes favour an answer, and prefer rare distances; off for paper fidelity.
     rationale: write down how each answer follows from the positions.
     rationale_form: "sentences"; "brief": of yes/no questions and those that offer two words, the quantities alone; or
-        "scene": of every question what sounds where, from left to right, and then the brief form where there is one.
+        "scene": of every question what sounds where, the nearest first, and then the brief form where there is one.
     questions_per_subtype: how many of each subtype a scene is asked.
     seed: make-qa's own; the same seed and scene give the same questions, whatever else is asked.
 

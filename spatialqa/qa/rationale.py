@@ -2,7 +2,7 @@
 
 Positions are in the listener's head frame: metres to the left or right, ahead or behind, above or below the ears.
 In brief they are in half metres, of what is compared alone: "left 1m; right 0.5m -> left, asked right". The scene is
-told in half metres too, each source with its name, its three coordinates and its distance, before what is brief:
+told in half metres too, before what is brief: the nearest source first, each with its name, coordinates and distance:
 "dog left 1m front 0m above 0.5m 1m; bell right 0.5m behind 2m below 0m 2m -> left 1m; right 0.5m -> left, asked right".
 """
 
@@ -65,12 +65,12 @@ def brief(subtype: str, fact: Fact, view: SceneView) -> str | None:
 
 
 def scene_told(fact: Fact, view: SceneView, names: list[str]) -> str:
-    """Return every source of a scene from left to right: its name, how far to each side, and how far away.
+    """Return every source of a scene, the nearest first: its name, how far to each side, and how far away.
 
     names: those of the fact's sources in the question or its answer; others have their first.
     """
     said = dict(zip(fact.sources, names, strict=False))
-    order = sorted(range(len(view.sources)), key=lambda i: -view.sources[i].along_m[0])
+    order = sorted(range(len(view.sources)), key=lambda i: view.sources[i].distance_m)
     return "; ".join(_told(said.get(i), view.sources[i]) for i in order)
 
 

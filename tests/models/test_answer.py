@@ -30,6 +30,7 @@ from spatialqa.models.run_folder import save
 from spatialqa.models.spatial_ast import ModelError
 from spatialqa.preview import show
 from spatialqa.scoring.score import score
+from spatialqa.wav import write_scene_wav
 from tests.models.test_questions_data import encoder_of
 
 GREEDY = AnswerRecipe(beams=1, max_new_tokens=6, batch_size=4, threads=1, device="cpu")
@@ -349,6 +350,12 @@ def test_a_level_that_cannot_be_that_at_the_ears_is_said(
     assert "peaks at full scale, as what was normalised or clipped does" in warning(1.0)
     assert warning(0.5) == ""
     assert warning(1.5) == ""  # nor clipped nor normalised, but as loud as that
+    audio = np.full((2, 32000), 0.99, dtype=np.float32)
+    write_scene_wav(tmp_path / "changed.wav", audio, 16000, -24.0)  # as a tool leaves it that normalises
+    listen(tmp_path / "changed.wav", "How far is it?", model, GREEDY)
+    assert "peaks at full scale" in capsys.readouterr().err
+    listen(tmp_path / "changed.wav", "How far is it?", model, GREEDY, gain_db=-24.0)
+    assert "peaks" not in capsys.readouterr().err
 
 
 def test_the_loudest_stretch_of_a_long_recording_is_taken() -> None:

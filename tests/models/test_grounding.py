@@ -76,13 +76,15 @@ def pairs(n: int, first: int, last: int, seed: int) -> tuple[Any, list[str], lis
     return tokens, questions, answers
 
 
-def test_a_word_takes_up_the_sound_that_it_names_in_the_prompt_alone() -> None:
+@pytest.mark.parametrize("alike", [0.0, 0.07])
+def test_a_word_takes_up_the_sound_that_it_names_in_the_prompt_alone(alike: float) -> None:
+    """Also where all words have much in common, as after training: with 0.07 their cosines are 0.5."""
     torch.manual_seed(0)
-    grounding = Grounding(12, 2, [[3], [5, 6], [8]], 64)
-    embedding = torch.nn.Embedding(10, 64)
-    torch.nn.init.normal_(embedding.weight, std=0.07)
+    grounding = Grounding(12, 2, [[3], [5, 6], [8], [2], [7], [9]], 256)
+    embedding = torch.nn.Embedding(10, 256)
+    torch.nn.init.normal_(embedding.weight, mean=alike, std=0.07)
     with torch.no_grad():
-        grounding.head.weight.copy_(5.0 * torch.eye(3, 12))
+        grounding.head.weight.copy_(5.0 * torch.eye(6, 12))
     tokens = torch.randn(1, 9, 12)
     tokens[0, 2], tokens[0, 5] = 9.0 * torch.eye(12)[0], 9.0 * torch.eye(12)[1]
     ids = torch.tensor([[1, 3, 5, 6, 8, 3]])
@@ -96,7 +98,7 @@ def test_a_word_takes_up_the_sound_that_it_names_in_the_prompt_alone() -> None:
     assert likeness[[2, 3]].argmax(1).tolist() == [1, 1]
     assert (likeness[[1, 2, 3]].amax(1) > 0.95).all()
     size = added.norm(dim=1) / words[0].norm(dim=1)
-    assert (size[[1, 2, 3]] > 0.5).all()
+    assert (size[[1, 2, 3]] > 0.4).all()
     assert (size[[0, 4]] < 0.1).all()  # another word; a class that was not heard
     assert added[5].abs().max() == 0.0  # of the answer, which nobody has said yet when it is looked for
     both = grounding(
@@ -172,7 +174,7 @@ def test_a_file_holds_it_and_a_file_without_it_is_refused(tmp_path: Path) -> Non
     with pytest.raises(ModelError, match="names must be the names of classes"):
         BATConfig.from_dict({**CONFIG.to_dict(), "names": "dog"})
     with pytest.raises(ModelError, match="tokens have the shape"):
-        model.audio(tokens[:, :5])
+        model.generate(tokens[:, :5], questions)
 
 
 def test_a_file_of_an_adapted_language_model_holds_it_too(tmp_path: Path) -> None:
@@ -195,6 +197,8 @@ def test_a_file_of_an_adapted_language_model_holds_it_too(tmp_path: Path) -> Non
 def test_it_begins_with_what_the_encoder_knows(tmp_path: Path) -> None:
     config = SpatialASTConfig(embed_dim=WIDTH, depth=1, heads=2, n_classes=3, slots=2, n_mels=32, patch_mel=32)
     encoder = SpatialAST(config).eval()
+    torch.nn.init.normal_(encoder.fc_norm.weight)
+    torch.nn.init.normal_(encoder.fc_norm.bias)
     grounding = Grounding(WIDTH, 2, [[1], [2], [3]], 64)
     grounding.take_over(encoder)
     tokens = torch.randn(2, WIDTH)

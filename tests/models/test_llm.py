@@ -52,6 +52,12 @@ def test_the_prompt_and_what_is_said_often_take_few_tokens() -> None:
     assert [len(ids(f"{step / 2:g}m")) for step in range(21)] == [1] * 21
 
 
+@pytest.mark.parametrize("word", ["left", "behind", "below", "closer", "farther", "asked", "Yes", "No", "2.5m"])
+def test_what_a_rationale_says_is_a_token_wherever_it_stands(word: str) -> None:
+    """After an arrow or a semicolon, which have the space after them, or after any other word."""
+    assert [len(ids(text)) for text in (f"1m -> {word}", f"1m; {word}", f"1m {word}")] == [3, 3, 2]
+
+
 def test_every_word_of_every_label_is_a_token() -> None:
     for node in ontology().nodes:
         if not node.abstract:

@@ -19,11 +19,11 @@ import torch
 
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.models import train_bat
-from spatialqa.models.bat_files import load_bat
+from spatialqa.models.bat_files import load_bat, save_bat
 from spatialqa.models.bat_recipe import BATRecipe, Stage, stages
 from spatialqa.models.curriculum import Plan
 from spatialqa.models.leaks import Heard, Leaks
-from spatialqa.models.listener import cut, encoded_part
+from spatialqa.models.listener import cut, encoded_part, new_listener
 from spatialqa.models.run_folder import claim, read_log, save
 from spatialqa.models.spatial_ast import ModelError
 from spatialqa.models.train_bat import Trainer, heard_before, identity_of, train
@@ -278,7 +278,8 @@ def test_a_grounded_run_goes_on_with_the_same_losses_and_knows_the_encoders_clas
     small: Path, tmp_path: Path
 ) -> None:
     ears = encoder_of()
-    torch.nn.init.normal_(ears.head.bias)
+    for vector in (ears.head.bias, ears.fc_norm.weight, ears.fc_norm.bias):
+        torch.nn.init.normal_(vector)
     vocabulary = ["/m/0bt9lr", "/m/07qrkrw", *(f"sound {k}" for k in range(2, ears.config.n_classes))]
     content = {"model": ears.state_dict(), "config": ears.config.to_dict(), "vocabulary": vocabulary}
     (tmp_path / "ears").mkdir()
@@ -298,6 +299,30 @@ def test_a_grounded_run_goes_on_with_the_same_losses_and_knows_the_encoders_clas
     plain = replace(recipe, run=str(tmp_path / "plain"), grounded=False, init=str(tmp_path / "whole"))
     with pytest.raises(ModelError, match="LLM or classes"):
         train([small], plain)
+
+
+def test_an_encoder_that_names_no_classes_is_refused_before_there_is_a_run(
+    small: Path, encoder: Path, tmp_path: Path
+) -> None:
+    recipe = replace(QUICK, encoder=str(encoder), run=str(tmp_path / "run"), grounded=True)
+    with pytest.raises(RecipeError, match="does not name its classes"):
+        train([small], recipe)
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(ModelError, match="classes, 3 with names"):
+        new_listener(recipe, encoder_of(), Process(0, 1, torch.device("cpu")), ("dog", "cat", "bell"))
+
+
+def test_a_grounded_model_goes_on_with_the_classes_of_the_encoder_that_is_named(tmp_path: Path) -> None:
+    one, other = encoder_of(), encoder_of()
+    torch.nn.init.normal_(other.head.weight)
+    names = tuple(f"sound {k}" for k in range(one.config.n_classes))
+    process = Process(0, 1, torch.device("cpu"))
+    first = new_listener(replace(QUICK, grounded=True), one, process, names)
+    save_bat(tmp_path / "best.pt", first.bat)
+    again = new_listener(replace(QUICK, grounded=True, init=str(tmp_path)), other, process, names)
+    assert again.bat.grounding is not None
+    assert torch.equal(again.bat.grounding.head.weight, other.head.weight)
+    assert torch.equal(again.bat.encoder_projector.query, first.bat.encoder_projector.query)
 
 
 # --- validation

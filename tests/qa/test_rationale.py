@@ -76,12 +76,13 @@ def test_a_brief_rationale_is_the_quantities_of_each_source_and_how_they_compare
     assert seen == {"relative_direction", "both_on_side", "direction_word", "relative_distance"}
 
 
-def test_a_told_scene_is_every_source_from_left_to_right_and_then_what_is_brief() -> None:
+def test_a_told_scene_is_every_source_the_nearest_first_and_then_what_is_brief() -> None:
+    """That order is the same where left and right change places, as --mirror lets them."""
     told, brief = (AskOptions(types=TYPES, rationale=True, rationale_form=form) for form in ("scene", "brief"))
     seen = set()
     for scene in random_scenes(150, seed=21, source_counts=(1, 2, 3)):
         points = [rederive.head_frame(scene, s) for s in scene.sources]
-        order = sorted(range(len(points)), key=lambda i: points[i][0])
+        order = sorted(range(len(points)), key=lambda i: sum(c * c for c in points[i]))
         in_brief = {q.qa_id: q.rationale for q in ask(scene, brief, bundled_templates()).questions}
         for q in ask(scene, told, bundled_templates()).questions:
             assert q.rationale is not None
