@@ -13,6 +13,7 @@ import soundfile
 from spatialqa.acoustics.engine import OpenRoom
 from spatialqa.acoustics.metrics import drr_db, rt60
 from spatialqa.clips.prepare import PreparedClip, cut_to_scene, level_dbfs
+from spatialqa.interrupts import interrupts_wait
 from spatialqa.scene import ListenerGroup, Scene
 
 Audio = npt.NDArray[np.float32]
@@ -121,11 +122,13 @@ def _wet_level_dbfs(channel: Audio) -> float:
 def encode_flac(audio: Audio, sample_rate: int) -> bytes:
     """Encode float32 (channels, n) within full scale as FLAC with 24 bits."""
     buffer = io.BytesIO()
-    soundfile.write(buffer, audio.T, sample_rate, format="FLAC", subtype="PCM_24")
+    with interrupts_wait():
+        soundfile.write(buffer, audio.T, sample_rate, format="FLAC", subtype="PCM_24")
     return buffer.getvalue()
 
 
 def decode_flac(data: bytes) -> tuple[Audio, int]:
     """Return float32 (channels, n) and the sample rate of an encoded scene."""
-    audio, sample_rate = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
+    with interrupts_wait():
+        audio, sample_rate = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
     return np.ascontiguousarray(audio.T), int(sample_rate)

@@ -18,6 +18,7 @@ import soundfile
 from spatialqa.clips.clip import RawClip
 from spatialqa.clips.prepare import level_dbfs
 from spatialqa.errors import ClipError, ClipGoneError
+from spatialqa.interrupts import interrupts_wait
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3")
 FFMPEG_SUFFIXES = (".m4a", ".mp4", ".webm", ".mkv", ".aac", ".wma", ".aif", ".aiff", ".3gp", ".mka")
@@ -109,7 +110,7 @@ def _must_be_regular(path: Path) -> None:
 @contextmanager
 def _sound_file(stream: BinaryIO) -> Iterator[soundfile.SoundFile]:
     try:
-        with soundfile.SoundFile(stream) as file:
+        with interrupts_wait(), soundfile.SoundFile(stream) as file:
             yield file
     except soundfile.SoundFileError as error:
         raise BadSoundError(f"unreadable: {cause(error)}") from error
