@@ -1,7 +1,7 @@
 """Lets the words of a question take up what was heard of the sound that they name; the paper's BAT has nothing of it.
 
-A pretrained language model finds by itself which of two sounds a question is about. One of a few million weights hardly
-learns to look that up, so it is given: the encoder's class tokens are read as the names of what they may be, in the
+The language model tiny hardly learns to look up which of two sounds a question is about, not even in text (see
+docs/models.md), so it is given that; larger ones were hardly tried. The encoder's class tokens are read as the names of what they may be, in the
 language model's own embeddings, and a word that is like one of these has that sound's tokens added to it.
 
     grounding = Grounding(192, 2, [[17, 4], [9]], 192)       # two sounds; two classes, named by these tokens
