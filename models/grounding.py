@@ -1,8 +1,9 @@
 """Lets the words of a question take up what was heard of the sound that they name; the paper's BAT has nothing of it.
 
-The language model tiny hardly learns to look up which of two sounds a question is about, not even in text (see
-docs/models.md), so it is given that; larger ones were hardly tried. The encoder's class tokens are read as the names of what they may be, in the
-language model's own embeddings, and a word that is like one of these has that sound's tokens added to it.
+The language model tiny hardly learns to look up which of two sounds a question is about, not even in text, so it is
+given that (docs/models.md; larger ones were hardly tried). The encoder's class tokens are read as the names of what
+they may be, in the language model's own embeddings, and a word that is like one of these, more than like all names, has
+that sound's tokens added to it.
 
     grounding = Grounding(192, 2, [[17, 4], [9]], 192)       # two sounds; two classes, named by these tokens
     words = grounding(tokens, words, prompt, embedding)
