@@ -23,7 +23,7 @@ from rich.table import Table
 
 from spatialqa.acoustics import rlr_api
 from spatialqa.acoustics.engine import Engine
-from spatialqa.acoustics.registry import engine_for
+from spatialqa.acoustics.engines import engine_for
 from spatialqa.acoustics.soundspaces import SoundSpacesEngine, SoundSpacesRoom
 from spatialqa.clips.clip import ClipRecord, ClipSet
 from spatialqa.dataset.folder import DatasetFolder

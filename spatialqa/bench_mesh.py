@@ -23,8 +23,8 @@ import yaml
 from rich.table import Table
 
 from spatialqa.acoustics.engine import Engine
-from spatialqa.acoustics.metrics import drr_db, rt60
-from spatialqa.acoustics.registry import open_engine
+from spatialqa.acoustics.engines import open_engine
+from spatialqa.acoustics.rir_metrics import drr_db, rt60
 from spatialqa.geometry import FloatArray, Pose
 from spatialqa.report import stdout
 from spatialqa.rooms.mesh import MeshRooms

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from rich.table import Table
 from rich.text import Text
 
-from spatialqa.acoustics.registry import available
+from spatialqa.acoustics.engines import available
 from spatialqa.clips import audioset
 from spatialqa.clips.decode import ffmpeg_version
 from spatialqa.errors import SpatialQAError

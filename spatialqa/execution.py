@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from spatialqa.acoustics.registry import engine_for
+from spatialqa.acoustics.engines import engine_for
 from spatialqa.dataset.card import write_card
 from spatialqa.dataset.commit import commit_text
 from spatialqa.dataset.folder import DatasetFolder, changed_keys

@@ -98,7 +98,7 @@ def _how_it_ended(code: int, group_id: str) -> str:
 def _simulate_once(
     run: "Run", slot: "GroupSlot", attempt: int, sender: "multiprocessing.connection.Connection"
 ) -> None:
-    from spatialqa.acoustics.registry import engine_for
+    from spatialqa.acoustics.engines import engine_for
     from spatialqa.render import simulate
     from spatialqa.shard import ShardMaker
 

@@ -11,7 +11,7 @@ import scipy.fft
 import soundfile
 
 from spatialqa.acoustics.engine import OpenRoom
-from spatialqa.acoustics.metrics import drr_db, rt60
+from spatialqa.acoustics.rir_metrics import drr_db, rt60
 from spatialqa.clips.prepare import PreparedClip, cut_to_scene, level_dbfs
 from spatialqa.interrupts import interrupts_wait
 from spatialqa.scene import ListenerGroup, Scene

@@ -15,7 +15,7 @@ import soundfile
 import spatialqa
 from spatialqa.acoustics.bank_engine import refuse_idle_keys
 from spatialqa.acoustics.engine import EngineIdentity
-from spatialqa.acoustics.registry import engine_for
+from spatialqa.acoustics.engines import engine_for
 from spatialqa.banks.bank_rooms import BankRooms
 from spatialqa.clips import registry as clip_registry
 from spatialqa.clips.clip import ClipRecord, ClipSet

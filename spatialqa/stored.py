@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from spatialqa.acoustics.engine import Engine, OpenRoom
-from spatialqa.acoustics.registry import engine_for
+from spatialqa.acoustics.engines import engine_for
 from spatialqa.clips.clip_table import by_id
 from spatialqa.clips.prepare import PreparedClip, PreparedClips
 from spatialqa.clips.registry import open_clips

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 import yaml
 
-from spatialqa.acoustics.registry import engine_for
+from spatialqa.acoustics.engines import engine_for
 from spatialqa.clips.foley import FoleyClips
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_scenes, scene_files

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from spatialqa.acoustics.metrics import direct_index
+from spatialqa.acoustics.rir_metrics import direct_index
 from spatialqa.errors import EngineError
 from spatialqa.geometry import IDENTITY, Pose, Vec3, yaw_quaternion
 from spatialqa.rooms.materials import material

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from spatialqa.acoustics.registry import available
+from spatialqa.acoustics.engines import available
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

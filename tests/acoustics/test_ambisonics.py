@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from spatialqa.acoustics.metrics import direct_index, drr_db, rt60
+from spatialqa.acoustics.rir_metrics import direct_index, drr_db, rt60
 from spatialqa.acoustics.soundspaces import SoundSpacesEngine, SoundSpacesRoom
 from spatialqa.errors import EngineError
 from spatialqa.geometry import (

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from spatialqa.acoustics.metrics import direct_index, drr_db, rt60, t30
+from spatialqa.acoustics.rir_metrics import direct_index, drr_db, rt60, t30
 
 RATE = 32_000
 Rir = npt.NDArray[np.float32]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from spatialqa.acoustics import rlr_api
-from spatialqa.acoustics.metrics import direct_index, drr_db, rt60, t30
+from spatialqa.acoustics.rir_metrics import direct_index, drr_db, rt60, t30
 from spatialqa.acoustics.soundspaces import SoundSpacesEngine
 from spatialqa.errors import EngineError, RoomError
 from spatialqa.geometry import Pose, Vec3, yaw_quaternion

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from spatialqa.acoustics import rlr_api
-from spatialqa.acoustics.registry import available, open_engine
+from spatialqa.acoustics.engines import available, open_engine
 from spatialqa.acoustics.soundspaces import SoundSpacesEngine
 from spatialqa.acoustics.soundspaces_settings import PRESETS, resolve
 from spatialqa.errors import EngineError, MissingDependencyError

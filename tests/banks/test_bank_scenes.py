@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from spatialqa.acoustics.bank_engine import BankEngine
-from spatialqa.acoustics.registry import engine_for
+from spatialqa.acoustics.engines import engine_for
 from spatialqa.banks.bank_rooms import BankRooms
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_rows, read_scenes

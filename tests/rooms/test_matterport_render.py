@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spatialqa.acoustics.registry import available, open_engine
+from spatialqa.acoustics.engines import available, open_engine
 from spatialqa.clips.foley import FoleyClips
 from spatialqa.clips.prepare import PreparedClips
 from spatialqa.plan import Planner, plan_run
