@@ -51,7 +51,7 @@ def open_engine(
 
         return SoundSpacesEngine(sample_rate, preset, overrides, hrtf, channels)
     if name == "habitat":
-        from spatialqa.acoustics.habitat import HabitatEngine
+        from spatialqa.acoustics.habitat.engine import HabitatEngine
         from spatialqa.rooms.materials import material
         from spatialqa.rooms.matterport_tables import mpcat40_materials
         from spatialqa.rooms.mesh import DEFAULT_MATERIAL
@@ -92,7 +92,7 @@ def _bank_engine(recipe: RenderRecipe, path: Path) -> Engine:
 
 
 def _habitat(python: str | None) -> tuple[bool, str]:
-    from spatialqa.acoustics.habitat import installed
+    from spatialqa.acoustics.habitat.engine import installed
 
     return installed(python)
 

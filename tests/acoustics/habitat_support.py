@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spatialqa.acoustics import habitat
-from spatialqa.acoustics.habitat import HabitatEngine
+from spatialqa.acoustics.habitat import engine as habitat
+from spatialqa.acoustics.habitat.engine import HabitatEngine
 from spatialqa.rooms.room import Room
 from tests.acoustics.boxes import box_mesh, material, room
 

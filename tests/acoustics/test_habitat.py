@@ -13,8 +13,8 @@ import trimesh
 
 from spatialqa.acoustics import rlr_api
 from spatialqa.acoustics.engine import Engine, OpenRoom
-from spatialqa.acoustics.habitat import HabitatEngine, installed
-from spatialqa.acoustics.habitat_scene import material_database, write_glb
+from spatialqa.acoustics.habitat.engine import HabitatEngine, installed
+from spatialqa.acoustics.habitat.scene_files import material_database, write_glb
 from spatialqa.acoustics.rir_metrics import direct_index, rt60
 from spatialqa.acoustics.soundspaces import ENGINE_SPEED_M_S, LISTENER_RADIUS_M, SoundSpacesEngine
 from spatialqa.errors import EngineError, MissingDependencyError, PlacementError, RoomError

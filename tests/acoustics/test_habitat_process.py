@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from spatialqa.acoustics import habitat_child
-from spatialqa.acoustics.habitat_process import HabitatProcess, usable_python
-from spatialqa.acoustics.habitat_scene import write_glb
+from spatialqa.acoustics.habitat import child as habitat_child
+from spatialqa.acoustics.habitat.process import HabitatProcess, usable_python
+from spatialqa.acoustics.habitat.scene_files import write_glb
 from spatialqa.errors import EngineError
 from spatialqa.geometry import Pose
 from tests.acoustics.habitat_support import children, energy, hall, make_engine, pretend, running, wait_until_gone

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spatialqa.acoustics import habitat_child
+from spatialqa.acoustics.habitat import child as habitat_child
 from spatialqa.errors import EngineError, MissingDependencyError
 
 HELLO_TIMEOUT_S = 60.0

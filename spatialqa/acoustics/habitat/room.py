@@ -10,8 +10,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from spatialqa.acoustics.habitat_process import HabitatProcess
-from spatialqa.acoustics.habitat_scene import check_bounds, has_semantics, material_database, scene_file
+from spatialqa.acoustics.habitat.process import HabitatProcess
+from spatialqa.acoustics.habitat.scene_files import check_bounds, has_semantics, material_database, scene_file
 from spatialqa.acoustics.ray_depth import DepthEstimator
 from spatialqa.acoustics.soundspaces import ENGINE_SPEED_M_S, LISTENER_RADIUS_M
 from spatialqa.errors import EngineError, PlacementError
