@@ -21,10 +21,10 @@ import soundfile
 import soxr
 from rich.table import Table
 
-from spatialqa.acoustics import rlr_api
 from spatialqa.acoustics.engine import Engine
 from spatialqa.acoustics.engines import engine_for
-from spatialqa.acoustics.soundspaces import SoundSpacesEngine, SoundSpacesRoom
+from spatialqa.acoustics.soundspaces import rlr_api
+from spatialqa.acoustics.soundspaces.engine import SoundSpacesEngine, SoundSpacesRoom
 from spatialqa.clips.clip import ClipRecord, ClipSet
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_rows, read_scenes

@@ -47,7 +47,7 @@ def open_engine(
         MissingDependencyError: the engine's package is not installed.
     """
     if name in ("auto", "soundspaces"):
-        from spatialqa.acoustics.soundspaces import SoundSpacesEngine
+        from spatialqa.acoustics.soundspaces.engine import SoundSpacesEngine
 
         return SoundSpacesEngine(sample_rate, preset, overrides, hrtf, channels)
     if name == "habitat":
@@ -75,7 +75,7 @@ def available(habitat_python: str | None = None) -> list[Availability]:
 
 
 def _soundspaces() -> Availability:
-    from spatialqa.acoustics import rlr_api
+    from spatialqa.acoustics.soundspaces import rlr_api
 
     try:
         loaded = rlr_api.library()

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from spatialqa.acoustics.rir_metrics import direct_index, drr_db, rt60
-from spatialqa.acoustics.soundspaces import SoundSpacesEngine, SoundSpacesRoom
+from spatialqa.acoustics.soundspaces.engine import SoundSpacesEngine, SoundSpacesRoom
 from spatialqa.errors import EngineError
 from spatialqa.geometry import (
     Pose,

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import trimesh
 
-from spatialqa.acoustics import rlr_api
 from spatialqa.acoustics.engine import Engine, OpenRoom
 from spatialqa.acoustics.habitat.engine import HabitatEngine, installed
 from spatialqa.acoustics.habitat.scene_files import material_database, write_glb
 from spatialqa.acoustics.rir_metrics import direct_index, rt60
-from spatialqa.acoustics.soundspaces import ENGINE_SPEED_M_S, LISTENER_RADIUS_M, SoundSpacesEngine
+from spatialqa.acoustics.soundspaces import rlr_api
+from spatialqa.acoustics.soundspaces.engine import ENGINE_SPEED_M_S, LISTENER_RADIUS_M, SoundSpacesEngine
 from spatialqa.errors import EngineError, MissingDependencyError, PlacementError, RoomError
 from spatialqa.geometry import Pose, Vec3, yaw_quaternion
 from spatialqa.rooms.materials import material

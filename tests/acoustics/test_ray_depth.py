@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from spatialqa.acoustics.ray_depth import MAX_DEPTH, MIN_DEPTH, DepthEstimator, at_frequencies
+from spatialqa.acoustics.soundspaces.ray_depth import MAX_DEPTH, MIN_DEPTH, DepthEstimator, at_frequencies
 from tests.acoustics.boxes import CEILING, FLOOR, box_mesh, material, room, shoebox, without
 
 PLACE = (2.0, 1.5, 2.0)

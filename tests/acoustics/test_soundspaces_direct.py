@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from spatialqa.acoustics.rir_metrics import direct_index
-from spatialqa.acoustics.soundspaces import ENGINE_SPEED_M_S, LISTENER_RADIUS_M, SoundSpacesEngine
+from spatialqa.acoustics.soundspaces.engine import ENGINE_SPEED_M_S, LISTENER_RADIUS_M, SoundSpacesEngine
 from spatialqa.geometry import (
     SPEED_OF_SOUND_M_S,
     Pose,

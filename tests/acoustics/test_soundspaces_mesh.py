@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from spatialqa.acoustics.soundspaces import SoundSpacesEngine
+from spatialqa.acoustics.soundspaces.engine import SoundSpacesEngine
 from spatialqa.rooms.placement import Placer
 from spatialqa.rooms.procedural import ProceduralRooms
 

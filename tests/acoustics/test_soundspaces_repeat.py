@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from spatialqa.acoustics import rlr_api
-from spatialqa.acoustics.soundspaces import SoundSpacesEngine
+from spatialqa.acoustics.soundspaces import rlr_api
+from spatialqa.acoustics.soundspaces.engine import SoundSpacesEngine
 from spatialqa.geometry import Pose, Vec3, yaw_quaternion
 from tests.acoustics.boxes import shoebox
 from tests.acoustics.hearing import RATE, Rir

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from spatialqa.acoustics import rlr_api
 from spatialqa.acoustics.rir_metrics import direct_index, drr_db, rt60, t30
-from spatialqa.acoustics.soundspaces import SoundSpacesEngine
+from spatialqa.acoustics.soundspaces import rlr_api
+from spatialqa.acoustics.soundspaces.engine import SoundSpacesEngine
 from spatialqa.errors import EngineError, RoomError
 from spatialqa.geometry import Pose, Vec3, yaw_quaternion
 from spatialqa.rooms.rays import sphere_directions
@@ -143,7 +143,7 @@ def test_winding_does_not_matter(engine: SoundSpacesEngine) -> None:
 
 
 def test_a_category_without_a_material_is_an_error(engine: SoundSpacesEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spatialqa.acoustics.soundspaces._material_database", lambda room: '{"materials": []}')
+    monkeypatch.setattr("spatialqa.acoustics.soundspaces.engine._material_database", lambda room: '{"materials": []}')
     with pytest.raises(EngineError, match=r"m00000x.*not found"):
         engine.open(shoebox(SIZE, 0.3))
 

@@ -9,10 +9,10 @@ import h5py
 import numpy as np
 import pytest
 
-from spatialqa.acoustics import rlr_api
 from spatialqa.acoustics.engines import available, open_engine
-from spatialqa.acoustics.soundspaces import SoundSpacesEngine
-from spatialqa.acoustics.soundspaces_settings import PRESETS, resolve
+from spatialqa.acoustics.soundspaces import rlr_api
+from spatialqa.acoustics.soundspaces.engine import SoundSpacesEngine
+from spatialqa.acoustics.soundspaces.settings import PRESETS, resolve
 from spatialqa.errors import EngineError, MissingDependencyError
 
 

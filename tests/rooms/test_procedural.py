@@ -358,7 +358,7 @@ def test_a_hole_would_be_seen(rooms: Sequence[Room]) -> None:
 def test_the_engine_finds_homes_closed_and_as_live_as_expected(homes: Sequence[Home], rooms: Sequence[Room]) -> None:
     pytest.importorskip("rlr_audio_propagation")
     from spatialqa.acoustics.rir_metrics import rt60
-    from spatialqa.acoustics.soundspaces import SoundSpacesEngine
+    from spatialqa.acoustics.soundspaces.engine import SoundSpacesEngine
 
     # What passes through a wall is lost to the engine's count of rays, in a closed room too.
     engine = SoundSpacesEngine(16000, "fast", {"transmission": False})

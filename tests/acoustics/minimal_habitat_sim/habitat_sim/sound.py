@@ -10,8 +10,8 @@ from .choices import CHOICES
 from .scene import Mesh
 
 if CHOICES.rlr:
-    from spatialqa.acoustics import rlr_api
     from spatialqa.acoustics.habitat.scene_files import material_database
+    from spatialqa.acoustics.soundspaces import rlr_api
     from spatialqa.rooms.materials import material
 
 _SPEED_M_S, _RADIUS_M, _EAR_M, _LAG_S = 343.99, 0.1, 0.08, 0.0009

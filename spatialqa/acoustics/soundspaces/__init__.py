@@ -1,0 +1,1 @@
+"""The soundspaces engine: RLRAudioPropagation, called through its C interface."""
