@@ -151,7 +151,7 @@ def validate(out: Path, rerender: int) -> None:
 def audit(out: Path, name: str | None, max_questions: int, seed: int, answers: Path | None, split: str | None) -> None:
     """Try to guess the answers in OUT from the questions' text alone; exit 1 when that beats chance."""
     if answers:
-        from spatialqa.audit.answers import TEST, answer_from_text
+        from spatialqa.audit.predict import TEST, answer_from_text
         from spatialqa.report import CountProgress, print_lines
 
         with CountProgress("guessing") as progress:

@@ -17,7 +17,7 @@ from scipy import stats
 pytest.importorskip("sklearn")
 
 from spatialqa.audit.audit import audit_dataset
-from spatialqa.audit.guessers import house_folds
+from spatialqa.audit.baselines import house_folds
 from spatialqa.audit.report import FEWEST_QUESTIONS, AuditReport, SubtypeAudit, print_audit, save_audit
 from spatialqa.audit.statistics import CROSS_VALIDATION, clustered_variance, gain_p_value, holm, share_interval, wilson
 from spatialqa.dataset.commit import commit_json, commit_table

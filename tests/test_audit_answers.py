@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 pytest.importorskip("sklearn")
 
-from spatialqa.audit.answers import Choice, answer_from_text
+from spatialqa.audit.predict import Choice, answer_from_text
 from spatialqa.audit.sample import Sample
 from spatialqa.audit.tasks import tasks_of
 from spatialqa.cli import cli
@@ -106,7 +106,7 @@ def test_the_distance_that_is_right_most_often_is_said_and_not_the_median(tmp_pa
 
 
 def test_distances_are_right_where_the_grader_says_so() -> None:
-    from spatialqa.audit.answers import _as_scored
+    from spatialqa.audit.predict import _as_scored
     from spatialqa.qa.answer_text import rounded_m
 
     distances = [0.25, 0.74, 0.75, 1.0, 1.25, 2.2, 3.75, *np.random.default_rng(5).uniform(0.2, 9, 200)]

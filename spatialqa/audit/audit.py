@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spatialqa.audit.guessers import (
+from spatialqa.audit.baselines import (
     Fold,
     Guesser,
     Guesses,

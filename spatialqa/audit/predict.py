@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from spatialqa.audit.audit import MAX_QUESTIONS, check_sampling
-from spatialqa.audit.guessers import Fold, Guesser, WordRegression, constant, house_folds, priors, word_features
+from spatialqa.audit.baselines import Fold, Guesser, WordRegression, constant, house_folds, priors, word_features
 from spatialqa.audit.leakage import read_splits
 from spatialqa.audit.sample import Sample, index_questions, read_sample
 from spatialqa.audit.statistics import Ints
