@@ -21,10 +21,10 @@ import scipy.fft
 import torch
 from torch import Tensor
 
-from spatialqa.acoustics.bank_engine import resample_rir
 from spatialqa.acoustics.engine import EngineIdentity
 from spatialqa.banks.bank import Bank
-from spatialqa.banks.opening import open_bank
+from spatialqa.banks.engine import resample_rir
+from spatialqa.banks.open_bank import open_bank
 from spatialqa.clips.prepare import DrySignal, cut_to_scene
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_rows

@@ -13,10 +13,10 @@ import numpy as np
 import soundfile
 
 import spatialqa
-from spatialqa.acoustics.bank_engine import refuse_idle_keys
 from spatialqa.acoustics.engine import EngineIdentity
 from spatialqa.acoustics.engines import engine_for
 from spatialqa.banks.bank_rooms import BankRooms
+from spatialqa.banks.engine import refuse_idle_keys
 from spatialqa.clips import registry as clip_registry
 from spatialqa.clips.clip import ClipRecord, ClipSet
 from spatialqa.clips.clip_table import ClipTable

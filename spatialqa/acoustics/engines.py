@@ -86,7 +86,7 @@ def _soundspaces() -> Availability:
 
 
 def _bank_engine(recipe: RenderRecipe, path: Path) -> Engine:
-    from spatialqa.acoustics.bank_engine import BankEngine
+    from spatialqa.banks.engine import BankEngine
 
     return BankEngine(path, recipe.sample_rate, recipe.bank_resample, recipe.channels)
 

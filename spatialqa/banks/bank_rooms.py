@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spatialqa.banks.bank import Bank, matrix
-from spatialqa.banks.opening import open_bank
+from spatialqa.banks.open_bank import open_bank
 from spatialqa.errors import RoomError
 from spatialqa.geometry import Pose, Quaternion, Vec3, direction, yaw_quaternion
 from spatialqa.rooms.room import Room

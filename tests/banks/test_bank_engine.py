@@ -5,7 +5,7 @@ import pytest
 import soxr
 from scipy.signal import oaconvolve
 
-from spatialqa.acoustics.bank_engine import resample_rir
+from spatialqa.banks.engine import resample_rir
 from spatialqa.geometry import Pose
 from tests.banks.ears import ear_rir
 

@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from spatialqa.acoustics.bank_engine import BankEngine
 from spatialqa.acoustics.engines import engine_for
 from spatialqa.banks.bank_rooms import BankRooms
+from spatialqa.banks.engine import BankEngine
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_rows, read_scenes
 from spatialqa.dataset.validate import validate_dataset

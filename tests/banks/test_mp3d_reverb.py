@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spatialqa.acoustics.bank_engine import BankEngine
 from spatialqa.banks.bank_rooms import BankRooms
-from spatialqa.banks.opening import open_bank
+from spatialqa.banks.engine import BankEngine
+from spatialqa.banks.open_bank import open_bank
 from spatialqa.errors import EngineError, RoomError
 from spatialqa.geometry import Pose, Vec3, direction
 from tests.banks.ears import ear_rir, lead

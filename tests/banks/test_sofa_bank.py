@@ -7,9 +7,9 @@ import h5py
 import numpy as np
 import pytest
 
-from spatialqa.acoustics.bank_engine import BankEngine
 from spatialqa.banks.bank_rooms import BankRooms
-from spatialqa.banks.opening import open_bank
+from spatialqa.banks.engine import BankEngine
+from spatialqa.banks.open_bank import open_bank
 from spatialqa.errors import RoomError
 from spatialqa.geometry import Pose, direction
 from tests.banks.ears import ear_rir, lead

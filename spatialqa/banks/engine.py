@@ -14,7 +14,7 @@ import soxr
 from spatialqa.acoustics.engine import EngineIdentity
 from spatialqa.banks.bank import Bank, BankFacts
 from spatialqa.banks.bank_rooms import BankRoom
-from spatialqa.banks.opening import open_bank
+from spatialqa.banks.open_bank import open_bank
 from spatialqa.errors import EngineError, RecipeError, RoomError
 from spatialqa.geometry import Pose, Vec3
 from spatialqa.recipe import RenderRecipe
