@@ -416,8 +416,8 @@ def clips_list(source: str, labels_file: str | None, unknown_labels: str) -> Non
 @keys_of(RenderRecipe)
 def bench(recipe: str | None, qa: bool, scan: bool, as_json: bool, **given: Any) -> None:
     """Measure CPU time by stage, and the ratio to the same work done by bare calls."""
-    from spatialqa.bench import Figures, bench_questions, bench_render, print_figures
-    from spatialqa.clips.bench_scan import bench_scan
+    from spatialqa.bench.clip_scan import bench_scan
+    from spatialqa.bench.rendering import Figures, bench_questions, bench_render, print_figures
 
     if scan:
         print_figures(Figures("finding clip files", bench_scan()), as_json)

@@ -1,6 +1,6 @@
 """How fast file names are found and indexed, against a bare walk of the same tree.
 
-    python -m spatialqa.clips.bench_scan [FOLDER]
+    python -m spatialqa.bench.clip_scan [FOLDER]
 
 Without a folder it makes a tree of 200,000 empty files, named as AudioSet's are, in 40 folders, and removes it again.
 """
