@@ -23,7 +23,7 @@ import soxr
 import torch
 from torch import Tensor
 
-from spatialqa.cli_keys import table_name
+from spatialqa.cli.options import table_name
 from spatialqa.dataset.commit import commit_json, sha256_of
 from spatialqa.dataset.folder import DatasetFolder, changed_keys
 from spatialqa.dataset.reading import read_rows

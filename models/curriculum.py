@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spatialqa.cli_keys import table_name
+from spatialqa.cli.options import table_name
 from spatialqa.dataset.commit import sha256_of
 from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.errors import DatasetError

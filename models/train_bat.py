@@ -25,7 +25,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from spatialqa import seeds
-from spatialqa.cli_keys import table_name
+from spatialqa.cli.options import table_name
 from spatialqa.dataset.commit import sha256_of
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.errors import RecipeError

@@ -16,7 +16,7 @@ pytest.importorskip("sklearn")
 from spatialqa.audit.predict import Choice, answer_from_text
 from spatialqa.audit.sample import Sample
 from spatialqa.audit.tasks import tasks_of
-from spatialqa.cli import cli
+from spatialqa.cli.main import cli
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.qa.answer_text import labels_answer
 from spatialqa.scoring.analysis import analyse

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from spatialqa.cli import cli, main
+from spatialqa.cli.main import cli, main
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_audio, scene_files
 from spatialqa.models.bat_recipe import AnswerRecipe, BATRecipe
@@ -23,13 +23,13 @@ HEAVY = ("torch", "ray", "pandas", "pyarrow", "trimesh", "embreex", "scipy", "so
 
 
 def spatialqa(*arguments: object, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "spatialqa.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "spatialqa.cli.main", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
 
 
 def test_help_answers_without_any_heavy_import() -> None:
     code = (
-        "import sys\nfrom spatialqa.cli import cli\n"
+        "import sys\nfrom spatialqa.cli.main import cli\n"
         "for name in ['', *cli.commands]:\n"
         "    try: cli.main([name, '--help'] if name else ['--help'], standalone_mode=False)\n"
         "    except SystemExit: pass\n"

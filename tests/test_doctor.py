@@ -4,7 +4,7 @@ import importlib.metadata
 
 import pytest
 
-from spatialqa.doctor import findings, print_report
+from spatialqa.cli.doctor import findings, print_report
 
 
 def test_a_missing_package_is_named_with_a_command_that_can_be_copied(

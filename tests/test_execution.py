@@ -42,7 +42,7 @@ def write_recipe(path: Path, recipe: RenderRecipe) -> Path:
 
 
 def start_render(recipe: Path, root: Path) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "spatialqa.cli", "render", str(root), "--recipe", str(recipe)]
+    command = [sys.executable, "-m", "spatialqa.cli.main", "render", str(root), "--recipe", str(recipe)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
@@ -133,7 +133,7 @@ def test_workers_do_not_make_another_run(small: Path) -> None:
 
 
 def test_render_from_a_data_set_gives_the_same_bytes(small: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "spatialqa.cli", "render", str(tmp_path / "again"), "--from", str(small)]
+    command = [sys.executable, "-m", "spatialqa.cli.main", "render", str(tmp_path / "again"), "--from", str(small)]
     subprocess.run([*command, "--workers", "0"], check=True, capture_output=True)
     assert hashes(tmp_path / "again") == hashes(small)
 
@@ -207,7 +207,7 @@ def test_a_refusal_leaves_a_run_without_a_shard_alone(tmp_path: Path) -> None:
 def test_make_qa_says_when_the_render_is_unfinished(small: Path, tmp_path: Path) -> None:
     shutil.copytree(small, tmp_path / "data")
     DatasetFolder(tmp_path / "data").shard_file("train-00001-of-00003").unlink()
-    command = [sys.executable, "-m", "spatialqa.cli", "make-qa", str(tmp_path / "data")]
+    command = [sys.executable, "-m", "spatialqa.cli.main", "make-qa", str(tmp_path / "data")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "1 shards of this data set are not rendered yet" in done.stderr
 
@@ -266,7 +266,7 @@ def render_with_crashes(tmp_path: Path, how: str, where: float, workers: int) ->
         "CRASH_AT": str(where),
     }
     recipe = write_recipe(tmp_path / "recipe.yaml", replace(SMALL, workers=workers))
-    command = [sys.executable, "-m", "spatialqa.cli", "render", str(tmp_path / "data"), "--recipe", str(recipe)]
+    command = [sys.executable, "-m", "spatialqa.cli.main", "render", str(tmp_path / "data"), "--recipe", str(recipe)]
     for _ in range(4):
         process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if process.returncode == 0:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import trimesh
 
+from spatialqa.cli.preview import show
 from spatialqa.errors import DatasetError
-from spatialqa.preview import show
 from spatialqa.questions import make_qa
 from spatialqa.recipe import QaRecipe, RenderRecipe
 from tests.conftest import render

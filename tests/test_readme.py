@@ -10,7 +10,7 @@ import click
 import pytest
 import yaml
 
-from spatialqa.cli import cli
+from spatialqa.cli.main import cli
 from spatialqa.rooms.materials import material
 
 REPO = Path(__file__).parents[1]

@@ -6,8 +6,8 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from spatialqa.cli import cli
-from spatialqa.cli_keys import resolve_model
+from spatialqa.cli.main import cli
+from spatialqa.cli.options import resolve_model
 from spatialqa.errors import RecipeError
 from spatialqa.models.bat_recipe import AnswerRecipe, BATRecipe
 from spatialqa.models.train_recipe import TrainRecipe

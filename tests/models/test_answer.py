@@ -17,6 +17,7 @@ import soundfile
 import torch
 from torch import Tensor
 
+from spatialqa.cli.preview import show
 from spatialqa.dataset.reading import read_rows
 from spatialqa.errors import ClipError, DatasetError, RecipeError
 from spatialqa.models.answer import Answerer, answer, fit, listen, read_binaural
@@ -28,7 +29,6 @@ from spatialqa.models.llm import tiny_llm, tiny_tokenizer
 from spatialqa.models.questions_data import open_scenes
 from spatialqa.models.run_folder import save
 from spatialqa.models.spatial_ast import ModelError
-from spatialqa.preview import show
 from spatialqa.scoring.score import score
 from spatialqa.wav import write_scene_wav
 from tests.models.test_questions_data import encoder_of

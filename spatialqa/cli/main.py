@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from spatialqa import __version__
-from spatialqa.cli_keys import ModelsCommand, execution_keys, keys_of, resolve, resolve_model, table_name
+from spatialqa.cli.options import ModelsCommand, execution_keys, keys_of, resolve, resolve_model, table_name
 from spatialqa.errors import MissingDependencyError, RecipeError, SpatialQAError
 from spatialqa.exports import FORMATS
 from spatialqa.models.bat_recipe import AnswerRecipe, BATRecipe
@@ -103,7 +103,7 @@ def make_qa_command(out: Path, recipe: str | None, **given: Any) -> None:
 @click.option("--wav", type=click.Path(path_type=Path), metavar="DIR", help="Also write the scenes there as WAV files.")
 def preview(out: Path, count: int, scene_id: str | None, questions: int, wav: Path | None) -> None:
     """Show scenes of OUT with their sources and questions, and write them out to listen to."""
-    from spatialqa.preview import show
+    from spatialqa.cli.preview import show
 
     show(out, count, scene_id, questions, wav)
 
@@ -430,7 +430,7 @@ def bench(recipe: str | None, qa: bool, scan: bool, as_json: bool, **given: Any)
 @click.option("--habitat-python", metavar="PYTHON", help="Look for habitat-sim in this Python.")
 def doctor(habitat_python: str | None) -> None:
     """Tell which engines, rooms, clips and optional packages are usable here, and how to get the others."""
-    from spatialqa.doctor import print_report
+    from spatialqa.cli.doctor import print_report
 
     print_report(habitat_python)
 
