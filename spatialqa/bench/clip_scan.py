@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from spatialqa.clips.audioset.youtube_names import ID_LENGTH, parse_names
 from spatialqa.clips.file_index import index_files
-from spatialqa.clips.youtube_names import ID_LENGTH, parse_names
 from spatialqa.seeds import rng
 
 _ID_CHARACTERS = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", dtype=np.uint8)

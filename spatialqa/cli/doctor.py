@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from spatialqa.acoustics.engines import available
-from spatialqa.clips import audioset
+from spatialqa.clips.audioset import clips as audioset
 from spatialqa.clips.decode import ffmpeg_version
 from spatialqa.errors import SpatialQAError
 from spatialqa.report import stdout

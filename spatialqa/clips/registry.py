@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from spatialqa.clips.audioset import find_root, open_audioset
+from spatialqa.clips.audioset.clips import find_root, open_audioset
 from spatialqa.clips.clip import ClipSet
 from spatialqa.clips.esc50 import Esc50Clips
 from spatialqa.clips.folder import FolderClips

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from spatialqa.clips.audioset import DEFAULT_ROOT, AudioSetClips, find_root, open_audioset
+from spatialqa.clips.audioset.clips import DEFAULT_ROOT, AudioSetClips, find_root, open_audioset
+from spatialqa.clips.audioset.segment_files import MOST_LISTED
 from spatialqa.clips.clip import ClipRecord
 from spatialqa.clips.clip_table import ClipTable
-from spatialqa.clips.segment_files import MOST_LISTED
 from spatialqa.errors import ClipError, ClipGoneError
 from spatialqa.labels import ontology
 from tests.fixtures.audioset import (

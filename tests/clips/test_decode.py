@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from spatialqa.clips import decode
-from spatialqa.clips.audioset import AudioSetClips
+from spatialqa.clips.audioset.clips import AudioSetClips
 from spatialqa.clips.decode import (
     FFMPEG_SUFFIXES,
     SUFFIXES,

@@ -6,10 +6,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from spatialqa.clips.audioset import AudioSetClips, open_audioset
+from spatialqa.clips.audioset.clips import AudioSetClips, open_audioset
+from spatialqa.clips.audioset.hub_parquet import HubAudioSetClips
 from spatialqa.clips.clip import ClipRecord, ClipSet
 from spatialqa.clips.clip_table import ClipTable
-from spatialqa.clips.hub_parquet import HubAudioSetClips
 from spatialqa.errors import ClipError, ClipGoneError
 from tests.fixtures.audioset import Segment, flac_bytes, sound, write_hub, write_segments, write_sound
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spatialqa.clips.audioset.strong_labels import StrongEvents, alone
 from spatialqa.clips.label_filter import LabelFilter, LabelLists, LabelMode, choose_labels
-from spatialqa.clips.strong_labels import StrongEvents, alone
 from spatialqa.labels import ontology
 
 NODES = ontology().nodes

@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from spatialqa.clips.audioset.segments import SEGMENT_S
 from spatialqa.clips.clip import ClipRecord, RawClip, RejectedClip
 from spatialqa.clips.clip_table import MAX_EXTRA_S, PREFIX, audioset_table, find_id
 from spatialqa.clips.decode import BadSoundError, cause, read_sound_bytes
 from spatialqa.clips.label_filter import LabelFilter, LabelLists, choose_labels
-from spatialqa.clips.segments import SEGMENT_S
 from spatialqa.errors import ClipError, ClipGoneError
 
 _SPLIT_WORDS = (("eval", "test"), ("test", "test"), ("valid", "validation"), ("train", "train"))

@@ -12,11 +12,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spatialqa.clips.audioset.hub_parquet import HubAudioSetClips
+from spatialqa.clips.audioset.segment_files import Match, SegmentFiles, match_files
+from spatialqa.clips.audioset.segments import SEGMENT_LISTS, SEGMENT_S, Segments, read_segments
+from spatialqa.clips.audioset.strong_labels import STRONG_LISTS, StrongEvents, alone, read_strong
+from spatialqa.clips.audioset.youtube_names import parse_names
 from spatialqa.clips.clip import ClipRecord, ClipSet, RawClip, RejectedClip
 from spatialqa.clips.clip_table import MAX_CLIP_S, MAX_EXTRA_S, PREFIX, audioset_table
 from spatialqa.clips.decode import BadSoundError, cause, read_sound, require_sound
 from spatialqa.clips.file_index import FileIndex, index_files
-from spatialqa.clips.hub_parquet import HubAudioSetClips
 from spatialqa.clips.label_filter import (
     QUALITY_TABLE,
     ChosenLabels,
@@ -26,10 +30,6 @@ from spatialqa.clips.label_filter import (
     choose_labels,
     read_quality,
 )
-from spatialqa.clips.segment_files import Match, SegmentFiles, match_files
-from spatialqa.clips.segments import SEGMENT_LISTS, SEGMENT_S, Segments, read_segments
-from spatialqa.clips.strong_labels import STRONG_LISTS, StrongEvents, alone, read_strong
-from spatialqa.clips.youtube_names import parse_names
 from spatialqa.errors import ClipError, ClipGoneError
 
 ROOT_VARIABLE = "SPATIALQA_AUDIOSET_ROOT"

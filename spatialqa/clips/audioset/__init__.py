@@ -1,0 +1,1 @@
+"""AudioSet: segment lists with audio files, strong labels, and the Parquet files of the hub."""
