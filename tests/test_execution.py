@@ -16,7 +16,7 @@ import soundfile
 import yaml
 
 from spatialqa.acoustics.engines import engine_for
-from spatialqa.clips.foley import FoleyClips
+from spatialqa.clips.foley.clips import FoleyClips
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_scenes, scene_files
 from spatialqa.dataset.validate import validate_dataset

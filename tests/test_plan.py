@@ -7,7 +7,7 @@ import pytest
 
 from spatialqa.acoustics.engine import EngineIdentity
 from spatialqa.clips.clip import ClipRecord
-from spatialqa.clips.foley import FoleyClips
+from spatialqa.clips.foley.clips import FoleyClips
 from spatialqa.errors import ClipError, RoomError
 from spatialqa.geometry import direction
 from spatialqa.labels import ontology, resolve_label

@@ -9,7 +9,7 @@ from spatialqa.clips.audioset.clips import find_root, open_audioset
 from spatialqa.clips.clip import ClipSet
 from spatialqa.clips.esc50 import Esc50Clips
 from spatialqa.clips.folder import FolderClips
-from spatialqa.clips.foley import FoleyClips
+from spatialqa.clips.foley.clips import FoleyClips
 from spatialqa.clips.fsd50k import Fsd50kClips
 from spatialqa.clips.label_filter import LabelMode
 from spatialqa.errors import RecipeError

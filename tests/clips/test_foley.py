@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pytest
 
 from spatialqa.clips.clip import ClipRecord, ClipSet
-from spatialqa.clips.foley import CLASSES, FoleyClips, record, synthesise
-from spatialqa.clips.foley_models import dsp
+from spatialqa.clips.foley import dsp
+from spatialqa.clips.foley.clips import CLASSES, FoleyClips, record, synthesise
 from spatialqa.errors import ClipError
 
 Floats = npt.NDArray[np.float64]
@@ -87,7 +87,7 @@ def test_labels_are_audioset_classes_that_spatialsoundqa_keeps() -> None:
 
 def test_one_clip_has_the_same_bytes_in_another_process() -> None:
     script = (
-        "from spatialqa.clips.foley import CLASSES, FoleyClips, record\n"
+        "from spatialqa.clips.foley.clips import CLASSES, FoleyClips, record\n"
         "for c in CLASSES: print(FoleyClips().load(record(f'foley/{c.slug}/000003')).sha256)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from spatialqa.acoustics.engines import available, open_engine
-from spatialqa.clips.foley import FoleyClips
+from spatialqa.clips.foley.clips import FoleyClips
 from spatialqa.clips.prepare import PreparedClips
 from spatialqa.plan import Planner, plan_run
 from spatialqa.recipe import RenderRecipe

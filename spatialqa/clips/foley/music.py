@@ -4,8 +4,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from spatialqa.clips.foley_models import dsp
-from spatialqa.clips.foley_models.dsp import RATE, Signal, curve, samples
+from spatialqa.clips.foley import dsp
+from spatialqa.clips.foley.dsp import RATE, Signal, curve, samples
 
 _SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10), (0, 2, 4, 7, 9), (0, 3, 5, 7, 10))
 

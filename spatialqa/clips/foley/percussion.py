@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from spatialqa.clips.foley_models import dsp
-from spatialqa.clips.foley_models.dsp import RATE, Signal, samples
-from spatialqa.clips.foley_models.music import phrase
+from spatialqa.clips.foley import dsp
+from spatialqa.clips.foley.dsp import RATE, Signal, samples
+from spatialqa.clips.foley.music import phrase
 
 
 def _bars(

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from spatialqa.clips.foley_models import dsp
-from spatialqa.clips.foley_models.dsp import Signal, curve, samples
+from spatialqa.clips.foley import dsp
+from spatialqa.clips.foley.dsp import Signal, curve, samples
 
 
 def _firing(rng: np.random.Generator, rate_hz: Signal, cylinders: int, sharpness: float) -> Signal:

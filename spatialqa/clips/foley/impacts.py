@@ -6,8 +6,8 @@ Rocchesso 2001; van den Doel, Kry and Pai 2001).
 
 import numpy as np
 
-from spatialqa.clips.foley_models import dsp
-from spatialqa.clips.foley_models.dsp import RATE, Signal, samples
+from spatialqa.clips.foley import dsp
+from spatialqa.clips.foley.dsp import RATE, Signal, samples
 
 
 def _plate(rng: np.random.Generator, lowest_hz: float, count: int) -> list[float]:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from spatialqa.clips.foley_models import dsp
-from spatialqa.clips.foley_models.dsp import RATE, Signal, curve, samples
+from spatialqa.clips.foley import dsp
+from spatialqa.clips.foley.dsp import RATE, Signal, curve, samples
 
 
 def _bubble(rng: np.random.Generator, radius_mm: float, rise: float) -> Signal:

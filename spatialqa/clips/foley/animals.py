@@ -6,8 +6,8 @@ close move these formants together (Riede and Fitch 1999 measured it in dogs).
 
 import numpy as np
 
-from spatialqa.clips.foley_models import dsp
-from spatialqa.clips.foley_models.dsp import RATE, Signal, curve, samples
+from spatialqa.clips.foley import dsp
+from spatialqa.clips.foley.dsp import RATE, Signal, curve, samples
 
 SPEED_OF_SOUND_M_S = 343.0
 

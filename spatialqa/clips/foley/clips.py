@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from spatialqa import seeds
 from spatialqa.clips.clip import ClipRecord, RawClip, RejectedClip
-from spatialqa.clips.foley_models import alarms, animals, dsp, impacts, machines, music, nature, people, percussion
+from spatialqa.clips.foley import alarms, animals, dsp, impacts, machines, music, nature, people, percussion
 from spatialqa.errors import ClipError
 
 Model = Callable[[np.random.Generator, int], dsp.Signal]

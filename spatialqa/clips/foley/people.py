@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from spatialqa.clips.foley_models import dsp
-from spatialqa.clips.foley_models.animals import voice
-from spatialqa.clips.foley_models.dsp import Signal, curve, samples
+from spatialqa.clips.foley import dsp
+from spatialqa.clips.foley.animals import voice
+from spatialqa.clips.foley.dsp import Signal, curve, samples
 
 
 def baby_cry(rng: np.random.Generator, n: int) -> Signal:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from spatialqa.clips.foley_models import dsp
-from spatialqa.clips.foley_models.dsp import RATE, Signal, curve, samples
+from spatialqa.clips.foley import dsp
+from spatialqa.clips.foley.dsp import RATE, Signal, curve, samples
 
 
 def _gong(base_hz: float, rng: np.random.Generator) -> tuple[list[float], list[float], list[float]]:
