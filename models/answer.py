@@ -24,6 +24,8 @@ import torch
 from torch import Tensor
 
 from spatialqa.cli.options import table_name
+from spatialqa.core.audio_io import written_gain_db
+from spatialqa.core.console import CountProgress, stderr
 from spatialqa.dataset.commit import commit_json, sha256_of
 from spatialqa.dataset.folder import DatasetFolder, changed_keys
 from spatialqa.dataset.reading import read_rows
@@ -39,8 +41,6 @@ from spatialqa.models.questions_data import Questions, encoded, in_parts, open_s
 from spatialqa.models.run_folder import weights_file
 from spatialqa.models.spatial_ast import ModelError, SpatialAST, read_weights
 from spatialqa.models.train_recipe import TrainRecipe
-from spatialqa.report import CountProgress, stderr
-from spatialqa.wav import written_gain_db
 
 SCENES_TOGETHER = 64  # their questions are answered in the order of their lengths
 LONGEST_S = 600.0  # of a recording that is read whole

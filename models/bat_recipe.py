@@ -7,8 +7,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from spatialqa.core.recipe_keys import key
 from spatialqa.errors import RecipeError
-from spatialqa.recipe_keys import key
 
 TYPES = ("A", "B", "C", "D", "E", "X")
 SHAPE = (  # keys that not given are those of bat.PRESETS for the LLM

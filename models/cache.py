@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spatialqa.core.console import stderr
 from spatialqa.dataset.commit import commit_file
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.errors import DatasetError
 from spatialqa.models.data import Batch, Roots, Rows, SceneDataset, loader
 from spatialqa.models.spatial_ast import SpatialAST
-from spatialqa.report import stderr
 
 BATCH = 64
 

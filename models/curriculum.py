@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from spatialqa.cli.options import table_name
+from spatialqa.core.console import stderr
 from spatialqa.dataset.commit import sha256_of
 from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.errors import DatasetError
@@ -23,7 +24,6 @@ from spatialqa.models.questions_data import (
     open_scenes,
     read_questions,
 )
-from spatialqa.report import stderr
 
 
 @dataclass(frozen=True)

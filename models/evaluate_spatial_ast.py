@@ -19,6 +19,8 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from spatialqa.core.console import stderr, stdout
+from spatialqa.core.svg import write_svg
 from spatialqa.dataset.commit import commit_json
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_scenes, scene_files
@@ -39,8 +41,6 @@ from spatialqa.models.spatial_ast import (
 )
 from spatialqa.models.train_recipe import TrainRecipe
 from spatialqa.qa.options import AskOptions
-from spatialqa.report import stderr, stdout
-from spatialqa.svg import write_svg
 
 _TITLES = {
     "map": "mAP, %",

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from spatialqa.core.ontology import ontology
 from spatialqa.errors import RecipeError
-from spatialqa.labels import ontology
 from spatialqa.models.spatial_ast import SpatialAST, read_weights
 
 SHARPNESS = 12.0

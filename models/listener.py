@@ -9,7 +9,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from spatialqa import seeds
+from spatialqa.core import seeds
 from spatialqa.errors import RecipeError
 from spatialqa.models.bat import BAT, IGNORED, PRESETS, Text
 from spatialqa.models.bat_files import load_bat

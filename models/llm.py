@@ -16,8 +16,8 @@ from typing import Any
 
 import torch
 
+from spatialqa.core.ontology import ontology
 from spatialqa.errors import MissingDependencyError
-from spatialqa.labels import ontology
 from spatialqa.models.spatial_ast import ModelError
 from spatialqa.qa import answer_text
 from spatialqa.qa.slots import DIRECTIONS, TABLES

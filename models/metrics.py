@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from spatialqa.geometry import cartesian
+from spatialqa.core.geometry import cartesian
 from spatialqa.scoring.intervals import Bootstrap, around, percentiles
 from spatialqa.scoring.mean_ap import average_precisions, mean_over_classes
 

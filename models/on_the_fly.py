@@ -26,6 +26,9 @@ from spatialqa.banks.bank import Bank
 from spatialqa.banks.engine import resample_rir
 from spatialqa.banks.open_bank import open_bank
 from spatialqa.clips.prepare import DrySignal, cut_to_scene
+from spatialqa.core.recipe_keys import build
+from spatialqa.core.scene import ListenerGroup, Place, Scene
+from spatialqa.core.seeds import derived_seed
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_rows
 from spatialqa.dataset.schema import SCENES
@@ -33,9 +36,6 @@ from spatialqa.errors import ClipError, DatasetError
 from spatialqa.models.data import LANES, Batch, RowReader, Rows, SceneDataset, Targets, class_names
 from spatialqa.plan import Planner
 from spatialqa.recipe import RenderRecipe
-from spatialqa.recipe_keys import build
-from spatialqa.scene import ListenerGroup, Place, Scene
-from spatialqa.seeds import derived_seed
 from spatialqa.stored import StoredRun, place_index
 
 _ATTEMPTS = 16

@@ -22,7 +22,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from spatialqa import seeds
+from spatialqa.core import seeds
 from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.reading import read_rows
 from spatialqa.errors import DatasetError

@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from spatialqa.core.console import stderr, stdout
+from spatialqa.core.svg import write_svg
 from spatialqa.dataset.commit import commit_file, commit_json
 from spatialqa.dataset.folder import DatasetFolder, changed_keys
 from spatialqa.errors import DatasetError
 from spatialqa.models import metrics, plots
 from spatialqa.models.objective import LOSS_COLUMNS, STAGES
 from spatialqa.models.spatial_ast import ModelError, read_weights
-from spatialqa.report import stderr, stdout
-from spatialqa.svg import write_svg
 
 BEST, LAST = "best.pt", "last.pt"
 RUN_FILE, LOG, VALIDATION, PLOT = "run.json", "log.csv", "validation.csv", "loss.svg"

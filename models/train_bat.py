@@ -24,8 +24,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from spatialqa import seeds
 from spatialqa.cli.options import table_name
+from spatialqa.core import seeds
+from spatialqa.core.console import stderr, stdout
+from spatialqa.core.svg import write_svg
 from spatialqa.dataset.commit import sha256_of
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.errors import RecipeError
@@ -55,8 +57,6 @@ from spatialqa.models.run_folder import (
 from spatialqa.models.spatial_ast import ModelError, load_checkpoint, read_weights
 from spatialqa.models.train_recipe import TrainRecipe
 from spatialqa.models.train_spatial_ast import Process, join
-from spatialqa.report import stderr, stdout
-from spatialqa.svg import write_svg
 
 LOG_COLUMNS = ("step", "stage", "epoch", "lr", LOSS, "gradient_norm", "questions_per_s", "loading")
 VALIDATION_COLUMNS = (

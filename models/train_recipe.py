@@ -7,8 +7,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from spatialqa.core.recipe_keys import key
 from spatialqa.errors import RecipeError
-from spatialqa.recipe_keys import key
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from spatialqa import seeds
+from spatialqa.core import seeds
+from spatialqa.core.console import stderr
 from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.models import metrics
@@ -48,7 +49,6 @@ from spatialqa.models.on_the_fly import OnTheFlyDataset
 from spatialqa.models.run_folder import BEST, LAST, Report, claim, read_last, save, weights_file
 from spatialqa.models.spatial_ast import PRESETS, Heads, ModelError, SpatialAST, load_audiomae, read_weights
 from spatialqa.models.train_recipe import TrainRecipe
-from spatialqa.report import stderr
 
 SLOTS_APART = 0.1  # standard deviation, about that of trained tokens
 

@@ -7,9 +7,9 @@ import numpy as np
 
 from spatialqa.banks.bank_rooms import BankRooms
 from spatialqa.banks.dealing import deal, in_turns
+from spatialqa.core.seeds import rng
 from spatialqa.errors import RoomError
 from spatialqa.recipe import RenderRecipe
-from spatialqa.seeds import rng
 
 
 @dataclass(frozen=True)

@@ -17,16 +17,16 @@ from spatialqa.acoustics.engine import EngineIdentity
 from spatialqa.banks.bank_rooms import BankRoom, BankRooms
 from spatialqa.clips.clip import ClipRecord
 from spatialqa.clips.clip_table import by_id
+from spatialqa.core.ontology import ontology
+from spatialqa.core.scene import ListenerGroup, Scene, Source
+from spatialqa.core.seeds import derived_seed, rng
 from spatialqa.errors import ClipError
-from spatialqa.labels import ontology
 from spatialqa.layout import GroupSlot as GroupSlot
 from spatialqa.layout import ShardPlan as ShardPlan
 from spatialqa.layout import lay_out, lay_out_from_bank, lay_out_groups, most_sources, n_sources, scenes_per_group
 from spatialqa.recipe import SPLITS, RenderRecipe
 from spatialqa.rooms.placement import Placer
 from spatialqa.rooms.room import Room, RoomSet
-from spatialqa.scene import ListenerGroup, Scene, Source
-from spatialqa.seeds import derived_seed, rng
 from spatialqa.splits import (
     ALL_TRAIN,
     AUTO_SHARES,

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 import spatialqa
+from spatialqa.core.scene import Scene
 from spatialqa.dataset.card import write_card
 from spatialqa.dataset.commit import FileRecord, commit_json, commit_table
 from spatialqa.dataset.folder import DatasetFolder, split_of
@@ -26,7 +27,6 @@ from spatialqa.qa.quota import Quota
 from spatialqa.qa.slots import SUBTYPES
 from spatialqa.qa.templates import TemplateSet, load_templates
 from spatialqa.recipe import QaRecipe
-from spatialqa.scene import Scene
 
 _SCENES_PER_FILE = 20_000
 _SAMPLED_FILES = 40  # from which the preference for rare distances is learnt

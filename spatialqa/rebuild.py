@@ -17,6 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from spatialqa.core.recipe_keys import build
 from spatialqa.dataset.card import write_card
 from spatialqa.dataset.commit import FileRecord, commit_file, commit_json, commit_table
 from spatialqa.dataset.folder import DatasetFolder, changed_keys, check_shard_name, check_table_path
@@ -26,7 +27,6 @@ from spatialqa.execution import Observer, on_ray, worker_count
 from spatialqa.plan import RunPlan
 from spatialqa.rebuild_shard import RebuildJob, StoredShard, rebuild_on_worker, rebuild_shard
 from spatialqa.recipe import RenderRecipe, absolute_paths, digest
-from spatialqa.recipe_keys import build
 from spatialqa.run import clips_hash, library_versions, machine_facts
 from spatialqa.stored import StoredRun
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from spatialqa.core.scene import Scene
 from spatialqa.dataset.commit import commit_table, commit_text
 from spatialqa.dataset.folder import DatasetFolder, check_table_path
 from spatialqa.dataset.reading import read_rows, schema_of
@@ -15,7 +16,6 @@ from spatialqa.errors import ClipError, ClipGoneError, DatasetError, EngineError
 from spatialqa.exports.recipes import WITHOUT
 from spatialqa.recipe import RenderRecipe
 from spatialqa.render import ClippedSceneError, encode_flac, render_scene
-from spatialqa.scene import Scene
 from spatialqa.shard import rir_bytes
 from spatialqa.stored import StoredRun, place_index
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import yaml
 
+from spatialqa.core.recipe_keys import key
 from spatialqa.errors import RecipeError
 from spatialqa.qa.options import ANSWER_FORMS, RATIONALE_FORMS, AskOptions, check_counts
-from spatialqa.recipe_keys import key
 
 MESHES = "mesh,mp3d,hm3d,gibson,replica"
 SECTIONS = ("render", "make-qa", "train", "answer")  # of a recipe file; the last two are for the models

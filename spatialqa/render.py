@@ -13,8 +13,8 @@ import soundfile
 from spatialqa.acoustics.engine import OpenRoom
 from spatialqa.acoustics.rir_metrics import drr_db, rt60
 from spatialqa.clips.prepare import PreparedClip, cut_to_scene, level_dbfs
-from spatialqa.interrupts import interrupts_wait
-from spatialqa.scene import ListenerGroup, Scene
+from spatialqa.core.interrupts import interrupts_wait
+from spatialqa.core.scene import ListenerGroup, Scene
 
 Audio = npt.NDArray[np.float32]
 

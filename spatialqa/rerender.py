@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from spatialqa.core.recipe_keys import build
+from spatialqa.core.scene import Scene
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_audio, read_rows, scene_files
 from spatialqa.errors import ClipError, ClipGoneError, DatasetError, RoomError
 from spatialqa.recipe import RenderRecipe
-from spatialqa.recipe_keys import build
 from spatialqa.render import SimulatedGroup, encode_flac, render_scene
-from spatialqa.scene import Scene
 from spatialqa.stored import StoredRun
 
 

@@ -17,6 +17,9 @@ import pyarrow as pa
 from spatialqa.acoustics.engine import Engine, OpenRoom, WalkableRoom
 from spatialqa.banks.bank_rooms import BankRoom
 from spatialqa.clips.prepare import PreparedClips
+from spatialqa.core.scene import ListenerGroup, Scene
+from spatialqa.core.seeds import derived_seed
+from spatialqa.core.stopwatch import Stopwatch
 from spatialqa.dataset.commit import commit_table, commit_text
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.schema import GROUPS, RIRS, SCENES
@@ -28,9 +31,6 @@ from spatialqa.render import ClippedSceneError, RenderedScene, SimulatedGroup, e
 from spatialqa.rooms.placement import Placer
 from spatialqa.rooms.room import Room
 from spatialqa.run import Run
-from spatialqa.scene import ListenerGroup, Scene
-from spatialqa.seeds import derived_seed
-from spatialqa.stopwatch import Stopwatch
 
 GROUP_ATTEMPTS = 8
 SCENE_ATTEMPTS = 16

@@ -11,13 +11,13 @@ from spatialqa.acoustics.engines import engine_for
 from spatialqa.clips.clip_table import by_id
 from spatialqa.clips.prepare import PreparedClip, PreparedClips
 from spatialqa.clips.registry import open_clips
+from spatialqa.core.geometry import Pose
+from spatialqa.core.scene import ListenerGroup, Place, Scene
 from spatialqa.errors import ClipError, DatasetError, RoomError
-from spatialqa.geometry import Pose
 from spatialqa.recipe import RenderRecipe
 from spatialqa.render import SimulatedGroup, simulate
 from spatialqa.rooms.registry import open_rooms
 from spatialqa.rooms.room import Room, RoomSet
-from spatialqa.scene import ListenerGroup, Place, Scene
 
 
 class StoredRun:

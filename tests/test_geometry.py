@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spatialqa.errors import SpatialQAError
-from spatialqa.geometry import (
+from spatialqa.core.geometry import (
     Pose,
     Quaternion,
     Vec3,
@@ -22,6 +21,7 @@ from spatialqa.geometry import (
     yaw_quaternion,
     z_up_to_world,
 )
+from spatialqa.errors import SpatialQAError
 
 ORIGIN = Pose((0.0, 0.0, 0.0))
 coordinate = st.floats(-20, 20, allow_nan=False).map(lambda v: round(v, 6))

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from spatialqa.clips.decode import read_sound_bytes
-from spatialqa.interrupts import interrupts_wait
+from spatialqa.core.interrupts import interrupts_wait
 from spatialqa.render import decode_flac, encode_flac
 
 AUDIO = np.zeros((2, 48000), dtype=np.float32)

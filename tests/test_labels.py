@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from spatialqa.core.ontology import LabelRef, ontology, resolve_label
 from spatialqa.errors import ClipError
-from spatialqa.labels import LabelRef, ontology, resolve_label
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 DOG, BARK, ANIMAL, MALE, SPEECH, CAT = "/m/0bt9lr", "/m/05tny_", "/m/0jbk", "/m/05zppz", "/m/09x0r", "/m/01yrx"

@@ -8,14 +8,14 @@ import pytest
 from spatialqa.acoustics.engine import EngineIdentity
 from spatialqa.clips.clip import ClipRecord
 from spatialqa.clips.foley.clips import FoleyClips
+from spatialqa.core.geometry import direction
+from spatialqa.core.ontology import ontology, resolve_label
+from spatialqa.core.scene import ListenerGroup, Scene
 from spatialqa.errors import ClipError, RoomError
-from spatialqa.geometry import direction
-from spatialqa.labels import ontology, resolve_label
 from spatialqa.plan import Planner, RunPlan, plan_run
 from spatialqa.recipe import RenderRecipe
 from spatialqa.rooms.placement import Placer
 from spatialqa.rooms.procedural import ProceduralRooms
-from spatialqa.scene import ListenerGroup, Scene
 
 IDENTITY = EngineIdentity("none", "0", "0", {}, "0", "none", 1.0, 32000, False)
 RECIPE = RenderRecipe(scenes=200, home_kinds=["shoebox"], splits="0.6,0.2,0.2")

@@ -3,7 +3,8 @@ import numpy.typing as npt
 import pytest
 
 from spatialqa.clips.prepare import PreparedClip
-from spatialqa.geometry import Pose
+from spatialqa.core.geometry import Pose
+from spatialqa.core.scene import ListenerGroup, Place, Scene, Source
 from spatialqa.render import (
     ClippedSceneError,
     RenderedScene,
@@ -14,7 +15,6 @@ from spatialqa.render import (
     render_scene,
     simulate,
 )
-from spatialqa.scene import ListenerGroup, Place, Scene, Source
 
 RATE = 8000
 Audio = npt.NDArray[np.float32]

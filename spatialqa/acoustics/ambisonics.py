@@ -10,7 +10,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from spatialqa.geometry import Quaternion, rotation_matrix
+from spatialqa.core.geometry import Quaternion, rotation_matrix
 
 Rir = npt.NDArray[np.float32]
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from spatialqa.geometry import Pose, Vec3
+from spatialqa.core.geometry import Pose, Vec3
 from spatialqa.rooms.room import Room
 
 

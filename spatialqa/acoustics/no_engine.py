@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from spatialqa.acoustics.engine import EngineIdentity
+from spatialqa.core.geometry import Pose, Vec3
 from spatialqa.errors import EngineError
-from spatialqa.geometry import Pose, Vec3
 from spatialqa.rooms.room import Room
 
 

@@ -10,9 +10,9 @@ from rich.table import Table
 
 from spatialqa.audit.leakage import Splits
 from spatialqa.audit.statistics import holm
+from spatialqa.core.console import stdout
 from spatialqa.dataset.commit import commit_json
 from spatialqa.dataset.folder import DatasetFolder
-from spatialqa.report import stdout
 
 SIGNIFICANCE = 0.001
 FEWEST_QUESTIONS = 2000

@@ -16,11 +16,11 @@ import numpy.typing as npt
 
 from spatialqa.banks.bank import Bank, matrix
 from spatialqa.banks.open_bank import open_bank
+from spatialqa.core.geometry import Pose, Quaternion, Vec3, direction, yaw_quaternion
+from spatialqa.core.scene import Place
+from spatialqa.core.seeds import rng
 from spatialqa.errors import RoomError
-from spatialqa.geometry import Pose, Quaternion, Vec3, direction, yaw_quaternion
 from spatialqa.rooms.room import Room
-from spatialqa.scene import Place
-from spatialqa.seeds import rng
 
 _SAME_YAW = 1e-6
 Rows = npt.NDArray[np.int64]

@@ -15,8 +15,8 @@ from spatialqa.acoustics.engine import EngineIdentity
 from spatialqa.banks.bank import Bank, BankFacts
 from spatialqa.banks.bank_rooms import BankRoom
 from spatialqa.banks.open_bank import open_bank
+from spatialqa.core.geometry import Pose, Vec3
 from spatialqa.errors import EngineError, RecipeError, RoomError
-from spatialqa.geometry import Pose, Vec3
 from spatialqa.recipe import RenderRecipe
 from spatialqa.rooms.room import Room
 

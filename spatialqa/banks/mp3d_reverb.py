@@ -20,8 +20,8 @@ import numpy as np
 
 from spatialqa.banks.bank import UNKNOWN, BankFacts, Rir, check_rir, index_table
 from spatialqa.banks.npy import read_npy_rir
+from spatialqa.core.geometry import IDENTITY
 from spatialqa.errors import RoomError
-from spatialqa.geometry import IDENTITY
 
 SAMPLE_RATE_HZ = 32_000
 LISTS = {"train": "train_reverberation.json", "test": "eval_reverberation.json"}  # by our name of the split

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from spatialqa.acoustics.channels import CHANNEL_NAMES
 from spatialqa.banks.bank import INDEX, UNKNOWN, BankFacts, Rir, check_rate, check_rir, check_shape, index_table
+from spatialqa.core.channels import CHANNEL_NAMES
 from spatialqa.dataset.commit import sha256_of
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.schema import RIRS

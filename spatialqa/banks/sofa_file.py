@@ -14,8 +14,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from spatialqa.banks.bank import Rir, check_rate, check_rir, check_shape
+from spatialqa.core.geometry import FloatArray
 from spatialqa.errors import MissingDependencyError, RoomError
-from spatialqa.geometry import FloatArray
 
 CONVENTIONS = ("SingleRoomSRIR", "MultiSpeakerBRIR")
 MAX_RESPONSES = 2_000_000

@@ -15,7 +15,7 @@ import numpy as np
 
 from spatialqa.clips.audioset.youtube_names import ID_LENGTH, parse_names
 from spatialqa.clips.file_index import index_files
-from spatialqa.seeds import rng
+from spatialqa.core.seeds import rng
 
 _ID_CHARACTERS = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", dtype=np.uint8)
 

@@ -25,8 +25,10 @@ from rich.table import Table
 from spatialqa.acoustics.engine import Engine
 from spatialqa.acoustics.engines import open_engine
 from spatialqa.acoustics.rir_metrics import drr_db, rt60
-from spatialqa.geometry import FloatArray, Pose
-from spatialqa.report import stdout
+from spatialqa.core.console import stdout
+from spatialqa.core.geometry import FloatArray, Pose
+from spatialqa.core.scene import Place
+from spatialqa.core.seeds import rng
 from spatialqa.rooms.mesh import MeshRooms
 from spatialqa.rooms.mesh_cache import MeshCache
 from spatialqa.rooms.placement import Placer
@@ -34,8 +36,6 @@ from spatialqa.rooms.rays import RayCaster, ray_efficiency
 from spatialqa.rooms.room import Room
 from spatialqa.rooms.simplify import MAX_ERROR_M, LabelledMesh, prepare_mesh
 from spatialqa.rooms.surface import face_normals, surface_distances, surface_points, triangle_areas
-from spatialqa.scene import Place
-from spatialqa.seeds import rng
 
 SAMPLE_RATE = 32_000
 NOISE_M = 0.005

@@ -26,19 +26,19 @@ from spatialqa.acoustics.engines import engine_for
 from spatialqa.acoustics.soundspaces import rlr_api
 from spatialqa.acoustics.soundspaces.engine import SoundSpacesEngine, SoundSpacesRoom
 from spatialqa.clips.clip import ClipRecord, ClipSet
+from spatialqa.core.console import stdout
+from spatialqa.core.geometry import Pose
+from spatialqa.core.scene import Scene
+from spatialqa.core.stopwatch import Stopwatch
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_rows, read_scenes
 from spatialqa.errors import SpatialQAError
 from spatialqa.execution import render_dataset
-from spatialqa.geometry import Pose
 from spatialqa.plan import RunPlan, ShardPlan
 from spatialqa.questions import make_qa
 from spatialqa.recipe import QaRecipe, RenderRecipe
-from spatialqa.report import stdout
 from spatialqa.run import Run, prepare_run, run_record
-from spatialqa.scene import Scene
 from spatialqa.shard import ShardMaker
-from spatialqa.stopwatch import Stopwatch
 
 STAGES = ("room", "placement", "simulation", "clips", "convolution", "encoding", "writing")
 

@@ -12,8 +12,8 @@ from rich.text import Text
 from spatialqa.acoustics.engines import available
 from spatialqa.clips.audioset import clips as audioset
 from spatialqa.clips.decode import ffmpeg_version
+from spatialqa.core.console import stdout
 from spatialqa.errors import SpatialQAError
-from spatialqa.report import stdout
 from spatialqa.rooms import matterport_files
 from spatialqa.run import library_versions
 

@@ -8,12 +8,12 @@ import click
 
 from spatialqa import __version__
 from spatialqa.cli.options import ModelsCommand, execution_keys, keys_of, resolve, resolve_model, table_name
+from spatialqa.core.recipe_keys import build
 from spatialqa.errors import MissingDependencyError, RecipeError, SpatialQAError
 from spatialqa.exports import FORMATS
 from spatialqa.models.bat_recipe import AnswerRecipe, BATRecipe
 from spatialqa.models.train_recipe import TrainRecipe
 from spatialqa.recipe import SPLITS, QaRecipe, RenderRecipe, read_recipe
-from spatialqa.recipe_keys import build
 
 out_argument = click.argument("out", type=click.Path(path_type=Path), default=Path("spatialqa-out"))
 recipe_option = click.option("--recipe", metavar="FILE", help="A recipe file, or the name of a bundled recipe.")
@@ -38,10 +38,10 @@ def cli() -> None:
 @keys_of(RenderRecipe)
 def render(out: Path, recipe: str | None, source: Path | None, **given: Any) -> None:
     """Plan and render scenes into OUT; run it again to finish an interrupted run."""
+    from spatialqa.core.console import RenderProgress, print_lines, print_summary
     from spatialqa.dataset.folder import DatasetFolder
     from spatialqa.execution import render_dataset
     from spatialqa.rebuild import is_recipes_export, rebuild
-    from spatialqa.report import RenderProgress, print_lines, print_summary
 
     if source and recipe:
         raise RecipeError("--from and --recipe both name a recipe: give one of them")
@@ -69,8 +69,8 @@ def render(out: Path, recipe: str | None, source: Path | None, **given: Any) -> 
 @keys_of(RenderRecipe)
 def rirs(out: Path, recipe: str | None, groups: int, **given: Any) -> None:
     """Make a bank of RIRs in OUT, which `render --rooms bank:OUT` uses; no sounds and no scenes."""
+    from spatialqa.core.console import RenderProgress, print_bank
     from spatialqa.make_bank import make_bank
-    from spatialqa.report import RenderProgress, print_bank
 
     resolved = resolve(RenderRecipe, "render", recipe, given, {})
     with RenderProgress("simulating", "groups") as progress:
@@ -84,9 +84,9 @@ def rirs(out: Path, recipe: str | None, groups: int, **given: Any) -> None:
 @keys_of(QaRecipe)
 def make_qa_command(out: Path, recipe: str | None, **given: Any) -> None:
     """Ask questions of every scene in OUT."""
+    from spatialqa.core.console import CountProgress, print_questions
     from spatialqa.dataset.folder import DatasetFolder
     from spatialqa.questions import make_qa
-    from spatialqa.report import CountProgress, print_questions
 
     base = {} if recipe else DatasetFolder(out).read_run().get("qa_recipe", {})
     resolved = resolve(QaRecipe, "make-qa", recipe, given, base)
@@ -112,7 +112,7 @@ def preview(out: Path, count: int, scene_id: str | None, questions: int, wav: Pa
 @out_argument
 def status(out: Path) -> None:
     """Tell what OUT holds and what is missing."""
-    from spatialqa.report import print_status
+    from spatialqa.core.console import print_status
 
     print_status(out)
 
@@ -124,8 +124,8 @@ def status(out: Path) -> None:
 )
 def validate(out: Path, rerender: int) -> None:
     """Check OUT: hashes, schema, geometry, audio, splits, questions."""
+    from spatialqa.core.console import print_validation
     from spatialqa.dataset.validate import validate_dataset
-    from spatialqa.report import print_validation
     from spatialqa.rerender import rerender_scenes
 
     report = validate_dataset(out)
@@ -152,7 +152,7 @@ def audit(out: Path, name: str | None, max_questions: int, seed: int, answers: P
     """Try to guess the answers in OUT from the questions' text alone; exit 1 when that beats chance."""
     if answers:
         from spatialqa.audit.predict import TEST, answer_from_text
-        from spatialqa.report import CountProgress, print_lines
+        from spatialqa.core.console import CountProgress, print_lines
 
         with CountProgress("guessing") as progress:
             said = answer_from_text(out, answers, table_name(name), split or TEST, max_questions, seed, progress.update)
@@ -238,8 +238,8 @@ def score_command(
 )
 def export(out: Path, to: str, dest: Path, name: str | None, shard_size: int) -> None:
     """Write OUT in another format: SpatialSoundQA's own, WebDataset, or recipes without a byte of its sounds."""
+    from spatialqa.core.console import CountProgress, print_lines
     from spatialqa.exports.export import export_dataset, warnings_before
-    from spatialqa.report import CountProgress, print_lines
 
     for warning in warnings_before(out, to):
         click.echo(f"warning: {warning}", err=True)
@@ -348,8 +348,8 @@ def import_group() -> None:
 )
 def import_spatialsoundqa(source: Path, out: Path, split: str | None, places: tuple[Path, ...]) -> None:
     """Read SpatialSoundQA's released questions in SOURCE (a file or folder) into OUT, so that answers can be scored."""
+    from spatialqa.core.console import print_lines
     from spatialqa.imports.spatialsoundqa import import_spatialsoundqa as read
-    from spatialqa.report import print_lines
 
     print_lines(read(source, out, split, places).lines())
 
@@ -367,8 +367,8 @@ def templates() -> None:
 @click.option("--seed", default=0, show_default=True, help="Chooses them.")
 def templates_check(folder: Path | None, samples: int, seed: int) -> None:
     """Check the template files in FOLDER (default: the bundled ones) and show samples; exit 1 on a problem."""
+    from spatialqa.core.console import print_templates
     from spatialqa.qa.template_check import check_templates
-    from spatialqa.report import print_templates
 
     report = check_templates(folder or Path(__file__).parent / "templates", samples, seed)
     print_templates(report)
@@ -387,7 +387,7 @@ def clips() -> None:
 def clips_debian(dest: Path, everything: bool) -> None:
     """Fetch real recorded sounds out of Debian packages into DEST (needs apt-get and dpkg, not root)."""
     from spatialqa.clips.debian import fetch
-    from spatialqa.report import print_fetch
+    from spatialqa.core.console import print_fetch
 
     report = fetch(dest, everything=everything, progress=lambda line: click.echo(line, err=True))
     print_fetch(report)
@@ -402,7 +402,7 @@ def clips_debian(dest: Path, everything: bool) -> None:
 def clips_list(source: str, labels_file: str | None, unknown_labels: str) -> None:
     """List the classes of SOURCE (foley or folder:DIR), and the files that were left out with the reason."""
     from spatialqa.clips.registry import open_clips
-    from spatialqa.report import print_clips
+    from spatialqa.core.console import print_clips
 
     values = {"clips": source, "labels_file": labels_file, "unknown_labels": unknown_labels}
     print_clips(open_clips(build(RenderRecipe, values, "command line")))

@@ -6,9 +6,9 @@ from typing import Any, TypeVar
 
 import click
 
+from spatialqa.core.recipe_keys import build
 from spatialqa.errors import RecipeError
 from spatialqa.recipe import read_recipe
-from spatialqa.recipe_keys import build
 
 F = TypeVar("F", bound=Callable[..., Any])
 R = TypeVar("R")

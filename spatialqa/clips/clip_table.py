@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from spatialqa.clips.clip import ClipRecord
 from spatialqa.clips.label_filter import ChosenLabels
-from spatialqa.labels import ontology
+from spatialqa.core.ontology import ontology
 
 PREFIX = "audioset/"
 LICENCE = "YouTube: rights with the uploader"

@@ -17,8 +17,8 @@ from importlib import resources
 from pathlib import Path
 
 from spatialqa.clips.clip import RejectedClip
+from spatialqa.core.ontology import ontology
 from spatialqa.errors import ClipError
-from spatialqa.labels import ontology
 
 TABLE = "clips.tsv"
 _FIRST_LINE = "# Sounds fetched out of Debian packages by spatialqa; each package's copyright file has its licence.\n"

@@ -17,8 +17,8 @@ import soundfile
 
 from spatialqa.clips.clip import RawClip
 from spatialqa.clips.prepare import level_dbfs
+from spatialqa.core.interrupts import interrupts_wait
 from spatialqa.errors import ClipError, ClipGoneError
-from spatialqa.interrupts import interrupts_wait
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3")
 FFMPEG_SUFFIXES = (".m4a", ".mp4", ".webm", ".mkv", ".aac", ".wma", ".aif", ".aiff", ".3gp", ".mka")

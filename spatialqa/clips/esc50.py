@@ -9,8 +9,8 @@ from pathlib import Path
 from spatialqa.clips.clip import ClipRecord, RawClip, RejectedClip
 from spatialqa.clips.label_filter import LabelFilter
 from spatialqa.clips.listed_files import ListedFile, load_listed, open_listed, read_table
+from spatialqa.core.ontology import ontology
 from spatialqa.errors import ClipError
-from spatialqa.labels import ontology
 
 _TABLE = "meta/esc50.csv"
 _COLUMNS = ("filename", "fold", "target", "category", "esc10", "src_file", "take")

@@ -19,7 +19,7 @@ OTHER_AUDIO_SUFFIXES = (".aac", ".aif", ".aiff", ".m4a", ".mp4", ".webm", ".wma"
 class FolderClips:
     """The clip set of a folder. It is read once, when the object is made; files are read again when they are loaded.
 
-    A label is an AudioSet display name, a mid, or a folder's spelling of one (`spatialqa.labels.resolve_label`).
+    A label is an AudioSet display name, a mid, or a folder's spelling of one (`spatialqa.core.ontology.resolve_label`).
     Without a table a clip has the labels of the nearest sub-folder above it whose name is one ("Dog", "bow_wow";
     several joined by ";" or "__"). A table (labels.csv, labels.tsv or clips.tsv in the folder, or `labels_file`)
     decides alone when there is one; see `label_table.read_table` for its columns.

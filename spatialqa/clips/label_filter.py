@@ -15,8 +15,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spatialqa.core.ontology import ontology
 from spatialqa.errors import ClipError
-from spatialqa.labels import ontology
 
 Nodes = npt.NDArray[np.int16]  # indices into ontology().nodes; -1 is a class that the ontology lacks
 LabelMode = Literal["all", "specific", "single", "strong"]

@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from spatialqa.core.ontology import LabelRef, ontology, resolve_label
 from spatialqa.errors import ClipError
-from spatialqa.labels import LabelRef, ontology, resolve_label
 
 TABLE_NAMES = ("labels.csv", "labels.tsv", "clips.tsv")
 

@@ -14,8 +14,8 @@ import pyarrow as pa
 from spatialqa.clips.clip import ClipRecord, RawClip, RejectedClip
 from spatialqa.clips.decode import BadSoundError, cause, read_sound, sound_header
 from spatialqa.clips.label_filter import LabelFilter, LabelLists, choose_labels
+from spatialqa.core.ontology import ontology
 from spatialqa.errors import ClipError, ClipGoneError
-from spatialqa.labels import ontology
 
 
 def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:

@@ -8,10 +8,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from spatialqa.core.scene import Scene
 from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.schema import SCENES, TABLES
 from spatialqa.errors import DatasetError
-from spatialqa.scene import Scene
 
 _SCENE_COLUMNS = [name for name in SCENES.names if name != "audio"]
 

@@ -8,9 +8,9 @@ from array import array
 from dataclasses import dataclass
 from functools import cache
 
-from spatialqa.geometry import Vec3, to_head
-from spatialqa.labels import OntologyNode, ontology
-from spatialqa.scene import Scene
+from spatialqa.core.geometry import Vec3, to_head
+from spatialqa.core.ontology import OntologyNode, ontology
+from spatialqa.core.scene import Scene
 
 _ENDS = {"left": (0, -1), "right": (0, 1), "above": (1, 1), "below": (1, -1), "front": (2, -1), "behind": (2, 1)}
 OPPOSITE = {"left": "right", "right": "left", "front": "behind", "behind": "front", "above": "below", "below": "above"}

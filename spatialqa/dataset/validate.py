@@ -10,7 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from spatialqa.acoustics.channels import CHANNEL_NAMES
+from spatialqa.core.channels import CHANNEL_NAMES
+from spatialqa.core.geometry import direction
+from spatialqa.core.scene import Scene
 from spatialqa.dataset.commit import sha256_of
 from spatialqa.dataset.folder import DatasetFolder, split_of, split_order
 from spatialqa.dataset.reading import read_audio, read_rows, scene_files
@@ -19,9 +21,7 @@ from spatialqa.dataset.truth import SplitTruth
 from spatialqa.dataset.validate_questions import TableCheck
 from spatialqa.dataset.validate_rirs import RirCheck
 from spatialqa.errors import SpatialQAError
-from spatialqa.geometry import direction
 from spatialqa.render import FULL_SCALE, decode_flac
-from spatialqa.scene import Scene
 
 _ANGLE_TOLERANCE_DEG = 1e-6
 _DISTANCE_TOLERANCE_M = 1e-9

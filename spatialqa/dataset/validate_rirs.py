@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from spatialqa.core.geometry import Pose, to_head
 from spatialqa.dataset.reading import read_rows
 from spatialqa.errors import SpatialQAError
-from spatialqa.geometry import Pose, to_head
 
 Rir = npt.NDArray[np.float32]
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spatialqa.clips.prepare import cut_to_scene
-from spatialqa.geometry import IDENTITY, Pose, Vec3, to_head
+from spatialqa.core.geometry import IDENTITY, Pose, Vec3, to_head
 
 SAMPLE_RATE_HZ = 32000
 DURATION_S = 10.0

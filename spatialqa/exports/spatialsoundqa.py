@@ -13,6 +13,9 @@ import numpy.typing as npt
 import scipy.io.wavfile
 
 from spatialqa.clips.prepare import PreparedClip
+from spatialqa.core.geometry import Pose
+from spatialqa.core.recipe_keys import build
+from spatialqa.core.scene import Scene
 from spatialqa.dataset.commit import commit_file, commit_json
 from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.reading import join_questions, read_rows, read_scenes, scene_files
@@ -31,10 +34,7 @@ from spatialqa.exports.released import (
     position_text,
     source_position,
 )
-from spatialqa.geometry import Pose
 from spatialqa.recipe import RenderRecipe
-from spatialqa.recipe_keys import build
-from spatialqa.scene import Scene
 from spatialqa.stored import StoredRun, by_group, place_index
 
 _MOST_SOURCES = 2

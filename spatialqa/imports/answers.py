@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from spatialqa.geometry import Direction, cartesian, direction_words
+from spatialqa.core.geometry import Direction, cartesian, direction_words
 from spatialqa.imports.release import ReleasedQuestion
 from spatialqa.qa.answer_text import rounded_m
 from spatialqa.qa.fact import YES_NO

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from spatialqa.core.geometry import Vec3
 from spatialqa.errors import DatasetError
-from spatialqa.geometry import Vec3
 
 # What the released files call a split, and what we call it.
 SPLITS = {"train": "train", "val": "validation", "validation": "validation", "eval": "test", "test": "test"}

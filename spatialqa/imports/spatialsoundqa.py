@@ -11,12 +11,13 @@ from typing import Any
 import pyarrow as pa
 
 import spatialqa
+from spatialqa.core.geometry import IDENTITY, Direction, Pose, direction
+from spatialqa.core.ontology import ontology
 from spatialqa.dataset.card import write_card
 from spatialqa.dataset.commit import FileRecord, commit_json, commit_table, commit_text, sha256_of
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.schema import QA, SCENES
 from spatialqa.errors import DatasetError, SpatialQAError
-from spatialqa.geometry import IDENTITY, Direction, Pose, direction
 from spatialqa.imports.answers import read_question
 from spatialqa.imports.release import (
     Places,
@@ -28,7 +29,6 @@ from spatialqa.imports.release import (
     read_places,
     read_records,
 )
-from spatialqa.labels import ontology
 from spatialqa.recipe import digest
 
 _NAME = "spatialsoundqa"

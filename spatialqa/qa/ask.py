@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spatialqa import seeds
+from spatialqa.core import seeds
+from spatialqa.core.scene import Scene
 from spatialqa.qa import beyond, perception, reasoning
 from spatialqa.qa.answer_text import sound_of
 from spatialqa.qa.balance import Balance, Survey
@@ -18,7 +19,6 @@ from spatialqa.qa.rationale import rationale_of
 from spatialqa.qa.slots import FORMS, SUBTYPES
 from spatialqa.qa.templates import TemplateSet
 from spatialqa.qa.view import SceneView, view
-from spatialqa.scene import Scene
 
 FINDERS: dict[str, Finder] = {
     "classification": perception.classification,

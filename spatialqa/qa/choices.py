@@ -20,7 +20,7 @@ from itertools import combinations, product
 
 import numpy as np
 
-from spatialqa.labels import ontology
+from spatialqa.core.ontology import ontology
 from spatialqa.qa import answer_text as text
 from spatialqa.qa.balance import Located, Survey, located, rounded_half_metres
 from spatialqa.qa.fact import Fact, pick

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
-from spatialqa.geometry import FloatArray
-from spatialqa.labels import ontology
+from spatialqa.core.geometry import FloatArray
+from spatialqa.core.ontology import ontology
 
 Item = TypeVar("Item", bound=Hashable)
 

@@ -8,10 +8,10 @@ counts come out exact wherever the scenes allow it, and evenly over the data set
 from collections import Counter
 from collections.abc import Mapping
 
-from spatialqa import seeds
+from spatialqa.core import seeds
+from spatialqa.core.scene import Scene
 from spatialqa.qa.options import ONE_SOURCE, SEVERAL_SOURCES
 from spatialqa.qa.slots import SUBTYPES
-from spatialqa.scene import Scene
 
 
 class Quota:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from spatialqa import seeds
+from spatialqa.core import seeds
 from spatialqa.errors import TemplateError
 from spatialqa.qa.answer_text import sound_of
 from spatialqa.qa.slots import ANSWERS

@@ -5,11 +5,11 @@ import zlib
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from spatialqa import geometry
+from spatialqa.core import geometry
+from spatialqa.core.ontology import ontology
+from spatialqa.core.scene import Scene, Source
 from spatialqa.errors import DatasetError
-from spatialqa.labels import ontology
 from spatialqa.qa.options import AskOptions
-from spatialqa.scene import Scene, Source
 
 
 class Axis(NamedTuple):

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from spatialqa.geometry import FloatArray
+from spatialqa.core.geometry import FloatArray
 from spatialqa.rooms.rays import BoolArray
 
 IntArray = npt.NDArray[np.int64]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from spatialqa.geometry import FloatArray
+from spatialqa.core.geometry import FloatArray
 from spatialqa.rooms.clearance import IntArray, SurfaceDistance
 from spatialqa.rooms.rays import BoolArray, RayCaster
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from spatialqa.core.geometry import Vec3
 from spatialqa.errors import RoomError
-from spatialqa.geometry import Vec3
 
 _VERSION = ["ASCII", "1.1"]
 _MAX_BYTES = 1 << 29  # the largest house has about 5 MB

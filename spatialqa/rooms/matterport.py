@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from spatialqa.core.seeds import rng
 from spatialqa.errors import RoomError
 from spatialqa.rooms.house_file import read_house_file
 from spatialqa.rooms.materials import material
@@ -19,7 +20,6 @@ from spatialqa.rooms.mesh_reading import habitat_files
 from spatialqa.rooms.room import Room
 from spatialqa.rooms.simplify import MAX_ERROR_M, TARGET_FACES, PreparedMesh, preparation, prepare_mesh
 from spatialqa.rooms.surface import triangle_areas
-from spatialqa.seeds import rng
 
 NAME = "mp3d"
 GEOMETRIES = ("semantic", "glb")

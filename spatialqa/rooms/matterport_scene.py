@@ -6,8 +6,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from spatialqa.core.geometry import Vec3, z_up_to_world
 from spatialqa.errors import RoomError
-from spatialqa.geometry import Vec3, z_up_to_world
 from spatialqa.rooms.house_file import Category, House, HouseRegion
 from spatialqa.rooms.matterport_files import SceneFiles
 from spatialqa.rooms.matterport_tables import REGION_LABELS, UNLABELLED, mpcat40_materials

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
+from spatialqa.core.geometry import z_up_to_world
+from spatialqa.core.seeds import rng
 from spatialqa.errors import RoomError
-from spatialqa.geometry import z_up_to_world
 from spatialqa.rooms.materials import guess_material, material
 from spatialqa.rooms.mesh_cache import MeshCache
 from spatialqa.rooms.mesh_reading import SUFFIXES, Part, buffers, habitat_files, one_line, read_parts
@@ -27,7 +28,6 @@ from spatialqa.rooms.simplify import (
     preparation,
     prepare_mesh,
 )
-from spatialqa.seeds import rng
 
 DEFAULT_MATERIAL = "default"
 MIN_EXTENT_M, MAX_EXTENT_M = 1.0, 500.0

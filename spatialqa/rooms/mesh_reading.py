@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import trimesh
 
+from spatialqa.core.geometry import FloatArray
 from spatialqa.errors import RoomError
-from spatialqa.geometry import FloatArray
 
 SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".stl")
 

@@ -13,14 +13,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
+from spatialqa.core.geometry import FloatArray, Pose, Vec3, direction, spherical, to_head, yaw_quaternion
+from spatialqa.core.scene import Place
+from spatialqa.core.seeds import rng as seeded
 from spatialqa.errors import PlacementError
-from spatialqa.geometry import FloatArray, Pose, Vec3, direction, spherical, to_head, yaw_quaternion
 from spatialqa.rooms.clearance import IntArray, SurfaceDistance
 from spatialqa.rooms.free_space import FreeSpace, survey
 from spatialqa.rooms.rays import BoolArray, RayCaster
 from spatialqa.rooms.room import Room
-from spatialqa.scene import Place
-from spatialqa.seeds import rng as seeded
 
 EAR_HEIGHT_M = (1.1, 1.8)  # from a seated child to a standing adult
 SOURCE_HEIGHT_M = (0.2, 2.2)

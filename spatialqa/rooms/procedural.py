@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spatialqa.core.seeds import rng
 from spatialqa.errors import RoomError
 from spatialqa.rooms.finishes import choose_finishes, expected_rt60, exposed_areas
 from spatialqa.rooms.floor_plan import FloorPlan
@@ -15,7 +16,6 @@ from spatialqa.rooms.home_mesh import HomeMesh, Surface, build_mesh
 from spatialqa.rooms.layout import draw_floor_plan
 from spatialqa.rooms.materials import load_materials
 from spatialqa.rooms.room import Region, Room
-from spatialqa.seeds import rng
 
 NAME = "procedural"
 KINDS = ("shoebox", "l_shape", "apartment")

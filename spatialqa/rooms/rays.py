@@ -7,7 +7,7 @@ import numpy.typing as npt
 from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 
-from spatialqa.geometry import FloatArray
+from spatialqa.core.geometry import FloatArray
 
 BoolArray = npt.NDArray[np.bool_]
 

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from spatialqa.geometry import FloatArray, Vec3
+from spatialqa.core.geometry import FloatArray, Vec3
 from spatialqa.rooms.materials import Material
 
 

@@ -17,8 +17,8 @@ import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from spatialqa.core.geometry import FloatArray
 from spatialqa.errors import MissingDependencyError
-from spatialqa.geometry import FloatArray
 from spatialqa.rooms.surface import face_normals, surface_distances, surface_points, triangle_areas
 
 FloatVertices = npt.NDArray[np.float32]

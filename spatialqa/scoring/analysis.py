@@ -20,13 +20,13 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
+from spatialqa.core.console import stdout
+from spatialqa.core.geometry import great_circle_deg
+from spatialqa.core.scene import Scene
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_scenes, scene_files
 from spatialqa.errors import DatasetError
-from spatialqa.geometry import great_circle_deg
 from spatialqa.qa.answer_text import DISTANCE_STEP_M, rounded_m
-from spatialqa.report import stdout
-from spatialqa.scene import Scene
 from spatialqa.scoring.grade import DER_THRESHOLD_M, Grade, grade
 from spatialqa.scoring.intervals import FEWEST_HOUSES, Bootstrap, FloatArray, IntArray, percentiles, wilson
 from spatialqa.scoring.named import Names, parts

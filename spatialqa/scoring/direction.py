@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 
-from spatialqa.geometry import cartesian, direction_words
+from spatialqa.core.geometry import cartesian, direction_words
 from spatialqa.qa.view import AXES
 from spatialqa.scoring.plain import affirmed
 from spatialqa.scoring.quantity import angles

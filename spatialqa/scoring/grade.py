@@ -4,9 +4,9 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from spatialqa.core.geometry import great_circle_deg
+from spatialqa.core.ontology import ontology
 from spatialqa.errors import DatasetError
-from spatialqa.geometry import great_circle_deg
-from spatialqa.labels import ontology
 from spatialqa.qa.answer_text import rounded_m
 from spatialqa.qa.view import AXES
 from spatialqa.scoring import quantity

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from functools import cached_property
 
-from spatialqa.labels import ontology
+from spatialqa.core.ontology import ontology
 from spatialqa.scoring.plain import affirmed, plain
 
 _NO_NAME = {"", "unknown", "unsure", "unclear", "none", "nothing", "n/a", "na", "silence is all i hear"}

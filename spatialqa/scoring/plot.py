@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from spatialqa.core.svg import BLUE, GREY, ORANGE, RULE, document, dot, line, text, write_svg
 from spatialqa.scoring.report import METRICS, Metric, ScoreReport
 from spatialqa.scoring.show import figures, shown
-from spatialqa.svg import BLUE, GREY, ORANGE, RULE, document, dot, line, text, write_svg
 
 _ROW, _LEFT, _WIDTH, _RIGHT, _TOP, _BOTTOM = 20, 330, 420, 160, 62, 44
 

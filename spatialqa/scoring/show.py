@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
-from spatialqa.report import stderr, stdout
+from spatialqa.core.console import stderr, stdout
 from spatialqa.scoring.report import METRICS, IdProblems, Metric, ScoreReport, SubtypeScore
 
 # In JSON only: variants that a reader of the table would have to tell apart.

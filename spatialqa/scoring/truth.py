@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from spatialqa.core.ontology import ontology
 from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.reading import read_rows
 from spatialqa.errors import DatasetError
-from spatialqa.labels import ontology
 
 _COLUMNS = (
     "qa_id",

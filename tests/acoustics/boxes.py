@@ -5,7 +5,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from spatialqa.geometry import Vec3
+from spatialqa.core.geometry import Vec3
 from spatialqa.rooms.materials import Material
 from spatialqa.rooms.room import Room
 

@@ -13,8 +13,7 @@ import pytest
 
 from spatialqa.acoustics.rir_metrics import direct_index, drr_db, rt60
 from spatialqa.acoustics.soundspaces.engine import SoundSpacesEngine, SoundSpacesRoom
-from spatialqa.errors import EngineError
-from spatialqa.geometry import (
+from spatialqa.core.geometry import (
     Pose,
     Quaternion,
     Vec3,
@@ -25,6 +24,7 @@ from spatialqa.geometry import (
     to_world,
     yaw_quaternion,
 )
+from spatialqa.errors import EngineError
 from spatialqa.rooms.placement import Placer
 from spatialqa.rooms.procedural import ProceduralRooms
 from tests.acoustics.boxes import box_mesh, joined, material, room, shoebox

@@ -17,8 +17,8 @@ from spatialqa.acoustics.habitat.scene_files import material_database, write_glb
 from spatialqa.acoustics.rir_metrics import direct_index, rt60
 from spatialqa.acoustics.soundspaces import rlr_api
 from spatialqa.acoustics.soundspaces.engine import ENGINE_SPEED_M_S, LISTENER_RADIUS_M, SoundSpacesEngine
+from spatialqa.core.geometry import Pose, Vec3, yaw_quaternion
 from spatialqa.errors import EngineError, MissingDependencyError, PlacementError, RoomError
-from spatialqa.geometry import Pose, Vec3, yaw_quaternion
 from spatialqa.rooms.materials import material
 from spatialqa.rooms.matterport_tables import mpcat40_materials
 from spatialqa.rooms.room import Room

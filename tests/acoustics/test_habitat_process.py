@@ -15,8 +15,8 @@ import pytest
 from spatialqa.acoustics.habitat import child as habitat_child
 from spatialqa.acoustics.habitat.process import HabitatProcess, usable_python
 from spatialqa.acoustics.habitat.scene_files import write_glb
+from spatialqa.core.geometry import Pose
 from spatialqa.errors import EngineError
-from spatialqa.geometry import Pose
 from tests.acoustics.habitat_support import children, energy, hall, make_engine, pretend, running, wait_until_gone
 
 LISTENER, SOURCE = Pose((0.5, 1.5, -1.0)), (0.5, 1.5, -3.0)

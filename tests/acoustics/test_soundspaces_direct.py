@@ -9,7 +9,7 @@ import pytest
 
 from spatialqa.acoustics.rir_metrics import direct_index
 from spatialqa.acoustics.soundspaces.engine import ENGINE_SPEED_M_S, LISTENER_RADIUS_M, SoundSpacesEngine
-from spatialqa.geometry import (
+from spatialqa.core.geometry import (
     SPEED_OF_SOUND_M_S,
     Pose,
     Quaternion,

@@ -12,7 +12,7 @@ import pytest
 
 from spatialqa.acoustics.soundspaces import rlr_api
 from spatialqa.acoustics.soundspaces.engine import SoundSpacesEngine
-from spatialqa.geometry import Pose, Vec3, yaw_quaternion
+from spatialqa.core.geometry import Pose, Vec3, yaw_quaternion
 from tests.acoustics.boxes import shoebox
 from tests.acoustics.hearing import RATE, Rir
 

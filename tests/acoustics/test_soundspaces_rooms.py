@@ -9,8 +9,8 @@ import pytest
 from spatialqa.acoustics.rir_metrics import direct_index, drr_db, rt60, t30
 from spatialqa.acoustics.soundspaces import rlr_api
 from spatialqa.acoustics.soundspaces.engine import SoundSpacesEngine
+from spatialqa.core.geometry import Pose, Vec3, yaw_quaternion
 from spatialqa.errors import EngineError, RoomError
-from spatialqa.geometry import Pose, Vec3, yaw_quaternion
 from spatialqa.rooms.rays import sphere_directions
 from spatialqa.rooms.room import Room
 from tests.acoustics.boxes import CEILING, box_mesh, eyring_s, joined, material, room, shoebox, without

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from spatialqa.geometry import SPEED_OF_SOUND_M_S, Pose, Vec3, to_world
+from spatialqa.core.geometry import SPEED_OF_SOUND_M_S, Pose, Vec3, to_world
 
 EARS = np.array([[-0.09, 0.0, 0.0], [0.09, 0.0, 0.0]])  # head frame: left, right
 

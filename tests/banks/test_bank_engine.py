@@ -6,7 +6,7 @@ import soxr
 from scipy.signal import oaconvolve
 
 from spatialqa.banks.engine import resample_rir
-from spatialqa.geometry import Pose
+from spatialqa.core.geometry import Pose
 from tests.banks.ears import ear_rir
 
 

@@ -18,16 +18,16 @@ import pytest
 from spatialqa.acoustics.engines import engine_for
 from spatialqa.banks.bank_rooms import BankRooms
 from spatialqa.banks.engine import BankEngine
+from spatialqa.core.console import RenderProgress, print_bank
+from spatialqa.core.geometry import Pose, direction
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_rows, read_scenes
 from spatialqa.dataset.validate import validate_dataset
 from spatialqa.errors import RoomError, SpatialQAError
-from spatialqa.geometry import Pose, direction
 from spatialqa.make_bank import BankSummary, bank_recipe, make_bank
 from spatialqa.questions import make_qa
 from spatialqa.recipe import QaRecipe, RenderRecipe
 from spatialqa.render import encode_flac, render_scene
-from spatialqa.report import RenderProgress, print_bank
 from spatialqa.rerender import rerender_scenes
 from spatialqa.rooms.registry import open_rooms
 from spatialqa.run import prepare_bank

@@ -9,8 +9,8 @@ import pytest
 from spatialqa.banks.bank_rooms import BankRooms
 from spatialqa.banks.engine import BankEngine
 from spatialqa.banks.open_bank import open_bank
+from spatialqa.core.geometry import Pose, Vec3, direction
 from spatialqa.errors import EngineError, RoomError
-from spatialqa.geometry import Pose, Vec3, direction
 from tests.banks.ears import ear_rir, lead
 from tests.fixtures.mp3d_reverb import ReverbEntry, write_mp3d_reverb
 

@@ -10,8 +10,8 @@ import pytest
 from spatialqa.banks.bank_rooms import BankRooms
 from spatialqa.banks.engine import BankEngine
 from spatialqa.banks.open_bank import open_bank
+from spatialqa.core.geometry import Pose, direction
 from spatialqa.errors import RoomError
-from spatialqa.geometry import Pose, direction
 from tests.banks.ears import ear_rir, lead
 from tests.fixtures.sofa_rooms import write_sofa
 

@@ -12,8 +12,8 @@ from spatialqa.clips.audioset.clips import DEFAULT_ROOT, AudioSetClips, find_roo
 from spatialqa.clips.audioset.segment_files import MOST_LISTED
 from spatialqa.clips.clip import ClipRecord
 from spatialqa.clips.clip_table import ClipTable
+from spatialqa.core.ontology import ontology
 from spatialqa.errors import ClipError, ClipGoneError
-from spatialqa.labels import ontology
 from tests.fixtures.audioset import (
     AUDIOSET,
     AUDIOSET_FILES,

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from spatialqa.clips.clip_table import LICENCE
+from spatialqa.core.scene import Scene
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_scenes, scene_files
 from spatialqa.dataset.validate import validate_dataset
 from spatialqa.questions import make_qa
 from spatialqa.recipe import QaRecipe, RenderRecipe
-from spatialqa.scene import Scene
 from tests.conftest import render
 from tests.fixtures.audioset import Segment, flac_bytes, sound, write_hub, write_segments, write_sound, write_strong
 

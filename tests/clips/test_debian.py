@@ -14,8 +14,8 @@ import soundfile
 
 from spatialqa.clips.debian import DebianClip, debian_clips, extract, fetch, fetch_clips
 from spatialqa.clips.folder import FolderClips
+from spatialqa.core.ontology import ontology
 from spatialqa.errors import ClipError
-from spatialqa.labels import ontology
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "debian_clips.tsv"
 DOG, CAT = "/m/0bt9lr", "/m/01yrx"

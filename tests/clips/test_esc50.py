@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from spatialqa.clips.esc50 import Esc50Clips, esc50_classes
+from spatialqa.core.ontology import ontology
 from spatialqa.errors import ClipError, ClipGoneError
-from spatialqa.labels import ontology
 from tests.fixtures.audioset import ESC50_ROWS, sound, write_esc50
 
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from spatialqa.clips.fsd50k import Fsd50kClips, short_licence
+from spatialqa.core.ontology import ontology
 from spatialqa.errors import ClipError, ClipGoneError
-from spatialqa.labels import ontology
 from tests.fixtures.audioset import FSD50K_ROWS, sound, write_fsd50k
 
 

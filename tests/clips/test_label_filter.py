@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from spatialqa.clips.audioset.strong_labels import StrongEvents, alone
 from spatialqa.clips.label_filter import LabelFilter, LabelLists, LabelMode, choose_labels
-from spatialqa.labels import ontology
+from spatialqa.core.ontology import ontology
 
 NODES = ontology().nodes
 # classes that are near each other in the tree, so that random lists hold families

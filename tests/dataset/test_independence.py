@@ -13,9 +13,9 @@ SHARED = {
     "spatialqa.dataset.reading",
     "spatialqa.dataset.schema",
     "spatialqa.errors",
-    "spatialqa.geometry",
-    "spatialqa.labels",
-    "spatialqa.scene",
+    "spatialqa.core.geometry",
+    "spatialqa.core.ontology",
+    "spatialqa.core.scene",
 }
 
 

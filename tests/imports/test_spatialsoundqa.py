@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from spatialqa.core.console import print_status
+from spatialqa.core.geometry import Pose, direction
 from spatialqa.dataset.validate import validate_dataset
 from spatialqa.errors import DatasetError
-from spatialqa.geometry import Pose, direction
 from spatialqa.imports.spatialsoundqa import import_spatialsoundqa
 from spatialqa.questions import make_qa
 from spatialqa.recipe import QaRecipe
-from spatialqa.report import print_status
 from spatialqa.scoring.score import score
 from tests.imports.released_files import RECORDS, SENSOR, Row, rows_of, write_release, write_truth
 

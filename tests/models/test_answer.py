@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from spatialqa.cli.preview import show
+from spatialqa.core.audio_io import write_scene_wav
 from spatialqa.dataset.reading import read_rows
 from spatialqa.errors import ClipError, DatasetError, RecipeError
 from spatialqa.models.answer import Answerer, answer, fit, listen, read_binaural
@@ -30,7 +31,6 @@ from spatialqa.models.questions_data import open_scenes
 from spatialqa.models.run_folder import save
 from spatialqa.models.spatial_ast import ModelError
 from spatialqa.scoring.score import score
-from spatialqa.wav import write_scene_wav
 from tests.models.test_questions_data import encoder_of
 
 GREEDY = AnswerRecipe(beams=1, max_new_tokens=6, batch_size=4, threads=1, device="cpu")

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+from spatialqa.core.ontology import ontology  # noqa: E402
 from spatialqa.errors import MissingDependencyError  # noqa: E402
-from spatialqa.labels import ontology  # noqa: E402
 from spatialqa.models import llm  # noqa: E402
 from spatialqa.models.llm import END, PROMPT, make_llm, tiny_llm, tiny_tokenizer  # noqa: E402
 from spatialqa.models.spatial_ast import ModelError  # noqa: E402

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spatialqa.geometry import direction_words, great_circle_deg
+from spatialqa.core.geometry import direction_words, great_circle_deg
 from spatialqa.models import metrics
 from spatialqa.models.metrics import Places, Posterior, Truth, constants, decode, errors, figures
 

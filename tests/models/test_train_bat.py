@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from spatialqa.core.recipe_keys import build
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.models import train_bat
 from spatialqa.models.bat_files import load_bat, save_bat
@@ -28,7 +29,6 @@ from spatialqa.models.run_folder import claim, read_log, save
 from spatialqa.models.spatial_ast import ModelError
 from spatialqa.models.train_bat import Trainer, heard_before, identity_of, train
 from spatialqa.models.train_spatial_ast import Process
-from spatialqa.recipe_keys import build
 from tests.models.test_questions_data import encoder_of, made_up
 
 QUICK = BATRecipe(

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from spatialqa.core.recipe_keys import build
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_rows, read_scenes, scene_files
 from spatialqa.errors import DatasetError, RecipeError
@@ -38,7 +39,6 @@ from spatialqa.models.train_spatial_ast import new_model, open_held_out, train
 from spatialqa.qa.options import AskOptions
 from spatialqa.qa.view import view
 from spatialqa.recipe import RenderRecipe
-from spatialqa.recipe_keys import build
 from tests.conftest import render
 
 SCENES = RenderRecipe(

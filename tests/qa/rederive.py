@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from spatialqa.labels import ontology
-from spatialqa.scene import Scene, Source
+from spatialqa.core.ontology import ontology
+from spatialqa.core.scene import Scene, Source
 
 AXIS_OF = {"left": (0, -1), "right": (0, 1), "front": (2, -1), "behind": (2, 1), "above": (1, 1), "below": (1, -1)}
 PARENTS = {node.mid: node.parents for node in ontology().nodes}

@@ -5,9 +5,9 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from spatialqa.geometry import IDENTITY, Quaternion, Vec3
-from spatialqa.labels import ontology
-from spatialqa.scene import Scene, Source
+from spatialqa.core.geometry import IDENTITY, Quaternion, Vec3
+from spatialqa.core.ontology import ontology
+from spatialqa.core.scene import Scene, Source
 
 HEAD: Vec3 = (3.0, 1.5, -2.0)
 

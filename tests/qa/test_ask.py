@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from spatialqa.core.scene import Scene
 from spatialqa.qa.ask import FINDERS, NOTHING_NEW, Asked, ask
 from spatialqa.qa.fact import NEEDS_TWO_SOURCES
 from spatialqa.qa.options import TYPES, AskOptions
@@ -17,7 +18,6 @@ from spatialqa.qa.question import Question
 from spatialqa.qa.slots import SUBTYPES
 from spatialqa.qa.templates import bundled_templates
 from spatialqa.qa.view import view
-from spatialqa.scene import Scene
 from tests.qa import rederive
 from tests.qa.scenes import heard_at, random_scenes
 

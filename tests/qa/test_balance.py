@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 
 import pytest
 
+from spatialqa.core.scene import Scene
 from spatialqa.qa.ask import DataSetView, ask, survey
 from spatialqa.qa.balance import Balance, Survey, balance_from, preference_from
 from spatialqa.qa.fact import TO_BALANCE
 from spatialqa.qa.options import TYPES, AskOptions
 from spatialqa.qa.question import Question
 from spatialqa.qa.templates import bundled_templates
-from spatialqa.scene import Scene
 from tests.qa.scenes import heard_at, random_scenes
 
 CLASSES = ("Dog", "Bell", "Banjo", "Rain", "Cough", "Thunder")

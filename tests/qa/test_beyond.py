@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from spatialqa.core.scene import Scene
 from spatialqa.qa.fact import (
     MASKED,
     NEAR_BOUNDARY,
@@ -15,7 +16,6 @@ from spatialqa.qa.fact import (
     STEEP,
     TOO_MANY_SOURCES,
 )
-from spatialqa.scene import Scene
 from tests.qa.scenes import HEAD, heard_at, scene, source
 from tests.qa.test_subtypes import BELL_RIGHT, DOG_LEFT, facts, reason
 

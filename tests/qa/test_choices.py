@@ -6,7 +6,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from spatialqa.labels import ontology
+from spatialqa.core.ontology import ontology
+from spatialqa.core.scene import Scene
 from spatialqa.qa.answer_text import rounded_m
 from spatialqa.qa.ask import DataSetView, ask, survey
 from spatialqa.qa.balance import Balance, Survey
@@ -17,7 +18,6 @@ from spatialqa.qa.options import TYPES, AskOptions
 from spatialqa.qa.question import Question
 from spatialqa.qa.templates import bundled_templates
 from spatialqa.qa.view import AXES
-from spatialqa.scene import Scene
 from tests.qa import rederive
 from tests.qa.scenes import heard_at, random_scenes
 

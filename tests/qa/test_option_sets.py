@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 
-from spatialqa.labels import ontology
+from spatialqa.core.ontology import ontology
 from spatialqa.qa.option_sets import FairSets, Sound, SoundSets, alike, distance_sets
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from spatialqa.core.scene import Scene
 from spatialqa.errors import RecipeError
 from spatialqa.qa.quota import Quota
 from spatialqa.questions import make_qa
 from spatialqa.recipe import QaRecipe, RenderRecipe
-from spatialqa.scene import Scene
 from tests.conftest import render
 from tests.qa.scenes import random_scenes
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from spatialqa.core.scene import Scene
 from spatialqa.qa.ask import FINDERS
 from spatialqa.qa.fact import (
     MASKED,
@@ -17,7 +18,6 @@ from spatialqa.qa.fact import (
 from spatialqa.qa.options import AskOptions
 from spatialqa.qa.slots import SUBTYPES
 from spatialqa.qa.view import view
-from spatialqa.scene import Scene
 from tests.qa.scenes import HEAD, heard_at, scene, source
 
 DOG_LEFT = ((-2.0, 0.5, -2.0), ["Dog"])  # left, front, above, 2.87 m

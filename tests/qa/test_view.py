@@ -2,10 +2,10 @@ import math
 
 import pytest
 
+from spatialqa.core.scene import Scene
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.qa.options import AskOptions
 from spatialqa.qa.view import view
-from spatialqa.scene import Scene
 from tests.qa.scenes import HEAD, heard_at, scene, source
 
 

@@ -15,13 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trimesh.triangles import closest_point
 
+from spatialqa.core.geometry import FloatArray, Pose, direction
+from spatialqa.core.scene import Place
 from spatialqa.errors import PlacementError
-from spatialqa.geometry import FloatArray, Pose, direction
 from spatialqa.rooms.clearance import SurfaceDistance
 from spatialqa.rooms.mesh import MeshRooms
 from spatialqa.rooms.placement import Placer, even_shares
 from spatialqa.rooms.room import Region, Room
-from spatialqa.scene import Place
 from tests.rooms.shapes import Triangles, box, quad, room, wall_with_door
 
 HOUSE = Path(__file__).parents[3] / "shared" / "data" / "small_house.glb"

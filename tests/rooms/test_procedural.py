@@ -15,8 +15,8 @@ from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 from scipy import ndimage
 
+from spatialqa.core.geometry import Pose, Vec3, rotation_matrix, yaw_quaternion
 from spatialqa.errors import RoomError
-from spatialqa.geometry import Pose, Vec3, rotation_matrix, yaw_quaternion
 from spatialqa.rooms.home_mesh import air_volume
 from spatialqa.rooms.materials import load_materials
 from spatialqa.rooms.procedural import KINDS, Home, ProceduralRooms, draw_home, kind_of

@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from spatialqa.core.geometry import direction
+from spatialqa.core.scene import Scene
 from spatialqa.dataset.schema import SCENES, with_metadata
-from spatialqa.geometry import direction
 from spatialqa.qa.options import TYPES
 from spatialqa.questions import make_qa
 from spatialqa.recipe import QaRecipe
-from spatialqa.scene import Scene
 from tests.qa.scenes import random_scenes
 
 HOUSES = 60

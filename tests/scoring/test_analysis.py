@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from spatialqa.core.scene import Scene
 from spatialqa.dataset.reading import read_rows, read_scenes
 from spatialqa.errors import DatasetError
 from spatialqa.questions import make_qa
 from spatialqa.recipe import QaRecipe
-from spatialqa.scene import Scene
 from spatialqa.scoring.analysis import FIGURES, Figure, analyse, facts_of, print_analysis
 from spatialqa.scoring.truth import Truth, read_truth
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spatialqa.labels import ontology
+from spatialqa.core.ontology import ontology
 from spatialqa.qa.answer_text import label_list, labels_answer
 from spatialqa.scoring.named import Names
 from spatialqa.scoring.option import option_index

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spatialqa.geometry import direction_words
+from spatialqa.core.geometry import direction_words
 from spatialqa.qa.answer_text import clock_answer, distance_answer, location_answer, rounded_m
 from spatialqa.scoring import quantity
 from spatialqa.scoring.direction import direction

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spatialqa.core.ontology import ontology
 from spatialqa.errors import MissingDependencyError
-from spatialqa.labels import ontology
 from spatialqa.scoring.intervals import Bootstrap
 from spatialqa.scoring.mean_ap import average_precisions
 from spatialqa.scoring.named import Names

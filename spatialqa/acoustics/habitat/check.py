@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from spatialqa.acoustics.rir_metrics import direct_index
+from spatialqa.core.geometry import IDENTITY, Pose, Vec3, yaw_quaternion
 from spatialqa.errors import EngineError
-from spatialqa.geometry import IDENTITY, Pose, Vec3, yaw_quaternion
 from spatialqa.rooms.materials import material
 from spatialqa.rooms.room import Room
 

@@ -24,8 +24,8 @@ from spatialqa.acoustics.habitat.process import HOW_TO_GET, HabitatProcess, usab
 from spatialqa.acoustics.habitat.room import DEPTH, HabitatConfig, HabitatRoom, load, raw_rir
 from spatialqa.acoustics.soundspaces.engine import DEFAULT_HRTF, ENGINE_SPEED_M_S, LISTENER_RADIUS_M
 from spatialqa.acoustics.soundspaces.settings import check_sample_rate, resolve
+from spatialqa.core.geometry import Pose, Vec3
 from spatialqa.errors import EngineError, MissingDependencyError, SpatialQAError
-from spatialqa.geometry import Pose, Vec3
 from spatialqa.rooms.materials import Material
 from spatialqa.rooms.room import Room
 

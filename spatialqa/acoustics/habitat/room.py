@@ -14,8 +14,8 @@ from spatialqa.acoustics.habitat.process import HabitatProcess
 from spatialqa.acoustics.habitat.scene_files import check_bounds, has_semantics, material_database, scene_file
 from spatialqa.acoustics.soundspaces.engine import ENGINE_SPEED_M_S, LISTENER_RADIUS_M
 from spatialqa.acoustics.soundspaces.ray_depth import DepthEstimator
+from spatialqa.core.geometry import Pose, Vec3
 from spatialqa.errors import EngineError, PlacementError
-from spatialqa.geometry import Pose, Vec3
 from spatialqa.rooms.materials import Material, material
 from spatialqa.rooms.room import Room
 

@@ -13,10 +13,10 @@ from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore import EmbreeDevice
 from embreex.rtcore_scene import EmbreeScene
 
-from spatialqa.geometry import Vec3
+from spatialqa.core.geometry import Vec3
+from spatialqa.core.seeds import rng
 from spatialqa.rooms.materials import Curve
 from spatialqa.rooms.room import Room
-from spatialqa.seeds import rng
 
 MIN_DEPTH, MAX_DEPTH = 20, 400
 _BANDS_HZ = (125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0)

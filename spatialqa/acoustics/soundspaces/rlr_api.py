@@ -23,8 +23,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
+from spatialqa.core.geometry import Quaternion, Vec3
 from spatialqa.errors import EngineError, MissingDependencyError
-from spatialqa.geometry import Quaternion, Vec3
 
 DISTRIBUTION = "rlr-audio-propagation"
 PIP_COMMAND = "pip install 'spatialqa[soundspaces]'"

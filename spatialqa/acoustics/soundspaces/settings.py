@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from spatialqa.acoustics.channels import CHANNEL_NAMES
+from spatialqa.core.channels import CHANNEL_NAMES
 from spatialqa.errors import EngineError
 
 MIN_SAMPLE_RATE_HZ, MAX_SAMPLE_RATE_HZ = 8_000, 48_000

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from spatialqa import seeds
 from spatialqa.clips.clip import ClipRecord, RawClip, RejectedClip
 from spatialqa.clips.foley import alarms, animals, dsp, impacts, machines, music, nature, people, percussion
+from spatialqa.core import seeds
 from spatialqa.errors import ClipError
 
 Model = Callable[[np.random.Generator, int], dsp.Signal]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
-from spatialqa.geometry import Pose, Quaternion, Vec3
+from spatialqa.core.geometry import Pose, Quaternion, Vec3
 
 
 def _vec3(values: Any) -> Vec3:
