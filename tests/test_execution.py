@@ -19,7 +19,7 @@ from spatialqa.acoustics.engines import engine_for
 from spatialqa.clips.foley.clips import FoleyClips
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_scenes, scene_files
-from spatialqa.dataset.validate import validate_dataset
+from spatialqa.dataset.validation.dataset import validate_dataset
 from spatialqa.errors import ClipGoneError, DatasetError
 from spatialqa.questions import make_qa
 from spatialqa.recipe import QaRecipe, RenderRecipe

@@ -12,7 +12,7 @@ import soundfile
 from spatialqa.cli.preview import show
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_audio, read_rows, scene_files
-from spatialqa.dataset.validate import validate_dataset
+from spatialqa.dataset.validation.dataset import validate_dataset
 from spatialqa.questions import make_qa
 from spatialqa.recipe import QaRecipe
 from spatialqa.render import decode_flac

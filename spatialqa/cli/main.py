@@ -125,7 +125,7 @@ def status(out: Path) -> None:
 def validate(out: Path, rerender: int) -> None:
     """Check OUT: hashes, schema, geometry, audio, splits, questions."""
     from spatialqa.core.console import print_validation
-    from spatialqa.dataset.validate import validate_dataset
+    from spatialqa.dataset.validation.dataset import validate_dataset
     from spatialqa.rerender import rerender_scenes
 
     report = validate_dataset(out)

@@ -22,7 +22,7 @@ from spatialqa.core.console import RenderProgress, print_bank
 from spatialqa.core.geometry import Pose, direction
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_rows, read_scenes
-from spatialqa.dataset.validate import validate_dataset
+from spatialqa.dataset.validation.dataset import validate_dataset
 from spatialqa.errors import RoomError, SpatialQAError
 from spatialqa.make_bank import BankSummary, bank_recipe, make_bank
 from spatialqa.questions import make_qa

@@ -9,7 +9,7 @@ from spatialqa.clips.clip_table import LICENCE
 from spatialqa.core.scene import Scene
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_scenes, scene_files
-from spatialqa.dataset.validate import validate_dataset
+from spatialqa.dataset.validation.dataset import validate_dataset
 from spatialqa.questions import make_qa
 from spatialqa.recipe import QaRecipe, RenderRecipe
 from tests.conftest import render

@@ -8,9 +8,9 @@ from spatialqa.core.geometry import Pose, Vec3, direction, to_world, yaw_quatern
 from spatialqa.core.ontology import ontology
 from spatialqa.core.scene import Scene, Source
 from spatialqa.dataset.schema import QA
-from spatialqa.dataset.truth import SplitTruth
-from spatialqa.dataset.validate_answers import Margins
-from spatialqa.dataset.validate_question import question_problems
+from spatialqa.dataset.validation.answers import Margins
+from spatialqa.dataset.validation.ground_truth import SplitTruth
+from spatialqa.dataset.validation.question import question_problems
 
 POSE = Pose((2.0, 1.6, -3.0), yaw_quaternion(40.0))
 MARGINS = Margins(direction_margin_deg=5.0, relation_margin_deg=10.0, distance_margin_m=0.5, masking_db=15.0)

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from spatialqa.dataset.folder import DatasetFolder
-from spatialqa.dataset.validate import validate_dataset
+from spatialqa.dataset.validation.dataset import validate_dataset
 from spatialqa.questions import make_qa
 from spatialqa.recipe import QaRecipe, RenderRecipe
 from tests.conftest import render

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from spatialqa.core.geometry import Pose
-from spatialqa.dataset.validate_answers import RULES, Margins
-from spatialqa.dataset.validate_text import half_metres, parse_distance, parse_labels, parse_location
+from spatialqa.dataset.validation.answers import RULES, Margins
+from spatialqa.dataset.validation.text import half_metres, parse_distance, parse_labels, parse_location
 from tests.dataset.asked import (
     CELLO,
     DOG,

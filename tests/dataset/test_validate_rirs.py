@@ -12,7 +12,7 @@ import pytest
 from spatialqa.core.channels import CHANNEL_NAMES
 from spatialqa.core.geometry import Pose, Vec3, cartesian, to_head, to_world, yaw_quaternion
 from spatialqa.dataset.schema import RIRS
-from spatialqa.dataset.validate_rirs import RirCheck
+from spatialqa.dataset.validation.rirs import RirCheck
 
 RATE = 16_000
 LISTENER = Pose((2.0, 1.5, 2.0), yaw_quaternion(70))

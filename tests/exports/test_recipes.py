@@ -15,7 +15,7 @@ import trimesh
 
 from spatialqa.dataset.commit import commit_table
 from spatialqa.dataset.folder import DatasetFolder
-from spatialqa.dataset.validate import validate_dataset
+from spatialqa.dataset.validation.dataset import validate_dataset
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.exports.recipes import export_recipes
 from spatialqa.questions import make_qa

@@ -9,7 +9,7 @@ import pytest
 
 from spatialqa.core.console import print_status
 from spatialqa.core.geometry import Pose, direction
-from spatialqa.dataset.validate import validate_dataset
+from spatialqa.dataset.validation.dataset import validate_dataset
 from spatialqa.errors import DatasetError
 from spatialqa.imports.spatialsoundqa import import_spatialsoundqa
 from spatialqa.questions import make_qa

@@ -9,9 +9,9 @@ import numpy as np
 
 from spatialqa.dataset.folder import split_of
 from spatialqa.dataset.reading import read_rows
-from spatialqa.dataset.truth import SplitTruth
-from spatialqa.dataset.validate_answers import RULES, Margins
-from spatialqa.dataset.validate_question import question_problems
+from spatialqa.dataset.validation.answers import RULES, Margins
+from spatialqa.dataset.validation.ground_truth import SplitTruth
+from spatialqa.dataset.validation.question import question_problems
 
 _SUBTYPES = tuple(RULES)
 _MOST_LISTED = 1000  # problems of one table that are kept; the rest are counted

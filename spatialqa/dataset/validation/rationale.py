@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from spatialqa.dataset.truth import OPPOSITE, TrueScene, TrueSource
-from spatialqa.dataset.validate_text import half_metres
+from spatialqa.dataset.validation.ground_truth import OPPOSITE, TrueScene, TrueSource
+from spatialqa.dataset.validation.text import half_metres
 
 _QUANTITY = re.compile(r"(?<![\w.])(\d+(?:\.(\d+))?) ?(m|met(?:er|re)s?|degrees?)(?!\w)")
 _PLACE = re.compile(

@@ -5,10 +5,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from spatialqa.dataset import validate_text as text
-from spatialqa.dataset.truth import OPPOSITE, Label, TrueScene, TrueSource, label_of
-from spatialqa.dataset.validate_answers import RULES, Asked, Expected, Margins, Rule
-from spatialqa.dataset.validate_rationale import rationale_problems
+from spatialqa.dataset.validation import text as text
+from spatialqa.dataset.validation.answers import RULES, Asked, Expected, Margins, Rule
+from spatialqa.dataset.validation.ground_truth import OPPOSITE, Label, TrueScene, TrueSource, label_of
+from spatialqa.dataset.validation.rationale import rationale_problems
 
 _SAME = 1e-6  # metres, degrees, decibels
 _LETTERED = re.compile(r"[A-D]\. ")

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from spatialqa.dataset.truth import OPPOSITE, TrueScene, TrueSource
-from spatialqa.dataset.validate_text import half_metres
+from spatialqa.dataset.validation.ground_truth import OPPOSITE, TrueScene, TrueSource
+from spatialqa.dataset.validation.text import half_metres
 
 _TINY = 1e-9
 

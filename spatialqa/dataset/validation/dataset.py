@@ -17,9 +17,9 @@ from spatialqa.dataset.commit import sha256_of
 from spatialqa.dataset.folder import DatasetFolder, split_of, split_order
 from spatialqa.dataset.reading import read_audio, read_rows, scene_files
 from spatialqa.dataset.schema import TABLES
-from spatialqa.dataset.truth import SplitTruth
-from spatialqa.dataset.validate_questions import TableCheck
-from spatialqa.dataset.validate_rirs import RirCheck
+from spatialqa.dataset.validation.ground_truth import SplitTruth
+from spatialqa.dataset.validation.rirs import RirCheck
+from spatialqa.dataset.validation.table import TableCheck
 from spatialqa.errors import SpatialQAError
 from spatialqa.render import FULL_SCALE, decode_flac
 
