@@ -30,7 +30,7 @@ from spatialqa.core.seeds import rng
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import scene_files
 from spatialqa.errors import DatasetError
-from spatialqa.render import decode_flac
+from spatialqa.generation.render import decode_flac
 
 Rows = npt.NDArray[np.int64]
 Roots = Path | str | Sequence[Path | str]

@@ -33,10 +33,10 @@ from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_rows
 from spatialqa.dataset.schema import SCENES
 from spatialqa.errors import ClipError, DatasetError
+from spatialqa.generation.plan import Planner
+from spatialqa.generation.recipe import RenderRecipe
+from spatialqa.generation.replay import StoredRun, place_index
 from spatialqa.models.data import LANES, Batch, RowReader, Rows, SceneDataset, Targets, class_names
-from spatialqa.plan import Planner
-from spatialqa.recipe import RenderRecipe
-from spatialqa.stored import StoredRun, place_index
 
 _ATTEMPTS = 16
 

@@ -19,6 +19,7 @@ from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.reading import read_scenes, scene_files
 from spatialqa.dataset.schema import QA
 from spatialqa.errors import DatasetError, RecipeError
+from spatialqa.generation.recipe import QaRecipe
 from spatialqa.qa.ask import ONE_SCENE, Asked, DataSetView, ask, survey
 from spatialqa.qa.balance import Balance, Survey, balance_from, preference_from
 from spatialqa.qa.choices import pool_from
@@ -26,7 +27,6 @@ from spatialqa.qa.options import AskOptions
 from spatialqa.qa.quota import Quota
 from spatialqa.qa.slots import SUBTYPES
 from spatialqa.qa.templates import TemplateSet, load_templates
-from spatialqa.recipe import QaRecipe
 
 _SCENES_PER_FILE = 20_000
 _SAMPLED_FILES = 40  # from which the preference for rare distances is learnt

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from spatialqa.execution import RunSummary, render_dataset
-from spatialqa.plan import RunPlan
+from spatialqa.generation.plan import RunPlan
+from spatialqa.generation.recipe import QaRecipe, RenderRecipe
+from spatialqa.generation.runner import RunSummary, render_dataset
 from spatialqa.questions import make_qa
-from spatialqa.recipe import QaRecipe, RenderRecipe
 
 SMALL = RenderRecipe(
     scenes=24,

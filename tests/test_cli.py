@@ -15,9 +15,9 @@ import soundfile
 from spatialqa.cli.main import cli, main
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_audio, scene_files
+from spatialqa.generation.render import decode_flac
 from spatialqa.models.bat_recipe import AnswerRecipe, BATRecipe
 from spatialqa.models.train_recipe import TrainRecipe
-from spatialqa.render import decode_flac
 
 HEAVY = ("torch", "ray", "pandas", "pyarrow", "trimesh", "embreex", "scipy", "soundfile", "transformers")
 

@@ -21,11 +21,11 @@ from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_scenes, scene_files
 from spatialqa.dataset.validation.dataset import validate_dataset
 from spatialqa.errors import ClipGoneError, DatasetError
+from spatialqa.generation.recipe import QaRecipe, RenderRecipe
+from spatialqa.generation.rerender import rerender_scenes
+from spatialqa.generation.run import prepare_run, run_record
+from spatialqa.generation.shard import ShardMaker
 from spatialqa.questions import make_qa
-from spatialqa.recipe import QaRecipe, RenderRecipe
-from spatialqa.rerender import rerender_scenes
-from spatialqa.run import prepare_run, run_record
-from spatialqa.shard import ShardMaker
 from tests.conftest import SMALL, Silent, render
 
 pytestmark = pytest.mark.soundspaces
@@ -299,7 +299,7 @@ def test_a_group_that_always_crashes_is_rejected_and_drawn_again(small: Path, tm
 
 
 def test_progress_counts_every_scene(tmp_path: Path) -> None:
-    from spatialqa.execution import render_dataset
+    from spatialqa.generation.runner import render_dataset
 
     observer = Silent()
     render_dataset(replace(SMALL, save_rirs=False, scenes=8, splits="1,0,0"), tmp_path / "data", observer)
@@ -308,7 +308,7 @@ def test_progress_counts_every_scene(tmp_path: Path) -> None:
 
 def test_the_audio_is_there_to_be_heard(small: Path) -> None:
     from spatialqa.dataset.reading import read_audio
-    from spatialqa.render import decode_flac
+    from spatialqa.generation.render import decode_flac
 
     for path in scene_files(DatasetFolder(small)):
         for scene, flac in read_audio(path):

@@ -13,10 +13,10 @@ from spatialqa.cli.preview import show
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_audio, read_rows, scene_files
 from spatialqa.dataset.validation.dataset import validate_dataset
+from spatialqa.generation.recipe import QaRecipe
+from spatialqa.generation.render import decode_flac
+from spatialqa.generation.rerender import rerender_scenes
 from spatialqa.questions import make_qa
-from spatialqa.recipe import QaRecipe
-from spatialqa.render import decode_flac
-from spatialqa.rerender import rerender_scenes
 from tests.conftest import SMALL, render
 from tests.dataset.changing import changed
 

@@ -11,7 +11,7 @@ import soundfile
 
 from spatialqa.clips.decode import read_sound_bytes
 from spatialqa.core.interrupts import interrupts_wait
-from spatialqa.render import decode_flac, encode_flac
+from spatialqa.generation.render import decode_flac, encode_flac
 
 AUDIO = np.zeros((2, 48000), dtype=np.float32)
 

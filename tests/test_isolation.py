@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from spatialqa import isolation
 from spatialqa.errors import EngineError, SpatialQAError
-from spatialqa.isolation import CrashJournal, simulate_apart
-from spatialqa.run import prepare_run
+from spatialqa.generation import isolation
+from spatialqa.generation.isolation import CrashJournal, simulate_apart
+from spatialqa.generation.run import prepare_run
 from tests.conftest import SMALL
 
 pytestmark = pytest.mark.soundspaces

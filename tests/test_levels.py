@@ -13,8 +13,8 @@ from spatialqa.core.geometry import to_head
 from spatialqa.core.scene import Scene, Source
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_audio, read_scenes, scene_files
-from spatialqa.recipe import RenderRecipe
-from spatialqa.render import decode_flac
+from spatialqa.generation.recipe import RenderRecipe
+from spatialqa.generation.render import decode_flac
 from tests.conftest import render
 
 pytestmark = pytest.mark.soundspaces

@@ -12,8 +12,8 @@ from spatialqa.core.geometry import direction
 from spatialqa.core.ontology import ontology, resolve_label
 from spatialqa.core.scene import ListenerGroup, Scene
 from spatialqa.errors import ClipError, RoomError
-from spatialqa.plan import Planner, RunPlan, plan_run
-from spatialqa.recipe import RenderRecipe
+from spatialqa.generation.plan import Planner, RunPlan, plan_run
+from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.rooms.placement import Placer
 from spatialqa.rooms.procedural import ProceduralRooms
 

@@ -7,9 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from spatialqa.errors import DatasetError
+from spatialqa.generation.recipe import QaRecipe, RenderRecipe
 from spatialqa.qa.fact import NEEDS_TWO_SOURCES
 from spatialqa.questions import make_qa
-from spatialqa.recipe import QaRecipe, RenderRecipe
 from tests.conftest import render
 
 

@@ -5,7 +5,7 @@ import pytest
 from spatialqa.clips.prepare import PreparedClip
 from spatialqa.core.geometry import Pose
 from spatialqa.core.scene import ListenerGroup, Place, Scene, Source
-from spatialqa.render import (
+from spatialqa.generation.render import (
     ClippedSceneError,
     RenderedScene,
     SimulatedGroup,

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from spatialqa.recipe import RenderRecipe
-from spatialqa.run import prepare_run
+from spatialqa.generation.recipe import RenderRecipe
+from spatialqa.generation.run import prepare_run
 from tests.fixtures.matterport import write_procedural_house
 
 

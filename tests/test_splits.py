@@ -10,11 +10,19 @@ from hypothesis import strategies as st
 from spatialqa.clips.clip import ClipRecord
 from spatialqa.clips.clip_table import ClipTable
 from spatialqa.errors import ClipError, RoomError
-from spatialqa.plan import plan_run
-from spatialqa.recipe import RenderRecipe
+from spatialqa.generation.plan import plan_run
+from spatialqa.generation.recipe import RenderRecipe
+from spatialqa.generation.run import clips_hash
+from spatialqa.generation.splits import (
+    ALL_TRAIN,
+    AUTO_SHARES,
+    Shares,
+    apportion,
+    choose_shares,
+    split_clips,
+    split_houses,
+)
 from spatialqa.rooms.procedural import ProceduralRooms
-from spatialqa.run import clips_hash
-from spatialqa.splits import ALL_TRAIN, AUTO_SHARES, Shares, apportion, choose_shares, split_clips, split_houses
 
 
 def clip(clip_id: str, label: str, sha256: str | None = None) -> ClipRecord:

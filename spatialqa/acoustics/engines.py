@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from spatialqa.acoustics.engine import Engine
 from spatialqa.acoustics.no_engine import NoEngine
 from spatialqa.errors import EngineError, SpatialQAError
-from spatialqa.recipe import RenderRecipe
+from spatialqa.generation.recipe import RenderRecipe
 
 ENGINE_NAMES = ("auto", "soundspaces", "geometric", "habitat")
 

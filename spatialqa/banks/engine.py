@@ -17,7 +17,7 @@ from spatialqa.banks.bank_rooms import BankRoom
 from spatialqa.banks.open_bank import open_bank
 from spatialqa.core.geometry import Pose, Vec3
 from spatialqa.errors import EngineError, RecipeError, RoomError
-from spatialqa.recipe import RenderRecipe
+from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.rooms.room import Room
 
 Rir = npt.NDArray[np.float32]

@@ -33,12 +33,12 @@ from spatialqa.core.stopwatch import Stopwatch
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_rows, read_scenes
 from spatialqa.errors import SpatialQAError
-from spatialqa.execution import render_dataset
-from spatialqa.plan import RunPlan, ShardPlan
+from spatialqa.generation.plan import RunPlan, ShardPlan
+from spatialqa.generation.recipe import QaRecipe, RenderRecipe
+from spatialqa.generation.run import Run, prepare_run, run_record
+from spatialqa.generation.runner import render_dataset
+from spatialqa.generation.shard import ShardMaker
 from spatialqa.questions import make_qa
-from spatialqa.recipe import QaRecipe, RenderRecipe
-from spatialqa.run import Run, prepare_run, run_record
-from spatialqa.shard import ShardMaker
 
 STAGES = ("room", "placement", "simulation", "clips", "convolution", "encoding", "writing")
 

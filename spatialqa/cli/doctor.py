@@ -14,8 +14,8 @@ from spatialqa.clips.audioset import clips as audioset
 from spatialqa.clips.decode import ffmpeg_version
 from spatialqa.core.console import stdout
 from spatialqa.errors import SpatialQAError
+from spatialqa.generation.run import library_versions
 from spatialqa.rooms import matterport_files
-from spatialqa.run import library_versions
 
 
 class Finding(NamedTuple):

@@ -11,9 +11,9 @@ from spatialqa.cli.options import ModelsCommand, execution_keys, keys_of, resolv
 from spatialqa.core.recipe_keys import build
 from spatialqa.errors import MissingDependencyError, RecipeError, SpatialQAError
 from spatialqa.exports import FORMATS
+from spatialqa.generation.recipe import SPLITS, QaRecipe, RenderRecipe, read_recipe
 from spatialqa.models.bat_recipe import AnswerRecipe, BATRecipe
 from spatialqa.models.train_recipe import TrainRecipe
-from spatialqa.recipe import SPLITS, QaRecipe, RenderRecipe, read_recipe
 
 out_argument = click.argument("out", type=click.Path(path_type=Path), default=Path("spatialqa-out"))
 recipe_option = click.option("--recipe", metavar="FILE", help="A recipe file, or the name of a bundled recipe.")
@@ -40,8 +40,8 @@ def render(out: Path, recipe: str | None, source: Path | None, **given: Any) -> 
     """Plan and render scenes into OUT; run it again to finish an interrupted run."""
     from spatialqa.core.console import RenderProgress, print_lines, print_summary
     from spatialqa.dataset.folder import DatasetFolder
-    from spatialqa.execution import render_dataset
-    from spatialqa.rebuild import is_recipes_export, rebuild
+    from spatialqa.generation.rebuild import is_recipes_export, rebuild
+    from spatialqa.generation.runner import render_dataset
 
     if source and recipe:
         raise RecipeError("--from and --recipe both name a recipe: give one of them")
@@ -70,7 +70,7 @@ def render(out: Path, recipe: str | None, source: Path | None, **given: Any) -> 
 def rirs(out: Path, recipe: str | None, groups: int, **given: Any) -> None:
     """Make a bank of RIRs in OUT, which `render --rooms bank:OUT` uses; no sounds and no scenes."""
     from spatialqa.core.console import RenderProgress, print_bank
-    from spatialqa.make_bank import make_bank
+    from spatialqa.generation.make_bank import make_bank
 
     resolved = resolve(RenderRecipe, "render", recipe, given, {})
     with RenderProgress("simulating", "groups") as progress:
@@ -126,7 +126,7 @@ def validate(out: Path, rerender: int) -> None:
     """Check OUT: hashes, schema, geometry, audio, splits, questions."""
     from spatialqa.core.console import print_validation
     from spatialqa.dataset.validation.dataset import validate_dataset
-    from spatialqa.rerender import rerender_scenes
+    from spatialqa.generation.rerender import rerender_scenes
 
     report = validate_dataset(out)
     if rerender and not report.problems:

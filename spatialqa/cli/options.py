@@ -8,7 +8,7 @@ import click
 
 from spatialqa.core.recipe_keys import build
 from spatialqa.errors import RecipeError
-from spatialqa.recipe import read_recipe
+from spatialqa.generation.recipe import read_recipe
 
 F = TypeVar("F", bound=Callable[..., Any])
 R = TypeVar("R")

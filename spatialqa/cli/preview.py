@@ -20,7 +20,7 @@ from spatialqa.core.scene import Scene
 from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.reading import read_audio, read_rows, scene_files
 from spatialqa.errors import DatasetError
-from spatialqa.render import decode_flac
+from spatialqa.generation.render import decode_flac
 
 
 def show(root: Path, count: int, scene_id: str | None, questions: int, wav: Path | None) -> None:

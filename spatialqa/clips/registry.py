@@ -13,7 +13,7 @@ from spatialqa.clips.foley.clips import FoleyClips
 from spatialqa.clips.fsd50k import Fsd50kClips
 from spatialqa.clips.label_filter import LabelMode
 from spatialqa.errors import RecipeError
-from spatialqa.recipe import RenderRecipe
+from spatialqa.generation.recipe import RenderRecipe
 
 
 def open_clips(recipe: RenderRecipe) -> ClipSet:

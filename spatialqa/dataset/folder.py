@@ -12,7 +12,7 @@ from typing import Any
 
 from spatialqa.dataset.commit import FileRecord, commit_json
 from spatialqa.errors import DatasetError
-from spatialqa.recipe import SPLITS
+from spatialqa.generation.recipe import SPLITS
 
 RUN_FILE = "run.json"
 

@@ -1,7 +1,7 @@
 """Writes a data set without its sounds: everything that it takes to render it again, and nothing that a licence guards.
 
 The folder is a data set like any other - scenes, groups, questions, card - whose scenes have no audio and whose RIRs
-have no samples. Every file of the original is listed with its sha256; `spatialqa.rebuild` makes them again.
+have no samples. Every file of the original is listed with its sha256; `spatialqa.generation.rebuild` makes them again.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_rows, scene_files, schema_of
 from spatialqa.errors import DatasetError
 from spatialqa.exports.destination import Destination
-from spatialqa.recipe import QaRecipe, RenderRecipe
+from spatialqa.generation.recipe import QaRecipe, RenderRecipe
 
 CLIPS_FILE = "clips.jsonl"
 # What is left out of each table of a shard.

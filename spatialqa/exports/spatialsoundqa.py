@@ -34,8 +34,8 @@ from spatialqa.exports.released import (
     position_text,
     source_position,
 )
-from spatialqa.recipe import RenderRecipe
-from spatialqa.stored import StoredRun, by_group, place_index
+from spatialqa.generation.recipe import RenderRecipe
+from spatialqa.generation.replay import StoredRun, by_group, place_index
 
 _MOST_SOURCES = 2
 

@@ -18,6 +18,7 @@ from spatialqa.dataset.commit import FileRecord, commit_json, commit_table, comm
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.schema import QA, SCENES
 from spatialqa.errors import DatasetError, SpatialQAError
+from spatialqa.generation.recipe import digest
 from spatialqa.imports.answers import read_question
 from spatialqa.imports.release import (
     Places,
@@ -29,7 +30,6 @@ from spatialqa.imports.release import (
     read_places,
     read_records,
 )
-from spatialqa.recipe import digest
 
 _NAME = "spatialsoundqa"
 _ROWS = 20_000

@@ -24,14 +24,14 @@ from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_rows, read_scenes
 from spatialqa.dataset.validation.dataset import validate_dataset
 from spatialqa.errors import RoomError, SpatialQAError
-from spatialqa.make_bank import BankSummary, bank_recipe, make_bank
+from spatialqa.generation.inputs import open_rooms
+from spatialqa.generation.make_bank import BankSummary, bank_recipe, make_bank
+from spatialqa.generation.recipe import QaRecipe, RenderRecipe
+from spatialqa.generation.render import encode_flac, render_scene
+from spatialqa.generation.replay import StoredRun
+from spatialqa.generation.rerender import rerender_scenes
+from spatialqa.generation.run import prepare_bank
 from spatialqa.questions import make_qa
-from spatialqa.recipe import QaRecipe, RenderRecipe
-from spatialqa.render import encode_flac, render_scene
-from spatialqa.rerender import rerender_scenes
-from spatialqa.rooms.registry import open_rooms
-from spatialqa.run import prepare_bank
-from spatialqa.stored import StoredRun
 from tests.conftest import Silent, render
 from tests.fixtures.mp3d_reverb import ReverbEntry, write_mp3d_reverb
 

@@ -3,7 +3,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spatialqa.banks.dealing import Group, deal, in_turns
+from spatialqa.generation.allocation import Group, deal, in_turns
 
 
 def test_rooms_take_turns() -> None:

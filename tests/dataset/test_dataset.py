@@ -19,7 +19,7 @@ from spatialqa.dataset.card import write_card
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.schema import TABLES
 from spatialqa.dataset.validation.dataset import validate_dataset
-from spatialqa.rerender import rerender_scenes
+from spatialqa.generation.rerender import rerender_scenes
 from tests.conftest import SMALL, render
 from tests.dataset.changing import changed
 

@@ -13,8 +13,8 @@ import soundfile
 
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.validation.dataset import validate_dataset
+from spatialqa.generation.recipe import QaRecipe, RenderRecipe
 from spatialqa.questions import make_qa
-from spatialqa.recipe import QaRecipe, RenderRecipe
 from tests.conftest import render
 from tests.dataset.changing import changed
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from spatialqa.generation.recipe import QaRecipe
 from spatialqa.questions import make_qa
-from spatialqa.recipe import QaRecipe
 from tests.conftest import SMALL, render
 
 HARD = replace(

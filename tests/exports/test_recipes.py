@@ -18,10 +18,10 @@ from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.validation.dataset import validate_dataset
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.exports.recipes import export_recipes
+from spatialqa.generation.rebuild import is_recipes_export, rebuild
+from spatialqa.generation.recipe import QaRecipe, RenderRecipe
+from spatialqa.generation.rerender import rerender_scenes
 from spatialqa.questions import make_qa
-from spatialqa.rebuild import is_recipes_export, rebuild
-from spatialqa.recipe import QaRecipe, RenderRecipe
-from spatialqa.rerender import rerender_scenes
 from tests.conftest import SMALL, Silent, render
 from tests.test_execution import hashes
 
@@ -225,10 +225,10 @@ def test_a_rebuild_that_was_killed_goes_on(own: Path, tmp_path: Path, monkeypatc
             raise Killed
         return real(*args, **kwargs)
 
-    monkeypatch.setattr("spatialqa.rebuild_shard.commit_table", until_the_sixth)
+    monkeypatch.setattr("spatialqa.generation.rebuild_shard.commit_table", until_the_sixth)
     with pytest.raises(Killed):
         rebuild(own / "export", tmp_path / "again", places, Silent())
-    monkeypatch.setattr("spatialqa.rebuild_shard.commit_table", real)
+    monkeypatch.setattr("spatialqa.generation.rebuild_shard.commit_table", real)
     before = {record["shard"] for record in DatasetFolder(tmp_path / "again").shards()}
     assert len(before) == 2  # two tables a shard: the third shard was cut off
     report = rebuild(own / "export", tmp_path / "again", places, Silent())

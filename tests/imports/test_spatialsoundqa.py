@@ -11,9 +11,9 @@ from spatialqa.core.console import print_status
 from spatialqa.core.geometry import Pose, direction
 from spatialqa.dataset.validation.dataset import validate_dataset
 from spatialqa.errors import DatasetError
+from spatialqa.generation.recipe import QaRecipe
 from spatialqa.imports.spatialsoundqa import import_spatialsoundqa
 from spatialqa.questions import make_qa
-from spatialqa.recipe import QaRecipe
 from spatialqa.scoring.score import score
 from tests.imports.released_files import RECORDS, SENSOR, Row, rows_of, write_release, write_truth
 

@@ -20,6 +20,7 @@ from spatialqa.core.scene import Scene  # noqa: E402
 from spatialqa.dataset.folder import DatasetFolder  # noqa: E402
 from spatialqa.dataset.reading import read_audio, read_scenes  # noqa: E402
 from spatialqa.errors import DatasetError  # noqa: E402
+from spatialqa.generation.render import convolve as convolve_exactly  # noqa: E402
 from spatialqa.models.data import (  # noqa: E402
     Batch,
     RowReader,
@@ -30,7 +31,6 @@ from spatialqa.models.data import (  # noqa: E402
     shuffled_batches,
 )
 from spatialqa.models.on_the_fly import DryBatch, OnTheFlyDataset, convolve  # noqa: E402
-from spatialqa.render import convolve as convolve_exactly  # noqa: E402
 from tests.conftest import SMALL, render  # noqa: E402
 
 

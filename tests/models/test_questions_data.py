@@ -9,6 +9,7 @@ import torch
 
 from spatialqa.dataset.reading import read_rows
 from spatialqa.errors import DatasetError
+from spatialqa.generation.recipe import QaRecipe
 from spatialqa.models.data import loader
 from spatialqa.models.questions_data import (
     POOLED,
@@ -26,7 +27,6 @@ from spatialqa.models.spatial_ast import PRESETS, SpatialAST, SpatialASTConfig
 from spatialqa.models.train_recipe import TrainRecipe
 from spatialqa.models.train_spatial_ast import open_stored
 from spatialqa.questions import make_qa
-from spatialqa.recipe import QaRecipe
 
 ENCODER = replace(PRESETS["tiny"], embed_dim=48, depth=1, sample_rate=16000, hop=80, max_hz=7500.0)
 

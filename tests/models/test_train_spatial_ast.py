@@ -16,6 +16,7 @@ from spatialqa.core.recipe_keys import build
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_rows, read_scenes, scene_files
 from spatialqa.errors import DatasetError, RecipeError
+from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.models import metrics
 from spatialqa.models.data import Batch, SceneDataset
 from spatialqa.models.evaluate_spatial_ast import evaluate, evaluate_all, hear, judge, read_truth, refuse_rate
@@ -38,7 +39,6 @@ from spatialqa.models.train_recipe import TrainRecipe
 from spatialqa.models.train_spatial_ast import new_model, open_held_out, train
 from spatialqa.qa.options import AskOptions
 from spatialqa.qa.view import view
-from spatialqa.recipe import RenderRecipe
 from tests.conftest import render
 
 SCENES = RenderRecipe(

@@ -9,9 +9,9 @@ import pytest
 from spatialqa.acoustics.engines import available, open_engine
 from spatialqa.clips.foley.clips import FoleyClips
 from spatialqa.clips.prepare import PreparedClips
-from spatialqa.plan import Planner, plan_run
-from spatialqa.recipe import RenderRecipe
-from spatialqa.render import RenderedScene, SimulatedGroup, render_scene, simulate
+from spatialqa.generation.plan import Planner, plan_run
+from spatialqa.generation.recipe import RenderRecipe
+from spatialqa.generation.render import RenderedScene, SimulatedGroup, render_scene, simulate
 from spatialqa.rooms.matterport import Matterport3DRooms
 from spatialqa.rooms.placement import Placer
 from tests.fixtures.matterport import TRAIN_SCENE, VALIDATION_SCENE, write_procedural_house

@@ -21,7 +21,7 @@ from spatialqa.dataset.validation.ground_truth import SplitTruth
 from spatialqa.dataset.validation.rirs import RirCheck
 from spatialqa.dataset.validation.table import TableCheck
 from spatialqa.errors import SpatialQAError
-from spatialqa.render import FULL_SCALE, decode_flac
+from spatialqa.generation.render import FULL_SCALE, decode_flac
 
 _ANGLE_TOLERANCE_DEG = 1e-6
 _DISTANCE_TOLERANCE_M = 1e-9

@@ -13,10 +13,10 @@ from spatialqa.dataset.card import write_card
 from spatialqa.dataset.commit import commit_text
 from spatialqa.dataset.folder import DatasetFolder, changed_keys
 from spatialqa.errors import DatasetError, MissingDependencyError, SpatialQAError
-from spatialqa.plan import RunPlan, ShardPlan
-from spatialqa.recipe import RenderRecipe
-from spatialqa.run import Run, library_versions, prepare_run, reject_lines, run_record
-from spatialqa.shard import ShardMaker
+from spatialqa.generation.plan import RunPlan, ShardPlan
+from spatialqa.generation.recipe import RenderRecipe
+from spatialqa.generation.run import Run, library_versions, prepare_run, reject_lines, run_record
+from spatialqa.generation.shard import ShardMaker
 
 IN_PROCESS_SCENES = 128  # below this, starting Ray costs more than it saves
 CRASHES_PER_SHARD = 6

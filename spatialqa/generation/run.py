@@ -23,10 +23,10 @@ from spatialqa.clips.clip_table import ClipTable
 from spatialqa.clips.decode import ffmpeg_version
 from spatialqa.clips.registry import open_clips
 from spatialqa.errors import ClipError
-from spatialqa.plan import RunPlan, plan_bank, plan_run
-from spatialqa.recipe import RenderRecipe, absolute_paths, digest
-from spatialqa.rooms import registry as room_registry
-from spatialqa.rooms.registry import open_rooms
+from spatialqa.generation import inputs as room_registry
+from spatialqa.generation.inputs import open_rooms
+from spatialqa.generation.plan import RunPlan, plan_bank, plan_run
+from spatialqa.generation.recipe import RenderRecipe, absolute_paths, digest
 from spatialqa.rooms.room import RoomSet
 
 

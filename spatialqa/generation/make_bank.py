@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.errors import RecipeError
-from spatialqa.execution import Observer, make_shards
-from spatialqa.recipe import RenderRecipe
-from spatialqa.run import prepare_bank, run_record
+from spatialqa.generation.recipe import RenderRecipe
+from spatialqa.generation.run import prepare_bank, run_record
+from spatialqa.generation.runner import Observer, make_shards
 
 # What is about sounds and scenes, beside the keys that are for one kind of clips; a bank has neither.
 SCENE_KEYS = (

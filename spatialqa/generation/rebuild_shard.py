@@ -14,10 +14,10 @@ from spatialqa.dataset.folder import DatasetFolder, check_table_path
 from spatialqa.dataset.reading import read_rows, schema_of
 from spatialqa.errors import ClipError, ClipGoneError, DatasetError, EngineError, RoomError
 from spatialqa.exports.recipes import WITHOUT
-from spatialqa.recipe import RenderRecipe
-from spatialqa.render import ClippedSceneError, encode_flac, render_scene
-from spatialqa.shard import rir_bytes
-from spatialqa.stored import StoredRun, place_index
+from spatialqa.generation.recipe import RenderRecipe
+from spatialqa.generation.render import ClippedSceneError, encode_flac, render_scene
+from spatialqa.generation.replay import StoredRun, place_index
+from spatialqa.generation.shard import rir_bytes
 
 Row = dict[str, Any]
 

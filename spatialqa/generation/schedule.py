@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from spatialqa.banks.bank_rooms import BankRooms
-from spatialqa.banks.dealing import deal, in_turns
 from spatialqa.core.seeds import rng
 from spatialqa.errors import RoomError
-from spatialqa.recipe import RenderRecipe
+from spatialqa.generation.allocation import deal, in_turns
+from spatialqa.generation.recipe import RenderRecipe
 
 
 @dataclass(frozen=True)

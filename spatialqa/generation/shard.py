@@ -24,13 +24,20 @@ from spatialqa.dataset.commit import commit_table, commit_text
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.schema import GROUPS, RIRS, SCENES
 from spatialqa.errors import ClipError, ClipGoneError, EngineError, PlacementError, RecipeError, SpatialQAError
-from spatialqa.isolation import CrashJournal, simulate_apart
-from spatialqa.plan import GroupSlot, Planner, ShardPlan
-from spatialqa.recipe import RenderRecipe
-from spatialqa.render import ClippedSceneError, RenderedScene, SimulatedGroup, encode_flac, render_scene, simulate
+from spatialqa.generation.isolation import CrashJournal, simulate_apart
+from spatialqa.generation.plan import GroupSlot, Planner, ShardPlan
+from spatialqa.generation.recipe import RenderRecipe
+from spatialqa.generation.render import (
+    ClippedSceneError,
+    RenderedScene,
+    SimulatedGroup,
+    encode_flac,
+    render_scene,
+    simulate,
+)
+from spatialqa.generation.run import Run
 from spatialqa.rooms.placement import Placer
 from spatialqa.rooms.room import Room
-from spatialqa.run import Run
 
 GROUP_ATTEMPTS = 8
 SCENE_ATTEMPTS = 16

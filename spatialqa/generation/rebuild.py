@@ -23,12 +23,12 @@ from spatialqa.dataset.commit import FileRecord, commit_file, commit_json, commi
 from spatialqa.dataset.folder import DatasetFolder, changed_keys, check_shard_name, check_table_path
 from spatialqa.dataset.reading import read_rows, schema_of
 from spatialqa.errors import DatasetError, RecipeError
-from spatialqa.execution import Observer, on_ray, worker_count
-from spatialqa.plan import RunPlan
-from spatialqa.rebuild_shard import RebuildJob, StoredShard, rebuild_on_worker, rebuild_shard
-from spatialqa.recipe import RenderRecipe, absolute_paths, digest
-from spatialqa.run import clips_hash, library_versions, machine_facts
-from spatialqa.stored import StoredRun
+from spatialqa.generation.plan import RunPlan
+from spatialqa.generation.rebuild_shard import RebuildJob, StoredShard, rebuild_on_worker, rebuild_shard
+from spatialqa.generation.recipe import RenderRecipe, absolute_paths, digest
+from spatialqa.generation.replay import StoredRun
+from spatialqa.generation.run import clips_hash, library_versions, machine_facts
+from spatialqa.generation.runner import Observer, on_ray, worker_count
 
 Row = dict[str, Any]
 

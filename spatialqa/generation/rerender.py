@@ -10,9 +10,9 @@ from spatialqa.core.scene import Scene
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_audio, read_rows, scene_files
 from spatialqa.errors import ClipError, ClipGoneError, DatasetError, RoomError
-from spatialqa.recipe import RenderRecipe
-from spatialqa.render import SimulatedGroup, encode_flac, render_scene
-from spatialqa.stored import StoredRun
+from spatialqa.generation.recipe import RenderRecipe
+from spatialqa.generation.render import SimulatedGroup, encode_flac, render_scene
+from spatialqa.generation.replay import StoredRun
 
 
 def rerender_scenes(root: Path, count: int) -> tuple[int, list[str]]:

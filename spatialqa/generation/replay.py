@@ -14,9 +14,9 @@ from spatialqa.clips.registry import open_clips
 from spatialqa.core.geometry import Pose
 from spatialqa.core.scene import ListenerGroup, Place, Scene
 from spatialqa.errors import ClipError, DatasetError, RoomError
-from spatialqa.recipe import RenderRecipe
-from spatialqa.render import SimulatedGroup, simulate
-from spatialqa.rooms.registry import open_rooms
+from spatialqa.generation.inputs import open_rooms
+from spatialqa.generation.recipe import RenderRecipe
+from spatialqa.generation.render import SimulatedGroup, simulate
 from spatialqa.rooms.room import Room, RoomSet
 
 

@@ -10,7 +10,7 @@ from spatialqa.clips.clip import ClipRecord
 from spatialqa.clips.clip_table import ClipTable
 from spatialqa.core.seeds import rng
 from spatialqa.errors import ClipError, RoomError
-from spatialqa.recipe import SPLITS
+from spatialqa.generation.recipe import SPLITS
 
 Shares = tuple[float, float, float]
 AUTO_SHARES: Shares = (0.8, 0.1, 0.1)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from spatialqa.errors import RecipeError
-from spatialqa.recipe import RenderRecipe
+from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.rooms.matterport import Matterport3DRooms
 from spatialqa.rooms.matterport_files import find_root
 from spatialqa.rooms.mesh import MeshRooms

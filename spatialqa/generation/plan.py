@@ -21,13 +21,18 @@ from spatialqa.core.ontology import ontology
 from spatialqa.core.scene import ListenerGroup, Scene, Source
 from spatialqa.core.seeds import derived_seed, rng
 from spatialqa.errors import ClipError
-from spatialqa.layout import GroupSlot as GroupSlot
-from spatialqa.layout import ShardPlan as ShardPlan
-from spatialqa.layout import lay_out, lay_out_from_bank, lay_out_groups, most_sources, n_sources, scenes_per_group
-from spatialqa.recipe import SPLITS, RenderRecipe
-from spatialqa.rooms.placement import Placer
-from spatialqa.rooms.room import Room, RoomSet
-from spatialqa.splits import (
+from spatialqa.generation.recipe import SPLITS, RenderRecipe
+from spatialqa.generation.schedule import GroupSlot as GroupSlot
+from spatialqa.generation.schedule import ShardPlan as ShardPlan
+from spatialqa.generation.schedule import (
+    lay_out,
+    lay_out_from_bank,
+    lay_out_groups,
+    most_sources,
+    n_sources,
+    scenes_per_group,
+)
+from spatialqa.generation.splits import (
     ALL_TRAIN,
     AUTO_SHARES,
     apportion,
@@ -36,6 +41,8 @@ from spatialqa.splits import (
     split_clips,
     split_houses,
 )
+from spatialqa.rooms.placement import Placer
+from spatialqa.rooms.room import Room, RoomSet
 
 _CLIP_TRIES = 1000
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from spatialqa.errors import DatasetError, EngineError, SpatialQAError
 
 if TYPE_CHECKING:
-    from spatialqa.plan import GroupSlot
-    from spatialqa.run import Run
+    from spatialqa.generation.plan import GroupSlot
+    from spatialqa.generation.run import Run
 
 _CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGBUS, signal.SIGILL}
 
@@ -99,8 +99,8 @@ def _simulate_once(
     run: "Run", slot: "GroupSlot", attempt: int, sender: "multiprocessing.connection.Connection"
 ) -> None:
     from spatialqa.acoustics.engines import engine_for
-    from spatialqa.render import simulate
-    from spatialqa.shard import ShardMaker
+    from spatialqa.generation.render import simulate
+    from spatialqa.generation.shard import ShardMaker
 
     try:
         maker = ShardMaker(run, engine_for(run.recipe))

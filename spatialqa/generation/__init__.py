@@ -1,0 +1,1 @@
+"""The generation pipeline: from a recipe to committed shards of scenes."""
