@@ -10,8 +10,8 @@ from spatialqa import __version__
 from spatialqa.cli.options import ModelsCommand, execution_keys, keys_of, resolve, resolve_model, table_name
 from spatialqa.core.recipe_keys import build
 from spatialqa.errors import MissingDependencyError, RecipeError, SpatialQAError
-from spatialqa.exports import FORMATS
 from spatialqa.generation.recipe import SPLITS, QaRecipe, RenderRecipe, read_recipe
+from spatialqa.interop import FORMATS
 from spatialqa.models.bat_recipe import AnswerRecipe, BATRecipe
 from spatialqa.models.train_recipe import TrainRecipe
 
@@ -239,7 +239,7 @@ def score_command(
 def export(out: Path, to: str, dest: Path, name: str | None, shard_size: int) -> None:
     """Write OUT in another format: SpatialSoundQA's own, WebDataset, or recipes without a byte of its sounds."""
     from spatialqa.core.console import CountProgress, print_lines
-    from spatialqa.exports.export import export_dataset, warnings_before
+    from spatialqa.interop.export import export_dataset, warnings_before
 
     for warning in warnings_before(out, to):
         click.echo(f"warning: {warning}", err=True)

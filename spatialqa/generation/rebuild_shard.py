@@ -13,11 +13,11 @@ from spatialqa.dataset.commit import commit_table, commit_text
 from spatialqa.dataset.folder import DatasetFolder, check_table_path
 from spatialqa.dataset.reading import read_rows, schema_of
 from spatialqa.errors import ClipError, ClipGoneError, DatasetError, EngineError, RoomError
-from spatialqa.exports.recipes import WITHOUT
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.render import ClippedSceneError, encode_flac, render_scene
 from spatialqa.generation.replay import StoredRun, place_index
 from spatialqa.generation.shard import rir_bytes
+from spatialqa.interop.without_audio import WITHOUT
 
 Row = dict[str, Any]
 

@@ -7,7 +7,7 @@ import pytest
 
 from spatialqa.dataset.licences import licence_warnings
 from spatialqa.errors import DatasetError
-from spatialqa.exports.export import export_dataset, warnings_before
+from spatialqa.interop.export import export_dataset, warnings_before
 
 
 @pytest.mark.parametrize(

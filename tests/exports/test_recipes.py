@@ -17,10 +17,10 @@ from spatialqa.dataset.commit import commit_table
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.validation.dataset import validate_dataset
 from spatialqa.errors import DatasetError, RecipeError
-from spatialqa.exports.recipes import export_recipes
 from spatialqa.generation.rebuild import is_recipes_export, rebuild
 from spatialqa.generation.recipe import QaRecipe, RenderRecipe
 from spatialqa.generation.rerender import rerender_scenes
+from spatialqa.interop.without_audio import export_recipes
 from spatialqa.questions import make_qa
 from tests.conftest import SMALL, Silent, render
 from tests.test_execution import hashes

@@ -10,7 +10,7 @@ import pytest
 
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.errors import DatasetError
-from spatialqa.exports.webdataset import export_webdataset
+from spatialqa.interop.webdataset import export_webdataset
 from tests.conftest import SMALL, render
 
 pytestmark = pytest.mark.soundspaces

@@ -8,7 +8,7 @@ from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.licences import licence_warnings
 from spatialqa.dataset.reading import read_rows
 from spatialqa.errors import DatasetError
-from spatialqa.exports import FORMATS
+from spatialqa.interop import FORMATS
 
 
 class ExportSummary(Protocol):
@@ -46,11 +46,11 @@ def export_dataset(
 
         return export_spatialsoundqa(root, dest, table, progress)
     if to == "webdataset":
-        from spatialqa.exports.webdataset import export_webdataset
+        from spatialqa.interop.webdataset import export_webdataset
 
         return export_webdataset(root, dest, table, samples_per_shard, progress)
     if to == "recipes":
-        from spatialqa.exports.recipes import export_recipes
+        from spatialqa.interop.without_audio import export_recipes
 
         return export_recipes(root, dest, progress)
     raise DatasetError(f"there is no format {to!r} to export to: choose one of {', '.join(FORMATS)}")

@@ -15,7 +15,7 @@ from spatialqa.dataset.commit import commit_file
 from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.reading import join_questions, read_audio, scene_files
 from spatialqa.errors import DatasetError
-from spatialqa.exports.destination import Destination
+from spatialqa.interop.destination import Destination
 
 Sample = tuple[str, bytes, bytes]  # scene_id, FLAC, JSON
 

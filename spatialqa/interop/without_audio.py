@@ -18,8 +18,8 @@ from spatialqa.dataset.commit import FileRecord, commit_json, commit_table, comm
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_rows, scene_files, schema_of
 from spatialqa.errors import DatasetError
-from spatialqa.exports.destination import Destination
 from spatialqa.generation.recipe import QaRecipe, RenderRecipe
+from spatialqa.interop.destination import Destination
 
 CLIPS_FILE = "clips.jsonl"
 # What is left out of each table of a shard.
