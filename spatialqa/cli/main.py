@@ -349,7 +349,7 @@ def import_group() -> None:
 def import_spatialsoundqa(source: Path, out: Path, split: str | None, places: tuple[Path, ...]) -> None:
     """Read SpatialSoundQA's released questions in SOURCE (a file or folder) into OUT, so that answers can be scored."""
     from spatialqa.core.console import print_lines
-    from spatialqa.imports.spatialsoundqa import import_spatialsoundqa as read
+    from spatialqa.interop.spatialsoundqa.importer import import_spatialsoundqa as read
 
     print_lines(read(source, out, split, places).lines())
 

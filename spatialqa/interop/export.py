@@ -42,7 +42,7 @@ def export_dataset(
     """
     # imported here, since the command line names the formats and the writers are heavy
     if to == "spatialsoundqa":
-        from spatialqa.exports.spatialsoundqa import export_spatialsoundqa
+        from spatialqa.interop.spatialsoundqa.writer import export_spatialsoundqa
 
         return export_spatialsoundqa(root, dest, table, progress)
     if to == "webdataset":

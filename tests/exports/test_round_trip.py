@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from spatialqa.exports.spatialsoundqa import export_spatialsoundqa
-from spatialqa.imports.spatialsoundqa import import_spatialsoundqa
+from spatialqa.interop.spatialsoundqa.importer import import_spatialsoundqa
+from spatialqa.interop.spatialsoundqa.writer import export_spatialsoundqa
 from spatialqa.scoring.score import score
 from tests.imports.released_files import rows_of, write_truth
 

@@ -20,7 +20,10 @@ from spatialqa.dataset.commit import commit_file, commit_json
 from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.reading import join_questions, read_rows, read_scenes, scene_files
 from spatialqa.errors import DatasetError
-from spatialqa.exports.released import (
+from spatialqa.generation.recipe import RenderRecipe
+from spatialqa.generation.replay import StoredRun, by_group, place_index
+from spatialqa.interop.destination import Destination
+from spatialqa.interop.spatialsoundqa.released_names import (
     CLIP_RMS_DBFS,
     DURATION_S,
     QUESTION_TYPES,
@@ -33,9 +36,6 @@ from spatialqa.exports.released import (
     position_text,
     source_position,
 )
-from spatialqa.generation.recipe import RenderRecipe
-from spatialqa.generation.replay import StoredRun, by_group, place_index
-from spatialqa.interop.destination import Destination
 
 _MOST_SOURCES = 2
 

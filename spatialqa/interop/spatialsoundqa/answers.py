@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from spatialqa.core.geometry import Direction, cartesian, direction_words
-from spatialqa.imports.release import ReleasedQuestion
+from spatialqa.interop.spatialsoundqa.released_files import ReleasedQuestion
 from spatialqa.qa.answer_text import rounded_m
 from spatialqa.qa.fact import YES_NO
 from spatialqa.qa.view import AXES

@@ -19,8 +19,8 @@ from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.schema import QA, SCENES
 from spatialqa.errors import DatasetError, SpatialQAError
 from spatialqa.generation.recipe import digest
-from spatialqa.imports.answers import read_question
-from spatialqa.imports.release import (
+from spatialqa.interop.spatialsoundqa.answers import read_question
+from spatialqa.interop.spatialsoundqa.released_files import (
     Places,
     ReleasedQuestion,
     Sounding,
