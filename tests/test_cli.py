@@ -16,7 +16,7 @@ from spatialqa.cli.main import cli, main
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_audio, scene_files
 from spatialqa.generation.render import decode_flac
-from spatialqa.models.bat_recipe import AnswerRecipe, BATRecipe
+from spatialqa.models.bat.recipe import AnswerRecipe, BATRecipe
 from spatialqa.models.train_recipe import TrainRecipe
 
 HEAVY = ("torch", "ray", "pandas", "pyarrow", "trimesh", "embreex", "scipy", "soundfile", "transformers")

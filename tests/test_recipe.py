@@ -11,7 +11,7 @@ from spatialqa.cli.options import resolve_model
 from spatialqa.core.recipe_keys import build
 from spatialqa.errors import RecipeError
 from spatialqa.generation.recipe import QaRecipe, RenderRecipe, digest, read_recipe
-from spatialqa.models.bat_recipe import AnswerRecipe, BATRecipe
+from spatialqa.models.bat.recipe import AnswerRecipe, BATRecipe
 from spatialqa.models.train_recipe import TrainRecipe
 from spatialqa.qa.options import AskOptions
 

@@ -12,7 +12,7 @@ from spatialqa.core.recipe_keys import build
 from spatialqa.errors import MissingDependencyError, RecipeError, SpatialQAError
 from spatialqa.generation.recipe import SPLITS, QaRecipe, RenderRecipe, read_recipe
 from spatialqa.interop import FORMATS
-from spatialqa.models.bat_recipe import AnswerRecipe, BATRecipe
+from spatialqa.models.bat.recipe import AnswerRecipe, BATRecipe
 from spatialqa.models.train_recipe import TrainRecipe
 
 out_argument = click.argument("out", type=click.Path(path_type=Path), default=Path("spatialqa-out"))
@@ -263,7 +263,7 @@ def train_baseline(outs: tuple[Path, ...], recipe: str | None, evaluate: str | N
     if isinstance(resolved, BATRecipe):
         if evaluate:
             raise RecipeError("bat is judged by its answers: spatialqa answer OUT --model RUN, then spatialqa score")
-        from spatialqa.models.train_bat import train as train_bat
+        from spatialqa.models.bat.train import train as train_bat
 
         click.echo(train_bat(folders, resolved))
         return
@@ -296,7 +296,7 @@ def answer_command(out: Path, model: Path, to: Path, recipe: str | None, **given
     """Answer the questions of OUT with a trained bat; run it again to finish an interrupted run."""
     resolved = resolve(AnswerRecipe, "answer", recipe, given, {})
     _need_models("answer")
-    from spatialqa.models.answer import answer
+    from spatialqa.models.bat.answer import answer
 
     summary = answer(out, model, to, resolved)
     before = f", {summary.before} of them from before" if summary.before else ""
@@ -318,7 +318,7 @@ def listen_command(recording: Path, question: str, model: Path, gain_db: float |
     """Ask a trained bat a QUESTION about a binaural RECORDING (two channels, left and right)."""
     resolved = resolve(AnswerRecipe, "answer", None, given, {})
     _need_models("listen")
-    from spatialqa.models.answer import listen
+    from spatialqa.models.bat.answer import listen
 
     click.echo(listen(recording, question, model, resolved, gain_db))
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from spatialqa.models.bat import BAT, BATConfig
-from spatialqa.models.bat_files import pack
+from spatialqa.models.bat.checkpoint import pack
+from spatialqa.models.bat.model import BAT, BATConfig
 from spatialqa.models.leaks import Heard
 from spatialqa.models.run_folder import save
 from tests.models.test_questions_data import encoder_of

@@ -21,13 +21,13 @@ from spatialqa.cli.preview import show
 from spatialqa.core.audio_io import write_scene_wav
 from spatialqa.dataset.reading import read_rows
 from spatialqa.errors import ClipError, DatasetError, RecipeError
-from spatialqa.models.answer import Answerer, answer, fit, listen, read_binaural
-from spatialqa.models.bat import BAT, BATConfig
-from spatialqa.models.bat_files import pack
-from spatialqa.models.bat_recipe import AnswerRecipe
+from spatialqa.models.bat.answer import Answerer, answer, fit, listen, read_binaural
+from spatialqa.models.bat.checkpoint import pack
+from spatialqa.models.bat.llm import tiny_llm, tiny_tokenizer
+from spatialqa.models.bat.model import BAT, BATConfig
+from spatialqa.models.bat.questions import open_scenes
+from spatialqa.models.bat.recipe import AnswerRecipe
 from spatialqa.models.data import loader
-from spatialqa.models.llm import tiny_llm, tiny_tokenizer
-from spatialqa.models.questions_data import open_scenes
 from spatialqa.models.run_folder import save
 from spatialqa.models.spatial_ast import ModelError
 from spatialqa.scoring.score import score
@@ -105,8 +105,8 @@ def test_a_run_that_is_killed_goes_on_and_gives_the_same_answers(
     to = tmp_path / "preds.jsonl"
     values = {f.name: getattr(GREEDY, f.name) for f in fields(GREEDY)}
     code = (
-        "import sys, pathlib\nfrom spatialqa.models.bat_recipe import AnswerRecipe\n"
-        "from spatialqa.models.answer import answer\n"
+        "import sys, pathlib\nfrom spatialqa.models.bat.recipe import AnswerRecipe\n"
+        "from spatialqa.models.bat.answer import answer\n"
         f"answer(*map(pathlib.Path, sys.argv[1:]), AnswerRecipe(**{values!r}))"
     )
     command = [sys.executable, "-c", code, str(small), str(model), str(to)]

@@ -19,10 +19,10 @@ pytest.importorskip("peft")
 from torch.nn import functional  # noqa: E402
 
 from spatialqa.errors import MissingDependencyError  # noqa: E402
-from spatialqa.models.bat import BAT, IGNORED, PRESETS, BATConfig, Projector  # noqa: E402
-from spatialqa.models.bat_files import load_bat, load_released, pack, save_bat, unpack  # noqa: E402
-from spatialqa.models.bat_recipe import BATRecipe  # noqa: E402
-from spatialqa.models.llm import PROMPT, tiny_llm, tiny_tokenizer  # noqa: E402
+from spatialqa.models.bat.checkpoint import load_bat, load_released, pack, save_bat, unpack  # noqa: E402
+from spatialqa.models.bat.llm import PROMPT, tiny_llm, tiny_tokenizer  # noqa: E402
+from spatialqa.models.bat.model import BAT, IGNORED, PRESETS, BATConfig, Projector  # noqa: E402
+from spatialqa.models.bat.recipe import BATRecipe  # noqa: E402
 from spatialqa.models.spatial_ast import PRESETS as ENCODERS  # noqa: E402
 from spatialqa.models.spatial_ast import ModelError, SpatialAST, read_weights  # noqa: E402
 

@@ -11,10 +11,10 @@ pytest.importorskip("transformers")
 from torch.nn import functional  # noqa: E402
 
 from spatialqa.errors import RecipeError  # noqa: E402
-from spatialqa.models.bat import BAT, BATConfig, make_grounding  # noqa: E402
-from spatialqa.models.bat_files import load_bat, pack, save_bat, unpack  # noqa: E402
-from spatialqa.models.grounding import Grounding, class_names  # noqa: E402
-from spatialqa.models.llm import tiny_llm, tiny_tokenizer  # noqa: E402
+from spatialqa.models.bat.checkpoint import load_bat, pack, save_bat, unpack  # noqa: E402
+from spatialqa.models.bat.grounding import Grounding, class_names  # noqa: E402
+from spatialqa.models.bat.llm import tiny_llm, tiny_tokenizer  # noqa: E402
+from spatialqa.models.bat.model import BAT, BATConfig, make_grounding  # noqa: E402
 from spatialqa.models.run_folder import save  # noqa: E402
 from spatialqa.models.spatial_ast import ModelError, SpatialAST, SpatialASTConfig  # noqa: E402
 

@@ -8,13 +8,13 @@ from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.reading import read_rows, scene_files
 from spatialqa.errors import DatasetError
 from spatialqa.generation.recipe import QaRecipe
-from spatialqa.models.answer import answer
-from spatialqa.models.curriculum import without
+from spatialqa.models.bat.answer import answer
+from spatialqa.models.bat.curriculum import without
+from spatialqa.models.bat.questions import open_scenes, read_questions
+from spatialqa.models.bat.train import train
 from spatialqa.models.leaks import Heard, clip_number, find_leaks, leaks_of, refuse_leaks
-from spatialqa.models.questions_data import open_scenes, read_questions
 from spatialqa.models.run_folder import BEST, save
 from spatialqa.models.spatial_ast import ModelError, read_weights
-from spatialqa.models.train_bat import train
 from spatialqa.questions import make_qa
 from tests.conftest import SMALL, render
 from tests.models.test_answer import GREEDY, lines

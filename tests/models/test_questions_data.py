@@ -10,8 +10,7 @@ import torch
 from spatialqa.dataset.reading import read_rows
 from spatialqa.errors import DatasetError
 from spatialqa.generation.recipe import QaRecipe
-from spatialqa.models.data import loader
-from spatialqa.models.questions_data import (
+from spatialqa.models.bat.questions import (
     POOLED,
     NothingAskedError,
     Questions,
@@ -23,6 +22,7 @@ from spatialqa.models.questions_data import (
     open_scenes,
     read_questions,
 )
+from spatialqa.models.data import loader
 from spatialqa.models.spatial_ast import PRESETS, SpatialAST, SpatialASTConfig
 from spatialqa.models.train_recipe import TrainRecipe
 from spatialqa.models.train_spatial_ast import open_stored

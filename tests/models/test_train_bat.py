@@ -19,15 +19,15 @@ import torch
 
 from spatialqa.core.recipe_keys import build
 from spatialqa.errors import DatasetError, RecipeError
-from spatialqa.models import train_bat
-from spatialqa.models.bat_files import load_bat, save_bat
-from spatialqa.models.bat_recipe import BATRecipe, Stage, stages
-from spatialqa.models.curriculum import Plan
+from spatialqa.models.bat import train as train_bat
+from spatialqa.models.bat.checkpoint import load_bat, save_bat
+from spatialqa.models.bat.curriculum import Plan
+from spatialqa.models.bat.encoder_lm import cut, encoded_part, new_listener
+from spatialqa.models.bat.recipe import BATRecipe, Stage, stages
+from spatialqa.models.bat.train import Trainer, heard_before, identity_of, train
 from spatialqa.models.leaks import Heard, Leaks
-from spatialqa.models.listener import cut, encoded_part, new_listener
 from spatialqa.models.run_folder import claim, read_log, save
 from spatialqa.models.spatial_ast import ModelError
-from spatialqa.models.train_bat import Trainer, heard_before, identity_of, train
 from spatialqa.models.train_spatial_ast import Process
 from tests.models.test_questions_data import encoder_of, made_up
 
@@ -139,8 +139,8 @@ def test_a_run_that_is_killed_and_goes_on_has_the_losses_of_one_that_was_not(
     recipe = replace(QUICK, encoder=str(encoder), run=str(run))
     values = {f.name: getattr(recipe, f.name) for f in fields(recipe)}
     code = (
-        "import sys, pathlib\nfrom spatialqa.models.bat_recipe import BATRecipe\n"
-        "from spatialqa.models.train_bat import train\n"
+        "import sys, pathlib\nfrom spatialqa.models.bat.recipe import BATRecipe\n"
+        "from spatialqa.models.bat.train import train\n"
         f"train([pathlib.Path(sys.argv[1])], BATRecipe(**{values!r}))"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(small)], env=os.environ | {"OMP_NUM_THREADS": "1"})
@@ -187,7 +187,7 @@ def in_two_processes(recipe: BATRecipe, small: Path, script: Path, before: str =
     script.write_text(
         "import os, pathlib, sys\nimport torch\nfrom torch.distributed import distributed_c10d\n"
         "from torch.distributed.tensor import DTensor\n"
-        "from spatialqa.models import train_bat\nfrom spatialqa.models.bat_recipe import BATRecipe\n"
+        "from spatialqa.models import train_bat\nfrom spatialqa.models.bat.recipe import BATRecipe\n"
         "make, made = train_bat.new_listener, []\n"
         "say = sys.stdout.write\n"  # a line at once: print's pieces of two processes would mix
         "def keep(*given):\n"

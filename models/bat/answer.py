@@ -30,14 +30,14 @@ from spatialqa.dataset.commit import commit_json, sha256_of
 from spatialqa.dataset.folder import DatasetFolder, changed_keys
 from spatialqa.dataset.reading import read_rows
 from spatialqa.errors import ClipError, DatasetError, RecipeError
-from spatialqa.models.bat import BAT
-from spatialqa.models.bat_files import unpack
-from spatialqa.models.bat_recipe import AnswerRecipe
+from spatialqa.models.bat.checkpoint import unpack
+from spatialqa.models.bat.encoder_lm import llm_options
+from spatialqa.models.bat.model import BAT
+from spatialqa.models.bat.questions import Questions, encoded, in_parts, open_scenes, read_questions
+from spatialqa.models.bat.recipe import AnswerRecipe
 from spatialqa.models.data import Rows, SceneIndex, loader
 from spatialqa.models.evaluate_spatial_ast import choose_device, refuse_rate
 from spatialqa.models.leaks import ORIGIN, Heard
-from spatialqa.models.listener import llm_options
-from spatialqa.models.questions_data import Questions, encoded, in_parts, open_scenes, read_questions
 from spatialqa.models.run_folder import weights_file
 from spatialqa.models.spatial_ast import ModelError, SpatialAST, read_weights
 from spatialqa.models.train_recipe import TrainRecipe

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from spatialqa.core import seeds
 from spatialqa.errors import RecipeError
-from spatialqa.models.bat import BAT, IGNORED, PRESETS, Text
-from spatialqa.models.bat_files import load_bat
-from spatialqa.models.bat_recipe import BATRecipe
-from spatialqa.models.questions_data import AskedBatch, QuestionSet
+from spatialqa.models.bat.checkpoint import load_bat
+from spatialqa.models.bat.model import BAT, IGNORED, PRESETS, Text
+from spatialqa.models.bat.questions import AskedBatch, QuestionSet
+from spatialqa.models.bat.recipe import BATRecipe
 from spatialqa.models.run_folder import weights_file
 from spatialqa.models.spatial_ast import ModelError, SpatialAST
 from spatialqa.models.train_spatial_ast import Process

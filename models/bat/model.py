@@ -24,8 +24,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from spatialqa.models.grounding import OF_A_SOUND, Grounding
-from spatialqa.models.llm import PROMPT, SMOLLM2, TINY, make_llm, need, tiny_llm
+from spatialqa.models.bat.grounding import OF_A_SOUND, Grounding
+from spatialqa.models.bat.llm import PROMPT, SMOLLM2, TINY, make_llm, need, tiny_llm
 from spatialqa.models.spatial_ast import ModelError
 from spatialqa.qa.answer_text import sound_of
 

@@ -16,8 +16,8 @@ from typing import Any, TypeGuard
 import torch
 from torch import Tensor, nn
 
-from spatialqa.models.bat import BAT, PRESETS, BATConfig, Projector, make_grounding
-from spatialqa.models.llm import TINY, need, tiny_llm, tiny_tokenizer
+from spatialqa.models.bat.llm import TINY, need, tiny_llm, tiny_tokenizer
+from spatialqa.models.bat.model import BAT, PRESETS, BATConfig, Projector, make_grounding
 from spatialqa.models.run_folder import save
 from spatialqa.models.spatial_ast import ModelError, SpatialAST, SpatialASTConfig, read_weights
 

@@ -12,11 +12,8 @@ from spatialqa.core.console import stderr
 from spatialqa.dataset.commit import sha256_of
 from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.errors import DatasetError
-from spatialqa.models.bat_recipe import BATRecipe
-from spatialqa.models.data import SceneDataset
-from spatialqa.models.evaluate_spatial_ast import refuse_rate
-from spatialqa.models.listener import Listener
-from spatialqa.models.questions_data import (
+from spatialqa.models.bat.encoder_lm import Listener
+from spatialqa.models.bat.questions import (
     NothingAskedError,
     Questions,
     QuestionSet,
@@ -24,6 +21,9 @@ from spatialqa.models.questions_data import (
     open_scenes,
     read_questions,
 )
+from spatialqa.models.bat.recipe import BATRecipe
+from spatialqa.models.data import SceneDataset
+from spatialqa.models.evaluate_spatial_ast import refuse_rate
 
 
 @dataclass(frozen=True)

@@ -32,14 +32,14 @@ from spatialqa.dataset.commit import sha256_of
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.errors import RecipeError
 from spatialqa.models import plots
-from spatialqa.models.bat_files import pack
-from spatialqa.models.bat_recipe import TYPES, BATRecipe
-from spatialqa.models.curriculum import Plan, of_stages, open_held_out, open_questions
-from spatialqa.models.grounding import class_names
+from spatialqa.models.bat.checkpoint import pack
+from spatialqa.models.bat.curriculum import Plan, of_stages, open_held_out, open_questions
+from spatialqa.models.bat.encoder_lm import LOSS, cut, encoded_part, measure, new_listener, parameter_groups
+from spatialqa.models.bat.grounding import class_names
+from spatialqa.models.bat.questions import AskedBatch, open_scenes
+from spatialqa.models.bat.recipe import TYPES, BATRecipe
 from spatialqa.models.leaks import Heard, Leaks, heard_by, leaks_of
-from spatialqa.models.listener import LOSS, cut, encoded_part, measure, new_listener, parameter_groups
 from spatialqa.models.objective import learning_rate
-from spatialqa.models.questions_data import AskedBatch, open_scenes
 from spatialqa.models.run_folder import (
     BEST,
     LAST,
