@@ -26,7 +26,7 @@ from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_scenes, scene_files
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.models import metrics, plots
-from spatialqa.models.data import SceneDataset, loader
+from spatialqa.models.data.scenes import SceneDataset, loader
 from spatialqa.models.metrics import Figure, Places, Posterior, Truth
 from spatialqa.models.run_folder import BEST
 from spatialqa.models.spatial_ast import (

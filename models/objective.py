@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from spatialqa.models.data import Batch, Targets
+from spatialqa.models.data.scenes import Batch, Targets
 from spatialqa.models.spatial_ast import (
     Heads,
     SpatialAST,

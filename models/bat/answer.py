@@ -35,9 +35,9 @@ from spatialqa.models.bat.encoder_lm import llm_options
 from spatialqa.models.bat.model import BAT
 from spatialqa.models.bat.questions import Questions, encoded, in_parts, open_scenes, read_questions
 from spatialqa.models.bat.recipe import AnswerRecipe
-from spatialqa.models.data import Rows, SceneIndex, loader
+from spatialqa.models.data.provenance import ORIGIN, Heard
+from spatialqa.models.data.scenes import Rows, SceneIndex, loader
 from spatialqa.models.evaluate_spatial_ast import choose_device, refuse_rate
-from spatialqa.models.leaks import ORIGIN, Heard
 from spatialqa.models.run_folder import weights_file
 from spatialqa.models.spatial_ast import ModelError, SpatialAST, read_weights
 from spatialqa.models.train_recipe import TrainRecipe

@@ -22,7 +22,7 @@ from spatialqa.models.bat.questions import (
     read_questions,
 )
 from spatialqa.models.bat.recipe import BATRecipe
-from spatialqa.models.data import SceneDataset
+from spatialqa.models.data.scenes import SceneDataset
 from spatialqa.models.evaluate_spatial_ast import refuse_rate
 
 

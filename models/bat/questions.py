@@ -26,8 +26,8 @@ from spatialqa.core import seeds
 from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.reading import read_rows
 from spatialqa.errors import DatasetError
-from spatialqa.models.cache import CachedScenes, maps_identity
-from spatialqa.models.data import Rows, SceneDataset
+from spatialqa.models.data.feature_cache import CachedScenes, maps_identity
+from spatialqa.models.data.scenes import Rows, SceneDataset
 from spatialqa.models.evaluate_spatial_ast import hear
 from spatialqa.models.spatial_ast import SpatialAST
 

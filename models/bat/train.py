@@ -38,7 +38,7 @@ from spatialqa.models.bat.encoder_lm import LOSS, cut, encoded_part, measure, ne
 from spatialqa.models.bat.grounding import class_names
 from spatialqa.models.bat.questions import AskedBatch, open_scenes
 from spatialqa.models.bat.recipe import TYPES, BATRecipe
-from spatialqa.models.leaks import Heard, Leaks, heard_by, leaks_of
+from spatialqa.models.data.provenance import Heard, Leaks, heard_by, leaks_of
 from spatialqa.models.objective import learning_rate
 from spatialqa.models.run_folder import (
     BEST,

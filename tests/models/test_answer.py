@@ -27,7 +27,7 @@ from spatialqa.models.bat.llm import tiny_llm, tiny_tokenizer
 from spatialqa.models.bat.model import BAT, BATConfig
 from spatialqa.models.bat.questions import open_scenes
 from spatialqa.models.bat.recipe import AnswerRecipe
-from spatialqa.models.data import loader
+from spatialqa.models.data.scenes import loader
 from spatialqa.models.run_folder import save
 from spatialqa.models.spatial_ast import ModelError
 from spatialqa.scoring.score import score

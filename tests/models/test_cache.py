@@ -10,8 +10,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from spatialqa.errors import DatasetError  # noqa: E402
-from spatialqa.models.cache import CachedScenes  # noqa: E402
-from spatialqa.models.data import SceneDataset, class_vocabulary, loader  # noqa: E402
+from spatialqa.models.data.feature_cache import CachedScenes  # noqa: E402
+from spatialqa.models.data.scenes import SceneDataset, class_vocabulary, loader  # noqa: E402
 
 
 def loudness(waveform: Any) -> Any:

@@ -21,7 +21,8 @@ from spatialqa.dataset.folder import DatasetFolder  # noqa: E402
 from spatialqa.dataset.reading import read_audio, read_scenes  # noqa: E402
 from spatialqa.errors import DatasetError  # noqa: E402
 from spatialqa.generation.render import convolve as convolve_exactly  # noqa: E402
-from spatialqa.models.data import (  # noqa: E402
+from spatialqa.models.data.on_the_fly import DryBatch, OnTheFlyDataset, convolve  # noqa: E402
+from spatialqa.models.data.scenes import (
     Batch,
     RowReader,
     SceneDataset,
@@ -30,7 +31,6 @@ from spatialqa.models.data import (  # noqa: E402
     paper_vocabulary,
     shuffled_batches,
 )
-from spatialqa.models.on_the_fly import DryBatch, OnTheFlyDataset, convolve  # noqa: E402
 from tests.conftest import SMALL, render  # noqa: E402
 
 

@@ -12,7 +12,7 @@ from spatialqa.models.bat.answer import answer
 from spatialqa.models.bat.curriculum import without
 from spatialqa.models.bat.questions import open_scenes, read_questions
 from spatialqa.models.bat.train import train
-from spatialqa.models.leaks import Heard, clip_number, find_leaks, leaks_of, refuse_leaks
+from spatialqa.models.data.provenance import Heard, clip_number, find_leaks, leaks_of, refuse_leaks
 from spatialqa.models.run_folder import BEST, save
 from spatialqa.models.spatial_ast import ModelError, read_weights
 from spatialqa.questions import make_qa

@@ -22,7 +22,7 @@ from spatialqa.models.bat.questions import (
     open_scenes,
     read_questions,
 )
-from spatialqa.models.data import loader
+from spatialqa.models.data.scenes import loader
 from spatialqa.models.spatial_ast import PRESETS, SpatialAST, SpatialASTConfig
 from spatialqa.models.train_recipe import TrainRecipe
 from spatialqa.models.train_spatial_ast import open_stored

@@ -25,7 +25,7 @@ from spatialqa.models.bat.curriculum import Plan
 from spatialqa.models.bat.encoder_lm import cut, encoded_part, new_listener
 from spatialqa.models.bat.recipe import BATRecipe, Stage, stages
 from spatialqa.models.bat.train import Trainer, heard_before, identity_of, train
-from spatialqa.models.leaks import Heard, Leaks
+from spatialqa.models.data.provenance import Heard, Leaks
 from spatialqa.models.run_folder import claim, read_log, save
 from spatialqa.models.spatial_ast import ModelError
 from spatialqa.models.train_spatial_ast import Process

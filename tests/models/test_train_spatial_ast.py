@@ -18,9 +18,10 @@ from spatialqa.dataset.reading import read_rows, read_scenes, scene_files
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.models import metrics
-from spatialqa.models.data import Batch, SceneDataset
+from spatialqa.models.data.on_the_fly import OnTheFlyDataset
+from spatialqa.models.data.provenance import Heard, find_leaks, refuse_leaks
+from spatialqa.models.data.scenes import Batch, SceneDataset
 from spatialqa.models.evaluate_spatial_ast import evaluate, evaluate_all, hear, judge, read_truth, refuse_rate
-from spatialqa.models.leaks import Heard, find_leaks, refuse_leaks
 from spatialqa.models.metrics import Posterior
 from spatialqa.models.objective import (
     augment,
@@ -32,7 +33,6 @@ from spatialqa.models.objective import (
     parameter_groups,
     stage_weights,
 )
-from spatialqa.models.on_the_fly import OnTheFlyDataset
 from spatialqa.models.run_folder import read_log
 from spatialqa.models.spatial_ast import PRESETS, Heads, ModelError, SpatialAST, read_weights, to_model_azimuth
 from spatialqa.models.train_recipe import TrainRecipe

@@ -22,7 +22,7 @@ from spatialqa.core.console import stderr
 from spatialqa.dataset.commit import commit_file
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.errors import DatasetError
-from spatialqa.models.data import Batch, Roots, Rows, SceneDataset, loader
+from spatialqa.models.data.scenes import Batch, Roots, Rows, SceneDataset, loader
 from spatialqa.models.spatial_ast import SpatialAST
 
 BATCH = 64

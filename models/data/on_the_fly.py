@@ -36,7 +36,7 @@ from spatialqa.errors import ClipError, DatasetError
 from spatialqa.generation.plan import Planner
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.replay import StoredRun, place_index
-from spatialqa.models.data import LANES, Batch, RowReader, Rows, SceneDataset, Targets, class_names
+from spatialqa.models.data.scenes import LANES, Batch, RowReader, Rows, SceneDataset, Targets, class_names
 
 _ATTEMPTS = 16
 
