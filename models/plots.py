@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from spatialqa.core.svg import BLUE, GREY, ORANGE, RULE, document, dot, line, text
-from spatialqa.models.metrics import LOWER_IS_BETTER, OCTANTS
+from spatialqa.models.spatial_ast.metrics import LOWER_IS_BETTER, OCTANTS
 
 _MOST_POINTS = 200
 

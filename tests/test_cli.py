@@ -17,7 +17,7 @@ from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_audio, scene_files
 from spatialqa.generation.render import decode_flac
 from spatialqa.models.bat.recipe import AnswerRecipe, BATRecipe
-from spatialqa.models.train_recipe import TrainRecipe
+from spatialqa.models.spatial_ast.recipe import TrainRecipe
 
 HEAVY = ("torch", "ray", "pandas", "pyarrow", "trimesh", "embreex", "scipy", "soundfile", "transformers")
 

@@ -12,7 +12,7 @@ from spatialqa.core.recipe_keys import build
 from spatialqa.errors import RecipeError
 from spatialqa.generation.recipe import QaRecipe, RenderRecipe, digest, read_recipe
 from spatialqa.models.bat.recipe import AnswerRecipe, BATRecipe
-from spatialqa.models.train_recipe import TrainRecipe
+from spatialqa.models.spatial_ast.recipe import TrainRecipe
 from spatialqa.qa.options import AskOptions
 
 REPO = Path(__file__).parents[1]

@@ -16,8 +16,8 @@ from spatialqa.models.bat.model import BAT, IGNORED, PRESETS, Text
 from spatialqa.models.bat.questions import AskedBatch, QuestionSet
 from spatialqa.models.bat.recipe import BATRecipe
 from spatialqa.models.run_folder import weights_file
-from spatialqa.models.spatial_ast import ModelError, SpatialAST
-from spatialqa.models.train_spatial_ast import Process
+from spatialqa.models.spatial_ast.model import ModelError, SpatialAST
+from spatialqa.models.spatial_ast.train import Process
 
 LOSS = "loss"
 

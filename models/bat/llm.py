@@ -18,7 +18,7 @@ import torch
 
 from spatialqa.core.ontology import ontology
 from spatialqa.errors import MissingDependencyError
-from spatialqa.models.spatial_ast import ModelError
+from spatialqa.models.spatial_ast.model import ModelError
 from spatialqa.qa import answer_text
 from spatialqa.qa.slots import DIRECTIONS, TABLES
 from spatialqa.qa.template_file import Slot, Template

@@ -28,8 +28,8 @@ from spatialqa.dataset.reading import read_rows
 from spatialqa.errors import DatasetError
 from spatialqa.models.data.feature_cache import CachedScenes, maps_identity
 from spatialqa.models.data.scenes import Rows, SceneDataset
-from spatialqa.models.evaluate_spatial_ast import hear
-from spatialqa.models.spatial_ast import SpatialAST
+from spatialqa.models.spatial_ast.evaluate import hear
+from spatialqa.models.spatial_ast.model import SpatialAST
 
 ANY_NUMBER = range(1, 100)  # of sources
 POOLED = 32  # batches whose questions are sorted by length together

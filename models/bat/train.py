@@ -39,7 +39,6 @@ from spatialqa.models.bat.grounding import class_names
 from spatialqa.models.bat.questions import AskedBatch, open_scenes
 from spatialqa.models.bat.recipe import TYPES, BATRecipe
 from spatialqa.models.data.provenance import Heard, Leaks, heard_by, leaks_of
-from spatialqa.models.objective import learning_rate
 from spatialqa.models.run_folder import (
     BEST,
     LAST,
@@ -54,9 +53,10 @@ from spatialqa.models.run_folder import (
     save,
     weights_file,
 )
-from spatialqa.models.spatial_ast import ModelError, load_checkpoint, read_weights
-from spatialqa.models.train_recipe import TrainRecipe
-from spatialqa.models.train_spatial_ast import Process, join
+from spatialqa.models.spatial_ast.losses import learning_rate
+from spatialqa.models.spatial_ast.model import ModelError, load_checkpoint, read_weights
+from spatialqa.models.spatial_ast.recipe import TrainRecipe
+from spatialqa.models.spatial_ast.train import Process, join
 
 LOG_COLUMNS = ("step", "stage", "epoch", "lr", LOSS, "gradient_norm", "questions_per_s", "loading")
 VALIDATION_COLUMNS = (

@@ -23,7 +23,7 @@ from spatialqa.dataset.commit import commit_file
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.errors import DatasetError
 from spatialqa.models.data.scenes import Batch, Roots, Rows, SceneDataset, loader
-from spatialqa.models.spatial_ast import SpatialAST
+from spatialqa.models.spatial_ast.model import SpatialAST
 
 BATCH = 64
 

@@ -13,7 +13,7 @@ from spatialqa.errors import MissingDependencyError, RecipeError, SpatialQAError
 from spatialqa.generation.recipe import SPLITS, QaRecipe, RenderRecipe, read_recipe
 from spatialqa.interop import FORMATS
 from spatialqa.models.bat.recipe import AnswerRecipe, BATRecipe
-from spatialqa.models.train_recipe import TrainRecipe
+from spatialqa.models.spatial_ast.recipe import TrainRecipe
 
 out_argument = click.argument("out", type=click.Path(path_type=Path), default=Path("spatialqa-out"))
 recipe_option = click.option("--recipe", metavar="FILE", help="A recipe file, or the name of a bundled recipe.")
@@ -268,11 +268,11 @@ def train_baseline(outs: tuple[Path, ...], recipe: str | None, evaluate: str | N
         click.echo(train_bat(folders, resolved))
         return
     if evaluate:
-        from spatialqa.models.evaluate_spatial_ast import evaluate_all
+        from spatialqa.models.spatial_ast.evaluate import evaluate_all
 
         evaluate_all(folders, [Path(run) for run in evaluate.split(",")], resolved)
         return
-    from spatialqa.models.train_spatial_ast import train
+    from spatialqa.models.spatial_ast.train import train
 
     click.echo(train(folders, resolved))
 

@@ -23,8 +23,8 @@ from spatialqa.models.bat.checkpoint import load_bat, load_released, pack, save_
 from spatialqa.models.bat.llm import PROMPT, tiny_llm, tiny_tokenizer  # noqa: E402
 from spatialqa.models.bat.model import BAT, IGNORED, PRESETS, BATConfig, Projector  # noqa: E402
 from spatialqa.models.bat.recipe import BATRecipe  # noqa: E402
-from spatialqa.models.spatial_ast import PRESETS as ENCODERS  # noqa: E402
-from spatialqa.models.spatial_ast import ModelError, SpatialAST, read_weights  # noqa: E402
+from spatialqa.models.spatial_ast.model import PRESETS as ENCODERS  # noqa: E402
+from spatialqa.models.spatial_ast.model import ModelError, SpatialAST, read_weights  # noqa: E402
 
 MINI = BATConfig(
     llm="tiny",

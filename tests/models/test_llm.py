@@ -19,7 +19,7 @@ from spatialqa.core.ontology import ontology  # noqa: E402
 from spatialqa.errors import MissingDependencyError  # noqa: E402
 from spatialqa.models.bat import llm  # noqa: E402
 from spatialqa.models.bat.llm import END, PROMPT, make_llm, tiny_llm, tiny_tokenizer  # noqa: E402
-from spatialqa.models.spatial_ast import ModelError  # noqa: E402
+from spatialqa.models.spatial_ast.model import ModelError  # noqa: E402
 from spatialqa.qa.answer_text import location_answer, sound_of  # noqa: E402
 
 TOKENIZER = tiny_tokenizer()

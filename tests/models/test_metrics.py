@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spatialqa.core.geometry import direction_words, great_circle_deg
-from spatialqa.models import metrics
-from spatialqa.models.metrics import Places, Posterior, Truth, constants, decode, errors, figures
+from spatialqa.models.spatial_ast import metrics
+from spatialqa.models.spatial_ast.metrics import Places, Posterior, Truth, constants, decode, errors, figures
 
 AZIMUTHS = np.arange(-180.0, 180.0)
 ELEVATIONS = np.arange(-90.0, 90.0)

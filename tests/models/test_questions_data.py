@@ -23,9 +23,9 @@ from spatialqa.models.bat.questions import (
     read_questions,
 )
 from spatialqa.models.data.scenes import loader
-from spatialqa.models.spatial_ast import PRESETS, SpatialAST, SpatialASTConfig
-from spatialqa.models.train_recipe import TrainRecipe
-from spatialqa.models.train_spatial_ast import open_stored
+from spatialqa.models.spatial_ast.model import PRESETS, SpatialAST, SpatialASTConfig
+from spatialqa.models.spatial_ast.recipe import TrainRecipe
+from spatialqa.models.spatial_ast.train import open_stored
 from spatialqa.questions import make_qa
 
 ENCODER = replace(PRESETS["tiny"], embed_dim=48, depth=1, sample_rate=16000, hop=80, max_hz=7500.0)

@@ -18,7 +18,7 @@ torch = pytest.importorskip("torch")
 from torch.nn import functional  # noqa: E402
 
 from spatialqa.core.geometry import spherical  # noqa: E402
-from spatialqa.models.spatial_ast import (  # noqa: E402
+from spatialqa.models.spatial_ast.model import (
     N_CUES,
     PRESETS,
     ModelError,

@@ -27,8 +27,8 @@ from spatialqa.models.bat.recipe import BATRecipe, Stage, stages
 from spatialqa.models.bat.train import Trainer, heard_before, identity_of, train
 from spatialqa.models.data.provenance import Heard, Leaks
 from spatialqa.models.run_folder import claim, read_log, save
-from spatialqa.models.spatial_ast import ModelError
-from spatialqa.models.train_spatial_ast import Process
+from spatialqa.models.spatial_ast.model import ModelError
+from spatialqa.models.spatial_ast.train import Process
 from tests.models.test_questions_data import encoder_of, made_up
 
 QUICK = BATRecipe(
@@ -549,7 +549,7 @@ def test_an_encoder_must_be_named_and_be_there(small: Path, tmp_path: Path) -> N
 
 
 def test_an_encoder_for_another_rate_is_refused(small: Path, tmp_path: Path) -> None:
-    from spatialqa.models.spatial_ast import PRESETS
+    from spatialqa.models.spatial_ast.model import PRESETS
 
     other = encoder_of(replace(PRESETS["tiny"], depth=1))
     save(tmp_path / "other.pt", {"model": other.state_dict(), "config": other.config.to_dict()})

@@ -17,13 +17,13 @@ from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_rows, read_scenes, scene_files
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.generation.recipe import RenderRecipe
-from spatialqa.models import metrics
 from spatialqa.models.data.on_the_fly import OnTheFlyDataset
 from spatialqa.models.data.provenance import Heard, find_leaks, refuse_leaks
 from spatialqa.models.data.scenes import Batch, SceneDataset
-from spatialqa.models.evaluate_spatial_ast import evaluate, evaluate_all, hear, judge, read_truth, refuse_rate
-from spatialqa.models.metrics import Posterior
-from spatialqa.models.objective import (
+from spatialqa.models.run_folder import read_log
+from spatialqa.models.spatial_ast import metrics
+from spatialqa.models.spatial_ast.evaluate import evaluate, evaluate_all, hear, judge, read_truth, refuse_rate
+from spatialqa.models.spatial_ast.losses import (
     augment,
     azimuth_target,
     by_class,
@@ -33,10 +33,10 @@ from spatialqa.models.objective import (
     parameter_groups,
     stage_weights,
 )
-from spatialqa.models.run_folder import read_log
-from spatialqa.models.spatial_ast import PRESETS, Heads, ModelError, SpatialAST, read_weights, to_model_azimuth
-from spatialqa.models.train_recipe import TrainRecipe
-from spatialqa.models.train_spatial_ast import new_model, open_held_out, train
+from spatialqa.models.spatial_ast.metrics import Posterior
+from spatialqa.models.spatial_ast.model import PRESETS, Heads, ModelError, SpatialAST, read_weights, to_model_azimuth
+from spatialqa.models.spatial_ast.recipe import TrainRecipe
+from spatialqa.models.spatial_ast.train import new_model, open_held_out, train
 from spatialqa.qa.options import AskOptions
 from spatialqa.qa.view import view
 from tests.conftest import render
@@ -278,8 +278,8 @@ def test_a_run_that_is_killed_and_goes_on_has_the_losses_of_one_that_was_not(
     recipe = replace(QUICK, run=str(run))
     values = {f.name: getattr(recipe, f.name) for f in fields(recipe)}
     code = (
-        "import sys, pathlib\nfrom spatialqa.models.train_recipe import TrainRecipe\n"
-        "from spatialqa.models.train_spatial_ast import train\n"
+        "import sys, pathlib\nfrom spatialqa.models.spatial_ast.recipe import TrainRecipe\n"
+        "from spatialqa.models.spatial_ast.train import train\n"
         f"train([pathlib.Path(sys.argv[1])], TrainRecipe(**{values!r}))"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(one_source)], env=os.environ | {"OMP_NUM_THREADS": "1"})
@@ -424,8 +424,8 @@ def test_two_processes_train_one_model(one_source: Path, tmp_path: Path) -> None
     run = tmp_path / "run"
     script = tmp_path / "go.py"
     script.write_text(
-        "import pathlib\nfrom spatialqa.models.train_recipe import TrainRecipe\n"
-        "from spatialqa.models.train_spatial_ast import train\n"
+        "import pathlib\nfrom spatialqa.models.spatial_ast.recipe import TrainRecipe\n"
+        "from spatialqa.models.spatial_ast.train import train\n"
         f"train([pathlib.Path({str(one_source)!r})], TrainRecipe(run={str(run)!r}, class_epochs=1, joint_epochs=1, "
         "batch_size=8, threads=1, device='cpu'))\n"
     )

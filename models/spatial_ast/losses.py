@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from spatialqa.models.data.scenes import Batch, Targets
-from spatialqa.models.spatial_ast import (
+from spatialqa.models.spatial_ast.model import (
     Heads,
     SpatialAST,
     distance_class,
@@ -20,7 +20,7 @@ from spatialqa.models.spatial_ast import (
     match_slots,
     to_model_azimuth,
 )
-from spatialqa.models.train_recipe import TrainRecipe
+from spatialqa.models.spatial_ast.recipe import TrainRecipe
 
 STAGES = ("class", "joint")
 LOSS_COLUMNS = ("loss", "classes", "distance", "azimuth", "elevation")

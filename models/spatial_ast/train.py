@@ -30,13 +30,14 @@ from spatialqa.core import seeds
 from spatialqa.core.console import stderr
 from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.errors import DatasetError, RecipeError
-from spatialqa.models import metrics
 from spatialqa.models.data.feature_cache import CachedScenes, maps_identity
 from spatialqa.models.data.on_the_fly import OnTheFlyDataset
 from spatialqa.models.data.provenance import Heard, Leaks, heard_by, leaks_of
 from spatialqa.models.data.scenes import Batch, NoScenesError, SceneDataset, class_vocabulary, loader
-from spatialqa.models.evaluate_spatial_ast import choose_device, posterior_of, predict_slots, refuse_rate
-from spatialqa.models.objective import (
+from spatialqa.models.run_folder import BEST, LAST, Report, claim, read_last, save, weights_file
+from spatialqa.models.spatial_ast import metrics
+from spatialqa.models.spatial_ast.evaluate import choose_device, posterior_of, predict_slots, refuse_rate
+from spatialqa.models.spatial_ast.losses import (
     LOSS_COLUMNS,
     STAGES,
     augment,
@@ -46,9 +47,8 @@ from spatialqa.models.objective import (
     parameter_groups,
     stage_weights,
 )
-from spatialqa.models.run_folder import BEST, LAST, Report, claim, read_last, save, weights_file
-from spatialqa.models.spatial_ast import PRESETS, Heads, ModelError, SpatialAST, load_audiomae, read_weights
-from spatialqa.models.train_recipe import TrainRecipe
+from spatialqa.models.spatial_ast.model import PRESETS, Heads, ModelError, SpatialAST, load_audiomae, read_weights
+from spatialqa.models.spatial_ast.recipe import TrainRecipe
 
 SLOTS_APART = 0.1  # standard deviation, about that of trained tokens
 

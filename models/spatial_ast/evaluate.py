@@ -25,11 +25,12 @@ from spatialqa.dataset.commit import commit_json
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_scenes, scene_files
 from spatialqa.errors import DatasetError, RecipeError
-from spatialqa.models import metrics, plots
+from spatialqa.models import plots
 from spatialqa.models.data.scenes import SceneDataset, loader
-from spatialqa.models.metrics import Figure, Places, Posterior, Truth
 from spatialqa.models.run_folder import BEST
-from spatialqa.models.spatial_ast import (
+from spatialqa.models.spatial_ast import metrics
+from spatialqa.models.spatial_ast.metrics import Figure, Places, Posterior, Truth
+from spatialqa.models.spatial_ast.model import (
     Heads,
     ModelError,
     SpatialAST,
@@ -39,7 +40,7 @@ from spatialqa.models.spatial_ast import (
     load_checkpoint,
     read_weights,
 )
-from spatialqa.models.train_recipe import TrainRecipe
+from spatialqa.models.spatial_ast.recipe import TrainRecipe
 from spatialqa.qa.options import AskOptions
 
 _TITLES = {

@@ -1,0 +1,1 @@
+"""Spatial-AST: the model, its training, evaluation and inference."""
