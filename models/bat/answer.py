@@ -37,10 +37,10 @@ from spatialqa.models.bat.questions import Questions, encoded, in_parts, open_sc
 from spatialqa.models.bat.recipe import AnswerRecipe
 from spatialqa.models.data.provenance import ORIGIN, Heard
 from spatialqa.models.data.scenes import Rows, SceneIndex, loader
-from spatialqa.models.run_folder import weights_file
 from spatialqa.models.spatial_ast.evaluate import choose_device, refuse_rate
 from spatialqa.models.spatial_ast.model import ModelError, SpatialAST, read_weights
 from spatialqa.models.spatial_ast.recipe import TrainRecipe
+from spatialqa.models.training.run_folder import weights_file
 
 SCENES_TOGETHER = 64  # their questions are answered in the order of their lengths
 LONGEST_S = 600.0  # of a recording that is read whole

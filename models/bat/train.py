@@ -31,7 +31,6 @@ from spatialqa.core.svg import write_svg
 from spatialqa.dataset.commit import sha256_of
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.errors import RecipeError
-from spatialqa.models import plots
 from spatialqa.models.bat.checkpoint import pack
 from spatialqa.models.bat.curriculum import Plan, of_stages, open_held_out, open_questions
 from spatialqa.models.bat.encoder_lm import LOSS, cut, encoded_part, measure, new_listener, parameter_groups
@@ -39,7 +38,12 @@ from spatialqa.models.bat.grounding import class_names
 from spatialqa.models.bat.questions import AskedBatch, open_scenes
 from spatialqa.models.bat.recipe import TYPES, BATRecipe
 from spatialqa.models.data.provenance import Heard, Leaks, heard_by, leaks_of
-from spatialqa.models.run_folder import (
+from spatialqa.models.spatial_ast.losses import learning_rate
+from spatialqa.models.spatial_ast.model import ModelError, load_checkpoint, read_weights
+from spatialqa.models.spatial_ast.recipe import TrainRecipe
+from spatialqa.models.spatial_ast.train import Process, join
+from spatialqa.models.training import plots
+from spatialqa.models.training.run_folder import (
     BEST,
     LAST,
     LOG,
@@ -53,10 +57,6 @@ from spatialqa.models.run_folder import (
     save,
     weights_file,
 )
-from spatialqa.models.spatial_ast.losses import learning_rate
-from spatialqa.models.spatial_ast.model import ModelError, load_checkpoint, read_weights
-from spatialqa.models.spatial_ast.recipe import TrainRecipe
-from spatialqa.models.spatial_ast.train import Process, join
 
 LOG_COLUMNS = ("step", "stage", "epoch", "lr", LOSS, "gradient_norm", "questions_per_s", "loading")
 VALIDATION_COLUMNS = (

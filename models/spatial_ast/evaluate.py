@@ -25,9 +25,7 @@ from spatialqa.dataset.commit import commit_json
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_scenes, scene_files
 from spatialqa.errors import DatasetError, RecipeError
-from spatialqa.models import plots
 from spatialqa.models.data.scenes import SceneDataset, loader
-from spatialqa.models.run_folder import BEST
 from spatialqa.models.spatial_ast import metrics
 from spatialqa.models.spatial_ast.metrics import Figure, Places, Posterior, Truth
 from spatialqa.models.spatial_ast.model import (
@@ -41,6 +39,8 @@ from spatialqa.models.spatial_ast.model import (
     read_weights,
 )
 from spatialqa.models.spatial_ast.recipe import TrainRecipe
+from spatialqa.models.training import plots
+from spatialqa.models.training.run_folder import BEST
 from spatialqa.qa.options import AskOptions
 
 _TITLES = {

@@ -34,7 +34,6 @@ from spatialqa.models.data.feature_cache import CachedScenes, maps_identity
 from spatialqa.models.data.on_the_fly import OnTheFlyDataset
 from spatialqa.models.data.provenance import Heard, Leaks, heard_by, leaks_of
 from spatialqa.models.data.scenes import Batch, NoScenesError, SceneDataset, class_vocabulary, loader
-from spatialqa.models.run_folder import BEST, LAST, Report, claim, read_last, save, weights_file
 from spatialqa.models.spatial_ast import metrics
 from spatialqa.models.spatial_ast.evaluate import choose_device, posterior_of, predict_slots, refuse_rate
 from spatialqa.models.spatial_ast.losses import (
@@ -49,6 +48,7 @@ from spatialqa.models.spatial_ast.losses import (
 )
 from spatialqa.models.spatial_ast.model import PRESETS, Heads, ModelError, SpatialAST, load_audiomae, read_weights
 from spatialqa.models.spatial_ast.recipe import TrainRecipe
+from spatialqa.models.training.run_folder import BEST, LAST, Report, claim, read_last, save, weights_file
 
 SLOTS_APART = 0.1  # standard deviation, about that of trained tokens
 

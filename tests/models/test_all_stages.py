@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from spatialqa.dataset.reading import read_rows
-from spatialqa.models.run_folder import read_log
+from spatialqa.models.training.run_folder import read_log
 
 FEW = ["--scenes", "80", "--workers", "0", "--engine-config", "indirect_ray_count=200"]
 EARS = ["train-baseline", "single", "--recipe", "baseline-tiny", "--threads", "1", "--run", "ears"]

@@ -13,8 +13,8 @@ from spatialqa.models.bat.curriculum import without
 from spatialqa.models.bat.questions import open_scenes, read_questions
 from spatialqa.models.bat.train import train
 from spatialqa.models.data.provenance import Heard, clip_number, find_leaks, leaks_of, refuse_leaks
-from spatialqa.models.run_folder import BEST, save
 from spatialqa.models.spatial_ast.model import ModelError, read_weights
+from spatialqa.models.training.run_folder import BEST, save
 from spatialqa.questions import make_qa
 from tests.conftest import SMALL, render
 from tests.models.test_answer import GREEDY, lines

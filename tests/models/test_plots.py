@@ -3,7 +3,7 @@
 import xml.etree.ElementTree as ET
 from typing import Any
 
-from spatialqa.models.plots import losses
+from spatialqa.models.training.plots import losses
 
 
 def test_a_line_is_drawn_wherever_a_stage_ends() -> None:

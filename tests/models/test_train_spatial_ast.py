@@ -20,7 +20,6 @@ from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.models.data.on_the_fly import OnTheFlyDataset
 from spatialqa.models.data.provenance import Heard, find_leaks, refuse_leaks
 from spatialqa.models.data.scenes import Batch, SceneDataset
-from spatialqa.models.run_folder import read_log
 from spatialqa.models.spatial_ast import metrics
 from spatialqa.models.spatial_ast.evaluate import evaluate, evaluate_all, hear, judge, read_truth, refuse_rate
 from spatialqa.models.spatial_ast.losses import (
@@ -37,6 +36,7 @@ from spatialqa.models.spatial_ast.metrics import Posterior
 from spatialqa.models.spatial_ast.model import PRESETS, Heads, ModelError, SpatialAST, read_weights, to_model_azimuth
 from spatialqa.models.spatial_ast.recipe import TrainRecipe
 from spatialqa.models.spatial_ast.train import new_model, open_held_out, train
+from spatialqa.models.training.run_folder import read_log
 from spatialqa.qa.options import AskOptions
 from spatialqa.qa.view import view
 from tests.conftest import render

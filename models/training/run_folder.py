@@ -18,10 +18,10 @@ from spatialqa.core.svg import write_svg
 from spatialqa.dataset.commit import commit_file, commit_json
 from spatialqa.dataset.folder import DatasetFolder, changed_keys
 from spatialqa.errors import DatasetError
-from spatialqa.models import plots
 from spatialqa.models.spatial_ast import metrics
 from spatialqa.models.spatial_ast.losses import LOSS_COLUMNS, STAGES
 from spatialqa.models.spatial_ast.model import ModelError, read_weights
+from spatialqa.models.training import plots
 
 BEST, LAST = "best.pt", "last.pt"
 RUN_FILE, LOG, VALIDATION, PLOT = "run.json", "log.csv", "validation.csv", "loss.svg"

@@ -1,0 +1,1 @@
+"""What the training of every model shares: loop, processes, checkpoints, run directory, plots."""
