@@ -7,7 +7,7 @@ import pytest
 from spatialqa.generation.plan import RunPlan
 from spatialqa.generation.recipe import QaRecipe, RenderRecipe
 from spatialqa.generation.runner import RunSummary, render_dataset
-from spatialqa.questions import make_qa
+from spatialqa.qa.make import make_qa
 
 SMALL = RenderRecipe(
     scenes=24,

@@ -25,7 +25,7 @@ from spatialqa.generation.recipe import QaRecipe, RenderRecipe
 from spatialqa.generation.rerender import rerender_scenes
 from spatialqa.generation.run import prepare_run, run_record
 from spatialqa.generation.shard import ShardMaker
-from spatialqa.questions import make_qa
+from spatialqa.qa.make import make_qa
 from tests.conftest import SMALL, Silent, render
 
 pytestmark = pytest.mark.soundspaces

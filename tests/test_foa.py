@@ -16,7 +16,7 @@ from spatialqa.dataset.validation.dataset import validate_dataset
 from spatialqa.generation.recipe import QaRecipe
 from spatialqa.generation.render import decode_flac
 from spatialqa.generation.rerender import rerender_scenes
-from spatialqa.questions import make_qa
+from spatialqa.qa.make import make_qa
 from tests.conftest import SMALL, render
 from tests.dataset.changing import changed
 

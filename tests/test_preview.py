@@ -8,7 +8,7 @@ import trimesh
 from spatialqa.cli.preview import show
 from spatialqa.errors import DatasetError
 from spatialqa.generation.recipe import QaRecipe, RenderRecipe
-from spatialqa.questions import make_qa
+from spatialqa.qa.make import make_qa
 from tests.conftest import render
 from tests.dataset.changing import changed
 

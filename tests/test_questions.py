@@ -9,7 +9,7 @@ import pytest
 from spatialqa.errors import DatasetError
 from spatialqa.generation.recipe import QaRecipe, RenderRecipe
 from spatialqa.qa.fact import NEEDS_TWO_SOURCES
-from spatialqa.questions import make_qa
+from spatialqa.qa.make import make_qa
 from tests.conftest import render
 
 

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from spatialqa.audit.sample import Sample
 from spatialqa.audit.statistics import Floats
-from spatialqa.qa.view import AXES
+from spatialqa.qa.listener_view import AXES
 
 DISTANCE_STEP_M = 0.5
 DISTANCE_TOLERANCE_M = 0.5

@@ -38,7 +38,7 @@ from spatialqa.generation.recipe import QaRecipe, RenderRecipe
 from spatialqa.generation.run import Run, prepare_run, run_record
 from spatialqa.generation.runner import render_dataset
 from spatialqa.generation.shard import ShardMaker
-from spatialqa.questions import make_qa
+from spatialqa.qa.make import make_qa
 
 STAGES = ("room", "placement", "simulation", "clips", "convolution", "encoding", "writing")
 

@@ -86,7 +86,7 @@ def make_qa_command(out: Path, recipe: str | None, **given: Any) -> None:
     """Ask questions of every scene in OUT."""
     from spatialqa.core.console import CountProgress, print_questions
     from spatialqa.dataset.folder import DatasetFolder
-    from spatialqa.questions import make_qa
+    from spatialqa.qa.make import make_qa
 
     base = {} if recipe else DatasetFolder(out).read_run().get("qa_recipe", {})
     resolved = resolve(QaRecipe, "make-qa", recipe, given, base)

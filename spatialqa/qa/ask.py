@@ -8,17 +8,18 @@ import numpy as np
 
 from spatialqa.core import seeds
 from spatialqa.core.scene import Scene
-from spatialqa.qa import beyond, perception, reasoning
+from spatialqa.qa import extended as beyond
+from spatialqa.qa import perception, reasoning
 from spatialqa.qa.answer_text import sound_of
 from spatialqa.qa.balance import Balance, Survey
-from spatialqa.qa.choices import LETTERS, OptionPool, four_options
+from spatialqa.qa.distractors import LETTERS, OptionPool, four_options
 from spatialqa.qa.fact import TO_BALANCE, TOO_FEW_OPTIONS, Fact, Finder, pick, pick_fact
+from spatialqa.qa.listener_view import SceneView, view
 from spatialqa.qa.options import AskOptions
 from spatialqa.qa.question import Question
 from spatialqa.qa.rationale import rationale_of
 from spatialqa.qa.slots import FORMS, SUBTYPES
 from spatialqa.qa.templates import TemplateSet
-from spatialqa.qa.view import SceneView, view
 
 FINDERS: dict[str, Finder] = {
     "classification": perception.classification,

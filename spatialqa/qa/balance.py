@@ -22,8 +22,8 @@ from typing import NamedTuple
 
 from spatialqa.qa.answer_text import label_list, rounded_m
 from spatialqa.qa.fact import Fact
+from spatialqa.qa.listener_view import AXES, SceneView
 from spatialqa.qa.option_sets import Sound
-from spatialqa.qa.view import AXES, SceneView
 
 MOST_SOUNDS = 4096  # different ones that are remembered as wrong options
 _LOWEST_PREFERENCE = 0.05  # the rarest distance is preferred at most 20 times over the most frequent

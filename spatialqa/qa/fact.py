@@ -6,8 +6,8 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from spatialqa.qa.listener_view import SceneView
 from spatialqa.qa.options import AskOptions
-from spatialqa.qa.view import SceneView
 
 T = TypeVar("T")
 

@@ -14,8 +14,8 @@ from spatialqa.qa.fact import (
     Facts,
     why_not_named,
 )
+from spatialqa.qa.listener_view import AXES, Heard, SceneView
 from spatialqa.qa.options import AskOptions
-from spatialqa.qa.view import AXES, Heard, SceneView
 
 
 def classification(view: SceneView, options: AskOptions) -> Facts:

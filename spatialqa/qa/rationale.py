@@ -9,10 +9,10 @@ told in half metres too, before what is brief: the nearest source first, each wi
 import numpy as np
 
 from spatialqa.qa.answer_text import direction_text, distance_answer, sound_of
-from spatialqa.qa.beyond import clock_hour
+from spatialqa.qa.extended import clock_hour
 from spatialqa.qa.fact import Fact, pick
+from spatialqa.qa.listener_view import AXES, Heard, SceneView
 from spatialqa.qa.options import AskOptions
-from spatialqa.qa.view import AXES, Heard, SceneView
 
 _AMOUNT = {"left": "to the left", "right": "to the right", "front": "ahead", "behind": "behind",
            "above": "above the ears", "below": "below the ears"}  # fmt: skip

@@ -25,8 +25,8 @@ from spatialqa.qa.fact import (
     why_not_named,
     yes_no,
 )
+from spatialqa.qa.listener_view import AXES, HORIZONTAL_AXES, SceneView
 from spatialqa.qa.options import AskOptions
-from spatialqa.qa.view import AXES, HORIZONTAL_AXES, SceneView
 
 
 def _named_pairs(view: SceneView) -> list[tuple[int, int]] | str:

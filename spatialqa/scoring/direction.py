@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 
 from spatialqa.core.geometry import cartesian, direction_words
-from spatialqa.qa.view import AXES
+from spatialqa.qa.listener_view import AXES
 from spatialqa.scoring.plain import affirmed
 from spatialqa.scoring.quantity import angles
 

@@ -8,7 +8,7 @@ from spatialqa.core.geometry import great_circle_deg
 from spatialqa.core.ontology import ontology
 from spatialqa.errors import DatasetError
 from spatialqa.qa.answer_text import rounded_m
-from spatialqa.qa.view import AXES
+from spatialqa.qa.listener_view import AXES
 from spatialqa.scoring import quantity
 from spatialqa.scoring.direction import direction
 from spatialqa.scoring.named import Names, parts

@@ -31,7 +31,7 @@ from spatialqa.generation.render import encode_flac, render_scene
 from spatialqa.generation.replay import StoredRun
 from spatialqa.generation.rerender import rerender_scenes
 from spatialqa.generation.run import prepare_bank
-from spatialqa.questions import make_qa
+from spatialqa.qa.make import make_qa
 from tests.conftest import Silent, render
 from tests.fixtures.mp3d_reverb import ReverbEntry, write_mp3d_reverb
 

@@ -14,7 +14,7 @@ import soundfile
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.validation.dataset import validate_dataset
 from spatialqa.generation.recipe import QaRecipe, RenderRecipe
-from spatialqa.questions import make_qa
+from spatialqa.qa.make import make_qa
 from tests.conftest import render
 from tests.dataset.changing import changed
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from spatialqa.generation.recipe import QaRecipe
-from spatialqa.questions import make_qa
+from spatialqa.qa.make import make_qa
 from tests.conftest import SMALL, render
 
 HARD = replace(

@@ -21,7 +21,7 @@ from spatialqa.generation.rebuild import is_recipes_export, rebuild
 from spatialqa.generation.recipe import QaRecipe, RenderRecipe
 from spatialqa.generation.rerender import rerender_scenes
 from spatialqa.interop.without_audio import export_recipes
-from spatialqa.questions import make_qa
+from spatialqa.qa.make import make_qa
 from tests.conftest import SMALL, Silent, render
 from tests.test_execution import hashes
 

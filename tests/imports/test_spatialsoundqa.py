@@ -13,7 +13,7 @@ from spatialqa.dataset.validation.dataset import validate_dataset
 from spatialqa.errors import DatasetError
 from spatialqa.generation.recipe import QaRecipe
 from spatialqa.interop.spatialsoundqa.importer import import_spatialsoundqa
-from spatialqa.questions import make_qa
+from spatialqa.qa.make import make_qa
 from spatialqa.scoring.score import score
 from tests.imports.released_files import RECORDS, SENSOR, Row, rows_of, write_release, write_truth
 

@@ -15,7 +15,7 @@ from spatialqa.models.bat.train import train
 from spatialqa.models.data.provenance import Heard, clip_number, find_leaks, leaks_of, refuse_leaks
 from spatialqa.models.spatial_ast.model import ModelError, read_weights
 from spatialqa.models.training.run_folder import BEST, save
-from spatialqa.questions import make_qa
+from spatialqa.qa.make import make_qa
 from tests.conftest import SMALL, render
 from tests.models.test_answer import GREEDY, lines
 from tests.models.test_train_bat import QUICK

@@ -26,7 +26,7 @@ from spatialqa.models.data.scenes import loader
 from spatialqa.models.spatial_ast.model import PRESETS, SpatialAST, SpatialASTConfig
 from spatialqa.models.spatial_ast.recipe import TrainRecipe
 from spatialqa.models.spatial_ast.train import open_stored
-from spatialqa.questions import make_qa
+from spatialqa.qa.make import make_qa
 
 ENCODER = replace(PRESETS["tiny"], embed_dim=48, depth=1, sample_rate=16000, hop=80, max_hz=7500.0)
 

@@ -37,8 +37,8 @@ from spatialqa.models.spatial_ast.model import PRESETS, Heads, ModelError, Spati
 from spatialqa.models.spatial_ast.recipe import TrainRecipe
 from spatialqa.models.spatial_ast.train import new_model, open_held_out, train
 from spatialqa.models.training.run_folder import read_log
+from spatialqa.qa.listener_view import view
 from spatialqa.qa.options import AskOptions
-from spatialqa.qa.view import view
 from tests.conftest import render
 
 SCENES = RenderRecipe(

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from spatialqa.core.scene import Scene
 from spatialqa.qa.ask import FINDERS, NOTHING_NEW, Asked, ask
 from spatialqa.qa.fact import NEEDS_TWO_SOURCES
+from spatialqa.qa.listener_view import view
 from spatialqa.qa.options import TYPES, AskOptions
 from spatialqa.qa.question import Question
 from spatialqa.qa.slots import SUBTYPES
 from spatialqa.qa.templates import bundled_templates
-from spatialqa.qa.view import view
 from tests.qa import rederive
 from tests.qa.scenes import heard_at, random_scenes
 

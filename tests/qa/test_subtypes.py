@@ -15,9 +15,9 @@ from spatialqa.qa.fact import (
     ONE_ANSWER,
     Fact,
 )
+from spatialqa.qa.listener_view import view
 from spatialqa.qa.options import AskOptions
 from spatialqa.qa.slots import SUBTYPES
-from spatialqa.qa.view import view
 from tests.qa.scenes import HEAD, heard_at, scene, source
 
 DOG_LEFT = ((-2.0, 0.5, -2.0), ["Dog"])  # left, front, above, 2.87 m

@@ -4,8 +4,8 @@ import pytest
 
 from spatialqa.core.scene import Scene
 from spatialqa.errors import DatasetError, RecipeError
+from spatialqa.qa.listener_view import view
 from spatialqa.qa.options import AskOptions
-from spatialqa.qa.view import view
 from tests.qa.scenes import HEAD, heard_at, scene, source
 
 

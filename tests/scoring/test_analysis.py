@@ -10,7 +10,7 @@ from spatialqa.core.scene import Scene
 from spatialqa.dataset.reading import read_rows, read_scenes
 from spatialqa.errors import DatasetError
 from spatialqa.generation.recipe import QaRecipe
-from spatialqa.questions import make_qa
+from spatialqa.qa.make import make_qa
 from spatialqa.scoring.analysis import FIGURES, Figure, analyse, facts_of, print_analysis
 from spatialqa.scoring.truth import Truth, read_truth
 

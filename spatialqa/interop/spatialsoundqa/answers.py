@@ -7,7 +7,7 @@ from spatialqa.core.geometry import Direction, cartesian, direction_words
 from spatialqa.interop.spatialsoundqa.released_files import ReleasedQuestion
 from spatialqa.qa.answer_text import rounded_m
 from spatialqa.qa.fact import YES_NO
-from spatialqa.qa.view import AXES
+from spatialqa.qa.listener_view import AXES
 from spatialqa.scoring.direction import direction
 from spatialqa.scoring.named import Names, parts
 from spatialqa.scoring.plain import plain

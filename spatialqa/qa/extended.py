@@ -22,8 +22,8 @@ from spatialqa.qa.fact import (
     why_not_named,
     yes_no,
 )
+from spatialqa.qa.listener_view import Heard, SceneView
 from spatialqa.qa.options import AskOptions
-from spatialqa.qa.view import Heard, SceneView
 
 MOST_COUNTED = 4
 # Above 60 degrees of elevation, 5 degrees of great circle are 10 or more of azimuth: a third of an hour's sector.

@@ -22,7 +22,7 @@ from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.generation.recipe import QaRecipe
 from spatialqa.qa.ask import ONE_SCENE, Asked, DataSetView, ask, survey
 from spatialqa.qa.balance import Balance, Survey, balance_from, preference_from
-from spatialqa.qa.choices import pool_from
+from spatialqa.qa.distractors import pool_from
 from spatialqa.qa.options import AskOptions
 from spatialqa.qa.quota import Quota
 from spatialqa.qa.slots import SUBTYPES

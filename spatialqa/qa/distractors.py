@@ -24,8 +24,8 @@ from spatialqa.core.ontology import ontology
 from spatialqa.qa import answer_text as text
 from spatialqa.qa.balance import Located, Survey, located, rounded_half_metres
 from spatialqa.qa.fact import Fact, pick
+from spatialqa.qa.listener_view import AXES, SceneView
 from spatialqa.qa.option_sets import FairSets, Sound, SoundSets, alike, distance_sets
-from spatialqa.qa.view import AXES, SceneView
 
 LETTERS = ("A", "B", "C", "D")
 
