@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-import spatialqa.qa.templates as templates_module
+from spatialqa.qa import templates as templates_module
 from spatialqa.errors import TemplateError
 from spatialqa.qa.slots import SUBTYPES
 from spatialqa.qa.template_check import check_templates
