@@ -20,9 +20,9 @@ from spatialqa.core.ontology import ontology
 from spatialqa.errors import MissingDependencyError
 from spatialqa.models.spatial_ast.model import ModelError
 from spatialqa.qa import answer_text
-from spatialqa.qa.slots import DIRECTIONS, TABLES
-from spatialqa.qa.template_file import Slot, Template
-from spatialqa.qa.templates import bundled_templates
+from spatialqa.qa.templating.slots import DIRECTIONS, TABLES
+from spatialqa.qa.templating.template_file import Slot, Template
+from spatialqa.qa.templating.templates import bundled_templates
 
 TINY, SMOLLM2 = "tiny", "smollm2"
 PROMPT = (

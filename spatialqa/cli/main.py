@@ -368,7 +368,7 @@ def templates() -> None:
 def templates_check(folder: Path | None, samples: int, seed: int) -> None:
     """Check the template files in FOLDER (default: the bundled ones) and show samples; exit 1 on a problem."""
     from spatialqa.core.console import print_templates
-    from spatialqa.qa.template_check import check_templates
+    from spatialqa.qa.templating.template_check import check_templates
 
     report = check_templates(folder or Path(__file__).parent / "templates", samples, seed)
     print_templates(report)

@@ -18,8 +18,8 @@ from spatialqa.qa.listener_view import SceneView, view
 from spatialqa.qa.options import AskOptions
 from spatialqa.qa.question import Question
 from spatialqa.qa.rationale import rationale_of
-from spatialqa.qa.slots import FORMS, SUBTYPES
-from spatialqa.qa.templates import TemplateSet
+from spatialqa.qa.templating.slots import FORMS, SUBTYPES
+from spatialqa.qa.templating.templates import TemplateSet
 
 FINDERS: dict[str, Finder] = {
     "classification": perception.classification,

@@ -25,8 +25,8 @@ from spatialqa.qa.balance import Balance, Survey, balance_from, preference_from
 from spatialqa.qa.distractors import pool_from
 from spatialqa.qa.options import AskOptions
 from spatialqa.qa.quota import Quota
-from spatialqa.qa.slots import SUBTYPES
-from spatialqa.qa.templates import TemplateSet, load_templates
+from spatialqa.qa.templating.slots import SUBTYPES
+from spatialqa.qa.templating.templates import TemplateSet, load_templates
 
 _SCENES_PER_FILE = 20_000
 _SAMPLED_FILES = 40  # from which the preference for rare distances is learnt

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from spatialqa.core import seeds
 from spatialqa.core.scene import Scene
 from spatialqa.qa.options import ONE_SOURCE, SEVERAL_SOURCES
-from spatialqa.qa.slots import SUBTYPES
+from spatialqa.qa.templating.slots import SUBTYPES
 
 
 class Quota:

@@ -16,8 +16,8 @@ from spatialqa.qa.fact import NEEDS_TWO_SOURCES
 from spatialqa.qa.listener_view import view
 from spatialqa.qa.options import TYPES, AskOptions
 from spatialqa.qa.question import Question
-from spatialqa.qa.slots import SUBTYPES
-from spatialqa.qa.templates import bundled_templates
+from spatialqa.qa.templating.slots import SUBTYPES
+from spatialqa.qa.templating.templates import bundled_templates
 from tests.qa import rederive
 from tests.qa.scenes import heard_at, random_scenes
 

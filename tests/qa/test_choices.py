@@ -17,7 +17,7 @@ from spatialqa.qa.listener_view import AXES
 from spatialqa.qa.option_sets import Sound
 from spatialqa.qa.options import TYPES, AskOptions
 from spatialqa.qa.question import Question
-from spatialqa.qa.templates import bundled_templates
+from spatialqa.qa.templating.templates import bundled_templates
 from tests.qa import rederive
 from tests.qa.scenes import heard_at, random_scenes
 

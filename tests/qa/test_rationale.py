@@ -7,8 +7,8 @@ import pytest
 from spatialqa.errors import RecipeError
 from spatialqa.qa.ask import ask
 from spatialqa.qa.options import RATIONALE_FORMS, TYPES, AskOptions
-from spatialqa.qa.slots import SUBTYPES
-from spatialqa.qa.templates import bundled_templates
+from spatialqa.qa.templating.slots import SUBTYPES
+from spatialqa.qa.templating.templates import bundled_templates
 from tests.qa import rederive
 from tests.qa.scenes import random_scenes
 

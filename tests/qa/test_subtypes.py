@@ -17,7 +17,7 @@ from spatialqa.qa.fact import (
 )
 from spatialqa.qa.listener_view import view
 from spatialqa.qa.options import AskOptions
-from spatialqa.qa.slots import SUBTYPES
+from spatialqa.qa.templating.slots import SUBTYPES
 from tests.qa.scenes import HEAD, heard_at, scene, source
 
 DOG_LEFT = ((-2.0, 0.5, -2.0), ["Dog"])  # left, front, above, 2.87 m

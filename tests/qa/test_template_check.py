@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from spatialqa.qa import templates as templates_module
 from spatialqa.errors import TemplateError
-from spatialqa.qa.slots import SUBTYPES
-from spatialqa.qa.template_check import check_templates
-from spatialqa.qa.templates import load_templates
+from spatialqa.qa.templating import templates as templates_module
+from spatialqa.qa.templating.slots import SUBTYPES
+from spatialqa.qa.templating.template_check import check_templates
+from spatialqa.qa.templating.templates import load_templates
 
 BUNDLED = Path(templates_module.__file__).parent.parent / "templates"
 

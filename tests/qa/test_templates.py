@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from spatialqa.errors import TemplateError
-from spatialqa.qa.slots import FORMS, SUBTYPES, TABLES
-from spatialqa.qa.template_file import Slot, Template
-from spatialqa.qa.templates import bundled_templates, load_templates
+from spatialqa.qa.templating.slots import FORMS, SUBTYPES, TABLES
+from spatialqa.qa.templating.template_file import Slot, Template
+from spatialqa.qa.templating.templates import bundled_templates, load_templates
 from tests.qa.test_ask import check_english
 
 GOOD = """

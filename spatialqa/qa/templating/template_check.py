@@ -10,9 +10,9 @@ from pathlib import Path
 from spatialqa.core import seeds
 from spatialqa.errors import TemplateError
 from spatialqa.qa.answer_text import sound_of
-from spatialqa.qa.slots import ANSWERS
-from spatialqa.qa.template_file import Slot, Template, inspect_template_file
-from spatialqa.qa.templates import bundled_templates, template_files
+from spatialqa.qa.templating.slots import ANSWERS
+from spatialqa.qa.templating.template_file import Slot, Template, inspect_template_file
+from spatialqa.qa.templating.templates import bundled_templates, template_files
 
 ENOUGH_TEMPLATES = 25
 _MOST_WORDINGS = 400  # that are compared, of one template

@@ -20,8 +20,8 @@ import numpy as np
 
 from spatialqa.errors import TemplateError
 from spatialqa.qa.fact import pick
-from spatialqa.qa.slots import ANSWERS, FORMS, SUBTYPES, TABLES, VALUE_SLOTS, WORD_SLOTS
-from spatialqa.qa.strict_yaml import read_mapping
+from spatialqa.qa.templating.slots import ANSWERS, FORMS, SUBTYPES, TABLES, VALUE_SLOTS, WORD_SLOTS
+from spatialqa.qa.templating.strict_yaml import read_mapping
 
 _KEYS = ("type", "answers", "phrases", "synonyms", "templates")
 _ID = re.compile(r"[a-z0-9][a-z0-9_.-]*")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from spatialqa.errors import TemplateError
-from spatialqa.qa.template_file import Template, read_template_file
+from spatialqa.qa.templating.template_file import Template, read_template_file
 
 
 @dataclass(frozen=True)

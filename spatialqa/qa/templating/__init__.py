@@ -1,0 +1,1 @@
+"""Question templates: files, slots, and checks."""
