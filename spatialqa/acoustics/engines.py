@@ -54,7 +54,7 @@ def open_engine(
         from spatialqa.acoustics.habitat.engine import HabitatEngine
         from spatialqa.rooms.materials import material
         from spatialqa.rooms.matterport_tables import mpcat40_materials
-        from spatialqa.rooms.mesh import DEFAULT_MATERIAL
+        from spatialqa.rooms.mesh.mesh_rooms import DEFAULT_MATERIAL
 
         named = {name: material(of or DEFAULT_MATERIAL) for name, of in mpcat40_materials().items()}
         return HabitatEngine(

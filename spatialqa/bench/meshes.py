@@ -29,13 +29,13 @@ from spatialqa.core.console import stdout
 from spatialqa.core.geometry import FloatArray, Pose
 from spatialqa.core.scene import Place
 from spatialqa.core.seeds import rng
-from spatialqa.rooms.mesh import MeshRooms
-from spatialqa.rooms.mesh_cache import MeshCache
+from spatialqa.rooms.mesh.cache import MeshCache
+from spatialqa.rooms.mesh.mesh_rooms import MeshRooms
+from spatialqa.rooms.mesh.simplify import MAX_ERROR_M, LabelledMesh, prepare_mesh
+from spatialqa.rooms.mesh.surface import face_normals, surface_distances, surface_points, triangle_areas
 from spatialqa.rooms.placement import Placer
 from spatialqa.rooms.rays import RayCaster, ray_efficiency
 from spatialqa.rooms.room import Room
-from spatialqa.rooms.simplify import MAX_ERROR_M, LabelledMesh, prepare_mesh
-from spatialqa.rooms.surface import face_normals, surface_distances, surface_points, triangle_areas
 
 SAMPLE_RATE = 32_000
 NOISE_M = 0.005

@@ -8,8 +8,8 @@ from spatialqa.errors import RecipeError
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.rooms.matterport import Matterport3DRooms
 from spatialqa.rooms.matterport_files import find_root
-from spatialqa.rooms.mesh import MeshRooms
-from spatialqa.rooms.mesh_cache import MeshCache
+from spatialqa.rooms.mesh.cache import MeshCache
+from spatialqa.rooms.mesh.mesh_rooms import MeshRooms
 from spatialqa.rooms.mesh_trees import GibsonRooms, HM3DRooms, ReplicaRooms, TreeOptions
 from spatialqa.rooms.procedural import ProceduralRooms
 from spatialqa.rooms.room import RoomSet

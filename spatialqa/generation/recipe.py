@@ -221,7 +221,7 @@ class RenderRecipe:
 
     def cache_folder(self) -> Path:
         """Return where prepared meshes and lists of files are kept."""
-        from spatialqa.rooms.mesh_cache import default_cache
+        from spatialqa.rooms.mesh.cache import default_cache
 
         return Path(self.cache) if self.cache else default_cache()
 

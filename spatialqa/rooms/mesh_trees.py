@@ -15,9 +15,9 @@ import numpy.typing as npt
 import trimesh
 
 from spatialqa.errors import RoomError
-from spatialqa.rooms.mesh import FileRooms
-from spatialqa.rooms.mesh_cache import MeshCache
-from spatialqa.rooms.mesh_reading import Part, one_line
+from spatialqa.rooms.mesh.cache import MeshCache
+from spatialqa.rooms.mesh.mesh_rooms import FileRooms
+from spatialqa.rooms.mesh.reading import Part, one_line
 
 _HM3D_FOLDER = re.compile(r"(?:hm3d-)?(train|val|minival|test)(?:-.+)?")  # as Habitat and as the archives name them
 _HM3D_HOUSE = re.compile(r"\d{5}-(.+)")

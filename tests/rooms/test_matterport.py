@@ -15,9 +15,9 @@ from spatialqa.rooms.materials import load_materials
 from spatialqa.rooms.matterport import Matterport3DRooms
 from spatialqa.rooms.matterport_files import find_root, find_scenes
 from spatialqa.rooms.matterport_tables import REGION_LABELS, mpcat40_materials, split_of
+from spatialqa.rooms.mesh.surface import triangle_areas
 from spatialqa.rooms.procedural import ProceduralRooms, draw_home
 from spatialqa.rooms.room import Room
-from spatialqa.rooms.surface import triangle_areas
 from tests.fixtures.matterport import (
     HOME,
     TRAIN_SCENE,

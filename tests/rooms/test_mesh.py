@@ -9,8 +9,8 @@ import pytest
 import trimesh
 
 from spatialqa.errors import RoomError
-from spatialqa.rooms.mesh import FileRooms, MeshRooms
-from spatialqa.rooms.mesh_cache import MeshCache
+from spatialqa.rooms.mesh.cache import MeshCache
+from spatialqa.rooms.mesh.mesh_rooms import FileRooms, MeshRooms
 from spatialqa.rooms.room import Room
 from tests.rooms.shapes import Triangles, box
 

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from spatialqa.rooms.mesh_cache import MeshCache, default_cache
-from spatialqa.rooms.simplify import PreparedMesh
+from spatialqa.rooms.mesh.cache import MeshCache, default_cache
+from spatialqa.rooms.mesh.simplify import PreparedMesh
 
 VERTICES = np.random.default_rng(0).uniform(-9, 9, (50, 3)).astype(np.float32)
 FACES = np.random.default_rng(1).integers(0, 50, (80, 3)).astype(np.int32)

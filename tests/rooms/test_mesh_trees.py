@@ -8,7 +8,7 @@ import pytest
 
 from spatialqa.errors import RoomError
 from spatialqa.rooms.materials import guess_material
-from spatialqa.rooms.mesh_cache import MeshCache
+from spatialqa.rooms.mesh.cache import MeshCache
 from spatialqa.rooms.mesh_trees import GibsonRooms, HM3DRooms, ReplicaRooms
 from spatialqa.rooms.room import Room, RoomSet
 from tests.rooms.shapes import Triangles, box

@@ -19,7 +19,7 @@ from scipy.sparse.csgraph import connected_components
 
 from spatialqa.core.geometry import FloatArray
 from spatialqa.errors import MissingDependencyError
-from spatialqa.rooms.surface import face_normals, surface_distances, surface_points, triangle_areas
+from spatialqa.rooms.mesh.surface import face_normals, surface_distances, surface_points, triangle_areas
 
 FloatVertices = npt.NDArray[np.float32]
 IntFaces = npt.NDArray[np.int32]

@@ -16,11 +16,9 @@ from spatialqa.core.geometry import z_up_to_world
 from spatialqa.core.seeds import rng
 from spatialqa.errors import RoomError
 from spatialqa.rooms.materials import guess_material, material
-from spatialqa.rooms.mesh_cache import MeshCache
-from spatialqa.rooms.mesh_reading import SUFFIXES, Part, buffers, habitat_files, one_line, read_parts
-from spatialqa.rooms.rays import RayCaster, ray_efficiency
-from spatialqa.rooms.room import Room
-from spatialqa.rooms.simplify import (
+from spatialqa.rooms.mesh.cache import MeshCache
+from spatialqa.rooms.mesh.reading import SUFFIXES, Part, buffers, habitat_files, one_line, read_parts
+from spatialqa.rooms.mesh.simplify import (
     MAX_ERROR_M,
     TARGET_FACES,
     LabelledMesh,
@@ -28,6 +26,8 @@ from spatialqa.rooms.simplify import (
     preparation,
     prepare_mesh,
 )
+from spatialqa.rooms.rays import RayCaster, ray_efficiency
+from spatialqa.rooms.room import Room
 
 DEFAULT_MATERIAL = "default"
 MIN_EXTENT_M, MAX_EXTENT_M = 1.0, 500.0

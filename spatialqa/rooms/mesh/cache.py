@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from spatialqa.rooms.simplify import PreparedMesh
+from spatialqa.rooms.mesh.simplify import PreparedMesh
 
 _ARRAYS = {"vertices": np.dtype("<f4"), "faces": np.dtype("<i4"), "face_material": np.dtype("<i4")}
 _RACY_S = 2.0  # a file younger than this may change again without a new modification time

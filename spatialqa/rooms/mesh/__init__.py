@@ -1,0 +1,1 @@
+"""Rooms from mesh files: reading, simplification, cache."""
