@@ -14,7 +14,7 @@ from spatialqa.core.scene import ListenerGroup, Scene
 from spatialqa.errors import ClipError, RoomError
 from spatialqa.generation.plan import Planner, RunPlan, plan_run
 from spatialqa.generation.recipe import RenderRecipe
-from spatialqa.rooms.placement import Placer
+from spatialqa.rooms.placement.placer import Placer
 from spatialqa.rooms.procedural import ProceduralRooms
 
 IDENTITY = EngineIdentity("none", "0", "0", {}, "0", "none", 1.0, 32000, False)

@@ -33,8 +33,8 @@ from spatialqa.rooms.mesh.cache import MeshCache
 from spatialqa.rooms.mesh.mesh_rooms import MeshRooms
 from spatialqa.rooms.mesh.simplify import MAX_ERROR_M, LabelledMesh, prepare_mesh
 from spatialqa.rooms.mesh.surface import face_normals, surface_distances, surface_points, triangle_areas
-from spatialqa.rooms.placement import Placer
-from spatialqa.rooms.rays import RayCaster, ray_efficiency
+from spatialqa.rooms.placement.placer import Placer
+from spatialqa.rooms.placement.rays import RayCaster, ray_efficiency
 from spatialqa.rooms.room import Room
 
 SAMPLE_RATE = 32_000

@@ -41,7 +41,7 @@ from spatialqa.generation.splits import (
     split_clips,
     split_houses,
 )
-from spatialqa.rooms.placement import Placer
+from spatialqa.rooms.placement.placer import Placer
 from spatialqa.rooms.room import Room, RoomSet
 
 _CLIP_TRIES = 1000

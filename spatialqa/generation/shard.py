@@ -36,7 +36,7 @@ from spatialqa.generation.render import (
     simulate,
 )
 from spatialqa.generation.run import Run
-from spatialqa.rooms.placement import Placer
+from spatialqa.rooms.placement.placer import Placer
 from spatialqa.rooms.room import Room
 
 GROUP_ATTEMPTS = 8

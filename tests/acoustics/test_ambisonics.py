@@ -25,7 +25,7 @@ from spatialqa.core.geometry import (
     yaw_quaternion,
 )
 from spatialqa.errors import EngineError
-from spatialqa.rooms.placement import Placer
+from spatialqa.rooms.placement.placer import Placer
 from spatialqa.rooms.procedural import ProceduralRooms
 from tests.acoustics.boxes import box_mesh, joined, material, room, shoebox
 from tests.acoustics.hearing import RATE, Rir, energy

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from spatialqa.acoustics.soundspaces.engine import SoundSpacesEngine
-from spatialqa.rooms.placement import Placer
+from spatialqa.rooms.placement.placer import Placer
 from spatialqa.rooms.procedural import ProceduralRooms
 
 

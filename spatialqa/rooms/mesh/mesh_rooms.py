@@ -26,7 +26,7 @@ from spatialqa.rooms.mesh.simplify import (
     preparation,
     prepare_mesh,
 )
-from spatialqa.rooms.rays import RayCaster, ray_efficiency
+from spatialqa.rooms.placement.rays import RayCaster, ray_efficiency
 from spatialqa.rooms.room import Room
 
 DEFAULT_MATERIAL = "default"

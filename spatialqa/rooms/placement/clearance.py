@@ -7,7 +7,7 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from spatialqa.core.geometry import FloatArray
-from spatialqa.rooms.rays import BoolArray
+from spatialqa.rooms.placement.rays import BoolArray
 
 IntArray = npt.NDArray[np.int64]
 

@@ -17,9 +17,9 @@ from spatialqa.core.geometry import FloatArray, Pose, Vec3, direction, spherical
 from spatialqa.core.scene import Place
 from spatialqa.core.seeds import rng as seeded
 from spatialqa.errors import PlacementError
-from spatialqa.rooms.clearance import IntArray, SurfaceDistance
-from spatialqa.rooms.free_space import FreeSpace, survey
-from spatialqa.rooms.rays import BoolArray, RayCaster
+from spatialqa.rooms.placement.clearance import IntArray, SurfaceDistance
+from spatialqa.rooms.placement.free_space import FreeSpace, survey
+from spatialqa.rooms.placement.rays import BoolArray, RayCaster
 from spatialqa.rooms.room import Room
 
 EAR_HEIGHT_M = (1.1, 1.8)  # from a seated child to a standing adult

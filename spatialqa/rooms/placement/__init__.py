@@ -1,0 +1,1 @@
+"""Placement of listeners and sources: free space, clearance, lines of sight."""
