@@ -15,7 +15,7 @@ from spatialqa.errors import ClipError, RoomError
 from spatialqa.generation.plan import Planner, RunPlan, plan_run
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.rooms.placement.placer import Placer
-from spatialqa.rooms.procedural import ProceduralRooms
+from spatialqa.rooms.procedural.homes import ProceduralRooms
 
 IDENTITY = EngineIdentity("none", "0", "0", {}, "0", "none", 1.0, 32000, False)
 RECIPE = RenderRecipe(scenes=200, home_kinds=["shoebox"], splits="0.6,0.2,0.2")

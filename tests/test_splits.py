@@ -22,7 +22,7 @@ from spatialqa.generation.splits import (
     split_clips,
     split_houses,
 )
-from spatialqa.rooms.procedural import ProceduralRooms
+from spatialqa.rooms.procedural.homes import ProceduralRooms
 
 
 def clip(clip_id: str, label: str, sha256: str | None = None) -> ClipRecord:

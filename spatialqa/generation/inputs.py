@@ -11,7 +11,7 @@ from spatialqa.rooms.matterport_files import find_root
 from spatialqa.rooms.mesh.cache import MeshCache
 from spatialqa.rooms.mesh.mesh_rooms import MeshRooms
 from spatialqa.rooms.mesh_trees import GibsonRooms, HM3DRooms, ReplicaRooms, TreeOptions
-from spatialqa.rooms.procedural import ProceduralRooms
+from spatialqa.rooms.procedural.homes import ProceduralRooms
 from spatialqa.rooms.room import RoomSet
 
 _TREES: dict[str, Callable[..., RoomSet]] = {"hm3d": HM3DRooms, "gibson": GibsonRooms, "replica": ReplicaRooms}

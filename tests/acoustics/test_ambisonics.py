@@ -26,7 +26,7 @@ from spatialqa.core.geometry import (
 )
 from spatialqa.errors import EngineError
 from spatialqa.rooms.placement.placer import Placer
-from spatialqa.rooms.procedural import ProceduralRooms
+from spatialqa.rooms.procedural.homes import ProceduralRooms
 from tests.acoustics.boxes import box_mesh, joined, material, room, shoebox
 from tests.acoustics.hearing import RATE, Rir, energy
 

@@ -3,7 +3,7 @@ import pytest
 
 from spatialqa.acoustics.soundspaces.engine import SoundSpacesEngine
 from spatialqa.rooms.placement.placer import Placer
-from spatialqa.rooms.procedural import ProceduralRooms
+from spatialqa.rooms.procedural.homes import ProceduralRooms
 
 
 @pytest.mark.soundspaces

@@ -3,12 +3,19 @@ import math
 import numpy as np
 import pytest
 
-from spatialqa.rooms.finishes import _BY_LABEL, _DRY, _FURNITURE, exposed_areas, eyring_rt60, mid_band_absorption
-from spatialqa.rooms.floor_plan import FloorPlan, Rect, RoomPlan
-from spatialqa.rooms.furnishing import Item
-from spatialqa.rooms.furniture import Solid
-from spatialqa.rooms.home_mesh import build_mesh
 from spatialqa.rooms.materials import load_materials
+from spatialqa.rooms.procedural.finishes import (
+    _BY_LABEL,
+    _DRY,
+    _FURNITURE,
+    exposed_areas,
+    eyring_rt60,
+    mid_band_absorption,
+)
+from spatialqa.rooms.procedural.floor_plan import FloorPlan, Rect, RoomPlan
+from spatialqa.rooms.procedural.furniture import Solid
+from spatialqa.rooms.procedural.furniture_layout import Item
+from spatialqa.rooms.procedural.home_mesh import build_mesh
 
 RECT = Rect(-2.0, -2.0, 2.0, 2.0)
 PLAN = FloorPlan("shoebox", (RoomPlan("office", RECT.corners, (RECT,), (RECT,), 3.0),), (), ())

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from spatialqa.core.seeds import rng
-from spatialqa.rooms.finishes import _FURNITURE
-from spatialqa.rooms.furniture import BUILDERS
-from spatialqa.rooms.home_mesh import _box_triangles, _cylinder_triangles, air_volume
-from spatialqa.rooms.layout import MIN_CEILING_M
+from spatialqa.rooms.procedural.finishes import _FURNITURE
+from spatialqa.rooms.procedural.floor_plan_sampler import MIN_CEILING_M
+from spatialqa.rooms.procedural.furniture import BUILDERS
+from spatialqa.rooms.procedural.home_mesh import _box_triangles, _cylinder_triangles, air_volume
 
 
 @pytest.mark.parametrize("name", sorted(BUILDERS))

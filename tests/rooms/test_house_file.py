@@ -16,7 +16,7 @@ from spatialqa.rooms.house_file import (
     Surface,
     read_house_file,
 )
-from spatialqa.rooms.procedural import draw_home
+from spatialqa.rooms.procedural.homes import draw_home
 from tests.fixtures.matterport import HOME, procedural_parts, write_procedural_house
 
 # Written by hand from the format's description, with everything that may occur.

@@ -16,7 +16,7 @@ from spatialqa.rooms.matterport import Matterport3DRooms
 from spatialqa.rooms.matterport_files import find_root, find_scenes
 from spatialqa.rooms.matterport_tables import REGION_LABELS, mpcat40_materials, split_of
 from spatialqa.rooms.mesh.surface import triangle_areas
-from spatialqa.rooms.procedural import ProceduralRooms, draw_home
+from spatialqa.rooms.procedural.homes import ProceduralRooms, draw_home
 from spatialqa.rooms.room import Room
 from tests.fixtures.matterport import (
     HOME,

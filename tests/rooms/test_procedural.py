@@ -17,9 +17,9 @@ from scipy import ndimage
 
 from spatialqa.core.geometry import Pose, Vec3, rotation_matrix, yaw_quaternion
 from spatialqa.errors import RoomError
-from spatialqa.rooms.home_mesh import air_volume
 from spatialqa.rooms.materials import load_materials
-from spatialqa.rooms.procedural import KINDS, Home, ProceduralRooms, draw_home, kind_of
+from spatialqa.rooms.procedural.home_mesh import air_volume
+from spatialqa.rooms.procedural.homes import KINDS, Home, ProceduralRooms, draw_home, kind_of
 from spatialqa.rooms.room import Room
 
 IDS = tuple(ProceduralRooms().room_ids(200, seed=11))
@@ -140,7 +140,7 @@ def test_what_cannot_be_asked_for() -> None:
 def test_a_home_is_the_same_in_a_fresh_process() -> None:
     ids = IDS[:6]
     code = (
-        "import sys; from spatialqa.rooms.procedural import ProceduralRooms as P\n"
+        "import sys; from spatialqa.rooms.procedural.homes import ProceduralRooms as P\n"
         "print(*(P().load(i).sha256 for i in sys.argv[1:]))"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "7"}

@@ -6,8 +6,8 @@ from itertools import combinations
 import numpy as np
 
 from spatialqa.errors import RoomError
-from spatialqa.rooms.draws import chance, draw_length, pick
-from spatialqa.rooms.floor_plan import Doorway, FloorPlan, Rect, RoomPlan, WallFeature
+from spatialqa.rooms.procedural.floor_plan import Doorway, FloorPlan, Rect, RoomPlan, WallFeature
+from spatialqa.rooms.procedural.sampling import chance, draw_length, pick
 
 MIN_CEILING_M = 2.3
 MAX_CEILING_M = 3.5

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spatialqa.rooms.draws import chance, draw_length
+from spatialqa.rooms.procedural.sampling import chance, draw_length
 
 Point = tuple[float, float, float]
 

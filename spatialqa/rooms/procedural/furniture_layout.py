@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from spatialqa.rooms.draws import chance, draw_length, pick
-from spatialqa.rooms.floor_plan import FloorPlan, Rect, RoomPlan, Wall, WallFeature
-from spatialqa.rooms.furniture import BUILDERS, Piece, Solid
+from spatialqa.rooms.procedural.floor_plan import FloorPlan, Rect, RoomPlan, Wall, WallFeature
+from spatialqa.rooms.procedural.furniture import BUILDERS, Piece, Solid
+from spatialqa.rooms.procedural.sampling import chance, draw_length, pick
 
 BODY_RADIUS_M = 0.25  # of someone who walks through the room
 _CELL_M = 0.1

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from spatialqa.rooms.floor_plan import Corner, FloorPlan, Rect, RoomPlan, Wall, WallFeature
-from spatialqa.rooms.furnishing import Item
-from spatialqa.rooms.furniture import Solid
+from spatialqa.rooms.procedural.floor_plan import Corner, FloorPlan, Rect, RoomPlan, Wall, WallFeature
+from spatialqa.rooms.procedural.furniture import Solid
+from spatialqa.rooms.procedural.furniture_layout import Item
 
 Surface = tuple[int, str]  # (room index, role)
 Triangles = npt.NDArray[np.float64]  # (n, 3 corners, 3), metres

@@ -6,11 +6,11 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from spatialqa.rooms.floor_plan import FloorPlan, RoomPlan
-from spatialqa.rooms.furnishing import Item
-from spatialqa.rooms.furniture import Solid
-from spatialqa.rooms.home_mesh import HomeMesh, Surface, air_volume, triangle_areas
 from spatialqa.rooms.materials import Material
+from spatialqa.rooms.procedural.floor_plan import FloorPlan, RoomPlan
+from spatialqa.rooms.procedural.furniture import Solid
+from spatialqa.rooms.procedural.furniture_layout import Item
+from spatialqa.rooms.procedural.home_mesh import HomeMesh, Surface, air_volume, triangle_areas
 
 SABINE_S_PER_M = 0.161
 _MID_BAND_HZ = (500.0, 1000.0)

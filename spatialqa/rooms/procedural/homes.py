@@ -9,12 +9,12 @@ import numpy as np
 
 from spatialqa.core.seeds import rng
 from spatialqa.errors import RoomError
-from spatialqa.rooms.finishes import choose_finishes, expected_rt60, exposed_areas
-from spatialqa.rooms.floor_plan import FloorPlan
-from spatialqa.rooms.furnishing import Item, furnish
-from spatialqa.rooms.home_mesh import HomeMesh, Surface, build_mesh
-from spatialqa.rooms.layout import draw_floor_plan
 from spatialqa.rooms.materials import load_materials
+from spatialqa.rooms.procedural.finishes import choose_finishes, expected_rt60, exposed_areas
+from spatialqa.rooms.procedural.floor_plan import FloorPlan
+from spatialqa.rooms.procedural.floor_plan_sampler import draw_floor_plan
+from spatialqa.rooms.procedural.furniture_layout import Item, furnish
+from spatialqa.rooms.procedural.home_mesh import HomeMesh, Surface, build_mesh
 from spatialqa.rooms.room import Region, Room
 
 NAME = "procedural"

@@ -1,0 +1,1 @@
+"""Procedural homes: floor plan, furniture, finishes, mesh."""
