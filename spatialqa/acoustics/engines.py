@@ -53,8 +53,8 @@ def open_engine(
     if name == "habitat":
         from spatialqa.acoustics.habitat.engine import HabitatEngine
         from spatialqa.rooms.materials import material
-        from spatialqa.rooms.matterport_tables import mpcat40_materials
         from spatialqa.rooms.mesh.mesh_rooms import DEFAULT_MATERIAL
+        from spatialqa.rooms.scans.matterport_tables import mpcat40_materials
 
         named = {name: material(of or DEFAULT_MATERIAL) for name, of in mpcat40_materials().items()}
         return HabitatEngine(

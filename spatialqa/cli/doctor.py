@@ -15,7 +15,7 @@ from spatialqa.clips.decode import ffmpeg_version
 from spatialqa.core.console import stdout
 from spatialqa.errors import SpatialQAError
 from spatialqa.generation.run import library_versions
-from spatialqa.rooms import matterport_files
+from spatialqa.rooms.scans import matterport_files
 
 
 class Finding(NamedTuple):

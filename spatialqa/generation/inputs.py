@@ -6,13 +6,13 @@ from pathlib import Path
 
 from spatialqa.errors import RecipeError
 from spatialqa.generation.recipe import RenderRecipe
-from spatialqa.rooms.matterport import Matterport3DRooms
-from spatialqa.rooms.matterport_files import find_root
 from spatialqa.rooms.mesh.cache import MeshCache
 from spatialqa.rooms.mesh.mesh_rooms import MeshRooms
-from spatialqa.rooms.mesh_trees import GibsonRooms, HM3DRooms, ReplicaRooms, TreeOptions
 from spatialqa.rooms.procedural.homes import ProceduralRooms
 from spatialqa.rooms.room import RoomSet
+from spatialqa.rooms.scans.hm3d_gibson_replica import GibsonRooms, HM3DRooms, ReplicaRooms, TreeOptions
+from spatialqa.rooms.scans.matterport import Matterport3DRooms
+from spatialqa.rooms.scans.matterport_files import find_root
 
 _TREES: dict[str, Callable[..., RoomSet]] = {"hm3d": HM3DRooms, "gibson": GibsonRooms, "replica": ReplicaRooms}
 

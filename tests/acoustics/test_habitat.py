@@ -20,8 +20,8 @@ from spatialqa.acoustics.soundspaces.engine import ENGINE_SPEED_M_S, LISTENER_RA
 from spatialqa.core.geometry import Pose, Vec3, yaw_quaternion
 from spatialqa.errors import EngineError, MissingDependencyError, PlacementError, RoomError
 from spatialqa.rooms.materials import material
-from spatialqa.rooms.matterport_tables import mpcat40_materials
 from spatialqa.rooms.room import Room
+from spatialqa.rooms.scans.matterport_tables import mpcat40_materials
 from tests.acoustics.boxes import room
 from tests.acoustics.habitat_support import MINIMAL, children, energy, hall, lines, make_engine, pretend
 from tests.acoustics.hearing import ild_db

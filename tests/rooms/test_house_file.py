@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from spatialqa.errors import RoomError
-from spatialqa.rooms.house_file import (
+from spatialqa.rooms.procedural.homes import draw_home
+from spatialqa.rooms.scans.house_file import (
     Category,
     House,
     HouseObject,
@@ -16,7 +17,6 @@ from spatialqa.rooms.house_file import (
     Surface,
     read_house_file,
 )
-from spatialqa.rooms.procedural.homes import draw_home
 from tests.fixtures.matterport import HOME, procedural_parts, write_procedural_house
 
 # Written by hand from the format's description, with everything that may occur.

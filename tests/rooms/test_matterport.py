@@ -12,12 +12,12 @@ import pytest
 
 from spatialqa.errors import RoomError
 from spatialqa.rooms.materials import load_materials
-from spatialqa.rooms.matterport import Matterport3DRooms
-from spatialqa.rooms.matterport_files import find_root, find_scenes
-from spatialqa.rooms.matterport_tables import REGION_LABELS, mpcat40_materials, split_of
 from spatialqa.rooms.mesh.surface import triangle_areas
 from spatialqa.rooms.procedural.homes import ProceduralRooms, draw_home
 from spatialqa.rooms.room import Room
+from spatialqa.rooms.scans.matterport import Matterport3DRooms
+from spatialqa.rooms.scans.matterport_files import find_root, find_scenes
+from spatialqa.rooms.scans.matterport_tables import REGION_LABELS, mpcat40_materials, split_of
 from tests.fixtures.matterport import (
     HOME,
     TRAIN_SCENE,
@@ -317,7 +317,7 @@ def test_a_cached_mesh_goes_with_the_class_that_has_each_material_and_with_the_r
         second = cached()
         assert rooms.content_hash() != before
     assert len(second - first) == 1
-    monkeypatch.setattr("spatialqa.rooms.matterport.version", lambda package: f"another {package}")
+    monkeypatch.setattr("spatialqa.rooms.scans.matterport.version", lambda package: f"another {package}")
     assert len(cached() - second) == 1
     assert rooms.content_hash() == before  # says what is rendered, not by which library it was read
 

@@ -8,7 +8,7 @@ import pytest
 import trimesh
 
 from spatialqa.errors import RoomError
-from spatialqa.rooms.semantic_ply import read_semantic_ply
+from spatialqa.rooms.scans.semantic_ply import read_semantic_ply
 from tests.fixtures.matterport import write_procedural_house
 from tests.fixtures.matterport_files import Part, write_semantic_ply
 

@@ -12,8 +12,8 @@ from spatialqa.clips.prepare import PreparedClips
 from spatialqa.generation.plan import Planner, plan_run
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.render import RenderedScene, SimulatedGroup, render_scene, simulate
-from spatialqa.rooms.matterport import Matterport3DRooms
 from spatialqa.rooms.placement.placer import Placer
+from spatialqa.rooms.scans.matterport import Matterport3DRooms
 from tests.fixtures.matterport import TRAIN_SCENE, VALIDATION_SCENE, write_procedural_house
 
 pytestmark = pytest.mark.skipif(

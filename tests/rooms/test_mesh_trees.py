@@ -9,8 +9,8 @@ import pytest
 from spatialqa.errors import RoomError
 from spatialqa.rooms.materials import guess_material
 from spatialqa.rooms.mesh.cache import MeshCache
-from spatialqa.rooms.mesh_trees import GibsonRooms, HM3DRooms, ReplicaRooms
 from spatialqa.rooms.room import Room, RoomSet
+from spatialqa.rooms.scans.hm3d_gibson_replica import GibsonRooms, HM3DRooms, ReplicaRooms
 from tests.rooms.shapes import Triangles, box
 from tests.rooms.test_mesh import as_mesh, material_of
 

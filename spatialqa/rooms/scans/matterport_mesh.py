@@ -8,14 +8,14 @@ import numpy.typing as npt
 
 from spatialqa.core.geometry import Vec3, z_up_to_world
 from spatialqa.errors import RoomError
-from spatialqa.rooms.house_file import Category, House, HouseRegion
-from spatialqa.rooms.matterport_files import SceneFiles
-from spatialqa.rooms.matterport_tables import REGION_LABELS, UNLABELLED, mpcat40_materials
 from spatialqa.rooms.mesh.reading import read_parts
 from spatialqa.rooms.mesh.simplify import LabelledMesh
 from spatialqa.rooms.mesh.surface import nearest_faces
 from spatialqa.rooms.room import Region
-from spatialqa.rooms.semantic_ply import read_semantic_ply
+from spatialqa.rooms.scans.house_file import Category, House, HouseRegion
+from spatialqa.rooms.scans.matterport_files import SceneFiles
+from spatialqa.rooms.scans.matterport_tables import REGION_LABELS, UNLABELLED, mpcat40_materials
+from spatialqa.rooms.scans.semantic_ply import read_semantic_ply
 
 # What a face is made of, as an index into these: unknown, a class without a material of its own, or a material.
 UNKNOWN = 0

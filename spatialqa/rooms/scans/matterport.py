@@ -9,17 +9,17 @@ import numpy as np
 
 from spatialqa.core.seeds import rng
 from spatialqa.errors import RoomError
-from spatialqa.rooms.house_file import read_house_file
 from spatialqa.rooms.materials import material
-from spatialqa.rooms.matterport_files import SceneFiles, find_root, find_scenes, read_scenes_list
-from spatialqa.rooms.matterport_scene import SURFACES, UNKNOWN, load_mesh, regions_of
-from spatialqa.rooms.matterport_tables import OUTDOORS_AND_JUNK, check_labels, mpcat40_materials, split_of
 from spatialqa.rooms.mesh.cache import MeshCache
 from spatialqa.rooms.mesh.mesh_rooms import DEFAULT_MATERIAL
 from spatialqa.rooms.mesh.reading import habitat_files
 from spatialqa.rooms.mesh.simplify import MAX_ERROR_M, TARGET_FACES, PreparedMesh, preparation, prepare_mesh
 from spatialqa.rooms.mesh.surface import triangle_areas
 from spatialqa.rooms.room import Room
+from spatialqa.rooms.scans.house_file import read_house_file
+from spatialqa.rooms.scans.matterport_files import SceneFiles, find_root, find_scenes, read_scenes_list
+from spatialqa.rooms.scans.matterport_mesh import SURFACES, UNKNOWN, load_mesh, regions_of
+from spatialqa.rooms.scans.matterport_tables import OUTDOORS_AND_JUNK, check_labels, mpcat40_materials, split_of
 
 NAME = "mp3d"
 GEOMETRIES = ("semantic", "glb")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spatialqa.errors import RoomError
-from spatialqa.rooms.matterport_tables import split_of
+from spatialqa.rooms.scans.matterport_tables import split_of
 
 ROOT_VARIABLE = "SPATIALQA_MP3D_ROOT"
 DEFAULT_ROOT = Path("data/scene_datasets/mp3d")

@@ -1,0 +1,1 @@
+"""Scanned houses: Matterport3D, HM3D, Gibson, Replica."""
