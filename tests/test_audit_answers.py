@@ -19,8 +19,8 @@ from spatialqa.audit.tasks import tasks_of
 from spatialqa.cli.main import cli
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.qa.answer_text import labels_answer
-from spatialqa.scoring.analysis import analyse
-from spatialqa.scoring.report import ScoreReport
+from spatialqa.scoring.error_analysis import analyse
+from spatialqa.scoring.results import ScoreReport
 from spatialqa.scoring.score import score
 from tests.test_audit import LABELS, OCTANTS, Draws, Row, binary, choice_rows, open_rows, which_rows, write
 

@@ -210,14 +210,14 @@ def score_command(
     from spatialqa.dataset.commit import commit_json
     from spatialqa.scoring.plot import write_plot
     from spatialqa.scoring.score import score
-    from spatialqa.scoring.show import print_score
+    from spatialqa.scoring.tables import print_score
 
     report = score(predictions, out, table_name(name), split, text_model, seed, answered_only)
     figures = report.as_json()
     print_score(report)
     if analyse:
-        from spatialqa.scoring.analysis import analyse as analyse_answers
-        from spatialqa.scoring.analysis import print_analysis
+        from spatialqa.scoring.error_analysis import analyse as analyse_answers
+        from spatialqa.scoring.error_analysis import print_analysis
 
         analysis = analyse_answers(predictions, out, table_name(name), split, control, seed, answered_only)
         print_analysis(analysis)

@@ -14,7 +14,7 @@ from spatialqa.scoring.direction import direction
 from spatialqa.scoring.named import Names, parts
 from spatialqa.scoring.option import option_index
 from spatialqa.scoring.plain import affirmed, plain, without
-from spatialqa.scoring.truth import SceneTruth, Truth
+from spatialqa.scoring.references import SceneTruth, Truth
 from spatialqa.scoring.yes_no import yes_no
 
 DER_THRESHOLD_M = 0.5

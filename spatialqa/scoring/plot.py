@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from spatialqa.core.svg import BLUE, GREY, ORANGE, RULE, document, dot, line, text, write_svg
-from spatialqa.scoring.report import METRICS, Metric, ScoreReport
-from spatialqa.scoring.show import figures, shown
+from spatialqa.scoring.results import METRICS, Metric, ScoreReport
+from spatialqa.scoring.tables import figures, shown
 
 _ROW, _LEFT, _WIDTH, _RIGHT, _TOP, _BOTTOM = 20, 330, 420, 160, 62, 44
 

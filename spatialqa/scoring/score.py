@@ -12,10 +12,10 @@ from spatialqa.scoring.grade import AXIS_METRICS, DER_THRESHOLD_M, KINDS, Grade,
 from spatialqa.scoring.intervals import FEWEST_HOUSES, Bootstrap, FloatArray, IntArray, percentiles, wilson
 from spatialqa.scoring.named import Names, parts
 from spatialqa.scoring.predictions import read_predictions
-from spatialqa.scoring.report import METRICS, IdProblems, Metric, ScoreReport, SubtypeScore
+from spatialqa.scoring.references import SceneTruth, Truth, read_scene_truth, read_truth
+from spatialqa.scoring.results import METRICS, IdProblems, Metric, ScoreReport, SubtypeScore
 from spatialqa.scoring.retrieval import mean_ap
 from spatialqa.scoring.similarity import Lexical, Similarity, sentence_model
-from spatialqa.scoring.truth import SceneTruth, Truth, read_scene_truth, read_truth
 
 _FIRST_FEW = 5
 _DIRECTION_SUBTYPES = ("relative_direction", "both_on_side")

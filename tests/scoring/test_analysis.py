@@ -11,8 +11,8 @@ from spatialqa.dataset.reading import read_rows, read_scenes
 from spatialqa.errors import DatasetError
 from spatialqa.generation.recipe import QaRecipe
 from spatialqa.qa.make import make_qa
-from spatialqa.scoring.analysis import FIGURES, Figure, analyse, facts_of, print_analysis
-from spatialqa.scoring.truth import Truth, read_truth
+from spatialqa.scoring.error_analysis import FIGURES, Figure, analyse, facts_of, print_analysis
+from spatialqa.scoring.references import Truth, read_truth
 
 
 def predictions(path: Path, root: Path, said: dict[str, str] | None = None, split: str = "train") -> Path:

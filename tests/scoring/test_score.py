@@ -13,9 +13,9 @@ import pytest
 from spatialqa.dataset.reading import read_scenes
 from spatialqa.errors import DatasetError
 from spatialqa.qa.templating.slots import SUBTYPES
-from spatialqa.scoring.report import METRICS, Metric, ScoreReport
+from spatialqa.scoring.references import read_scene_truth
+from spatialqa.scoring.results import METRICS, Metric, ScoreReport
 from spatialqa.scoring.score import score
-from spatialqa.scoring.truth import read_scene_truth
 from tests.scoring.conftest import Write, questions
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.scoring.plot import write_plot
-from spatialqa.scoring.report import ScoreReport
+from spatialqa.scoring.results import ScoreReport
 from spatialqa.scoring.score import score
-from spatialqa.scoring.show import print_score
+from spatialqa.scoring.tables import print_score
 from tests.scoring.conftest import questions, write_predictions
 from tests.scoring.test_score import dealt
 

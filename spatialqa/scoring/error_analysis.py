@@ -31,8 +31,8 @@ from spatialqa.scoring.grade import DER_THRESHOLD_M, Grade, grade
 from spatialqa.scoring.intervals import FEWEST_HOUSES, Bootstrap, FloatArray, IntArray, percentiles, wilson
 from spatialqa.scoring.named import Names, parts
 from spatialqa.scoring.predictions import read_predictions
-from spatialqa.scoring.report import METRICS
-from spatialqa.scoring.truth import Truth, read_scene_truth, read_truth
+from spatialqa.scoring.references import Truth, read_scene_truth, read_truth
+from spatialqa.scoring.results import METRICS
 
 _E_DIRECTION, _E_DISTANCE = ("relative_direction", "both_on_side"), ("relative_distance",)
 FIGURES: dict[str, tuple[str, tuple[tuple[str, ...], ...]]] = {  # title: metric, and what it is a mean over

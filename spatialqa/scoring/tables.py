@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table
 
 from spatialqa.core.console import stderr, stdout
-from spatialqa.scoring.report import METRICS, IdProblems, Metric, ScoreReport, SubtypeScore
+from spatialqa.scoring.results import METRICS, IdProblems, Metric, ScoreReport, SubtypeScore
 
 # In JSON only: variants that a reader of the table would have to tell apart.
 _NOT_SHOWN = frozenset({"map_whole_lexical", "map_whole_sentence", "der_unrounded"})
