@@ -9,13 +9,13 @@ from spatialqa.core.ontology import ontology
 from spatialqa.errors import DatasetError
 from spatialqa.qa.answer_text import rounded_m
 from spatialqa.qa.listener_view import AXES
-from spatialqa.scoring import quantity
-from spatialqa.scoring.direction import direction
-from spatialqa.scoring.named import Names, parts
-from spatialqa.scoring.option import option_index
-from spatialqa.scoring.plain import affirmed, plain, without
+from spatialqa.scoring.parsing import quantity
+from spatialqa.scoring.parsing.class_names import Names, parts
+from spatialqa.scoring.parsing.direction import direction
+from spatialqa.scoring.parsing.normalise import affirmed, plain, without
+from spatialqa.scoring.parsing.option import option_index
+from spatialqa.scoring.parsing.yes_no import yes_no
 from spatialqa.scoring.references import SceneTruth, Truth
-from spatialqa.scoring.yes_no import yes_no
 
 DER_THRESHOLD_M = 0.5
 _EPSILON_M = 1e-6  # 3.5 - 3 may come out a hair above 0.5

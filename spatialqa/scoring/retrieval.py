@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from spatialqa.scoring.intervals import Bootstrap, IntArray, around
 from spatialqa.scoring.mean_ap import average_precisions, mean_over_classes
-from spatialqa.scoring.named import Names, parts
-from spatialqa.scoring.plain import affirmed, plain
+from spatialqa.scoring.parsing.class_names import Names, parts
+from spatialqa.scoring.parsing.normalise import affirmed, plain
 from spatialqa.scoring.similarity import FloatArray, Similarity
 
 # A replicate costs a pass over every class; 200 place a percentile well enough.

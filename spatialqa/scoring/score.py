@@ -10,7 +10,7 @@ from spatialqa.errors import DatasetError
 from spatialqa.qa.answer_text import DISTANCE_STEP_M, rounded_m
 from spatialqa.scoring.grade import AXIS_METRICS, DER_THRESHOLD_M, KINDS, Grade, grade
 from spatialqa.scoring.intervals import FEWEST_HOUSES, Bootstrap, FloatArray, IntArray, percentiles, wilson
-from spatialqa.scoring.named import Names, parts
+from spatialqa.scoring.parsing.class_names import Names, parts
 from spatialqa.scoring.predictions import read_predictions
 from spatialqa.scoring.references import SceneTruth, Truth, read_scene_truth, read_truth
 from spatialqa.scoring.results import METRICS, IdProblems, Metric, ScoreReport, SubtypeScore

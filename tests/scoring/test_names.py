@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from spatialqa.core.ontology import ontology
 from spatialqa.qa.answer_text import label_list, labels_answer
-from spatialqa.scoring.named import Names
-from spatialqa.scoring.option import option_index
+from spatialqa.scoring.parsing.class_names import Names
+from spatialqa.scoring.parsing.option import option_index
 
 NAMES = Names(["My own: horn (loud)", "zyzzx"])
 LABELS = st.sampled_from([node.name for node in ontology().nodes] + ["My own: horn (loud)"])

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from spatialqa.core.geometry import direction_words
 from spatialqa.qa.answer_text import clock_answer, distance_answer, location_answer, rounded_m
-from spatialqa.scoring import quantity
-from spatialqa.scoring.direction import direction
-from spatialqa.scoring.plain import MAX_CHARACTERS, affirmed, plain, without
-from spatialqa.scoring.yes_no import yes_no
+from spatialqa.scoring.parsing import quantity
+from spatialqa.scoring.parsing.direction import direction
+from spatialqa.scoring.parsing.normalise import MAX_CHARACTERS, affirmed, plain, without
+from spatialqa.scoring.parsing.yes_no import yes_no
 
 
 def words(text: str) -> str:

@@ -11,7 +11,7 @@ from spatialqa.core.ontology import ontology
 from spatialqa.errors import MissingDependencyError
 from spatialqa.scoring.intervals import Bootstrap
 from spatialqa.scoring.mean_ap import average_precisions
-from spatialqa.scoring.named import Names
+from spatialqa.scoring.parsing.class_names import Names
 from spatialqa.scoring.retrieval import MeanAP, mean_ap
 from spatialqa.scoring.similarity import Lexical, Similarity, sentence_model
 

@@ -8,11 +8,11 @@ from spatialqa.interop.spatialsoundqa.released_files import ReleasedQuestion
 from spatialqa.qa.answer_text import rounded_m
 from spatialqa.qa.fact import YES_NO
 from spatialqa.qa.listener_view import AXES
-from spatialqa.scoring.direction import direction
-from spatialqa.scoring.named import Names, parts
-from spatialqa.scoring.plain import plain
-from spatialqa.scoring.quantity import distance_m
-from spatialqa.scoring.yes_no import yes_no
+from spatialqa.scoring.parsing.class_names import Names, parts
+from spatialqa.scoring.parsing.direction import direction
+from spatialqa.scoring.parsing.normalise import plain
+from spatialqa.scoring.parsing.quantity import distance_m
+from spatialqa.scoring.parsing.yes_no import yes_no
 
 # question_type -> our type and subtype.
 KINDS: Mapping[str, tuple[str, str]] = {

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import cached_property
 
 from spatialqa.core.ontology import ontology
-from spatialqa.scoring.plain import affirmed, plain
+from spatialqa.scoring.parsing.normalise import affirmed, plain
 
 _NO_NAME = {"", "unknown", "unsure", "unclear", "none", "nothing", "n/a", "na", "silence is all i hear"}
 

@@ -4,7 +4,7 @@ import re
 import string
 from collections.abc import Sequence
 
-from spatialqa.scoring.plain import affirmed, plain
+from spatialqa.scoring.parsing.normalise import affirmed, plain
 
 
 def option_index(text: str, options: Sequence[str]) -> int | None:

@@ -5,8 +5,8 @@ from functools import lru_cache
 
 from spatialqa.core.geometry import cartesian, direction_words
 from spatialqa.qa.listener_view import AXES
-from spatialqa.scoring.plain import affirmed
-from spatialqa.scoring.quantity import angles
+from spatialqa.scoring.parsing.normalise import affirmed
+from spatialqa.scoring.parsing.quantity import angles
 
 _OF_SOUND = r"(?![ -](?:pitch|freq|volume|tone|quality|confidence))"  # "low-pitched" is no direction
 _WORDS = {

@@ -1,0 +1,1 @@
+"""Reading free-form answers: directions, quantities, yes or no, options, class names."""
