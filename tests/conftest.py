@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from spatialqa.generation.plan import RunPlan
-from spatialqa.generation.recipe import QaRecipe, RenderRecipe
+from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.runner import RunSummary, render_dataset
 from spatialqa.qa.make import make_qa
+from spatialqa.qa.recipe import QaRecipe
 
 SMALL = RenderRecipe(
     scenes=24,

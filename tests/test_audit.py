@@ -20,7 +20,8 @@ from spatialqa.audit.audit import audit_dataset
 from spatialqa.audit.baselines import house_folds
 from spatialqa.audit.report import FEWEST_QUESTIONS, AuditReport, SubtypeAudit, print_audit, save_audit
 from spatialqa.audit.statistics import CROSS_VALIDATION, clustered_variance, gain_p_value, holm, share_interval, wilson
-from spatialqa.dataset.commit import commit_json, commit_table
+from spatialqa.core.files import commit_json
+from spatialqa.dataset.commit import commit_table
 from spatialqa.dataset.schema import QA, SCENES
 from spatialqa.errors import DatasetError, MissingDependencyError, RecipeError
 

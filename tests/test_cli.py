@@ -13,9 +13,9 @@ import pytest
 import soundfile
 
 from spatialqa.cli.main import cli, main
+from spatialqa.core.audio_io import decode_flac
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_audio, scene_files
-from spatialqa.generation.render import decode_flac
 from spatialqa.models.bat.recipe import AnswerRecipe, BATRecipe
 from spatialqa.models.spatial_ast.recipe import TrainRecipe
 

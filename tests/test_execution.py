@@ -15,17 +15,18 @@ import pytest
 import soundfile
 import yaml
 
-from spatialqa.acoustics.engines import engine_for
 from spatialqa.clips.foley.clips import FoleyClips
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_scenes, scene_files
 from spatialqa.dataset.validation.dataset import validate_dataset
 from spatialqa.errors import ClipGoneError, DatasetError
-from spatialqa.generation.recipe import QaRecipe, RenderRecipe
+from spatialqa.generation.inputs import engine_for
+from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.rerender import rerender_scenes
 from spatialqa.generation.run import prepare_run, run_record
 from spatialqa.generation.shard import ShardMaker
 from spatialqa.qa.make import make_qa
+from spatialqa.qa.recipe import QaRecipe
 from tests.conftest import SMALL, Silent, render
 
 pytestmark = pytest.mark.soundspaces
@@ -307,8 +308,8 @@ def test_progress_counts_every_scene(tmp_path: Path) -> None:
 
 
 def test_the_audio_is_there_to_be_heard(small: Path) -> None:
+    from spatialqa.core.audio_io import decode_flac
     from spatialqa.dataset.reading import read_audio
-    from spatialqa.generation.render import decode_flac
 
     for path in scene_files(DatasetFolder(small)):
         for scene, flac in read_audio(path):

@@ -10,13 +10,13 @@ import pytest
 import soundfile
 
 from spatialqa.cli.preview import show
+from spatialqa.core.audio_io import decode_flac
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_audio, read_rows, scene_files
 from spatialqa.dataset.validation.dataset import validate_dataset
-from spatialqa.generation.recipe import QaRecipe
-from spatialqa.generation.render import decode_flac
 from spatialqa.generation.rerender import rerender_scenes
 from spatialqa.qa.make import make_qa
+from spatialqa.qa.recipe import QaRecipe
 from tests.conftest import SMALL, render
 from tests.dataset.changing import changed
 

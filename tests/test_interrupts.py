@@ -10,8 +10,8 @@ import pytest
 import soundfile
 
 from spatialqa.clips.decode import read_sound_bytes
+from spatialqa.core.audio_io import decode_flac, encode_flac
 from spatialqa.core.interrupts import interrupts_wait
-from spatialqa.generation.render import decode_flac, encode_flac
 
 AUDIO = np.zeros((2, 48000), dtype=np.float32)
 

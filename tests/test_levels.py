@@ -9,12 +9,12 @@ import numpy.typing as npt
 import pytest
 from scipy.stats import linregress, spearmanr
 
+from spatialqa.core.audio_io import decode_flac
 from spatialqa.core.geometry import to_head
 from spatialqa.core.scene import Scene, Source
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_audio, read_scenes, scene_files
 from spatialqa.generation.recipe import RenderRecipe
-from spatialqa.generation.render import decode_flac
 from tests.conftest import render
 
 pytestmark = pytest.mark.soundspaces

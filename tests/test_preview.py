@@ -7,8 +7,9 @@ import trimesh
 
 from spatialqa.cli.preview import show
 from spatialqa.errors import DatasetError
-from spatialqa.generation.recipe import QaRecipe, RenderRecipe
+from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.qa.make import make_qa
+from spatialqa.qa.recipe import QaRecipe
 from tests.conftest import render
 from tests.dataset.changing import changed
 

@@ -7,9 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from spatialqa.errors import DatasetError
-from spatialqa.generation.recipe import QaRecipe, RenderRecipe
+from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.qa.fact import NEEDS_TWO_SOURCES
 from spatialqa.qa.make import make_qa
+from spatialqa.qa.recipe import QaRecipe
 from tests.conftest import render
 
 

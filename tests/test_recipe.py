@@ -8,12 +8,15 @@ from click.testing import CliRunner
 
 from spatialqa.cli.main import cli
 from spatialqa.cli.options import resolve_model
+from spatialqa.core.files import digest
+from spatialqa.core.recipe_file import read_recipe
 from spatialqa.core.recipe_keys import build
 from spatialqa.errors import RecipeError
-from spatialqa.generation.recipe import QaRecipe, RenderRecipe, digest, read_recipe
+from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.models.bat.recipe import AnswerRecipe, BATRecipe
 from spatialqa.models.spatial_ast.recipe import TrainRecipe
 from spatialqa.qa.options import AskOptions
+from spatialqa.qa.recipe import QaRecipe
 
 REPO = Path(__file__).parents[1]
 

@@ -3,6 +3,7 @@ import numpy.typing as npt
 import pytest
 
 from spatialqa.clips.prepare import PreparedClip
+from spatialqa.core.audio_io import decode_flac, encode_flac
 from spatialqa.core.geometry import Pose
 from spatialqa.core.scene import ListenerGroup, Place, Scene, Source
 from spatialqa.generation.render import (
@@ -10,8 +11,6 @@ from spatialqa.generation.render import (
     RenderedScene,
     SimulatedGroup,
     convolve,
-    decode_flac,
-    encode_flac,
     render_scene,
     simulate,
 )

@@ -159,9 +159,9 @@ def test_the_same_bytes_never_sit_in_two_splits() -> None:
 
 def test_auto_falls_back_to_train_and_a_wish_does_not() -> None:
     many = clips({"a": 20, "b": 20})
-    assert choose_shares(None, 3, many, 2, 0) == AUTO_SHARES
-    assert choose_shares(None, 1, many, 2, 0) == ALL_TRAIN
-    assert choose_shares(None, 3, clips({"a": 1, "b": 1}), 2, 0) == ALL_TRAIN
+    assert choose_shares(None, 3, many, 2, 0)[0] == AUTO_SHARES
+    assert choose_shares(None, 1, many, 2, 0)[0] == ALL_TRAIN
+    assert choose_shares(None, 3, clips({"a": 1, "b": 1}), 2, 0)[0] == ALL_TRAIN
     with pytest.raises(RoomError, match="--splits 1,0,0"):
         choose_shares(AUTO_SHARES, 1, many, 2, 0)
     with pytest.raises(ClipError, match="validation split gets clips of 0 classes"):
@@ -181,10 +181,11 @@ def test_what_is_accepted_has_classes_enough_in_every_split(
     records = clips(counts)
     for seed in range(15):
         try:
-            shares = choose_shares(asked, 3, records, n_sounds, seed)
+            shares, by_split = choose_shares(asked, 3, records, n_sounds, seed)
         except ClipError:
             continue
-        for split, own in split_clips(records, shares, seed).items():
+        assert by_split == split_clips(records, shares, seed)
+        for split, own in by_split.items():
             assert len({record.labels[0] for record in own}) >= n_sounds, (split, seed)
 
 
@@ -204,7 +205,7 @@ def test_a_plan_never_lacks_the_clips_that_its_scenes_need() -> None:
 def test_whether_shares_are_accepted_does_not_depend_on_the_seed(counts: dict[str, int], asked: Shares | None) -> None:
     def outcome(seed: int) -> object:
         try:
-            return choose_shares(asked, 3, clips(counts), 2, seed)
+            return choose_shares(asked, 3, clips(counts), 2, seed)[0]
         except ClipError as error:
             return str(error)
 
@@ -222,7 +223,7 @@ def test_two_clip_classes_take_turns_and_the_seed_says_which() -> None:
             "test": 2,
         }
         owners.add(tuple(sorted(clip.labels[0] for clip in split["test"])))
-        assert choose_shares(None, 3, records, 2, seed) == AUTO_SHARES
+        assert choose_shares(None, 3, records, 2, seed)[0] == AUTO_SHARES
     assert len(owners) == 6
 
 

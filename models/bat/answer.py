@@ -23,11 +23,10 @@ import soxr
 import torch
 from torch import Tensor
 
-from spatialqa.cli.options import table_name
 from spatialqa.core.audio_io import written_gain_db
 from spatialqa.core.console import CountProgress, stderr
-from spatialqa.dataset.commit import commit_json, sha256_of
-from spatialqa.dataset.folder import DatasetFolder, changed_keys
+from spatialqa.core.files import commit_json, sha256_of
+from spatialqa.dataset.folder import DatasetFolder, changed_keys, table_name
 from spatialqa.dataset.reading import read_rows
 from spatialqa.errors import ClipError, DatasetError, RecipeError
 from spatialqa.models.bat.checkpoint import unpack

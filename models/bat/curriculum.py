@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from spatialqa.cli.options import table_name
 from spatialqa.core.console import stderr
-from spatialqa.dataset.commit import sha256_of
-from spatialqa.dataset.folder import DatasetFolder, split_of
+from spatialqa.core.files import sha256_of
+from spatialqa.dataset.folder import DatasetFolder, split_of, table_name
 from spatialqa.errors import DatasetError
 from spatialqa.models.bat.encoder_lm import Listener
 from spatialqa.models.bat.questions import (

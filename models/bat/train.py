@@ -24,12 +24,11 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from spatialqa.cli.options import table_name
 from spatialqa.core import seeds
 from spatialqa.core.console import stderr, stdout
+from spatialqa.core.files import sha256_of
 from spatialqa.core.svg import write_svg
-from spatialqa.dataset.commit import sha256_of
-from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.folder import DatasetFolder, table_name
 from spatialqa.errors import RecipeError
 from spatialqa.models.bat.checkpoint import pack
 from spatialqa.models.bat.curriculum import Plan, of_stages, open_held_out, open_questions

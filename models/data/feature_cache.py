@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from spatialqa.core.console import stderr
-from spatialqa.dataset.commit import commit_file
+from spatialqa.core.files import commit_file
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.errors import DatasetError
 from spatialqa.models.data.scenes import Batch, Roots, Rows, SceneDataset, loader

@@ -21,21 +21,20 @@ import scipy.fft
 import torch
 from torch import Tensor
 
-from spatialqa.acoustics.engine import EngineIdentity
 from spatialqa.banks.bank import Bank
 from spatialqa.banks.engine import resample_rir
 from spatialqa.banks.open_bank import open_bank
 from spatialqa.clips.prepare import DrySignal, cut_to_scene
 from spatialqa.core.recipe_keys import build
-from spatialqa.core.scene import ListenerGroup, Place, Scene
+from spatialqa.core.scene import Scene, rir_id
 from spatialqa.core.seeds import derived_seed
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_rows
 from spatialqa.dataset.schema import SCENES
 from spatialqa.errors import ClipError, DatasetError
-from spatialqa.generation.plan import Planner
 from spatialqa.generation.recipe import RenderRecipe
-from spatialqa.generation.replay import StoredRun, place_index
+from spatialqa.generation.replay import StoredRun
+from spatialqa.generation.sound_sampling import SoundSampler
 from spatialqa.models.data.scenes import LANES, Batch, RowReader, Rows, SceneDataset, Targets, class_names
 
 _ATTEMPTS = 16
@@ -103,20 +102,19 @@ class OnTheFlyDataset(SceneDataset):
         self.recipe = build(RenderRecipe, run["recipe"], f"{root}/_spatialqa/run.json")
         self.bank, self._bank_row = rirs_of(Path(root), self.recipe)
         self.inputs = StoredRun(self.recipe)
-        self._planner: Planner | None = None
-        self._planned_epoch = -1
-        self._run = run
+        self._sampler: SoundSampler | None = None
+        self._sampled_epoch = -1
         if fresh:
-            self._planner = self._planner_without(())
+            self._sampler = self._sampler_without(())
 
     def leave_out(self, scenes: Collection[tuple[Path, str]]) -> int:
         """Let no batch have these scenes; where sounds are drawn, none of the clips that only these scenes have."""
         left_out = super().leave_out(scenes)
-        if self._planner is not None:
-            self._planner = self._planner_without(scenes)
+        if self._sampler is not None:
+            self._sampler = self._sampler_without(scenes)
         return left_out
 
-    def _planner_without(self, scenes: Collection[tuple[Path, str]]) -> Planner:
+    def _sampler_without(self, scenes: Collection[tuple[Path, str]]) -> SoundSampler:
         """Return what draws sounds: among the clips of all scenes but these."""
         used = {
             source["clip_id"]
@@ -126,8 +124,7 @@ class OnTheFlyDataset(SceneDataset):
             for source in row["sources"]
         }
         pool = [record for record in self.inputs.clips.records() if record.clip_id in used]
-        identity = EngineIdentity(**self._run["engine"])
-        return Planner(self.recipe, self._run["recipe_hash"], identity, {self.split: pool})
+        return SoundSampler(self.recipe, {self.split: pool})
 
     def read(self, scenes: Rows, reader: RowReader, epoch: int) -> Any:
         """Return these scenes as a DryBatch."""
@@ -137,7 +134,7 @@ class OnTheFlyDataset(SceneDataset):
         dry = np.zeros((len(sources), n_samples), dtype=np.float32)
         for k, cut in enumerate(cut for _, cuts in drawn for cut in cuts):
             dry[k, cut.onset : cut.onset + cut.audio.size] = cut.audio
-        if self._planner is not None:
+        if self._sampler is not None:
             truth["classes"] = torch.stack([self._multi_hot(class_names(s.labels, s.mids)) for s in sources])
         counts = [len(scene.sources) for scene, _ in drawn for _ in scene.sources]
         shares = [1.0 / n if self.recipe.mix == "mean" else 1.0 for n in counts]
@@ -160,7 +157,7 @@ class OnTheFlyDataset(SceneDataset):
     def _sounding(self, scene: Scene, epoch: int) -> tuple[Scene, list[DrySignal]]:
         """Return a scene with the dry signal of every source; where sounds are drawn, none of them is silent."""
         for attempt in range(_ATTEMPTS):
-            drawn = scene if self._planner is None else self._redrawn(scene, epoch, attempt)
+            drawn = scene if self._sampler is None else self._redrawn(scene, epoch, attempt)
             try:
                 clips = self.inputs.sounds(drawn)
                 return drawn, [
@@ -168,48 +165,21 @@ class OnTheFlyDataset(SceneDataset):
                     for source, clip in zip(drawn.sources, clips, strict=True)
                 ]
             except ClipError:
-                if self._planner is None or attempt + 1 == _ATTEMPTS:
+                if self._sampler is None or attempt + 1 == _ATTEMPTS:
                     raise
         raise AssertionError("unreachable")
 
     def _redrawn(self, scene: Scene, epoch: int, attempt: int) -> Scene:
         """Return a scene with other sounds at the same places."""
-        assert self._planner is not None
-        if self._planned_epoch != epoch:
+        assert self._sampler is not None
+        if self._sampled_epoch != epoch:
             seed = derived_seed(self.seed, "fresh", f"{self.split}/{epoch}")
-            self._planner = dataclasses.replace(self._planner, recipe=dataclasses.replace(self.recipe, seed=seed))
-            self._planned_epoch = epoch
-        group, places = _group_of(scene)
-        return self._planner.scene(scene.scene_id, group, places, scene.rir_reuse_count, attempt)
+            self._sampler = dataclasses.replace(self._sampler, recipe=dataclasses.replace(self.recipe, seed=seed))
+            self._sampled_epoch = epoch
+        return self._sampler.redraw(scene, attempt)
 
     def _multi_hot(self, names: Sequence[str]) -> Tensor:
         return torch.tensor([float(name in names) for name in self.vocabulary])
-
-
-def _group_of(scene: Scene) -> tuple[ListenerGroup, tuple[int, ...]]:
-    """Return as much of a scene's listener group as the scene shows, and which of its places sound."""
-    known = {
-        place_index(s.rir_id): Place(
-            s.position, s.azimuth_deg, s.elevation_deg, s.distance_m, s.line_of_sight, s.region_id, s.region_label
-        )
-        for s in scene.sources
-    }
-    first = next(iter(known.values()))  # stands for the places that this scene does not use
-    group = ListenerGroup(
-        group_id=scene.group_id,
-        split=scene.split,
-        room_set=scene.room_set,
-        room_id=scene.room_id,
-        room_sha256="",
-        house_id=scene.house_id,
-        listener=scene.listener,
-        places=tuple(known.get(k, first) for k in range(max(known) + 1)),
-        seed=0,
-        region_id=scene.region_id,
-        region_label=scene.region_label,
-        level_index=scene.level_index,
-    )
-    return group, tuple(known)
 
 
 def rirs_of(root: Path, recipe: RenderRecipe) -> tuple[Bank, Mapping[str, int]]:
@@ -222,7 +192,7 @@ def rirs_of(root: Path, recipe: RenderRecipe) -> tuple[Bank, Mapping[str, int]]:
     folder = DatasetFolder(root)
     if folder.tables("rirs"):
         bank = open_bank(root)
-        return bank, {rir_id: row for row, rir_id in enumerate(bank.index["rir_id"].to_pylist())}
+        return bank, {name: row for row, name in enumerate(bank.index["rir_id"].to_pylist())}
     if not recipe.rooms.startswith("bank:"):
         raise DatasetError(
             f"{root}: its RIRs are not stored: render it with --save-rirs, or plan it from a bank (--rooms bank:DIR)"
@@ -231,7 +201,7 @@ def rirs_of(root: Path, recipe: RenderRecipe) -> tuple[Bank, Mapping[str, int]]:
     names: dict[str, str] = {}
     for path in folder.tables("groups"):
         for group in read_rows(path, ["group_id", "bank_rirs"]):
-            names |= {f"{group['group_id']}/{k}": name for k, name in enumerate(group["bank_rirs"])}
+            names |= {rir_id(group["group_id"], k): name for k, name in enumerate(group["bank_rirs"])}
     held = pc.index_in(pa.array(names.values(), pa.string()), bank.index["rir_id"].combine_chunks())
     if held.null_count:
         raise DatasetError(f"{root}: the bank {bank.path} has not all of its RIRs any more: it is another bank")

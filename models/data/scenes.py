@@ -25,12 +25,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from spatialqa.core.audio_io import decode_flac
 from spatialqa.core.ontology import ontology
 from spatialqa.core.seeds import rng
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import scene_files
 from spatialqa.errors import DatasetError
-from spatialqa.generation.render import decode_flac
 
 Rows = npt.NDArray[np.int64]
 Roots = Path | str | Sequence[Path | str]

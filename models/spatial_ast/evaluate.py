@@ -20,8 +20,8 @@ from rich.table import Table
 from torch import Tensor
 
 from spatialqa.core.console import stderr, stdout
+from spatialqa.core.files import commit_json
 from spatialqa.core.svg import write_svg
-from spatialqa.dataset.commit import commit_json
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_scenes, scene_files
 from spatialqa.errors import DatasetError, RecipeError

@@ -14,8 +14,8 @@ import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from spatialqa.core.console import stderr, stdout
+from spatialqa.core.files import commit_file, commit_json
 from spatialqa.core.svg import write_svg
-from spatialqa.dataset.commit import commit_file, commit_json
 from spatialqa.dataset.folder import DatasetFolder, changed_keys
 from spatialqa.errors import DatasetError
 from spatialqa.models.spatial_ast import metrics

@@ -5,9 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from spatialqa.acoustics.engine import Engine
-from spatialqa.acoustics.no_engine import NoEngine
 from spatialqa.errors import EngineError, SpatialQAError
-from spatialqa.generation.recipe import RenderRecipe
 
 ENGINE_NAMES = ("auto", "soundspaces", "geometric", "habitat")
 
@@ -85,37 +83,7 @@ def _soundspaces() -> Availability:
     return Availability("soundspaces", True, f"rlr-audio-propagation {loaded.version}, CC-BY-NC-4.0")
 
 
-def _bank_engine(recipe: RenderRecipe, path: Path) -> Engine:
-    from spatialqa.banks.engine import BankEngine
-
-    return BankEngine(path, recipe.sample_rate, recipe.bank_resample, recipe.channels)
-
-
 def _habitat(python: str | None) -> tuple[bool, str]:
     from spatialqa.acoustics.habitat.engine import installed
 
     return installed(python)
-
-
-def engine_for(recipe: RenderRecipe) -> Engine:
-    """Return the engine that a recipe configures (none where it only plans); raises as `open_engine` does."""
-    kind, _, path = recipe.rooms.partition(":")
-    if kind == "bank" and path:
-        return _bank_engine(recipe, Path(path))
-    if recipe.plan_only:
-        return NoEngine(recipe.sample_rate)
-    own_keys = {"calibrated": recipe.calibrated, "rir_time_zero": recipe.rir_time_zero}
-    for key in own_keys.keys() & recipe.engine_config.keys():
-        raise EngineError(f"engine_config holds {key}, which is a recipe key of its own: set it there")
-    overrides = {**recipe.engine_config, **own_keys}
-    hrtf = Path(recipe.hrtf) if recipe.hrtf else None
-    return open_engine(
-        recipe.engine,
-        recipe.sample_rate,
-        recipe.preset,
-        overrides,
-        hrtf,
-        recipe.channels,
-        recipe.habitat_python,
-        recipe.habitat_materials,
-    )

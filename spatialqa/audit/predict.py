@@ -21,7 +21,7 @@ from spatialqa.audit.leakage import read_splits
 from spatialqa.audit.sample import Sample, index_questions, read_sample
 from spatialqa.audit.statistics import Ints
 from spatialqa.audit.tasks import DISTANCE_STEP_M, Task, tasks_of
-from spatialqa.dataset.commit import commit_text
+from spatialqa.core.files import commit_text
 from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.reading import read_rows
 from spatialqa.errors import DatasetError, RecipeError

@@ -11,7 +11,7 @@ from rich.table import Table
 from spatialqa.audit.leakage import Splits
 from spatialqa.audit.statistics import holm
 from spatialqa.core.console import stdout
-from spatialqa.dataset.commit import commit_json
+from spatialqa.core.files import commit_json
 from spatialqa.dataset.folder import DatasetFolder
 
 SIGNIFICANCE = 0.001

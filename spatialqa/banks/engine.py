@@ -12,17 +12,14 @@ import numpy.typing as npt
 import soxr
 
 from spatialqa.acoustics.engine import EngineIdentity
-from spatialqa.banks.bank import Bank, BankFacts
+from spatialqa.banks.bank import Bank
 from spatialqa.banks.bank_rooms import BankRoom
 from spatialqa.banks.open_bank import open_bank
 from spatialqa.core.geometry import Pose, Vec3
-from spatialqa.errors import EngineError, RecipeError, RoomError
-from spatialqa.generation.recipe import RenderRecipe
+from spatialqa.errors import EngineError, RoomError
 from spatialqa.rooms.room import Room
 
 Rir = npt.NDArray[np.float32]
-
-_IDLE_KEYS = ("engine", "preset", "engine_config", "hrtf", "clearance_m", "source_regions")
 
 
 class BankEngine:
@@ -88,20 +85,6 @@ class BankEngine:
         if not isinstance(room, BankRoom):
             raise EngineError(f"a bank has no RIRs of room {room.room_id}: it serves --rooms bank:DIR only")
         return BankAcoustics(self._bank, room, self.sample_rate)
-
-
-def refuse_idle_keys(recipe: RenderRecipe, facts: BankFacts) -> None:
-    """Raise RecipeError where a recipe sets what a bank has settled: engine, its settings, and who stands where."""
-    defaults = RenderRecipe()
-    idle = [name for name in _IDLE_KEYS if getattr(recipe, name) != getattr(defaults, name)]
-    if not recipe.calibrated and facts.calibrated:
-        idle.append("calibrated")
-    if recipe.rir_time_zero not in (defaults.rir_time_zero, facts.rir_time_zero):
-        idle.append("rir_time_zero")
-    if idle:
-        raise RecipeError(
-            f"{idle[0]} does nothing with rooms {recipe.rooms}: a bank's RIRs are as they were made; leave it out"
-        )
 
 
 class BankAcoustics:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from spatialqa.banks.bank import INDEX, UNKNOWN, BankFacts, Rir, check_rate, check_rir, check_shape, index_table
 from spatialqa.core.channels import CHANNEL_NAMES
-from spatialqa.dataset.commit import sha256_of
+from spatialqa.core.files import sha256_of
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.schema import RIRS
 from spatialqa.errors import RoomError

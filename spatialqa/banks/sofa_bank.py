@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from spatialqa.banks.bank import INDEX, UNKNOWN, BankFacts, Rir, index_table
 from spatialqa.banks.sofa_file import MAX_RESPONSES, SofaFile
-from spatialqa.dataset.commit import sha256_of
+from spatialqa.core.files import sha256_of
 from spatialqa.errors import RoomError
 
 

@@ -22,23 +22,23 @@ import soxr
 from rich.table import Table
 
 from spatialqa.acoustics.engine import Engine
-from spatialqa.acoustics.engines import engine_for
 from spatialqa.acoustics.soundspaces import rlr_api
 from spatialqa.acoustics.soundspaces.engine import SoundSpacesEngine, SoundSpacesRoom
 from spatialqa.clips.clip import ClipRecord, ClipSet
 from spatialqa.core.console import stdout
-from spatialqa.core.geometry import Pose
-from spatialqa.core.scene import Scene
+from spatialqa.core.scene import ListenerGroup, Scene
 from spatialqa.core.stopwatch import Stopwatch
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_rows, read_scenes
 from spatialqa.errors import SpatialQAError
+from spatialqa.generation.inputs import engine_for
 from spatialqa.generation.plan import RunPlan, ShardPlan
-from spatialqa.generation.recipe import QaRecipe, RenderRecipe
+from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.run import Run, prepare_run, run_record
 from spatialqa.generation.runner import render_dataset
 from spatialqa.generation.shard import ShardMaker
 from spatialqa.qa.make import make_qa
+from spatialqa.qa.recipe import QaRecipe
 
 STAGES = ("room", "placement", "simulation", "clips", "convolution", "encoding", "writing")
 
@@ -119,16 +119,16 @@ class _BareLoop:
         self.dry: dict[str, npt.NDArray[np.float32]] = {}
 
     def group(self, room: SoundSpacesRoom, row: dict[str, Any], scenes: Sequence[Scene]) -> None:
-        listener = Pose(tuple(row["listener_position"]), tuple(row["listener_orientation"]))
-        with rlr_api.Context(self.engine.configuration(room.ray_depth(listener.position))) as context:
-            room.load(context, listener, [tuple(position) for position in row["source_positions"]])
+        group = ListenerGroup.from_row(row)
+        with rlr_api.Context(self.engine.configuration(room.ray_depth(group.listener.position))) as context:
+            room.load(context, group.listener, [place.position for place in group.places])
             context.simulate()
-            rirs = [context.impulse_response(k) for k in range(len(row["source_positions"]))]
+            rirs = [context.impulse_response(k) for k in range(len(group.places))]
         n = round(self.recipe.duration_s * self.recipe.sample_rate)
         for scene in scenes:
             total = np.zeros((rirs[0].shape[0], n), dtype=np.float32)
             for source in scene.sources:
-                rir = rirs[int(source.rir_id.rpartition("/")[2])]
+                rir = rirs[source.place]
                 dry = self._dry(self.records[source.clip_id])[:n]
                 n_out = len(dry) + rir.shape[1] - 1
                 n_fft = scipy.fft.next_fast_len(n_out, real=True)

@@ -7,13 +7,17 @@ from typing import Any
 import click
 
 from spatialqa import __version__
-from spatialqa.cli.options import ModelsCommand, execution_keys, keys_of, resolve, resolve_model, table_name
-from spatialqa.core.recipe_keys import build
+from spatialqa.cli.options import ModelsCommand, keys_of, resolve, resolve_model
+from spatialqa.core.recipe_file import read_recipe
+from spatialqa.core.recipe_keys import build, execution_keys
+from spatialqa.core.scene import SPLITS
+from spatialqa.dataset.folder import table_name
 from spatialqa.errors import MissingDependencyError, RecipeError, SpatialQAError
-from spatialqa.generation.recipe import SPLITS, QaRecipe, RenderRecipe, read_recipe
+from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.interop import FORMATS
 from spatialqa.models.bat.recipe import AnswerRecipe, BATRecipe
 from spatialqa.models.spatial_ast.recipe import TrainRecipe
+from spatialqa.qa.recipe import QaRecipe
 
 out_argument = click.argument("out", type=click.Path(path_type=Path), default=Path("spatialqa-out"))
 recipe_option = click.option("--recipe", metavar="FILE", help="A recipe file, or the name of a bundled recipe.")
@@ -38,7 +42,8 @@ def cli() -> None:
 @keys_of(RenderRecipe)
 def render(out: Path, recipe: str | None, source: Path | None, **given: Any) -> None:
     """Plan and render scenes into OUT; run it again to finish an interrupted run."""
-    from spatialqa.core.console import RenderProgress, print_lines, print_summary
+    from spatialqa.cli.output import print_lines, print_summary
+    from spatialqa.core.console import RenderProgress
     from spatialqa.dataset.folder import DatasetFolder
     from spatialqa.generation.rebuild import is_recipes_export, rebuild
     from spatialqa.generation.runner import render_dataset
@@ -69,7 +74,8 @@ def render(out: Path, recipe: str | None, source: Path | None, **given: Any) -> 
 @keys_of(RenderRecipe)
 def rirs(out: Path, recipe: str | None, groups: int, **given: Any) -> None:
     """Make a bank of RIRs in OUT, which `render --rooms bank:OUT` uses; no sounds and no scenes."""
-    from spatialqa.core.console import RenderProgress, print_bank
+    from spatialqa.cli.output import print_bank
+    from spatialqa.core.console import RenderProgress
     from spatialqa.generation.make_bank import make_bank
 
     resolved = resolve(RenderRecipe, "render", recipe, given, {})
@@ -84,7 +90,8 @@ def rirs(out: Path, recipe: str | None, groups: int, **given: Any) -> None:
 @keys_of(QaRecipe)
 def make_qa_command(out: Path, recipe: str | None, **given: Any) -> None:
     """Ask questions of every scene in OUT."""
-    from spatialqa.core.console import CountProgress, print_questions
+    from spatialqa.cli.output import print_questions
+    from spatialqa.core.console import CountProgress
     from spatialqa.dataset.folder import DatasetFolder
     from spatialqa.qa.make import make_qa
 
@@ -112,7 +119,7 @@ def preview(out: Path, count: int, scene_id: str | None, questions: int, wav: Pa
 @out_argument
 def status(out: Path) -> None:
     """Tell what OUT holds and what is missing."""
-    from spatialqa.core.console import print_status
+    from spatialqa.cli.output import print_status
 
     print_status(out)
 
@@ -124,7 +131,7 @@ def status(out: Path) -> None:
 )
 def validate(out: Path, rerender: int) -> None:
     """Check OUT: hashes, schema, geometry, audio, splits, questions."""
-    from spatialqa.core.console import print_validation
+    from spatialqa.cli.output import print_validation
     from spatialqa.dataset.validation.dataset import validate_dataset
     from spatialqa.generation.rerender import rerender_scenes
 
@@ -152,7 +159,8 @@ def audit(out: Path, name: str | None, max_questions: int, seed: int, answers: P
     """Try to guess the answers in OUT from the questions' text alone; exit 1 when that beats chance."""
     if answers:
         from spatialqa.audit.predict import TEST, answer_from_text
-        from spatialqa.core.console import CountProgress, print_lines
+        from spatialqa.cli.output import print_lines
+        from spatialqa.core.console import CountProgress
 
         with CountProgress("guessing") as progress:
             said = answer_from_text(out, answers, table_name(name), split or TEST, max_questions, seed, progress.update)
@@ -207,7 +215,7 @@ def score_command(
     """Score PREDICTIONS (JSON lines or Parquet: qa_id, prediction) against the questions of OUT."""
     if control and not analyse:
         raise RecipeError("--control is for --analyse: give both")
-    from spatialqa.dataset.commit import commit_json
+    from spatialqa.core.files import commit_json
     from spatialqa.scoring.plot import write_plot
     from spatialqa.scoring.score import score
     from spatialqa.scoring.tables import print_score
@@ -238,7 +246,8 @@ def score_command(
 )
 def export(out: Path, to: str, dest: Path, name: str | None, shard_size: int) -> None:
     """Write OUT in another format: SpatialSoundQA's own, WebDataset, or recipes without a byte of its sounds."""
-    from spatialqa.core.console import CountProgress, print_lines
+    from spatialqa.cli.output import print_lines
+    from spatialqa.core.console import CountProgress
     from spatialqa.interop.export import export_dataset, warnings_before
 
     for warning in warnings_before(out, to):
@@ -348,7 +357,7 @@ def import_group() -> None:
 )
 def import_spatialsoundqa(source: Path, out: Path, split: str | None, places: tuple[Path, ...]) -> None:
     """Read SpatialSoundQA's released questions in SOURCE (a file or folder) into OUT, so that answers can be scored."""
-    from spatialqa.core.console import print_lines
+    from spatialqa.cli.output import print_lines
     from spatialqa.interop.spatialsoundqa.importer import import_spatialsoundqa as read
 
     print_lines(read(source, out, split, places).lines())
@@ -367,7 +376,7 @@ def templates() -> None:
 @click.option("--seed", default=0, show_default=True, help="Chooses them.")
 def templates_check(folder: Path | None, samples: int, seed: int) -> None:
     """Check the template files in FOLDER (default: the bundled ones) and show samples; exit 1 on a problem."""
-    from spatialqa.core.console import print_templates
+    from spatialqa.cli.output import print_templates
     from spatialqa.qa.templating.template_check import check_templates
 
     report = check_templates(folder or Path(__file__).parent / "templates", samples, seed)
@@ -386,8 +395,8 @@ def clips() -> None:
 @click.option("--all", "everything", is_flag=True, help="Every mapped file, also those whose label no tagger confirms.")
 def clips_debian(dest: Path, everything: bool) -> None:
     """Fetch real recorded sounds out of Debian packages into DEST (needs apt-get and dpkg, not root)."""
+    from spatialqa.cli.output import print_fetch
     from spatialqa.clips.debian import fetch
-    from spatialqa.core.console import print_fetch
 
     report = fetch(dest, everything=everything, progress=lambda line: click.echo(line, err=True))
     print_fetch(report)
@@ -401,11 +410,11 @@ def clips_debian(dest: Path, everything: bool) -> None:
 @click.option("--unknown-labels", type=click.Choice(["error", "custom"]), default="error", show_default=True)
 def clips_list(source: str, labels_file: str | None, unknown_labels: str) -> None:
     """List the classes of SOURCE (foley or folder:DIR), and the files that were left out with the reason."""
-    from spatialqa.clips.registry import open_clips
-    from spatialqa.core.console import print_clips
+    from spatialqa.cli.output import print_clips
+    from spatialqa.generation.inputs import clips_for
 
     values = {"clips": source, "labels_file": labels_file, "unknown_labels": unknown_labels}
-    print_clips(open_clips(build(RenderRecipe, values, "command line")))
+    print_clips(clips_for(build(RenderRecipe, values, "command line")))
 
 
 @cli.command()

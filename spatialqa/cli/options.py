@@ -6,9 +6,9 @@ from typing import Any, TypeVar
 
 import click
 
+from spatialqa.core.recipe_file import read_recipe
 from spatialqa.core.recipe_keys import build
 from spatialqa.errors import RecipeError
-from spatialqa.generation.recipe import read_recipe
 
 F = TypeVar("F", bound=Callable[..., Any])
 R = TypeVar("R")
@@ -124,13 +124,3 @@ def resolve_model(classes: Sequence[type[Any]], section: str, recipe: str | None
             raise RecipeError(f"--{name.replace('_', '-')} is no key of the model {model}; leave it out")
     typed = {name: value for name, value in given.items() if name in own}
     return resolve(by_model[model], section, recipe, typed, {})
-
-
-def execution_keys(cls: type) -> set[str]:
-    """Return the keys that say how to run, not what to make."""
-    return {field.name for field in dataclasses.fields(cls) if field.metadata["execution"]}
-
-
-def table_name(name: str | None) -> str:
-    """Return the table that `make-qa --name NAME` writes."""
-    return f"qa-{name}" if name else "qa"

@@ -12,7 +12,7 @@ import soundfile
 from rich.table import Table
 from rich.text import Text
 
-from spatialqa.core.audio_io import write_scene_wav
+from spatialqa.core.audio_io import decode_flac, write_scene_wav
 from spatialqa.core.channels import CHANNEL_NAMES
 from spatialqa.core.console import stdout
 from spatialqa.core.geometry import direction_words, to_head
@@ -20,7 +20,6 @@ from spatialqa.core.scene import Scene
 from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.reading import read_audio, read_rows, scene_files
 from spatialqa.errors import DatasetError
-from spatialqa.generation.render import decode_flac
 
 
 def show(root: Path, count: int, scene_id: str | None, questions: int, wav: Path | None) -> None:

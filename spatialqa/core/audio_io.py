@@ -1,11 +1,14 @@
-"""WAV files of scenes: they say by how many dB they are louder than the sound at the ears, for whatever reads them."""
+"""Audio encoding: the FLAC of the tables, and WAV files whose comment states the gain of their data set."""
 
+import io
 import re
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
+
+from spatialqa.core.interrupts import interrupts_wait
 
 _GAIN = re.compile(r"spatialqa: gain (-?\d{1,3}(?:\.\d+)?) dB")
 
@@ -31,3 +34,24 @@ def written_gain_db(file: soundfile.SoundFile) -> float | None:
     """Return the gain in dB that write_scene_wav put into an open file, or None in a file of anyone else."""
     found = _GAIN.search(file.comment or "")
     return None if found is None else float(found[1])
+
+
+Audio = npt.NDArray[np.float32]
+
+
+FULL_SCALE = 1.0 - 2.0**-23  # the largest sample that PCM_24 holds
+
+
+def encode_flac(audio: Audio, sample_rate: int) -> bytes:
+    """Encode float32 (channels, n) within full scale as FLAC with 24 bits."""
+    buffer = io.BytesIO()
+    with interrupts_wait():
+        soundfile.write(buffer, audio.T, sample_rate, format="FLAC", subtype="PCM_24")
+    return buffer.getvalue()
+
+
+def decode_flac(data: bytes) -> tuple[Audio, int]:
+    """Return float32 (channels, n) and the sample rate of an encoded scene."""
+    with interrupts_wait():
+        audio, sample_rate = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
+    return np.ascontiguousarray(audio.T), int(sample_rate)

@@ -1,22 +1,13 @@
-"""What the commands print: progress on a terminal, plain lines elsewhere."""
+"""The console: stdout, stderr, and progress bars that are silent where stderr is not a terminal."""
 
-from collections import Counter
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
-
-from spatialqa.clips.clip import ClipSet
-from spatialqa.dataset.folder import DatasetFolder
 
 stdout = Console(soft_wrap=True, highlight=False, markup=False)
 stderr = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
-
-_MAX_LISTED = 20
-_MAX_SIZES = 3
 
 
 class _Bar:
@@ -57,7 +48,7 @@ class _Bar:
 
 
 class RenderProgress(_Bar):
-    """Follows a render; the Observer of `execution`."""
+    """Follows a render; the Observer of `generation.runner`."""
 
     def __init__(self, what: str = "rendering", unit: str = "scenes") -> None:
         super().__init__(what, unit)
@@ -88,135 +79,3 @@ class CountProgress(_Bar):
             self._begin(total, 0)
         self._add(done - self._done)
         self._done = done
-
-
-def print_lines(lines: list[str]) -> None:
-    """Print a summary that puts itself into words."""
-    for line in lines:
-        stdout.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def print_bank(summary: Any) -> None:
-    """Print what a bank holds, and on stderr what a user should know about its rooms."""
-    for text in summary.warnings[:_MAX_LISTED]:
-        stderr.print(f"warning: {text}")
-    stdout.print(f"{summary.rirs} RIRs of {summary.groups} listeners in {summary.root} (shards: {summary.shards})")
-    if summary.draws_rejected:
-        stdout.print(f"draws rejected and drawn again: {summary.draws_rejected} ({summary.root}/_spatialqa/rejects)")
-    if summary.groups < summary.groups_planned:
-        missing = summary.groups_planned - summary.groups
-        stdout.print(
-            f"{missing} listeners are missing for reasons that will not go away: {summary.root}/_spatialqa/rejects"
-        )
-    stdout.print(f"next: spatialqa render OUT --rooms bank:{summary.root}")
-
-
-def print_summary(summary: Any) -> None:
-    """Print what a render left behind, and on stderr what a user should know about its rooms."""
-    for text in summary.warnings[:_MAX_LISTED]:
-        stderr.print(f"warning: {text}")
-    if len(summary.warnings) > _MAX_LISTED:
-        stderr.print(f"and {len(summary.warnings) - _MAX_LISTED} more warnings: {summary.root}/_spatialqa/shards")
-    for room_id, (x, y, z) in list(summary.room_sizes_m.items())[:_MAX_SIZES]:
-        stdout.print(f"room {room_id} was read as {x:.1f} x {z:.1f} m, {y:.1f} m high")
-    stdout.print(f"{summary.scenes} scenes in {summary.root} (shards: {summary.shards})")
-    if summary.clips_left_out:
-        stdout.print(f"clip files left out: {summary.clips_left_out} ({summary.root}/_spatialqa/rejects/clips.jsonl)")
-    if summary.draws_rejected:
-        stdout.print(f"draws rejected and drawn again: {summary.draws_rejected} ({summary.root}/_spatialqa/rejects)")
-    if summary.scenes < summary.scenes_planned:
-        stdout.print(
-            f"{summary.scenes_planned - summary.scenes} scenes are missing for reasons that will not go away: "
-            f"{summary.root}/_spatialqa/rejects"
-        )
-
-
-def print_questions(summary: Any) -> None:
-    """Print how many questions of each subtype there are, and why others were not asked."""
-    total = sum(summary.questions.values())
-    stdout.print(f"{total} questions about {summary.scenes} scenes in {summary.folder}")
-    stdout.print("  " + ", ".join(f"{subtype} {n}" for subtype, n in summary.in_order()))
-    if summary.shards_missing:
-        stderr.print(
-            f"warning: {summary.shards_missing} shards of this data set are not rendered yet; render it to the end, "
-            f"then run make-qa again"
-        )
-    for line in summary.unasked():
-        stderr.print(f"warning: {line}")
-    reasons: Counter[str] = Counter()
-    for (_, reason), n in summary.skipped.items():
-        reasons[reason] += n
-    if reasons:
-        stdout.print("not asked: " + ", ".join(f"{reason} ({n})" for reason, n in reasons.most_common(6)))
-
-
-def print_status(root: Path) -> None:
-    """Print what a data set holds and what is missing of it."""
-    folder = DatasetFolder(root)
-    run = folder.read_own_run()
-    recipe, plan = run["recipe"], run["plan"]
-    committed = [folder.committed(name, run["fingerprint_hash"]) for name in plan["shards"]]
-    done = [record for record in committed if record]
-    scenes = sum(record["scenes"] for record in done)
-    stdout.print(f"{root}: rooms {recipe['rooms']}, clips {recipe['clips']}, engine {run['engine']['name']}")
-    stdout.print(f"seed {recipe['seed']}, fingerprint {run['fingerprint_hash'][:16]}, spatialqa {run['spatialqa']}")
-    if run.get("makes") == "groups":
-        stdout.print(f"a bank of RIRs: {len(done)} of {len(committed)} shards")
-    else:
-        stdout.print(f"{scenes} of {sum(plan['scenes'].values())} scenes, {len(done)} of {len(committed)} shards")
-    for path in sorted(folder.meta.glob("qa*.json")):
-        record = folder.read_json(path)
-        stdout.print(f"{path.stem}: {sum(record['questions'].values())} questions about {record['scenes']} scenes")
-        if record["scenes"] < scenes:
-            stdout.print(f"{path.stem} was asked of {record['scenes']} of {scenes} scenes: run make-qa again")
-    if len(done) < len(committed):
-        stdout.print("unfinished: run the same command again and it goes on where it stopped")
-
-
-def print_validation(report: Any) -> None:
-    """Print what was checked and every problem that was found."""
-    for line in report.checked:
-        stdout.print(f"ok   {line}")
-    for problem in report.problems[:_MAX_LISTED]:
-        stdout.print(f"BAD  {problem}")
-    if len(report.problems) > _MAX_LISTED:
-        stdout.print(f"     and {len(report.problems) - _MAX_LISTED} more")
-    stdout.print("valid" if not report.problems else f"{len(report.problems)} problems", style="bold")
-
-
-def print_fetch(report: Any) -> None:
-    """Print what `clips debian` brought, and what it could not bring."""
-    for skipped in report.skipped[:_MAX_LISTED]:
-        stderr.print(f"left out {skipped.path}: {skipped.reason}")
-    if len(report.skipped) > _MAX_LISTED:
-        stderr.print(f"and {len(report.skipped) - _MAX_LISTED} more")
-    for package, reason in report.failed_packages:
-        stderr.print(f"package {package} could not be fetched: {reason}")
-    stdout.print(f"{report.n_clips} clips of {report.n_classes} classes in {report.dest}")
-    stdout.print(f"use them with: spatialqa render --clips folder:{report.dest}")
-
-
-def print_clips(clips: ClipSet) -> None:
-    """Print the classes of a clip set and the files that were left out."""
-    records = clips.records()
-    by_class = Counter(record.labels[0] for record in records)
-    table = Table("class", "clips", box=None)
-    for label, n in sorted(by_class.items()):
-        table.add_row(label, str(n))
-    stdout.print(table)
-    stdout.print(f"{len(records)} clips of {len(by_class)} classes")
-    for reject in clips.rejected():
-        stdout.print(f"left out {reject.path}: {reject.reason}")
-
-
-def print_templates(report: Any) -> None:
-    """Print what was found in a folder of templates, and samples."""
-    for subtype, n in report.counts.items():
-        stdout.print(f"{subtype}: {n} templates", style="bold")
-        for sample in report.samples[subtype]:
-            stdout.print(f"  {sample}")
-    for doubt in report.doubts:
-        stdout.print(f"doubt  {doubt}")
-    for problem in report.problems:
-        stdout.print(f"BAD    {problem}")
-    stdout.print("the templates can be used" if not report.problems else f"{len(report.problems)} problems")

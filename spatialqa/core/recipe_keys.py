@@ -128,3 +128,8 @@ def _coerce_dict(hint: Any, value: Any) -> dict[Any, Any]:
     if any(isinstance(v, float) and not math.isfinite(v) for v in pairs.values()):
         raise TypeError("must hold finite numbers")
     return pairs
+
+
+def execution_keys(cls: type) -> set[str]:
+    """Return the keys that say how to run, not what to make."""
+    return {field.name for field in dataclasses.fields(cls) if field.metadata["execution"]}

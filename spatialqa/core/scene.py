@@ -3,11 +3,23 @@
 `plan` makes a Scene whose measured fields are None; `render` returns it with them filled in; `ask` reads it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
-from spatialqa.core.geometry import Pose, Quaternion, Vec3
+from spatialqa.core.geometry import Pose, Quaternion, Vec3, direction
+
+SPLITS = ("train", "validation", "test")
+
+
+def rir_id(group_id: str, place: int) -> str:
+    """Return the id of the RIR from a place of a group to its listener."""
+    return f"{group_id}/{place}"
+
+
+def place_index(rir_id: str) -> int:
+    """Return which place of its group an RIR belongs to: the inverse of `rir_id`."""
+    return int(rir_id.rpartition("/")[2])
 
 
 def _vec3(values: Any) -> Vec3:
@@ -53,6 +65,11 @@ class Source:
     drr_db: float | None = None
     rt60_s: float | None = None
     level_index: int | None = None  # the storey of its region
+
+    @property
+    def place(self) -> int:
+        """Which place of its group it sounds at."""
+        return place_index(self.rir_id)
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
@@ -123,7 +140,7 @@ class Place:
     azimuth_deg: float
     elevation_deg: float
     distance_m: float
-    line_of_sight: bool | None  # None where a bank does not know
+    line_of_sight: bool | None  # None where it is not known
     region_id: str | None = None
     region_label: str | None = None
     level_index: int | None = None
@@ -132,17 +149,14 @@ class Place:
 
 @dataclass(frozen=True)
 class ListenerGroup:
-    """The unit of simulation: one listener pose and its ordered source places in one room.
-
-    The RIR of place k is named `{group_id}/{k}`.
-    """
+    """The unit of simulation: one listener pose and its ordered source places in one room."""
 
     group_id: str
     split: str
     room_set: str
     room_id: str
     room_sha256: str
-    house_id: str
+    house_id: str | None  # None where it was read from a row without its scenes
     listener: Pose
     places: tuple[Place, ...]
     seed: int
@@ -150,6 +164,62 @@ class ListenerGroup:
     region_label: str | None = None
     level_index: int | None = None
 
-    def rir_id(self, place_index: int) -> str:
-        """Return the id of the RIR from place `place_index` to the listener."""
-        return f"{self.group_id}/{place_index}"
+    def rir_id(self, place: int) -> str:
+        """Return the id of the RIR from a place to the listener."""
+        return rir_id(self.group_id, place)
+
+    def to_row(self) -> dict[str, Any]:
+        """Return its columns of `groups`; what simulated it has columns of its own there."""
+        return {
+            "group_id": self.group_id,
+            "split": self.split,
+            "room_set": self.room_set,
+            "room_id": self.room_id,
+            "room_sha256": self.room_sha256,
+            "listener_position": list(self.listener.position),
+            "listener_orientation": list(self.listener.orientation),
+            "source_positions": [list(place.position) for place in self.places],
+            "seed": self.seed,
+            "bank_rirs": [place.bank_rir for place in self.places] if self.places[0].bank_rir else None,
+        }
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any], scenes: Iterable[Scene] = ()) -> Self:
+        """Read a row of `groups`.
+
+        House, regions and lines of sight are not in the row: they are taken from `scenes` of this group, and are None
+        where none of them knows.
+        """
+        listener = Pose(_vec3(row["listener_position"]), _quaternion(row["listener_orientation"]))
+        scenes = list(scenes)
+        sounding = {source.place: source for scene in scenes for source in scene.sources}
+        names = row["bank_rirs"] if row.get("bank_rirs") else [None] * len(row["source_positions"])
+        places = []
+        for k, (values, bank_rir) in enumerate(zip(row["source_positions"], names, strict=True)):
+            position, source = _vec3(values), sounding.get(k)
+            places.append(
+                Place(
+                    position,
+                    *direction(listener, position),
+                    line_of_sight=source.line_of_sight if source else None,
+                    region_id=source.region_id if source else None,
+                    region_label=source.region_label if source else None,
+                    level_index=source.level_index if source else None,
+                    bank_rir=bank_rir,
+                )
+            )
+        scene = scenes[0] if scenes else None
+        return cls(
+            group_id=row["group_id"],
+            split=row["split"],
+            room_set=row["room_set"],
+            room_id=row["room_id"],
+            room_sha256=row["room_sha256"],
+            house_id=scene.house_id if scene else None,
+            listener=listener,
+            places=tuple(places),
+            seed=row["seed"],
+            region_id=scene.region_id if scene else None,
+            region_label=scene.region_label if scene else None,
+            level_index=scene.level_index if scene else None,
+        )

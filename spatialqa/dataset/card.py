@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import yaml
 
-from spatialqa.dataset.commit import commit_text
+from spatialqa.core.files import commit_text
 from spatialqa.dataset.folder import DatasetFolder, split_of, split_order
 from spatialqa.dataset.licences import guarded_rooms
 from spatialqa.dataset.reading import read_rows

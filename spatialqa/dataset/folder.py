@@ -10,9 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from spatialqa.dataset.commit import FileRecord, commit_json
+from spatialqa.core.files import FileRecord, commit_json
+from spatialqa.core.scene import SPLITS
 from spatialqa.errors import DatasetError
-from spatialqa.generation.recipe import SPLITS
 
 RUN_FILE = "run.json"
 
@@ -225,3 +225,8 @@ def changed_keys(before: dict[str, Any], now: dict[str, Any], prefix: str = "") 
 def _short(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def table_name(name: str | None) -> str:
+    """Return the table that `make-qa --name NAME` writes."""
+    return f"qa-{name}" if name else "qa"

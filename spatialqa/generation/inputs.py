@@ -1,24 +1,53 @@
-"""Opens the room set that a recipe names."""
+"""The inputs of a recipe: its rooms, its clips and its engine. Below this module nothing knows what a recipe is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
-from spatialqa.errors import RecipeError
+from spatialqa.acoustics.engine import Engine
+from spatialqa.acoustics.engines import open_engine
+from spatialqa.acoustics.no_engine import NoEngine
+from spatialqa.banks.bank import BankFacts
+from spatialqa.clips.audioset import clips as audioset
+from spatialqa.clips.clip import ClipSet
+from spatialqa.clips.esc50 import Esc50Clips
+from spatialqa.clips.folder import FolderClips
+from spatialqa.clips.foley.clips import FoleyClips
+from spatialqa.clips.fsd50k import Fsd50kClips
+from spatialqa.clips.label_filter import LabelMode
+from spatialqa.errors import EngineError, RecipeError
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.rooms.mesh.cache import MeshCache
 from spatialqa.rooms.mesh.mesh_rooms import MeshRooms
 from spatialqa.rooms.procedural.homes import ProceduralRooms
 from spatialqa.rooms.room import RoomSet
+from spatialqa.rooms.scans import matterport_files
 from spatialqa.rooms.scans.hm3d_gibson_replica import GibsonRooms, HM3DRooms, ReplicaRooms, TreeOptions
 from spatialqa.rooms.scans.matterport import Matterport3DRooms
-from spatialqa.rooms.scans.matterport_files import find_root
 
 _TREES: dict[str, Callable[..., RoomSet]] = {"hm3d": HM3DRooms, "gibson": GibsonRooms, "replica": ReplicaRooms}
+_SETTLED_BY_A_BANK = ("engine", "preset", "engine_config", "hrtf", "clearance_m", "source_regions")
 
 
-def open_rooms(recipe: RenderRecipe) -> RoomSet:
-    """Return the room set of `recipe.rooms`.
+def with_roots(recipe: RenderRecipe) -> RenderRecipe:
+    """Return the recipe with the folders of Matterport3D and AudioSet where they were found, so that workers find them.
+
+    Raises:
+        RoomError, ClipError: one that the recipe names is nowhere.
+    """
+    if recipe.rooms == "mp3d" and recipe.mp3d_root is None:
+        recipe = replace(recipe, mp3d_root=str(matterport_files.find_root(None).absolute()))
+    if recipe.clips == "audioset" and recipe.audioset_root is None:
+        recipe = replace(recipe, audioset_root=str(audioset.find_root(None).absolute()))
+    return recipe
+
+
+# --- rooms ----------------------------------------------------------------------------------------------------------
+
+
+def rooms_for(recipe: RenderRecipe) -> RoomSet:
+    """Return the room set that a recipe names.
 
     Raises:
         RecipeError: no room set has that name.
@@ -53,17 +82,6 @@ def open_rooms(recipe: RenderRecipe) -> RoomSet:
     )
 
 
-def with_root(recipe: RenderRecipe) -> RenderRecipe:
-    """Return the recipe with the folder of its rooms written down where it was looked for, so that others find it too.
-
-    Raises:
-        RoomError: Matterport3D is nowhere.
-    """
-    if recipe.rooms == "mp3d" and recipe.mp3d_root is None:
-        return replace(recipe, mp3d_root=str(find_root(None).absolute()))
-    return recipe
-
-
 def _matterport(recipe: RenderRecipe, root: str | None) -> Matterport3DRooms:
     return Matterport3DRooms(
         Path(root) if root else None,
@@ -86,3 +104,88 @@ def _mesh_options(recipe: RenderRecipe) -> TreeOptions:
         max_error_m=recipe.max_error_m,
         cache=MeshCache(recipe.cache_folder()),
     )
+
+
+# --- clips ----------------------------------------------------------------------------------------------------------
+
+
+def clips_for(recipe: RenderRecipe) -> ClipSet:
+    """Return the clip set that a recipe names.
+
+    Raises:
+        RecipeError: no clip set has that name.
+        ClipError: the clips cannot be used.
+    """
+    kind, _, path = recipe.clips.partition(":")
+    labels = cast(LabelMode, recipe.clip_labels)
+    if kind == "foley" and not path:
+        return FoleyClips(recipe.foley_clips_per_class)
+    if kind == "audioset":
+        if path and recipe.audioset_root:
+            raise RecipeError(f"clips {recipe.clips!r} and audioset_root both name a folder: give one of them")
+        root = audioset.find_root(path or recipe.audioset_root)
+        return audioset.open_audioset(
+            root, recipe.cache_folder(), labels, _classes(recipe), recipe.min_label_quality, recipe.min_clip_s
+        )
+    if kind == "fsd50k" and path:
+        return Fsd50kClips(path, labels, _classes(recipe), recipe.min_clip_s, recipe.licences or None)
+    if kind == "esc50" and path:
+        return Esc50Clips(path, _classes(recipe), recipe.min_clip_s, recipe.licences or None)
+    if kind == "folder" and path:
+        return FolderClips(
+            Path(path),
+            labels_file=Path(recipe.labels_file) if recipe.labels_file else None,
+            unknown_labels="custom" if recipe.unknown_labels == "custom" else "error",
+            licence=recipe.licence,
+            min_duration_s=recipe.min_clip_s,
+            licences=recipe.licences or None,
+        )
+    raise RecipeError(f"clips {recipe.clips!r} is not known: use foley, audioset, or folder:DIR, fsd50k:DIR, esc50:DIR")
+
+
+def _classes(recipe: RenderRecipe) -> str | Sequence[str]:
+    """Return `classes` as label filters take them: everything, the name of a list, or names of classes."""
+    if not recipe.classes or recipe.classes == ["all"]:
+        return "all"
+    return "spatialsoundqa" if recipe.classes == ["spatialsoundqa"] else recipe.classes
+
+
+# --- engine ---------------------------------------------------------------------------------------------------------
+
+
+def engine_for(recipe: RenderRecipe) -> Engine:
+    """Return the engine that a recipe configures (none where it only plans); raises as `open_engine` does."""
+    kind, _, path = recipe.rooms.partition(":")
+    if kind == "bank" and path:
+        from spatialqa.banks.engine import BankEngine
+
+        return BankEngine(Path(path), recipe.sample_rate, recipe.bank_resample, recipe.channels)
+    if recipe.plan_only:
+        return NoEngine(recipe.sample_rate)
+    own_keys = {"calibrated": recipe.calibrated, "rir_time_zero": recipe.rir_time_zero}
+    for key in own_keys.keys() & recipe.engine_config.keys():
+        raise EngineError(f"engine_config holds {key}, which is a recipe key of its own: set it there")
+    return open_engine(
+        recipe.engine,
+        recipe.sample_rate,
+        recipe.preset,
+        {**recipe.engine_config, **own_keys},
+        Path(recipe.hrtf) if recipe.hrtf else None,
+        recipe.channels,
+        recipe.habitat_python,
+        recipe.habitat_materials,
+    )
+
+
+def refuse_idle_keys(recipe: RenderRecipe, facts: BankFacts) -> None:
+    """Raise RecipeError where a recipe sets what a bank has settled: engine, its settings, and who stands where."""
+    defaults = RenderRecipe()
+    idle = [name for name in _SETTLED_BY_A_BANK if getattr(recipe, name) != getattr(defaults, name)]
+    if not recipe.calibrated and facts.calibrated:
+        idle.append("calibrated")
+    if recipe.rir_time_zero not in (defaults.rir_time_zero, facts.rir_time_zero):
+        idle.append("rir_time_zero")
+    if idle:
+        raise RecipeError(
+            f"{idle[0]} does nothing with rooms {recipe.rooms}: a bank's RIRs are as they were made; leave it out"
+        )

@@ -98,7 +98,7 @@ def _how_it_ended(code: int, group_id: str) -> str:
 def _simulate_once(
     run: "Run", slot: "GroupSlot", attempt: int, sender: "multiprocessing.connection.Connection"
 ) -> None:
-    from spatialqa.acoustics.engines import engine_for
+    from spatialqa.generation.inputs import engine_for
     from spatialqa.generation.render import simulate
     from spatialqa.generation.shard import ShardMaker
 

@@ -5,9 +5,8 @@ A run is planned in two strides. `plan_run` lays out splits, rooms, groups and s
 of the thing drawn, so a shard is the same whoever makes it and in whatever order.
 """
 
-from array import array
-from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,12 +15,9 @@ import numpy as np
 from spatialqa.acoustics.engine import EngineIdentity
 from spatialqa.banks.bank_rooms import BankRoom, BankRooms
 from spatialqa.clips.clip import ClipRecord
-from spatialqa.clips.clip_table import by_id
-from spatialqa.core.ontology import ontology
-from spatialqa.core.scene import ListenerGroup, Scene, Source
+from spatialqa.core.scene import SPLITS, ListenerGroup, Scene, Source
 from spatialqa.core.seeds import derived_seed, rng
-from spatialqa.errors import ClipError
-from spatialqa.generation.recipe import SPLITS, RenderRecipe
+from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.schedule import GroupSlot as GroupSlot
 from spatialqa.generation.schedule import ShardPlan as ShardPlan
 from spatialqa.generation.schedule import (
@@ -32,19 +28,17 @@ from spatialqa.generation.schedule import (
     n_sources,
     scenes_per_group,
 )
+from spatialqa.generation.sound_sampling import SoundSampler
 from spatialqa.generation.splits import (
     ALL_TRAIN,
     AUTO_SHARES,
     apportion,
     choose_shares,
     official_shares,
-    split_clips,
     split_houses,
 )
 from spatialqa.rooms.placement.placer import Placer
 from spatialqa.rooms.room import Room, RoomSet
-
-_CLIP_TRIES = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +67,7 @@ def plan_run(recipe: RenderRecipe, rooms: RoomSet, records: Sequence[ClipRecord]
     official, n_houses = _official_rooms(recipe, rooms)
     if official:
         asked = official_shares(asked, {split: len(ids) for split, ids in official.items()})
-    shares = choose_shares(asked, n_houses, records, most_sources(recipe), recipe.seed, keep)
+    shares, clips = choose_shares(asked, n_houses, records, most_sources(recipe), recipe.seed, keep)
     scenes = dict(zip(SPLITS, apportion(recipe.scenes, shares), strict=True))
     n_groups = {split: -(-scenes[split] // scenes_per_group(recipe, split)) for split in SPLITS}
     own = _rooms_by_split(recipe, rooms, official, n_groups)
@@ -83,7 +77,6 @@ def plan_run(recipe: RenderRecipe, rooms: RoomSet, records: Sequence[ClipRecord]
             shards += lay_out_from_bank(recipe, split, rooms, room_ids, scenes[split])
         elif scenes[split]:
             shards += lay_out(recipe, split, room_ids, scenes[split])
-    clips = split_clips(records, shares, recipe.seed, keep)
     return RunPlan(tuple(shards), clips, {split: n for split, n in scenes.items() if n}, _count_houses(rooms, own))
 
 
@@ -156,26 +149,9 @@ class Planner:
     clips: Mapping[str, Sequence[ClipRecord]]
 
     @cached_property
-    def _rows_by_class(self) -> "dict[str, list[tuple[str, array[int]]]]":
-        """By split and class, where its clips stand: a set of millions of clips is not held as records."""
-        result = {}
-        for split, records in self.clips.items():
-            classes: dict[str, array[int]] = defaultdict(lambda: array("l"))
-            for row, record in enumerate(records):
-                classes[record.labels[0]].append(row)
-            result[split] = sorted(classes.items())
-        return result
-
-    @cached_property
-    def _by_id(self) -> dict[str, Callable[[str], ClipRecord | None]]:
-        return {split: by_id(records) for split, records in self.clips.items()}
-
-    def record(self, split: str, clip_id: str) -> ClipRecord:
-        """Return the clip of a split that has this id; raises KeyError when there is none."""
-        record = self._by_id[split](clip_id)
-        if record is None:
-            raise KeyError(clip_id)
-        return record
+    def sounds(self) -> SoundSampler:
+        """What draws the clips of its scenes."""
+        return SoundSampler(self.recipe, self.clips)
 
     def n_sources(self, scene_id: str) -> int:
         """Draw how many sources a scene has."""
@@ -239,11 +215,6 @@ class Planner:
             for scene_id in slot.scene_ids
         ]
 
-    def redraw(self, scene: Scene, group: ListenerGroup, attempt: int) -> Scene:
-        """Draw the sounds of a scene again, at the same places."""
-        places = tuple(int(source.rir_id.rpartition("/")[2]) for source in scene.sources)
-        return self.scene(scene.scene_id, group, places, scene.rir_reuse_count, attempt)
-
     def _assign_places(self, slot: GroupSlot, group: ListenerGroup) -> dict[str, tuple[int, ...]]:
         counts = {scene_id: self.n_sources(scene_id) for scene_id in slot.scene_ids}
         if slot.split != "train":
@@ -257,28 +228,22 @@ class Planner:
             for scene_id, n in counts.items()
         }
 
-    def scene(
-        self, scene_id: str, group: ListenerGroup, places: tuple[int, ...], reuse: int, attempt: int = 0
-    ) -> Scene:
+    def scene(self, scene_id: str, group: ListenerGroup, places: tuple[int, ...], reuse: int) -> Scene:
         """Draw what sounds at these places of the group."""
+        assert group.house_id is not None  # a group that was drawn, not one read from its row
         recipe = self.recipe
-        draw = rng(recipe.seed, "scene", scene_id, attempt)
-        records = self._draw_clips(draw, group.split, len(places))
         sources = []
-        for index, record in zip(places, records, strict=True):
+        for index, sound in zip(places, self.sounds.draw(scene_id, group.split, len(places)), strict=True):
             place = group.places[index]
-            onset_s = float(draw.uniform(0.0, recipe.onset_max_s)) if recipe.onset_max_s > 0 else 0.0
-            spare_s = record.duration_s - (recipe.duration_s - onset_s)
-            start_s = float(draw.uniform(0.0, spare_s)) if recipe.clip_start == "random" and spare_s > 0 else 0.0
             sources.append(
                 Source(
-                    clip_id=record.clip_id,
-                    clip_sha256=record.sha256,
-                    clip_start_s=start_s,
-                    native_sample_rate=record.native_sample_rate,
-                    licence=record.licence,
-                    labels=record.labels,
-                    mids=record.mids,
+                    clip_id=sound.clip.clip_id,
+                    clip_sha256=sound.clip.sha256,
+                    clip_start_s=sound.clip_start_s,
+                    native_sample_rate=sound.clip.native_sample_rate,
+                    licence=sound.clip.licence,
+                    labels=sound.clip.labels,
+                    mids=sound.clip.mids,
                     position=place.position,
                     azimuth_deg=place.azimuth_deg,
                     elevation_deg=place.elevation_deg,
@@ -286,7 +251,7 @@ class Planner:
                     region_id=place.region_id,
                     region_label=place.region_label,
                     level_index=place.level_index,
-                    onset_s=onset_s,
+                    onset_s=sound.onset_s,
                     line_of_sight=place.line_of_sight,
                     rir_id=group.rir_id(index),
                 )
@@ -313,33 +278,6 @@ class Planner:
             gain_db=float(np.float32(recipe.gain_db)),  # as the table holds it
             rir_reuse_count=reuse,
             sources=tuple(sources),
-            seed=derived_seed(recipe.seed, "scene", scene_id, attempt),
+            seed=self.sounds.seed(scene_id),
             recipe_hash=self.recipe_hash,
         )
-
-    def _draw_clips(self, draw: np.random.Generator, split: str, count: int) -> list[ClipRecord]:
-        """Draw clips whose labels cannot be mistaken for each other: no label equals or contains another's."""
-        for _ in range(_CLIP_TRIES):
-            chosen = [self._draw_clip(draw, split) for _ in range(count)]
-            if not any(_confusable(a, b) for i, a in enumerate(chosen) for b in chosen[:i]):
-                return chosen
-        raise ClipError(
-            f"no {count} clips of the {split} split have labels that can be told apart, in {_CLIP_TRIES} draws: "
-            f"add classes that are not part of one another, or ask for fewer sources a scene"
-        )
-
-    def _draw_clip(self, draw: np.random.Generator, split: str) -> ClipRecord:
-        if self.recipe.class_balance == "natural":
-            records = self.clips[split]
-            return records[int(draw.integers(len(records)))]
-        classes = self._rows_by_class[split]
-        _, rows = classes[int(draw.integers(len(classes)))]
-        return self.clips[split][rows[int(draw.integers(len(rows)))]]
-
-
-def _confusable(a: ClipRecord, b: ClipRecord) -> bool:
-    for label_a, mid_a in zip(a.labels, a.mids, strict=True):
-        for label_b, mid_b in zip(b.labels, b.mids, strict=True):
-            if label_a == label_b or (mid_a and mid_b and ontology().related(mid_a, mid_b)):
-                return True
-    return False

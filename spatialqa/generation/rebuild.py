@@ -17,15 +17,16 @@ from typing import Any
 
 import pyarrow as pa
 
+from spatialqa.core.files import FileRecord, commit_file, commit_json, digest
 from spatialqa.core.recipe_keys import build
 from spatialqa.dataset.card import write_card
-from spatialqa.dataset.commit import FileRecord, commit_file, commit_json, commit_table
+from spatialqa.dataset.commit import commit_table
 from spatialqa.dataset.folder import DatasetFolder, changed_keys, check_shard_name, check_table_path
 from spatialqa.dataset.reading import read_rows, schema_of
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.generation.plan import RunPlan
 from spatialqa.generation.rebuild_shard import RebuildJob, StoredShard, rebuild_on_worker, rebuild_shard
-from spatialqa.generation.recipe import RenderRecipe, absolute_paths, digest
+from spatialqa.generation.recipe import RenderRecipe, absolute_paths
 from spatialqa.generation.replay import StoredRun
 from spatialqa.generation.run import clips_hash, library_versions, machine_facts
 from spatialqa.generation.runner import Observer, on_ray, worker_count

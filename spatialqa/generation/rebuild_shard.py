@@ -8,14 +8,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from spatialqa.core.scene import Scene
-from spatialqa.dataset.commit import commit_table, commit_text
+from spatialqa.core.audio_io import encode_flac
+from spatialqa.core.files import commit_text
+from spatialqa.core.scene import Scene, place_index
+from spatialqa.dataset.commit import commit_table
 from spatialqa.dataset.folder import DatasetFolder, check_table_path
 from spatialqa.dataset.reading import read_rows, schema_of
 from spatialqa.errors import ClipError, ClipGoneError, DatasetError, EngineError, RoomError
 from spatialqa.generation.recipe import RenderRecipe
-from spatialqa.generation.render import ClippedSceneError, encode_flac, render_scene
-from spatialqa.generation.replay import StoredRun, place_index
+from spatialqa.generation.render import ClippedSceneError, render_scene
+from spatialqa.generation.replay import StoredRun
 from spatialqa.generation.shard import rir_bytes
 from spatialqa.interop.without_audio import WITHOUT
 

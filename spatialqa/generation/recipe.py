@@ -1,26 +1,15 @@
-"""Recipes: every choice of a run as plain keys. A command line option and a recipe key are the same field of one class.
-
-A recipe file is YAML. Its sections are `render`, `make-qa`, `train` and `answer`, and their keys the fields below.
-"""
+"""The keys of `render`: every choice of a run. A command line option and a recipe key are the same field."""
 
 import dataclasses
-import hashlib
-import importlib.resources
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from spatialqa.core.recipe_keys import key
 from spatialqa.errors import RecipeError
-from spatialqa.qa.options import ANSWER_FORMS, RATIONALE_FORMS, AskOptions, check_counts
 
 MESHES = "mesh,mp3d,hm3d,gibson,replica"
-SECTIONS = ("render", "make-qa", "train", "answer")  # of a recipe file; the last two are for the models
-SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -221,7 +210,7 @@ class RenderRecipe:
 
     def cache_folder(self) -> Path:
         """Return where prepared meshes and lists of files are kept."""
-        from spatialqa.rooms.mesh.cache import default_cache
+        from spatialqa.core.files import default_cache
 
         return Path(self.cache) if self.cache else default_cache()
 
@@ -251,44 +240,6 @@ class RenderRecipe:
         return identity
 
 
-@dataclass(frozen=True)
-class QaRecipe(AskOptions):
-    """Everything that decides what `spatialqa make-qa` asks; AskOptions says what each margin means and why."""
-
-    types: tuple[str, ...] = key(
-        AskOptions.types, "question types: A, B perception; C, D with two sources; E reasoning; X beyond"
-    )
-    answer_form: str = key(AskOptions.answer_form, "how to answer: freely, or out of four", choices=ANSWER_FORMS)
-    balance: bool = key(AskOptions.balance, "leave questions out where the scenes favour an answer")
-    rationale: bool = key(AskOptions.rationale, "also write how each answer follows from the positions")
-    rationale_form: str = key(
-        AskOptions.rationale_form,
-        "how: in sentences; the compared quantities alone; or first all that sounds, and where",
-        choices=RATIONALE_FORMS,
-    )
-    questions_per_subtype: int = key(AskOptions.questions_per_subtype, "questions of each subtype a scene", minimum=1)
-    type_counts: dict[str, int] = key(
-        {}, "ask every scene one question at most, and so many of each type in train: A=139392,B=139392"
-    )
-    seed: int = key(AskOptions.seed, "seed of the questions, apart from the scenes' own", minimum=0)
-    direction_margin_deg: float = key(
-        AskOptions.direction_margin_deg, "least angle from the plane where a direction word changes", minimum=0.0
-    )
-    relation_margin_deg: float = key(
-        AskOptions.relation_margin_deg, "least angle between two compared directions", minimum=0.0
-    )
-    distance_margin_m: float = key(
-        AskOptions.distance_margin_m, "least difference of two compared distances", minimum=0.0
-    )
-    masking_db: float = key(AskOptions.masking_db, "a source further than this below the others is not asked about")
-    templates: str | None = key(None, "folder of template files that replaces the bundled ones", path=True)
-    name: str | None = key(None, "write qa-NAME/ instead of qa/")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_counts(self.type_counts, self.types, self.questions_per_subtype)
-
-
 def absolute_paths(recipe: RenderRecipe) -> RenderRecipe:
     """Return the recipe with every path made absolute, so that workers and later commands find the same inputs."""
     changes: dict[str, Any] = {}
@@ -299,36 +250,3 @@ def absolute_paths(recipe: RenderRecipe) -> RenderRecipe:
             if path:
                 changes[f.name] = f"{kind}{colon}{Path(path).absolute()}"
     return dataclasses.replace(recipe, **changes)
-
-
-def digest(value: Any) -> str:
-    """Return the sha256 of plain data as sorted JSON."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def read_recipe(path_or_name: str) -> dict[str, dict[str, Any]]:
-    """Read a recipe file, or a bundled recipe by its bare name, into its sections as plain values."""
-    path = Path(path_or_name)
-    bundled = importlib.resources.files("spatialqa.recipes")
-    if not path.is_file():
-        candidate = bundled / f"{path.stem}.yaml"
-        if not candidate.is_file():
-            names = sorted(item.name for item in bundled.iterdir() if item.name.endswith(".yaml"))
-            raise RecipeError(f"no recipe file {path_or_name!r}; bundled recipes: {', '.join(names)}")
-        data_bytes = candidate.read_bytes()
-    else:
-        data_bytes = path.read_bytes()
-    try:
-        data = yaml.safe_load(data_bytes.decode("utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RecipeError(f"recipe {path_or_name}: not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(data, dict):
-        raise RecipeError(f"recipe {path_or_name}: must be a mapping with the sections {', '.join(SECTIONS)}")
-    data.pop("description", None)
-    for section, values in data.items():
-        if section not in SECTIONS:
-            raise RecipeError(f"recipe {path_or_name}: unknown section {section!r}; known: {', '.join(SECTIONS)}")
-        if not isinstance(values, dict):
-            raise RecipeError(f"recipe {path_or_name}: section {section!r} must be a mapping of keys")
-    return data

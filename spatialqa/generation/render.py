@@ -1,24 +1,18 @@
 """render: a listener group and its scenes become audio and measured truth. Nothing is drawn here."""
 
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import scipy.fft
-import soundfile
 
 from spatialqa.acoustics.engine import OpenRoom
 from spatialqa.acoustics.rir_metrics import drr_db, rt60
 from spatialqa.clips.prepare import PreparedClip, cut_to_scene, level_dbfs
-from spatialqa.core.interrupts import interrupts_wait
+from spatialqa.core.audio_io import FULL_SCALE, Audio
 from spatialqa.core.scene import ListenerGroup, Scene
 
-Audio = npt.NDArray[np.float32]
-
-FULL_SCALE = 1.0 - 2.0**-23  # the largest sample that PCM_24 holds
 SILENCE_DBFS = -200.0  # stands for a level of nothing at all
 
 
@@ -91,7 +85,7 @@ def render_scene(scene: Scene, simulated: SimulatedGroup, clips: Sequence[Prepar
     total = np.zeros((simulated.rirs[0].shape[0], n_samples), dtype=np.float32)
     measured = []
     for source, clip in zip(scene.sources, clips, strict=True):
-        place = int(source.rir_id.rpartition("/")[2])
+        place = source.place
         dry = cut_to_scene(clip.audio, scene.sample_rate, scene.duration_s, source.clip_start_s, source.onset_s)
         wet = convolve(dry.audio, simulated.rirs[place])[:, : n_samples - dry.onset]
         total[:, dry.onset : dry.onset + wet.shape[1]] += wet
@@ -117,18 +111,3 @@ def render_scene(scene: Scene, simulated: SimulatedGroup, clips: Sequence[Prepar
 def _wet_level_dbfs(channel: Audio) -> float:
     """Return the RMS level of one channel while the dry clip lasts: neither its tail nor what follows counts."""
     return float(np.float32(max(level_dbfs(channel), SILENCE_DBFS)))
-
-
-def encode_flac(audio: Audio, sample_rate: int) -> bytes:
-    """Encode float32 (channels, n) within full scale as FLAC with 24 bits."""
-    buffer = io.BytesIO()
-    with interrupts_wait():
-        soundfile.write(buffer, audio.T, sample_rate, format="FLAC", subtype="PCM_24")
-    return buffer.getvalue()
-
-
-def decode_flac(data: bytes) -> tuple[Audio, int]:
-    """Return float32 (channels, n) and the sample rate of an encoded scene."""
-    with interrupts_wait():
-        audio, sample_rate = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
-    return np.ascontiguousarray(audio.T), int(sample_rate)

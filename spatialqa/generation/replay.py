@@ -7,14 +7,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from spatialqa.acoustics.engine import Engine, OpenRoom
-from spatialqa.acoustics.engines import engine_for
 from spatialqa.clips.clip_table import by_id
 from spatialqa.clips.prepare import PreparedClip, PreparedClips
-from spatialqa.clips.registry import open_clips
-from spatialqa.core.geometry import Pose
-from spatialqa.core.scene import ListenerGroup, Place, Scene
+from spatialqa.core.scene import ListenerGroup, Scene
 from spatialqa.errors import ClipError, DatasetError, RoomError
-from spatialqa.generation.inputs import open_rooms
+from spatialqa.generation.inputs import clips_for, engine_for, rooms_for
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.render import SimulatedGroup, simulate
 from spatialqa.rooms.room import Room, RoomSet
@@ -29,7 +26,7 @@ class StoredRun:
 
     def __init__(self, recipe: RenderRecipe) -> None:
         self.recipe = recipe
-        self.clips = open_clips(recipe)
+        self.clips = clips_for(recipe)
         self.record = by_id(self.clips.records())
         self._prepared = PreparedClips(self.clips, recipe.sample_rate, recipe.clip_rms_dbfs)
         self._room: Room | None = None
@@ -43,7 +40,7 @@ class StoredRun:
     @cached_property
     def rooms(self) -> RoomSet:
         """The rooms of the recipe; opened when they are first asked for."""
-        return open_rooms(self.recipe)
+        return rooms_for(self.recipe)
 
     def require_engine(self, root: Path, run: Mapping[str, Any]) -> None:
         """Raise DatasetError unless the engine here is the one that rendered the data set `root`."""
@@ -62,7 +59,7 @@ class StoredRun:
             EngineError: the engine failed.
         """
         acoustic = self.open_room(group["room_id"], group["room_sha256"])
-        return simulate(group_from_row(group, scenes), acoustic, self.recipe.sample_rate)
+        return simulate(ListenerGroup.from_row(group, scenes), acoustic, self.recipe.sample_rate)
 
     def open_room(self, room_id: str, sha256: str) -> OpenRoom:
         """Return a room ready to be simulated; raises RoomError when its content is not of this hash."""
@@ -109,33 +106,6 @@ class StoredRun:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def group_from_row(row: Mapping[str, Any], scenes: Iterable[Scene]) -> ListenerGroup:
-    """Rebuild a listener group; what only scenes know of a place (line of sight) comes from them."""
-    sight = {source.rir_id: source.line_of_sight for scene in scenes for source in scene.sources}
-    x, y, z = row["listener_position"]
-    a, b, c, d = row["listener_orientation"]
-    places = tuple(
-        Place((px, py, pz), 0.0, 0.0, 0.0, sight.get(f"{row['group_id']}/{k}", False))
-        for k, (px, py, pz) in enumerate(row["source_positions"])
-    )
-    return ListenerGroup(
-        group_id=row["group_id"],
-        split=row["split"],
-        room_set=row["room_set"],
-        room_id=row["room_id"],
-        room_sha256=row["room_sha256"],
-        house_id="",
-        listener=Pose((x, y, z), (a, b, c, d)),
-        places=places,
-        seed=row["seed"],
-    )
-
-
-def place_index(rir_id: str) -> int:
-    """Return which place of its group an RIR belongs to."""
-    return int(rir_id.rpartition("/")[2])
 
 
 def by_group(scenes: Sequence[Scene]) -> dict[str, list[Scene]]:

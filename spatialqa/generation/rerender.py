@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from spatialqa.core.audio_io import encode_flac
 from spatialqa.core.recipe_keys import build
 from spatialqa.core.scene import Scene
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_audio, read_rows, scene_files
 from spatialqa.errors import ClipError, ClipGoneError, DatasetError, RoomError
 from spatialqa.generation.recipe import RenderRecipe
-from spatialqa.generation.render import SimulatedGroup, encode_flac, render_scene
+from spatialqa.generation.render import SimulatedGroup, render_scene
 from spatialqa.generation.replay import StoredRun
 
 

@@ -14,19 +14,15 @@ import soundfile
 
 import spatialqa
 from spatialqa.acoustics.engine import EngineIdentity
-from spatialqa.acoustics.engines import engine_for
 from spatialqa.banks.bank_rooms import BankRooms
-from spatialqa.banks.engine import refuse_idle_keys
-from spatialqa.clips import registry as clip_registry
 from spatialqa.clips.clip import ClipRecord, ClipSet
 from spatialqa.clips.clip_table import ClipTable
 from spatialqa.clips.decode import ffmpeg_version
-from spatialqa.clips.registry import open_clips
+from spatialqa.core.files import digest
 from spatialqa.errors import ClipError
-from spatialqa.generation import inputs as room_registry
-from spatialqa.generation.inputs import open_rooms
+from spatialqa.generation.inputs import clips_for, engine_for, refuse_idle_keys, rooms_for, with_roots
 from spatialqa.generation.plan import RunPlan, plan_bank, plan_run
-from spatialqa.generation.recipe import RenderRecipe, absolute_paths, digest
+from spatialqa.generation.recipe import RenderRecipe, absolute_paths
 from spatialqa.rooms.room import RoomSet
 
 
@@ -59,12 +55,12 @@ def prepare_run(recipe: RenderRecipe, root: Path) -> tuple[Run, RunPlan]:
     Raises:
         SpatialQAError: rooms, clips or engine cannot be used, or are too few for the recipe.
     """
-    recipe = clip_registry.with_root(room_registry.with_root(absolute_paths(recipe)))
+    recipe = with_roots(absolute_paths(recipe))
     identity = engine_for(recipe).identity
-    rooms = open_rooms(recipe)
+    rooms = rooms_for(recipe)
     if isinstance(rooms, BankRooms):
         refuse_idle_keys(recipe, rooms.bank.facts)
-    clips = open_clips(recipe)
+    clips = clips_for(recipe)
     records = clips.records()
     if not records:
         raise ClipError(f"{recipe.clips}: holds no usable clip")
@@ -80,13 +76,13 @@ def prepare_bank(recipe: RenderRecipe, root: Path, n_groups: int) -> tuple[Run, 
     Raises:
         SpatialQAError: rooms or engine cannot be used, or there are too few houses.
     """
-    recipe = room_registry.with_root(absolute_paths(recipe))
+    recipe = with_roots(absolute_paths(recipe))
     identity = engine_for(recipe).identity
-    rooms = open_rooms(recipe)
+    rooms = rooms_for(recipe)
     plan = plan_bank(recipe, rooms, n_groups)
     fingerprint = {**_fingerprint(recipe, rooms, [], identity), "bank_groups": n_groups}
     run_hash = digest(recipe.identity())
-    run = Run(root.absolute(), recipe, run_hash, fingerprint, rooms, open_clips(recipe), {}, identity, makes="groups")
+    run = Run(root.absolute(), recipe, run_hash, fingerprint, rooms, clips_for(recipe), {}, identity, makes="groups")
     return run, plan
 
 

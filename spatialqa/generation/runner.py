@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from spatialqa.acoustics.engines import engine_for
+from spatialqa.core.files import commit_text
 from spatialqa.dataset.card import write_card
-from spatialqa.dataset.commit import commit_text
 from spatialqa.dataset.folder import DatasetFolder, changed_keys
 from spatialqa.errors import DatasetError, MissingDependencyError, SpatialQAError
+from spatialqa.generation.inputs import engine_for
 from spatialqa.generation.plan import RunPlan, ShardPlan
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.run import Run, library_versions, prepare_run, reject_lines, run_record

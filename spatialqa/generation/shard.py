@@ -17,24 +17,19 @@ import pyarrow as pa
 from spatialqa.acoustics.engine import Engine, OpenRoom, WalkableRoom
 from spatialqa.banks.bank_rooms import BankRoom
 from spatialqa.clips.prepare import PreparedClips
+from spatialqa.core.audio_io import encode_flac
+from spatialqa.core.files import commit_text
 from spatialqa.core.scene import ListenerGroup, Scene
 from spatialqa.core.seeds import derived_seed
 from spatialqa.core.stopwatch import Stopwatch
-from spatialqa.dataset.commit import commit_table, commit_text
+from spatialqa.dataset.commit import commit_table
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.schema import GROUPS, RIRS, SCENES
 from spatialqa.errors import ClipError, ClipGoneError, EngineError, PlacementError, RecipeError, SpatialQAError
 from spatialqa.generation.isolation import CrashJournal, simulate_apart
 from spatialqa.generation.plan import GroupSlot, Planner, ShardPlan
 from spatialqa.generation.recipe import RenderRecipe
-from spatialqa.generation.render import (
-    ClippedSceneError,
-    RenderedScene,
-    SimulatedGroup,
-    encode_flac,
-    render_scene,
-    simulate,
-)
+from spatialqa.generation.render import ClippedSceneError, RenderedScene, SimulatedGroup, render_scene, simulate
 from spatialqa.generation.run import Run
 from spatialqa.rooms.placement.placer import Placer
 from spatialqa.rooms.room import Room
@@ -196,9 +191,10 @@ class ShardMaker:
         for attempt in range(SCENE_ATTEMPTS):
             try:
                 with self.watch.stage("clips"):
-                    drawn = scene if attempt == 0 else self.planner.redraw(scene, simulated.group, attempt)
+                    drawn = scene if attempt == 0 else self.planner.sounds.redraw(scene, attempt)
                     clips = [
-                        self.prepared.get(self.planner.record(drawn.split, source.clip_id)) for source in drawn.sources
+                        self.prepared.get(self.planner.sounds.record(drawn.split, source.clip_id))
+                        for source in drawn.sources
                     ]
                 with self.watch.stage("convolution"):
                     return render_scene(drawn, simulated, clips, self.run.recipe.mix)
@@ -213,21 +209,12 @@ class ShardMaker:
 
     def _group_row(self, group: ListenerGroup, efficiency: float | None) -> dict[str, Any]:
         return {
-            "group_id": group.group_id,
-            "split": group.split,
-            "room_set": group.room_set,
-            "room_id": group.room_id,
-            "room_sha256": group.room_sha256,
-            "listener_position": list(group.listener.position),
-            "listener_orientation": list(group.listener.orientation),
-            "source_positions": [list(place.position) for place in group.places],
+            **group.to_row(),
             "engine": self.run.identity.name,
             "engine_config": json.dumps(self.run.identity.config, sort_keys=True),
             "engine_sha256": self.run.identity.sha256,
             "sample_rate": self.run.recipe.sample_rate,
-            "seed": group.seed,
             "ray_efficiency": efficiency,
-            "bank_rirs": [place.bank_rir for place in group.places] if group.places[0].bank_rir else None,
         }
 
     def _rir_rows(self, simulated: SimulatedGroup) -> list[dict[str, Any]]:

@@ -8,9 +8,9 @@ import numpy as np
 
 from spatialqa.clips.clip import ClipRecord
 from spatialqa.clips.clip_table import ClipTable
+from spatialqa.core.scene import SPLITS
 from spatialqa.core.seeds import rng
 from spatialqa.errors import ClipError, RoomError
-from spatialqa.generation.recipe import SPLITS
 
 Shares = tuple[float, float, float]
 AUTO_SHARES: Shares = (0.8, 0.1, 0.1)
@@ -170,15 +170,17 @@ def _class_counts(
 
 def choose_shares(
     asked: Shares | None, n_houses: int, records: Sequence[ClipRecord], n_sounds: int, seed: int, official: bool = True
-) -> Shares:
-    """Return the shares of the run: those asked for, or 0.8,0.1,0.1 where houses and clips allow it, else all train.
+) -> tuple[Shares, dict[str, Sequence[ClipRecord]]]:
+    """Return the shares of the run and the clips of every split that has one.
+
+    The shares are those asked for, or 0.8,0.1,0.1 where houses and clips allow it, else all train.
 
     Args:
         asked: the recipe's shares; None is `auto`.
         n_houses: how many different houses there are.
         records: the clips.
         n_sounds: the most sounds of different classes that one scene needs.
-        seed: the run's seed; what is accepted holds for `split_clips` with this seed.
+        seed: the run's seed.
         official: whether clips keep the splits that their makers gave them.
 
     Raises:
@@ -193,8 +195,9 @@ def choose_shares(
             f"the splits {','.join(f'{s:g}' for s in shares)} need {used} different houses and the room set has "
             f"{n_houses}: add rooms, or render with --splits 1,0,0"
         )
-    for split, clips in split_clips(records, shares, seed, official).items():
-        classes = {clip.labels[0] for clip in clips}
+    clips = split_clips(records, shares, seed, official)
+    for split, own in clips.items():
+        classes = {clip.labels[0] for clip in own}
         if len(classes) < n_sounds:
             if asked is None:
                 return choose_shares(ALL_TRAIN, n_houses, records, n_sounds, seed, official)
@@ -202,4 +205,4 @@ def choose_shares(
                 f"the {split} split gets clips of {len(classes)} classes and a scene needs {n_sounds} different ones: "
                 f"add clips, or ask for fewer splits or fewer sources a scene"
             )
-    return shares
+    return shares, clips

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import spatialqa
-from spatialqa.dataset.commit import commit_file, commit_json
+from spatialqa.core.files import commit_file, commit_json
 from spatialqa.dataset.folder import DatasetFolder, changed_keys
 from spatialqa.errors import DatasetError
 

@@ -10,8 +10,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from spatialqa.core.files import commit_file
 from spatialqa.core.scene import Scene
-from spatialqa.dataset.commit import commit_file
 from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.reading import join_questions, read_audio, scene_files
 from spatialqa.errors import DatasetError

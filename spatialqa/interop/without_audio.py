@@ -13,13 +13,15 @@ from typing import Any
 
 import pyarrow as pa
 
+from spatialqa.core.files import FileRecord, commit_json, commit_text
 from spatialqa.dataset.card import write_card
-from spatialqa.dataset.commit import FileRecord, commit_json, commit_table, commit_text
+from spatialqa.dataset.commit import commit_table
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_rows, scene_files, schema_of
 from spatialqa.errors import DatasetError
-from spatialqa.generation.recipe import QaRecipe, RenderRecipe
+from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.interop.destination import Destination
+from spatialqa.qa.recipe import QaRecipe
 
 CLIPS_FILE = "clips.jsonl"
 # What is left out of each table of a shard.

@@ -12,19 +12,20 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 import spatialqa
+from spatialqa.core.files import FileRecord, commit_json
 from spatialqa.core.scene import Scene
 from spatialqa.dataset.card import write_card
-from spatialqa.dataset.commit import FileRecord, commit_json, commit_table
+from spatialqa.dataset.commit import commit_table
 from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.reading import read_scenes, scene_files
 from spatialqa.dataset.schema import QA
 from spatialqa.errors import DatasetError, RecipeError
-from spatialqa.generation.recipe import QaRecipe
 from spatialqa.qa.ask import ONE_SCENE, Asked, DataSetView, ask, survey
 from spatialqa.qa.balance import Balance, Survey, balance_from, preference_from
 from spatialqa.qa.distractors import pool_from
 from spatialqa.qa.options import AskOptions
 from spatialqa.qa.quota import Quota
+from spatialqa.qa.recipe import QaRecipe
 from spatialqa.qa.templating.slots import SUBTYPES
 from spatialqa.qa.templating.templates import TemplateSet, load_templates
 

@@ -15,23 +15,25 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from spatialqa.acoustics.engines import engine_for
 from spatialqa.banks.bank_rooms import BankRooms
 from spatialqa.banks.engine import BankEngine
-from spatialqa.core.console import RenderProgress, print_bank
+from spatialqa.cli.output import print_bank
+from spatialqa.core.audio_io import encode_flac
+from spatialqa.core.console import RenderProgress
 from spatialqa.core.geometry import Pose, direction
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_rows, read_scenes
 from spatialqa.dataset.validation.dataset import validate_dataset
 from spatialqa.errors import RoomError, SpatialQAError
-from spatialqa.generation.inputs import open_rooms
+from spatialqa.generation.inputs import engine_for, rooms_for
 from spatialqa.generation.make_bank import BankSummary, bank_recipe, make_bank
-from spatialqa.generation.recipe import QaRecipe, RenderRecipe
-from spatialqa.generation.render import encode_flac, render_scene
+from spatialqa.generation.recipe import RenderRecipe
+from spatialqa.generation.render import render_scene
 from spatialqa.generation.replay import StoredRun
 from spatialqa.generation.rerender import rerender_scenes
 from spatialqa.generation.run import prepare_bank
 from spatialqa.qa.make import make_qa
+from spatialqa.qa.recipe import QaRecipe
 from tests.conftest import Silent, render
 from tests.fixtures.mp3d_reverb import ReverbEntry, write_mp3d_reverb
 
@@ -115,7 +117,7 @@ def test_scenes_of_a_bank_are_the_ones_that_the_engine_itself_gives(bank: Path, 
     used = {row["group_id"]: row for row in rows(scenes, "groups")}
     run = DatasetFolder(bank).read_run()
     recipe = replace(ROOMS, sources_per_scene={1: 1.0})
-    engine, homes = engine_for(recipe), open_rooms(recipe)
+    engine, homes = engine_for(recipe), rooms_for(recipe)
     assert engine.identity.sha256 == run["engine"]["sha256"]
     with StoredRun(scenes_from(bank)) as inputs:
         for path in DatasetFolder(scenes).tables("scenes")[:2]:

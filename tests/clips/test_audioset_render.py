@@ -10,8 +10,9 @@ from spatialqa.core.scene import Scene
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_scenes, scene_files
 from spatialqa.dataset.validation.dataset import validate_dataset
-from spatialqa.generation.recipe import QaRecipe, RenderRecipe
+from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.qa.make import make_qa
+from spatialqa.qa.recipe import QaRecipe
 from tests.conftest import render
 from tests.fixtures.audioset import Segment, flac_bytes, sound, write_hub, write_segments, write_sound, write_strong
 

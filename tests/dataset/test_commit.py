@@ -6,7 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from spatialqa.dataset.commit import commit_file, commit_table, sha256_of
+from spatialqa.core.files import commit_file, sha256_of
+from spatialqa.dataset.commit import commit_table
 from spatialqa.dataset.folder import DatasetFolder, changed_keys
 from spatialqa.errors import DatasetError
 

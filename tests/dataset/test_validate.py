@@ -13,8 +13,9 @@ import soundfile
 
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.validation.dataset import validate_dataset
-from spatialqa.generation.recipe import QaRecipe, RenderRecipe
+from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.qa.make import make_qa
+from spatialqa.qa.recipe import QaRecipe
 from tests.conftest import render
 from tests.dataset.changing import changed
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from spatialqa.generation.recipe import QaRecipe
 from spatialqa.qa.make import make_qa
+from spatialqa.qa.recipe import QaRecipe
 from tests.conftest import SMALL, render
 
 HARD = replace(

@@ -18,10 +18,11 @@ from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.validation.dataset import validate_dataset
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.generation.rebuild import is_recipes_export, rebuild
-from spatialqa.generation.recipe import QaRecipe, RenderRecipe
+from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.rerender import rerender_scenes
 from spatialqa.interop.without_audio import export_recipes
 from spatialqa.qa.make import make_qa
+from spatialqa.qa.recipe import QaRecipe
 from tests.conftest import SMALL, Silent, render
 from tests.test_execution import hashes
 

@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spatialqa.clips.prepare import level_dbfs
+from spatialqa.core.audio_io import decode_flac
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_scenes
 from spatialqa.errors import DatasetError
 from spatialqa.generation.recipe import RenderRecipe
-from spatialqa.generation.render import decode_flac
 from spatialqa.interop.spatialsoundqa.released_names import audio_name, dry_signal, file_name
 from spatialqa.interop.spatialsoundqa.writer import ReleasedSummary, _notes, _why_not, export_spatialsoundqa
 from tests.conftest import SMALL, render

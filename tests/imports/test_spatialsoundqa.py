@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from spatialqa.core.console import print_status
+from spatialqa.cli.output import print_status
 from spatialqa.core.geometry import Pose, direction
 from spatialqa.dataset.validation.dataset import validate_dataset
 from spatialqa.errors import DatasetError
-from spatialqa.generation.recipe import QaRecipe
 from spatialqa.interop.spatialsoundqa.importer import import_spatialsoundqa
 from spatialqa.qa.make import make_qa
+from spatialqa.qa.recipe import QaRecipe
 from spatialqa.scoring.score import score
 from tests.imports.released_files import RECORDS, SENSOR, Row, rows_of, write_release, write_truth
 

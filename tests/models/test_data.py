@@ -13,15 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import soundfile
+import torch
 
-torch = pytest.importorskip("torch")
-
-from spatialqa.core.scene import Scene  # noqa: E402
-from spatialqa.dataset.folder import DatasetFolder  # noqa: E402
-from spatialqa.dataset.reading import read_audio, read_scenes  # noqa: E402
-from spatialqa.errors import DatasetError  # noqa: E402
-from spatialqa.generation.render import convolve as convolve_exactly  # noqa: E402
-from spatialqa.models.data.on_the_fly import DryBatch, OnTheFlyDataset, convolve  # noqa: E402
+from spatialqa.core.scene import Scene
+from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.reading import read_audio, read_scenes
+from spatialqa.errors import DatasetError
+from spatialqa.generation.render import convolve as convolve_exactly
+from spatialqa.models.data.on_the_fly import DryBatch, OnTheFlyDataset, convolve
 from spatialqa.models.data.scenes import (
     Batch,
     RowReader,
@@ -31,7 +30,7 @@ from spatialqa.models.data.scenes import (
     paper_vocabulary,
     shuffled_batches,
 )
-from tests.conftest import SMALL, render  # noqa: E402
+from tests.conftest import SMALL, render
 
 
 def digest(batch: Batch) -> str:

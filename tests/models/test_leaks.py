@@ -7,7 +7,6 @@ import pytest
 from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.reading import read_rows, scene_files
 from spatialqa.errors import DatasetError
-from spatialqa.generation.recipe import QaRecipe
 from spatialqa.models.bat.answer import answer
 from spatialqa.models.bat.curriculum import without
 from spatialqa.models.bat.questions import open_scenes, read_questions
@@ -16,6 +15,7 @@ from spatialqa.models.data.provenance import Heard, clip_number, find_leaks, lea
 from spatialqa.models.spatial_ast.model import ModelError, read_weights
 from spatialqa.models.training.run_folder import BEST, save
 from spatialqa.qa.make import make_qa
+from spatialqa.qa.recipe import QaRecipe
 from tests.conftest import SMALL, render
 from tests.models.test_answer import GREEDY, lines
 from tests.models.test_train_bat import QUICK

@@ -9,7 +9,6 @@ import torch
 
 from spatialqa.dataset.reading import read_rows
 from spatialqa.errors import DatasetError
-from spatialqa.generation.recipe import QaRecipe
 from spatialqa.models.bat.questions import (
     POOLED,
     NothingAskedError,
@@ -27,6 +26,7 @@ from spatialqa.models.spatial_ast.model import PRESETS, SpatialAST, SpatialASTCo
 from spatialqa.models.spatial_ast.recipe import TrainRecipe
 from spatialqa.models.spatial_ast.train import open_stored
 from spatialqa.qa.make import make_qa
+from spatialqa.qa.recipe import QaRecipe
 
 ENCODER = replace(PRESETS["tiny"], embed_dim=48, depth=1, sample_rate=16000, hop=80, max_hz=7500.0)
 

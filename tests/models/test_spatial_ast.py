@@ -10,14 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn import functional
 
-torch = pytest.importorskip("torch")
-
-from torch.nn import functional  # noqa: E402
-
-from spatialqa.core.geometry import spherical  # noqa: E402
+from spatialqa.core.geometry import spherical
 from spatialqa.models.spatial_ast.model import (
     N_CUES,
     PRESETS,

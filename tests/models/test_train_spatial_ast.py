@@ -404,9 +404,9 @@ def test_scenes_that_are_left_out_are_in_no_batch_and_their_clips_are_not_drawn(
                 if (path, row["scene_id"]) in kept
                 for source in row["sources"]
             }
-            planner = data._planner
-            assert planner is not None
-            assert {record.clip_id for record in planner.clips["train"]} == clips
+            sampler = data._sampler
+            assert sampler is not None
+            assert {record.clip_id for record in sampler.clips["train"]} == clips
         with pytest.raises(DatasetError, match="nothing is left of the train split"):
             data.leave_out(names)
 

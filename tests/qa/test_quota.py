@@ -9,9 +9,10 @@ import pytest
 
 from spatialqa.core.scene import Scene
 from spatialqa.errors import RecipeError
-from spatialqa.generation.recipe import QaRecipe, RenderRecipe
+from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.qa.make import make_qa
 from spatialqa.qa.quota import Quota
+from spatialqa.qa.recipe import QaRecipe
 from tests.conftest import render
 from tests.qa.scenes import random_scenes
 

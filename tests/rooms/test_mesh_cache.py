@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from spatialqa.rooms.mesh.cache import MeshCache, default_cache
+from spatialqa.core.files import default_cache
+from spatialqa.rooms.mesh.cache import MeshCache
 from spatialqa.rooms.mesh.simplify import PreparedMesh
 
 VERTICES = np.random.default_rng(0).uniform(-9, 9, (50, 3)).astype(np.float32)

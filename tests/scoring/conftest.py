@@ -13,9 +13,9 @@ import pytest
 from spatialqa.core.geometry import direction
 from spatialqa.core.scene import Scene
 from spatialqa.dataset.schema import SCENES, with_metadata
-from spatialqa.generation.recipe import QaRecipe
 from spatialqa.qa.make import make_qa
 from spatialqa.qa.options import TYPES
+from spatialqa.qa.recipe import QaRecipe
 from tests.qa.scenes import random_scenes
 
 HOUSES = 60

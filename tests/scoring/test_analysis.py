@@ -9,8 +9,8 @@ import pytest
 from spatialqa.core.scene import Scene
 from spatialqa.dataset.reading import read_rows, read_scenes
 from spatialqa.errors import DatasetError
-from spatialqa.generation.recipe import QaRecipe
 from spatialqa.qa.make import make_qa
+from spatialqa.qa.recipe import QaRecipe
 from spatialqa.scoring.error_analysis import FIGURES, Figure, analyse, facts_of, print_analysis
 from spatialqa.scoring.references import Truth, read_truth
 

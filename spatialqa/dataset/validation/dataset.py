@@ -10,10 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from spatialqa.core.audio_io import FULL_SCALE, decode_flac
 from spatialqa.core.channels import CHANNEL_NAMES
+from spatialqa.core.files import sha256_of
 from spatialqa.core.geometry import direction
 from spatialqa.core.scene import Scene
-from spatialqa.dataset.commit import sha256_of
 from spatialqa.dataset.folder import DatasetFolder, split_of, split_order
 from spatialqa.dataset.reading import read_audio, read_rows, scene_files
 from spatialqa.dataset.schema import TABLES
@@ -21,7 +22,6 @@ from spatialqa.dataset.validation.ground_truth import SplitTruth
 from spatialqa.dataset.validation.rirs import RirCheck
 from spatialqa.dataset.validation.table import TableCheck
 from spatialqa.errors import SpatialQAError
-from spatialqa.generation.render import FULL_SCALE, decode_flac
 
 _ANGLE_TOLERANCE_DEG = 1e-6
 _DISTANCE_TOLERANCE_M = 1e-9
@@ -234,7 +234,7 @@ def _scene_problems(scene: Scene, groups: dict[str, dict[str, Any]]) -> Iterable
     if not same_pose:
         yield f"its listener is not where group {scene.group_id} has it"
     for number, source in enumerate(scene.sources):
-        place = int(source.rir_id.rpartition("/")[2])
+        place = source.place
         if not source.rir_id.startswith(f"{scene.group_id}/") or place >= len(group["source_positions"]):
             yield f"source {number}: rir_id {source.rir_id} is not a place of its group"
         elif group["source_positions"][place] != list(source.position):

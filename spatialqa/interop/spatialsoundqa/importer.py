@@ -11,14 +11,14 @@ from typing import Any
 import pyarrow as pa
 
 import spatialqa
+from spatialqa.core.files import FileRecord, commit_json, commit_text, digest, sha256_of
 from spatialqa.core.geometry import IDENTITY, Direction, Pose, direction
 from spatialqa.core.ontology import ontology
 from spatialqa.dataset.card import write_card
-from spatialqa.dataset.commit import FileRecord, commit_json, commit_table, commit_text, sha256_of
+from spatialqa.dataset.commit import commit_table
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.schema import QA, SCENES
 from spatialqa.errors import DatasetError, SpatialQAError
-from spatialqa.generation.recipe import digest
 from spatialqa.interop.spatialsoundqa.answers import read_question
 from spatialqa.interop.spatialsoundqa.released_files import (
     Places,

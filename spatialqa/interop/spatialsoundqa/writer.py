@@ -13,15 +13,14 @@ import numpy.typing as npt
 import scipy.io.wavfile
 
 from spatialqa.clips.prepare import PreparedClip
-from spatialqa.core.geometry import Pose
+from spatialqa.core.files import commit_file, commit_json
 from spatialqa.core.recipe_keys import build
-from spatialqa.core.scene import Scene
-from spatialqa.dataset.commit import commit_file, commit_json
+from spatialqa.core.scene import ListenerGroup, Scene, place_index
 from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.reading import join_questions, read_rows, read_scenes, scene_files
 from spatialqa.errors import DatasetError
 from spatialqa.generation.recipe import RenderRecipe
-from spatialqa.generation.replay import StoredRun, by_group, place_index
+from spatialqa.generation.replay import StoredRun, by_group
 from spatialqa.interop.destination import Destination
 from spatialqa.interop.spatialsoundqa.released_names import (
     CLIP_RMS_DBFS,
@@ -237,9 +236,9 @@ class _Writer:
         self._reverb_ids = {}
         for group in groups:
             room = file_name(group["room_id"])
-            listener = Pose(tuple(group["listener_position"]), tuple(group["listener_orientation"]))
-            for k, position in enumerate(group["source_positions"]):
-                rir_id = f"{group['group_id']}/{k}"
+            read = ListenerGroup.from_row(group)
+            for k, place in enumerate(read.places):
+                rir_id = read.rir_id(k)
                 if rir_id not in used:
                     continue
                 self._reverb_ids[rir_id] = f"{room}/{self._rirs_of_room[room]}.npy"
@@ -247,8 +246,8 @@ class _Writer:
                 positions.append(
                     {
                         "fname": self._reverb_ids[rir_id],
-                        "sensor_position": position_text(listener.position),
-                        "source_position": position_text(source_position(listener, position)),
+                        "sensor_position": position_text(read.listener.position),
+                        "source_position": position_text(source_position(read.listener, place.position)),
                     }
                 )
         self.n_rirs += len(self._reverb_ids)

@@ -23,14 +23,6 @@ _ARRAYS = {"vertices": np.dtype("<f4"), "faces": np.dtype("<i4"), "face_material
 _RACY_S = 2.0  # a file younger than this may change again without a new modification time
 
 
-def default_cache() -> Path:
-    """Return the folder for caches: $SPATIALQA_CACHE, else $XDG_CACHE_HOME/spatialqa, else ~/.cache/spatialqa."""
-    if chosen := os.environ.get("SPATIALQA_CACHE"):
-        return Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "spatialqa"
-
-
 class MeshCache:
     """A folder of prepared meshes and of file hashes. folder: made when it is first needed; None caches nothing.
 

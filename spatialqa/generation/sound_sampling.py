@@ -1,0 +1,128 @@
+"""Which clips sound in a scene, from where in the clip and when: drawn from the seed and the id of the scene alone."""
+
+from array import array
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from spatialqa.clips.clip import ClipRecord
+from spatialqa.clips.clip_table import by_id
+from spatialqa.core.ontology import ontology
+from spatialqa.core.scene import Scene
+from spatialqa.core.seeds import derived_seed, rng
+from spatialqa.errors import ClipError
+from spatialqa.generation.recipe import RenderRecipe
+
+_CLIP_TRIES = 1000
+
+
+@dataclass(frozen=True)
+class Sound:
+    """What one source plays: a clip from clip_start_s on, heard from onset_s on, both in seconds."""
+
+    clip: ClipRecord
+    clip_start_s: float
+    onset_s: float
+
+
+@dataclass(frozen=True, eq=False)
+class SoundSampler:
+    """Draws the sounds of scenes from the clips of each split; the same in every process that holds the same clips."""
+
+    recipe: RenderRecipe
+    clips: Mapping[str, Sequence[ClipRecord]]  # by split
+
+    @cached_property
+    def _rows_by_class(self) -> "dict[str, list[tuple[str, array[int]]]]":
+        """By split and class, where its clips stand: a set of millions of clips is not held as records."""
+        result = {}
+        for split, records in self.clips.items():
+            classes: dict[str, array[int]] = defaultdict(lambda: array("l"))
+            for row, record in enumerate(records):
+                classes[record.labels[0]].append(row)
+            result[split] = sorted(classes.items())
+        return result
+
+    @cached_property
+    def _by_id(self) -> dict[str, Callable[[str], ClipRecord | None]]:
+        return {split: by_id(records) for split, records in self.clips.items()}
+
+    def record(self, split: str, clip_id: str) -> ClipRecord:
+        """Return the clip of a split that has this id; raises KeyError when there is none."""
+        record = self._by_id[split](clip_id)
+        if record is None:
+            raise KeyError(clip_id)
+        return record
+
+    def draw(self, scene_id: str, split: str, count: int, attempt: int = 0) -> list[Sound]:
+        """Draw the sounds of a scene's sources, in order.
+
+        Raises:
+            ClipError: the split has no such clips with labels that can be told apart.
+        """
+        recipe, draws = self.recipe, rng(self.recipe.seed, "scene", scene_id, attempt)
+        sounds = []
+        for clip in self._draw_clips(draws, split, count):
+            onset_s = float(draws.uniform(0.0, recipe.onset_max_s)) if recipe.onset_max_s > 0 else 0.0
+            spare_s = clip.duration_s - (recipe.duration_s - onset_s)
+            start_s = float(draws.uniform(0.0, spare_s)) if recipe.clip_start == "random" and spare_s > 0 else 0.0
+            sounds.append(Sound(clip, start_s, onset_s))
+        return sounds
+
+    def seed(self, scene_id: str, attempt: int = 0) -> int:
+        """Return the seed that stands in the row of a scene."""
+        return derived_seed(self.recipe.seed, "scene", scene_id, attempt)
+
+    def redraw(self, scene: Scene, attempt: int) -> Scene:
+        """Return a planned scene with other sounds at the same places; nothing of it is measured yet."""
+        sounds = self.draw(scene.scene_id, scene.split, len(scene.sources), attempt)
+        sources = tuple(
+            replace(
+                source,
+                clip_id=sound.clip.clip_id,
+                clip_sha256=sound.clip.sha256,
+                clip_start_s=sound.clip_start_s,
+                native_sample_rate=sound.clip.native_sample_rate,
+                licence=sound.clip.licence,
+                labels=sound.clip.labels,
+                mids=sound.clip.mids,
+                onset_s=sound.onset_s,
+                offset_s=None,
+                dry_level_dbfs=None,
+                wet_level_dbfs=None,
+                drr_db=None,
+                rt60_s=None,
+            )
+            for source, sound in zip(scene.sources, sounds, strict=True)
+        )
+        return replace(scene, sources=sources, seed=self.seed(scene.scene_id, attempt))
+
+    def _draw_clips(self, draws: np.random.Generator, split: str, count: int) -> list[ClipRecord]:
+        """Draw clips whose labels cannot be mistaken for each other: no label equals or contains another's."""
+        for _ in range(_CLIP_TRIES):
+            chosen = [self._draw_clip(draws, split) for _ in range(count)]
+            if not any(_confusable(a, b) for i, a in enumerate(chosen) for b in chosen[:i]):
+                return chosen
+        raise ClipError(
+            f"no {count} clips of the {split} split have labels that can be told apart, in {_CLIP_TRIES} draws: "
+            f"add classes that are not part of one another, or ask for fewer sources a scene"
+        )
+
+    def _draw_clip(self, draws: np.random.Generator, split: str) -> ClipRecord:
+        if self.recipe.class_balance == "natural":
+            records = self.clips[split]
+            return records[int(draws.integers(len(records)))]
+        classes = self._rows_by_class[split]
+        _, rows = classes[int(draws.integers(len(classes)))]
+        return self.clips[split][rows[int(draws.integers(len(rows)))]]
+
+
+def _confusable(a: ClipRecord, b: ClipRecord) -> bool:
+    for label_a, mid_a in zip(a.labels, a.mids, strict=True):
+        for label_b, mid_b in zip(b.labels, b.mids, strict=True):
+            if label_a == label_b or (mid_a and mid_b and ontology().related(mid_a, mid_b)):
+                return True
+    return False

@@ -1,0 +1,44 @@
+"""The keys of `make-qa`, as a recipe file or the command line gives them."""
+
+from dataclasses import dataclass
+
+from spatialqa.core.recipe_keys import key
+from spatialqa.qa.options import ANSWER_FORMS, RATIONALE_FORMS, AskOptions, check_counts
+
+
+@dataclass(frozen=True)
+class QaRecipe(AskOptions):
+    """Everything that decides what `spatialqa make-qa` asks; AskOptions says what each margin means and why."""
+
+    types: tuple[str, ...] = key(
+        AskOptions.types, "question types: A, B perception; C, D with two sources; E reasoning; X beyond"
+    )
+    answer_form: str = key(AskOptions.answer_form, "how to answer: freely, or out of four", choices=ANSWER_FORMS)
+    balance: bool = key(AskOptions.balance, "leave questions out where the scenes favour an answer")
+    rationale: bool = key(AskOptions.rationale, "also write how each answer follows from the positions")
+    rationale_form: str = key(
+        AskOptions.rationale_form,
+        "how: in sentences; the compared quantities alone; or first all that sounds, and where",
+        choices=RATIONALE_FORMS,
+    )
+    questions_per_subtype: int = key(AskOptions.questions_per_subtype, "questions of each subtype a scene", minimum=1)
+    type_counts: dict[str, int] = key(
+        {}, "ask every scene one question at most, and so many of each type in train: A=139392,B=139392"
+    )
+    seed: int = key(AskOptions.seed, "seed of the questions, apart from the scenes' own", minimum=0)
+    direction_margin_deg: float = key(
+        AskOptions.direction_margin_deg, "least angle from the plane where a direction word changes", minimum=0.0
+    )
+    relation_margin_deg: float = key(
+        AskOptions.relation_margin_deg, "least angle between two compared directions", minimum=0.0
+    )
+    distance_margin_m: float = key(
+        AskOptions.distance_margin_m, "least difference of two compared distances", minimum=0.0
+    )
+    masking_db: float = key(AskOptions.masking_db, "a source further than this below the others is not asked about")
+    templates: str | None = key(None, "folder of template files that replaces the bundled ones", path=True)
+    name: str | None = key(None, "write qa-NAME/ instead of qa/")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_counts(self.type_counts, self.types, self.questions_per_subtype)
