@@ -3,37 +3,37 @@
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from spatialqa.errors import EngineError, SpatialQAError
-from spatialqa.generation import isolation
 from spatialqa.generation.isolation import CrashJournal, simulate_apart
 from spatialqa.generation.run import prepare_run
+from spatialqa.generation.shard import simulate_once
 from tests.conftest import SMALL
 
 pytestmark = pytest.mark.soundspaces
 
 
-def well(run: Any, slot: Any, attempt: int, sender: Any) -> None:
-    sender.send("")
+def well() -> None:
+    pass
 
 
-def fails(run: Any, slot: Any, attempt: int, sender: Any) -> None:
-    sender.send("no path joins them")
+def fails() -> None:
+    raise EngineError("no path joins them")
 
 
-def exits(run: Any, slot: Any, attempt: int, sender: Any) -> None:
+def exits() -> None:
     os._exit(1)
 
 
-def crashes(run: Any, slot: Any, attempt: int, sender: Any) -> None:
+def crashes() -> None:
     os.abort()
 
 
-def killed(run: Any, slot: Any, attempt: int, sender: Any) -> None:
+def killed() -> None:
     os.kill(os.getpid(), 9)
 
 
@@ -53,28 +53,21 @@ def killed(run: Any, slot: Any, attempt: int, sender: Any) -> None:
     ],
 )
 def test_how_the_child_ends_decides(
-    end: Callable[..., None],
-    expected: bool,
-    raised: type[Exception] | None,
-    message: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    end: Callable[[], None], expected: bool, raised: type[Exception] | None, message: str
 ) -> None:
-    monkeypatch.setattr(isolation, "_simulate_once", end)
-    _, plan = prepare_run(replace(SMALL, scenes=2, splits="1,0,0"), tmp_path)
-    slot = plan.shards[0].groups[0]
     seen = EngineError("seen here") if expected else None
     if raised is None:
-        simulate_apart(None, slot, 0, seen)  # type: ignore[arg-type]
+        simulate_apart(end, "train-g0", seen)
     else:
         with pytest.raises(raised, match=message) as caught:
-            simulate_apart(None, slot, 0, seen)  # type: ignore[arg-type]
+            simulate_apart(end, "train-g0", seen)
         assert type(caught.value) is raised
 
 
 def test_a_real_group_comes_through(tmp_path: Path) -> None:
     run, plan = prepare_run(replace(SMALL, scenes=2, splits="1,0,0"), tmp_path)
-    simulate_apart(run, plan.shards[0].groups[0], 0)
+    slot = plan.shards[0].groups[0]
+    simulate_apart(partial(simulate_once, run, slot, 0), slot.group_id)
 
 
 def test_the_journal_remembers_every_group_that_a_process_ended_in(tmp_path: Path) -> None:

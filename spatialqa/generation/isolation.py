@@ -8,14 +8,11 @@ simulated as usual.
 import json
 import multiprocessing
 import signal
+from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from spatialqa.errors import DatasetError, EngineError, SpatialQAError
-
-if TYPE_CHECKING:
-    from spatialqa.generation.plan import GroupSlot
-    from spatialqa.generation.run import Run
 
 _CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGBUS, signal.SIGILL}
 
@@ -58,11 +55,13 @@ class CrashJournal:
             ) from None
 
 
-def simulate_apart(run: "Run", slot: "GroupSlot", attempt: int, expected: EngineError | None = None) -> None:
+def simulate_apart(simulate: Callable[[], None], group_id: str, expected: EngineError | None = None) -> None:
     """Simulate a group in a fresh process and look only at how that ends.
 
     Args:
-        run, slot, attempt: the group.
+        simulate: simulates the group and returns nothing; it is pickled, so it is a function of a module, or a partial
+            of one.
+        group_id: the group, for messages.
         expected: the failure that was seen in this process; the fresh one must show a failure too.
 
     Raises:
@@ -70,7 +69,7 @@ def simulate_apart(run: "Run", slot: "GroupSlot", attempt: int, expected: Engine
     """
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_simulate_once, args=(run, slot, attempt, sender), daemon=True)
+    process = context.Process(target=_tell_how_it_went, args=(simulate, sender), daemon=True)
     process.start()
     sender.close()
     try:
@@ -79,11 +78,11 @@ def simulate_apart(run: "Run", slot: "GroupSlot", attempt: int, expected: Engine
         failure = None  # it ended without a word
     process.join()
     if failure is None:
-        failure = _how_it_ended(process.exitcode or 0, slot.group_id)
+        failure = _how_it_ended(process.exitcode or 0, group_id)
     if expected is None and failure:
         raise EngineError(str(failure))
     if expected is not None and not failure:
-        raise SpatialQAError(f"group {slot.group_id}: {expected} (not again in a fresh process: run the command again)")
+        raise SpatialQAError(f"group {group_id}: {expected} (not again in a fresh process: run the command again)")
 
 
 def _how_it_ended(code: int, group_id: str) -> str:
@@ -95,17 +94,9 @@ def _how_it_ended(code: int, group_id: str) -> str:
     return f"the engine crashed ({name}), again in a fresh process"
 
 
-def _simulate_once(
-    run: "Run", slot: "GroupSlot", attempt: int, sender: "multiprocessing.connection.Connection"
-) -> None:
-    from spatialqa.generation.inputs import engine_for
-    from spatialqa.generation.render import simulate
-    from spatialqa.generation.shard import ShardMaker
-
+def _tell_how_it_went(simulate: Callable[[], None], sender: Connection) -> None:
     try:
-        maker = ShardMaker(run, engine_for(run.recipe))
-        group = maker.draw_group(slot, attempt)
-        simulate(group, maker.open_room(slot.room_id).acoustic, run.recipe.sample_rate)
+        simulate()
     except EngineError as error:
         sender.send(str(error))
     else:

@@ -8,6 +8,7 @@ fail again (a clip that has gone, a full disk) fails the shard, so that a later 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from spatialqa.dataset.commit import commit_table
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.schema import GROUPS, RIRS, SCENES
 from spatialqa.errors import ClipError, ClipGoneError, EngineError, PlacementError, RecipeError, SpatialQAError
+from spatialqa.generation.inputs import engine_for
 from spatialqa.generation.isolation import CrashJournal, simulate_apart
 from spatialqa.generation.plan import GroupSlot, Planner, ShardPlan
 from spatialqa.generation.recipe import RenderRecipe
@@ -138,7 +140,7 @@ class ShardMaker:
 
     def _simulate(self, slot: GroupSlot, group: ListenerGroup, attempt: int, journal: CrashJournal) -> SimulatedGroup:
         if journal.suspects(slot.group_id, attempt):
-            simulate_apart(self.run, slot, attempt)
+            simulate_apart(partial(simulate_once, self.run, slot, attempt), slot.group_id)
         acoustic = self.open_room(slot.room_id).acoustic
         journal.enter(slot.group_id, attempt)
         with self.watch.stage("simulation"):
@@ -157,7 +159,7 @@ class ShardMaker:
             except PlacementError as error:
                 content.rejects.append(_reject("group", slot.group_id, attempt, error))
             except EngineError as error:
-                simulate_apart(self.run, slot, attempt, expected=error)
+                simulate_apart(partial(simulate_once, self.run, slot, attempt), slot.group_id, expected=error)
                 content.rejects.append(_reject("group", slot.group_id, attempt, error))
             else:
                 break
@@ -279,6 +281,13 @@ class ShardMaker:
                 "engine": {"name": self.run.identity.name, "sha256": self.run.identity.sha256},
             }
             return folder.commit_shard(shard.name, files, facts)
+
+
+def simulate_once(run: Run, slot: GroupSlot, attempt: int) -> None:
+    """Draw a group and simulate it, and keep nothing of it; raises EngineError where the engine fails."""
+    maker = ShardMaker(run, engine_for(run.recipe))
+    group = maker.draw_group(slot, attempt)
+    simulate(group, maker.open_room(slot.room_id).acoustic, run.recipe.sample_rate)
 
 
 def _placer(recipe: RenderRecipe, room: Room, acoustic: OpenRoom) -> Placer:
