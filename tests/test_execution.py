@@ -34,7 +34,7 @@ pytestmark = pytest.mark.soundspaces
 
 def hashes(root: Path) -> dict[str, str]:
     """Return the sha256 of every committed file by path."""
-    return {item["path"]: item["sha256"] for record in DatasetFolder(root).shards() for item in record["files"]}
+    return {item.path: item.sha256 for record in DatasetFolder(root).shards() for item in record.files}
 
 
 def write_recipe(path: Path, recipe: RenderRecipe) -> Path:
@@ -294,7 +294,7 @@ def test_a_group_that_always_crashes_is_rejected_and_drawn_again(small: Path, tm
     ]
     assert [(reject["kind"], reject["id"]) for reject in rejects] == [("group", victim.group_id)]
     assert "SIGSEGV" in rejects[0]["reason"]
-    assert sum(record["scenes"] for record in DatasetFolder(root).shards()) == 24
+    assert sum(record.scenes for record in DatasetFolder(root).shards()) == 24
     other = {path: sha for path, sha in hashes(small).items() if not Path(path).name.startswith("train-00000")}
     assert other.items() <= hashes(root).items()
 

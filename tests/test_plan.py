@@ -5,12 +5,11 @@ from typing import ClassVar
 
 import pytest
 
-from spatialqa.acoustics.engine import EngineIdentity
 from spatialqa.clips.clip import ClipRecord
 from spatialqa.clips.foley.clips import FoleyClips
 from spatialqa.core.geometry import direction
 from spatialqa.core.ontology import ontology, resolve_label
-from spatialqa.core.scene import ListenerGroup, Scene
+from spatialqa.core.scene import EngineIdentity, ListenerGroup, Scene
 from spatialqa.errors import ClipError, RoomError
 from spatialqa.generation.plan import Planner, RunPlan, plan_run
 from spatialqa.generation.recipe import RenderRecipe

@@ -256,12 +256,12 @@ def _append(to: Path, lines: bytes) -> None:
 def _claim(to: Path, root: Path, recipe: AnswerRecipe, checkpoint: Path) -> set[str]:
     """Make this the file of a run of answers, or check that it is this run's; return the qa_ids that it holds."""
     record_file = to.with_name(f"{to.name}.run.json")
-    table = DatasetFolder(root).meta / f"{table_name(recipe.qa_name)}.json"
+    folder, table = DatasetFolder(root), table_name(recipe.qa_name)
     record = {
         "recipe": recipe.identity() | {"types": list(recipe.types)},
         "checkpoint": sha256_of(checkpoint),
-        "data": DatasetFolder(root).read_run()["fingerprint_hash"],
-        "questions": DatasetFolder.read_json(table).get("files") if table.is_file() else None,
+        "data": folder.read_run().fingerprint_hash,
+        "questions": folder.questions_identity(table),
     }
     if to.exists():
         before = DatasetFolder.read_json(record_file) if record_file.is_file() else {}

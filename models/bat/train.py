@@ -120,8 +120,7 @@ def heard_before(recipe: BATRecipe, encoder: Path) -> Heard:
 def identity_of(recipe: BATRecipe, folders: Sequence[Path], encoder: Path) -> dict[str, Any]:
     """Return what decides a run's weights beside the scenes: the recipe, the encoder and the questions."""
     table = table_name(recipe.qa_name)
-    records = [DatasetFolder(folder).meta / f"{table}.json" for folder in folders]
-    asked = [DatasetFolder.read_json(record).get("files") if record.is_file() else None for record in records]
+    asked = [DatasetFolder(folder).questions_identity(table) for folder in folders]
     return {"recipe": recipe.identity(), "encoder": sha256_of(encoder), "questions": asked}
 
 

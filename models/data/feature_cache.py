@@ -113,5 +113,5 @@ def maps_identity(model: SpatialAST) -> dict[str, Any]:
 
 def _hashes(root: Path) -> list[str]:
     """Return the hashes of a data set's files of scenes, as they were committed."""
-    files = [item for shard in DatasetFolder(root).shards() for item in shard["files"]]
-    return sorted(item["sha256"] for item in files if item["path"].startswith("scenes/"))
+    files = [item for shard in DatasetFolder(root).shards() for item in shard.files]
+    return sorted(item.sha256 for item in files if item.path.startswith("scenes/"))

@@ -25,14 +25,13 @@ from spatialqa.banks.bank import Bank
 from spatialqa.banks.engine import resample_rir
 from spatialqa.banks.open_bank import open_bank
 from spatialqa.clips.prepare import DrySignal, cut_to_scene
-from spatialqa.core.recipe_keys import build
 from spatialqa.core.scene import Scene, rir_id
 from spatialqa.core.seeds import derived_seed
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_rows
 from spatialqa.dataset.schema import SCENES
 from spatialqa.errors import ClipError, DatasetError
-from spatialqa.generation.recipe import RenderRecipe
+from spatialqa.generation.recipe import RenderRecipe, stored_recipe
 from spatialqa.generation.replay import StoredRun
 from spatialqa.generation.sound_sampling import SoundSampler
 from spatialqa.models.data.scenes import LANES, Batch, RowReader, Rows, SceneDataset, Targets, class_names
@@ -98,8 +97,7 @@ class OnTheFlyDataset(SceneDataset):
         fresh: bool = False,
     ) -> None:
         super().__init__(root, split, vocabulary, sources, shuffle, seed, lanes)
-        run = DatasetFolder(Path(root)).read_run()
-        self.recipe = build(RenderRecipe, run["recipe"], f"{root}/_spatialqa/run.json")
+        self.recipe = stored_recipe(DatasetFolder(Path(root)))
         self.bank, self._bank_row = rirs_of(Path(root), self.recipe)
         self.inputs = StoredRun(self.recipe)
         self._sampler: SoundSampler | None = None

@@ -41,7 +41,7 @@ def claim(run: Path, folders: Sequence[Path], identity: dict[str, Any]) -> None:
     Raises:
         DatasetError: it holds something else, or a run with another recipe or other data; the message names what.
     """
-    data = [DatasetFolder(folder).read_run()["fingerprint_hash"] for folder in folders]
+    data = [DatasetFolder(folder).read_run().fingerprint_hash for folder in folders]
     record = {**identity, "data": data}
     file = run / RUN_FILE
     if file.is_file():

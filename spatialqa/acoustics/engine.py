@@ -1,30 +1,15 @@
 """The protocol between the renderer and an acoustic engine."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from spatialqa.core.geometry import Pose, Vec3
+from spatialqa.core.scene import EngineIdentity
 from spatialqa.rooms.room import Room
-
-
-@dataclass(frozen=True)
-class EngineIdentity:
-    """Everything that must be the same for an engine to give the same RIRs again; stored with the data set."""
-
-    name: str
-    version: str
-    sha256: str  # of the engine's library
-    config: dict[str, Any]  # every setting, resolved
-    config_hash: str  # first 16 hex digits of the sha256 of config as sorted JSON
-    hrtf: str  # "rlr-default", or file name and content hash
-    calibration_gain: float  # linear factor already applied to the RIRs
-    sample_rate: int
-    seeded: bool  # whether the engine takes a seed
 
 
 class OpenRoom(Protocol):

@@ -7,8 +7,8 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from spatialqa.acoustics.engine import EngineIdentity
 from spatialqa.core.geometry import Pose, Vec3
+from spatialqa.core.scene import EngineIdentity
 from spatialqa.errors import EngineError
 from spatialqa.rooms.room import Room
 

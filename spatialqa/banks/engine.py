@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from spatialqa.acoustics.engine import EngineIdentity
 from spatialqa.banks.bank import Bank
 from spatialqa.banks.bank_rooms import BankRoom
 from spatialqa.banks.open_bank import open_bank
 from spatialqa.core.geometry import Pose, Vec3
+from spatialqa.core.scene import EngineIdentity
 from spatialqa.errors import EngineError, RoomError
 from spatialqa.rooms.room import Room
 

@@ -185,8 +185,8 @@ def _recorded_hashes(path: Path) -> dict[str, str]:
         RoomError: the run that makes the bank has not ended.
     """
     folder = DatasetFolder(path)
-    planned = folder.read_run()["plan"]["shards"]
-    records = {record["shard"]: record for record in folder.shards()}
+    planned = folder.read_run().plan.shards
+    records = {record.shard: record for record in folder.shards()}
     missing = [name for name in planned if name not in records]
     if missing:
         raise RoomError(
@@ -194,8 +194,5 @@ def _recorded_hashes(path: Path) -> dict[str, str]:
             f"began it"
         )
     return {
-        item["path"]: item["sha256"]
-        for record in records.values()
-        for item in record["files"]
-        if item["path"].startswith("rirs/")
+        item.path: item.sha256 for record in records.values() for item in record.files if item.path.startswith("rirs/")
     }

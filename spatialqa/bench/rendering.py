@@ -76,7 +76,7 @@ def bench_render(recipe: RenderRecipe) -> Figures:
             start = time.process_time()
             record = maker.make(shard)
             ours_s += time.process_time() - start
-            n_scenes += record["scenes"]
+            n_scenes += record.scenes
             stored = _stored_groups(run, shard)
             n_rirs += sum(len(row["source_positions"]) for row, _ in stored)
             rooms = {row["room_id"]: run.rooms.load(row["room_id"]) for row, _ in stored}

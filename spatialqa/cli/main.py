@@ -55,10 +55,11 @@ def render(out: Path, recipe: str | None, source: Path | None, **given: Any) -> 
             report = rebuild(source, out, {k: v for k, v in given.items() if v is not None}, progress)
         print_lines(report.lines())
         sys.exit(0 if report.complete else 1)
-    run = DatasetFolder(source).read_run() if source else {"recipe": {}, "qa_recipe": {}}
-    base = {name: value for name, value in run["recipe"].items() if name not in execution_keys(RenderRecipe)}
+    run = DatasetFolder(source).read_run() if source else None
+    stored = run.recipe if run else {}
+    base = {name: value for name, value in stored.items() if name not in execution_keys(RenderRecipe)}
     resolved = resolve(RenderRecipe, "render", recipe, given, base)
-    qa = read_recipe(recipe).get("make-qa", {}) if recipe else run["qa_recipe"]
+    qa = read_recipe(recipe).get("make-qa", {}) if recipe else (run.qa_recipe if run else {})
     build(QaRecipe, qa, f"recipe {recipe}")
     with RenderProgress() as progress:
         summary = render_dataset(resolved, out, progress, qa)
@@ -95,7 +96,7 @@ def make_qa_command(out: Path, recipe: str | None, **given: Any) -> None:
     from spatialqa.dataset.folder import DatasetFolder
     from spatialqa.qa.make import make_qa
 
-    base = {} if recipe else DatasetFolder(out).read_run().get("qa_recipe", {})
+    base = {} if recipe else DatasetFolder(out).read_run().qa_recipe
     resolved = resolve(QaRecipe, "make-qa", recipe, given, base)
     with CountProgress("asking") as progress:
         summary = make_qa(out, resolved, progress.update)

@@ -78,21 +78,21 @@ def print_status(root: Path) -> None:
     """Print what a data set holds and what is missing of it."""
     folder = DatasetFolder(root)
     run = folder.read_own_run()
-    recipe, plan = run["recipe"], run["plan"]
-    committed = [folder.committed(name, run["fingerprint_hash"]) for name in plan["shards"]]
+    recipe, plan = run.recipe, run.plan
+    committed = [folder.committed(name, run.fingerprint_hash) for name in plan.shards]
     done = [record for record in committed if record]
-    scenes = sum(record["scenes"] for record in done)
-    stdout.print(f"{root}: rooms {recipe['rooms']}, clips {recipe['clips']}, engine {run['engine']['name']}")
-    stdout.print(f"seed {recipe['seed']}, fingerprint {run['fingerprint_hash'][:16]}, spatialqa {run['spatialqa']}")
-    if run.get("makes") == "groups":
+    scenes = sum(record.scenes for record in done)
+    stdout.print(f"{root}: rooms {recipe['rooms']}, clips {recipe['clips']}, engine {run.engine.name}")
+    stdout.print(f"seed {recipe['seed']}, fingerprint {run.fingerprint_hash[:16]}, spatialqa {run.spatialqa}")
+    if run.makes == "groups":
         stdout.print(f"a bank of RIRs: {len(done)} of {len(committed)} shards")
     else:
-        stdout.print(f"{scenes} of {sum(plan['scenes'].values())} scenes, {len(done)} of {len(committed)} shards")
+        stdout.print(f"{scenes} of {sum(plan.scenes.values())} scenes, {len(done)} of {len(committed)} shards")
     for path in sorted(folder.meta.glob("qa*.json")):
-        record = folder.read_json(path)
-        stdout.print(f"{path.stem}: {sum(record['questions'].values())} questions about {record['scenes']} scenes")
-        if record["scenes"] < scenes:
-            stdout.print(f"{path.stem} was asked of {record['scenes']} of {scenes} scenes: run make-qa again")
+        record = folder.read_questions(path.stem)
+        stdout.print(f"{path.stem}: {sum(record.questions.values())} questions about {record.scenes} scenes")
+        if record.scenes < scenes:
+            stdout.print(f"{path.stem} was asked of {record.scenes} of {scenes} scenes: run make-qa again")
     if len(done) < len(committed):
         stdout.print("unfinished: run the same command again and it goes on where it stopped")
 

@@ -55,3 +55,13 @@ def decode_flac(data: bytes) -> tuple[Audio, int]:
     with interrupts_wait():
         audio, sample_rate = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
     return np.ascontiguousarray(audio.T), int(sample_rate)
+
+
+def encode_rir(rir: Audio) -> bytes:
+    """Return an RIR (channels, n) as little-endian float32 in C order, the form of the `rirs` table."""
+    return np.ascontiguousarray(rir, dtype="<f4").tobytes()
+
+
+def decode_rir(data: bytes, n_samples: int) -> Audio:
+    """Return the RIR of a row of `rirs`, float32 (channels, n_samples); raises ValueError where it has another size."""
+    return np.frombuffer(data, dtype="<f4").reshape(-1, n_samples)

@@ -3,6 +3,7 @@
 `plan` makes a Scene whose measured fields are None; `render` returns it with them filled in; `ask` reads it.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
@@ -133,6 +134,21 @@ class Scene:
 
 
 @dataclass(frozen=True)
+class EngineIdentity:
+    """Everything that must be the same for an engine to give the same RIRs again; stored with the data set."""
+
+    name: str
+    version: str
+    sha256: str  # of the engine's library
+    config: dict[str, Any]  # every setting, resolved
+    config_hash: str  # first 16 hex digits of the sha256 of config as sorted JSON
+    hrtf: str  # "rlr-default", or file name and content hash
+    calibration_gain: float  # linear factor already applied to the RIRs
+    sample_rate: int
+    seeded: bool  # whether the engine takes a seed
+
+
+@dataclass(frozen=True)
 class Place:
     """A point where a source may sound, as one listener has it."""
 
@@ -168,8 +184,8 @@ class ListenerGroup:
         """Return the id of the RIR from a place to the listener."""
         return rir_id(self.group_id, place)
 
-    def to_row(self) -> dict[str, Any]:
-        """Return its columns of `groups`; what simulated it has columns of its own there."""
+    def to_row(self, engine: EngineIdentity, ray_efficiency: float | None) -> dict[str, Any]:
+        """Return its row of `groups`, simulated by this engine."""
         return {
             "group_id": self.group_id,
             "split": self.split,
@@ -179,7 +195,12 @@ class ListenerGroup:
             "listener_position": list(self.listener.position),
             "listener_orientation": list(self.listener.orientation),
             "source_positions": [list(place.position) for place in self.places],
+            "engine": engine.name,
+            "engine_config": json.dumps(engine.config, sort_keys=True),
+            "engine_sha256": engine.sha256,
+            "sample_rate": engine.sample_rate,
             "seed": self.seed,
+            "ray_efficiency": ray_efficiency,
             "bank_rirs": [place.bank_rir for place in self.places] if self.places[0].bank_rir else None,
         }
 

@@ -8,9 +8,11 @@ import pyarrow.parquet as pq
 import yaml
 
 from spatialqa.core.files import commit_text
+from spatialqa.core.scene import EngineIdentity
 from spatialqa.dataset.folder import DatasetFolder, split_of, split_order
 from spatialqa.dataset.licences import guarded_rooms
 from spatialqa.dataset.reading import read_rows
+from spatialqa.dataset.records import RunRecord
 
 _MAX_ATTRIBUTIONS = 200
 
@@ -22,10 +24,10 @@ def write_card(folder: DatasetFolder) -> None:
     front = {
         "pretty_name": "spatialqa data set",
         "task_categories": ["question-answering", "audio-classification"],
-        "tags": ["spatial-audio", run["recipe"].get("channels", "binaural"), "spatialqa"],
+        "tags": ["spatial-audio", run.recipe.get("channels", "binaural"), "spatialqa"],
         "configs": configs,
     }
-    bank = run.get("makes") == "groups"
+    bank = run.makes == "groups"
     if bank:
         front |= {"pretty_name": "spatialqa RIR bank", "task_categories": ["other"]}
     body = _bank_body(folder, run) if bank else _body(folder, run)
@@ -47,24 +49,24 @@ def _configs(folder: DatasetFolder) -> list[dict[str, Any]]:
     return configs
 
 
-def _body(folder: DatasetFolder, run: dict[str, Any]) -> str:
-    recipe, engine, plan = run["recipe"], run["engine"], run["plan"]
+def _body(folder: DatasetFolder, run: RunRecord) -> str:
+    recipe, engine, plan = run.recipe, run.engine, run.plan
     counts = Counter[str]()
     for shard in folder.shards():
-        counts[shard["split"]] += shard["scenes"]
-    rendered = engine["name"] != "none"
+        counts[shard.split] += shard.scenes
+    rendered = engine.name != "none"
     kind = {"foa": "Scenes in first-order ambisonics (AmbiX)"}.get(recipe.get("channels", ""), "Binaural scenes")
-    made = kind if rendered and "export" not in run else "Scenes without audio, but"
+    made = kind if rendered and not run.export else "Scenes without audio, but"
     lines = [
         "# A spatialqa data set",
         "",
-        f"{made} with exact source positions, made by spatialqa {run['spatialqa']}.",
+        f"{made} with exact source positions, made by spatialqa {run.spatialqa}.",
         "",
         "| | |",
         "|---|---|",
         f"| scenes | {', '.join(f'{split} {counts[split]}' for split in sorted(counts, key=split_order))} |",
-        f"| houses | {', '.join(f'{split} {n}' for split, n in plan['houses'].items())} |",
-        f"| clips | {', '.join(f'{split} {n}' for split, n in plan['clips'].items())} |",
+        f"| houses | {', '.join(f'{split} {n}' for split, n in plan.houses.items())} |",
+        f"| clips | {', '.join(f'{split} {n}' for split, n in plan.clips.items())} |",
         f"| rooms | {_cell(_without_path(recipe['rooms']))} |",
         f"| sounds | {_cell(_without_path(recipe['clips']))} |",
         *(_audio_lines(recipe, engine) if rendered else ["| audio | none: the scenes are planned, without audio |"]),
@@ -88,8 +90,8 @@ def _body(folder: DatasetFolder, run: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _bank_body(folder: DatasetFolder, run: dict[str, Any]) -> str:
-    recipe, engine = run["recipe"], run["engine"]
+def _bank_body(folder: DatasetFolder, run: RunRecord) -> str:
+    recipe, engine = run.recipe, run.engine
     groups, rirs = Counter[str](), Counter[str]()
     for name, counts in (("groups", groups), ("rirs", rirs)):
         for path in folder.tables(name):
@@ -97,15 +99,15 @@ def _bank_body(folder: DatasetFolder, run: dict[str, Any]) -> str:
     lines = [
         "# A spatialqa bank of room impulse responses",
         "",
-        f"RIRs with exact positions of listener and source, made by spatialqa {run['spatialqa']}.",
+        f"RIRs with exact positions of listener and source, made by spatialqa {run.spatialqa}.",
         "",
         "| | |",
         "|---|---|",
         f"| listeners | {', '.join(f'{split} {groups[split]}' for split in sorted(groups, key=split_order))} |",
         f"| RIRs | {', '.join(f'{split} {rirs[split]}' for split in sorted(rirs, key=split_order))} |",
-        f"| houses | {', '.join(f'{split} {n}' for split, n in run['plan']['houses'].items())} |",
+        f"| houses | {', '.join(f'{split} {n}' for split, n in run.plan.houses.items())} |",
         f"| rooms | {_cell(_without_path(recipe['rooms']))} |",
-        f"| engine | {engine['name']} {engine['version']}, HRTF {_cell(engine['hrtf'])} |",
+        f"| engine | {engine.name} {engine.version}, HRTF {_cell(engine.hrtf)} |",
         f"| form | {recipe['sample_rate']} Hz, {recipe['channels']}, float32 little-endian, C order (channels, n) |",
         f"| seed | {recipe['seed']} |",
         "",
@@ -117,9 +119,9 @@ def _bank_body(folder: DatasetFolder, run: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _audio_lines(recipe: dict[str, Any], engine: dict[str, Any]) -> list[str]:
+def _audio_lines(recipe: dict[str, Any], engine: EngineIdentity) -> list[str]:
     return [
-        f"| engine | {engine['name']} {engine['version']}, HRTF {_cell(engine['hrtf'])} |",
+        f"| engine | {engine.name} {engine.version}, HRTF {_cell(engine.hrtf)} |",
         f"| audio | {recipe['sample_rate']} Hz, {recipe['duration_s']:g} s, left and right, FLAC with 24 bits |",
         f"| gain | {recipe['gain_db']:g} dB on every scene: signal level = audio / 10^({recipe['gain_db']:g}/20) |",
     ]
@@ -143,27 +145,27 @@ def _question_counts(folder: DatasetFolder) -> dict[tuple[str, str], int]:
     return dict(counts)
 
 
-def _room_licences(folder: DatasetFolder, run: dict[str, Any]) -> list[str]:
+def _room_licences(folder: DatasetFolder, run: RunRecord) -> list[str]:
     """Say whose terms the RIRs are under: those of the engine, and of the rooms where they are somebody's."""
     lines = ["## Licences and attributions", ""]
-    if run["engine"]["name"].rpartition(":")[2] in ("soundspaces", "habitat"):
+    if run.engine.name.rpartition(":")[2] in ("soundspaces", "habitat"):
         lines += [
             "The room impulse responses were computed by RLRAudioPropagation (SoundSpaces 2.0), CC BY-NC 4.0.",
             "",
         ]
     sets = {row["room_set"] for path in folder.tables("groups") for row in read_rows(path, ["room_set"])}
-    for reason in guarded_rooms(run, sets):
+    for reason in guarded_rooms(run.recipe, sets):
         lines += [f"Rooms: {reason}.", ""]
     return lines
 
 
-def _licences(folder: DatasetFolder, run: dict[str, Any]) -> list[str]:
+def _licences(folder: DatasetFolder, run: RunRecord) -> list[str]:
     lines = _room_licences(folder, run)
     lines += ["Class names come from AudioSet (class list CC BY 4.0, ontology CC BY-SA 4.0).", ""]
     lines += ["| licence of the clips | attribution | clips |", "|---|---|---|"]
-    items = run["attributions"]
+    items = run.attributions
     for item in items[:_MAX_ATTRIBUTIONS]:
-        lines.append(f"| {_cell(item['licence'])} | {_cell(item['attribution'])} | {item['clips']} |")
+        lines.append(f"| {_cell(item.licence)} | {_cell(item.attribution)} | {item.clips} |")
     if len(items) > _MAX_ATTRIBUTIONS:
         lines.append(f"| ... | {len(items) - _MAX_ATTRIBUTIONS} more in _spatialqa/run.json | |")
     return lines

@@ -10,8 +10,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from spatialqa.core.files import FileRecord, commit_json
 from spatialqa.core.scene import SPLITS
+from spatialqa.dataset.records import (
+    QuestionsRecord,
+    Reject,
+    RunRecord,
+    ShardRecord,
+    read_json_lines,
+    read_record,
+    write_record,
+)
 from spatialqa.errors import DatasetError
 
 RUN_FILE = "run.json"
@@ -51,7 +59,7 @@ class DatasetFolder:
         """Whether a run of ours has claimed this folder."""
         return (self.meta / RUN_FILE).is_file()
 
-    def read_run(self) -> dict[str, Any]:
+    def read_run(self) -> RunRecord:
         """Return the run record; raises DatasetError when the folder holds none."""
         if not self.root.exists():
             raise DatasetError(f"{self.root}: no such data set; make one with `spatialqa render {self.root}`")
@@ -60,34 +68,34 @@ class DatasetFolder:
                 f"{self.root}: is not a spatialqa data set (it has no _spatialqa/{RUN_FILE}); name the folder that "
                 f"`spatialqa render` wrote"
             )
-        return self.read_json(self.meta / RUN_FILE)
+        return read_record(RunRecord, self.meta / RUN_FILE)
 
-    def read_own_run(self) -> dict[str, Any]:
+    def read_own_run(self) -> RunRecord:
         """Return the run record of what was rendered here; raises DatasetError also where questions were imported."""
         run = self.read_run()
-        if "imported" in run:
+        if run.imported:
             raise DatasetError(
-                f"{self.root}: holds questions imported from {run['imported']['format']}, not scenes rendered here: "
+                f"{self.root}: holds questions imported from {run.imported.format}, not scenes rendered here: "
                 f"use it with `spatialqa score`"
             )
         return run
 
-    def claim(self, run: dict[str, Any]) -> bool:
+    def claim(self, run: RunRecord) -> bool:
         """Make this the folder of a run, or check that it is: same fingerprint, or DatasetError naming what changed.
 
         Returns whether the run begins here. A run that goes on updates what is not its identity, such as paths.
         """
         if self.exists:
-            differences = changed_keys(self.read_run()["fingerprint"], run["fingerprint"])
+            differences = changed_keys(self.read_run().fingerprint, run.fingerprint)
             if differences:
                 raise DatasetError(
                     f"{self.root}: holds another run ({'; '.join(differences[:4])}); use another folder, or repeat the "
                     f"run that began it"
                 )
-            commit_json(self.meta / RUN_FILE, run)
+            write_record(self.meta / RUN_FILE, run)
             return False
         self.refuse_foreign()
-        commit_json(self.meta / RUN_FILE, run)
+        write_record(self.meta / RUN_FILE, run)
         return True
 
     def refuse_foreign(self) -> None:
@@ -101,7 +109,7 @@ class DatasetFolder:
 
     def unclaim(self) -> None:
         """Give up a folder without one scene, so that a run that failed at once leaves nothing behind."""
-        if any(record["scenes"] for record in self.shards()):
+        if any(record.scenes for record in self.shards()):
             return
         for name in ("scenes", "groups", "rirs", self.meta.name):
             shutil.rmtree(self.root / name, ignore_errors=True)
@@ -113,29 +121,50 @@ class DatasetFolder:
         """Return where the record of a shard lies."""
         return self.meta / "shards" / f"{name}.json"
 
-    def commit_shard(self, name: str, files: list[FileRecord], facts: dict[str, Any]) -> dict[str, Any]:
+    def commit_shard(self, record: ShardRecord) -> ShardRecord:
         """Record a shard whose files are all in place; returns the record."""
-        record = {**facts, "files": [asdict(file) for file in files]}
-        commit_json(self.shard_file(name), record)
+        write_record(self.shard_file(record.shard), record)
         return record
 
-    def committed(self, name: str, fingerprint: str) -> dict[str, Any] | None:
+    def read_shard(self, name: str) -> ShardRecord:
+        """Return the record of a committed shard; raises DatasetError when there is none."""
+        return read_record(ShardRecord, self.shard_file(name))
+
+    def committed(self, name: str, fingerprint: str) -> ShardRecord | None:
         """Return the record of a shard that this run committed and whose files are still there, else None."""
-        path = self.shard_file(name)
-        if not path.is_file():
+        if not self.shard_file(name).is_file():
             return None
-        record = self.read_json(path)
-        if record.get("fingerprint") != fingerprint:
+        record = self.read_shard(name)
+        if record.fingerprint != fingerprint:
             return None
-        for item in record["files"]:
-            file = self.root / item["path"]
-            if not file.is_file() or file.stat().st_size != item["bytes"]:
+        for item in record.files:
+            file = self.root / item.path
+            if not file.is_file() or file.stat().st_size != item.bytes:
                 return None
         return record
 
-    def shards(self) -> list[dict[str, Any]]:
+    def shards(self) -> list[ShardRecord]:
         """Return the records of all committed shards, by name."""
-        return [self.read_json(path) for path in sorted((self.meta / "shards").glob("*.json"))]
+        return [read_record(ShardRecord, path) for path in sorted((self.meta / "shards").glob("*.json"))]
+
+    def rejects(self) -> Iterator[Reject]:
+        """Yield what was drawn and could not be used, shard by shard."""
+        for path in sorted((self.meta / "rejects").glob("*-of-*.jsonl")):
+            yield from read_json_lines(Reject, path)
+
+    def questions_file(self, table: str) -> Path:
+        """Return where the record of a table of questions lies."""
+        return self.meta / f"{table}.json"
+
+    def read_questions(self, table: str) -> QuestionsRecord:
+        """Return the record of a table of questions; raises DatasetError when there is none."""
+        return read_record(QuestionsRecord, self.questions_file(table))
+
+    def questions_identity(self, table: str) -> list[dict[str, Any]] | None:
+        """Return the files of a table of questions as plain values, which tell it from any other; None without one."""
+        if not self.questions_file(table).is_file():
+            return None
+        return [asdict(file) for file in self.read_questions(table).files]
 
     def tables(self, kind: str) -> list[Path]:
         """Return the Parquet files of one table (`scenes`, `groups`, `rirs`, `qa`, ...), train first, then by name."""

@@ -14,20 +14,20 @@ _ROOMS = {
 }
 
 
-def licence_warnings(run: Mapping[str, Any], room_sets: Collection[str] = ()) -> list[str]:
-    """Return one line for each input of a run that may not simply be published; none for free inputs.
+def licence_warnings(recipe: Mapping[str, Any], room_sets: Collection[str] = ()) -> list[str]:
+    """Return one line for each input of a recipe that may not simply be published; none for free inputs.
 
     Args:
-        run: the run record, as `DatasetFolder.read_run` returns it.
+        recipe: the values of the render recipe, as run.json holds them.
         room_sets: those of its groups: RIRs of a bank were made in rooms too.
     """
-    clips = str(run["recipe"]["clips"]).partition(":")[0]
+    clips = str(recipe["clips"]).partition(":")[0]
     reasons = [reason for name, reason in _CLIPS.items() if clips.startswith(name)]
-    reasons += guarded_rooms(run, room_sets)
+    reasons += guarded_rooms(recipe, room_sets)
     return [f"{reason}; keep this export to yourself, or publish the one made with --to recipes" for reason in reasons]
 
 
-def guarded_rooms(run: Mapping[str, Any], room_sets: Collection[str] = ()) -> list[str]:
+def guarded_rooms(recipe: Mapping[str, Any], room_sets: Collection[str] = ()) -> list[str]:
     """Return the terms of the rooms, one line for each set of them that is not free."""
-    rooms = str(run["recipe"]["rooms"]).partition(":")[0]
+    rooms = str(recipe["rooms"]).partition(":")[0]
     return [reason for name, reason in _ROOMS.items() if name in {rooms, *room_sets}]

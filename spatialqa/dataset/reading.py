@@ -62,7 +62,7 @@ def scene_files(folder: DatasetFolder, split: str | None = None) -> list[Path]:
     """Return the files of the `scenes` table in order; DatasetError when there are none."""
     files = [path for path in folder.tables("scenes") if split in (None, split_of(path))]
     if not files:
-        if folder.read_run().get("makes") == "groups":
+        if folder.read_run().makes == "groups":
             raise DatasetError(
                 f"{folder.root}: is a bank of RIRs, without scenes; use it with `spatialqa render OUT --rooms "
                 f"bank:{folder.root}`"

@@ -1,6 +1,7 @@
 """The tables of a data set: names and types are fixed, since other programs read them; columns may be appended."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -144,6 +145,9 @@ QA = pa.schema(
         ("rationale", pa.string()),
     ]
 )
+
+# The column of each table of a shard that holds sound; None where there is none.
+AUDIO_COLUMNS: Mapping[str, str | None] = {"scenes": "audio", "groups": None, "rirs": "rir"}
 
 TABLES = {"scenes": SCENES, "groups": GROUPS, "rirs": RIRS, "qa": QA}
 

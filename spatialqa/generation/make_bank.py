@@ -82,11 +82,11 @@ def make_bank(recipe: RenderRecipe, root: Path, groups: int, observer: Observer)
     folder.refuse_foreign()
     run, plan = prepare_bank(bank_recipe(recipe), root, groups)
     with folder.lock():
-        began_here = folder.claim(run_record(run, plan) | {"qa_recipe": {}})
+        began_here = folder.claim(run_record(run, plan))
         summary = make_shards(run, plan, observer, began_here)
     return BankSummary(
         root,
-        sum(record["groups"] for record in folder.shards()),
+        sum(record.groups for record in folder.shards()),
         groups,
         sum(pq.ParquetFile(path).metadata.num_rows for path in folder.tables("rirs")),
         summary.draws_rejected,

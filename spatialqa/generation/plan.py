@@ -12,10 +12,9 @@ from functools import cached_property
 
 import numpy as np
 
-from spatialqa.acoustics.engine import EngineIdentity
 from spatialqa.banks.bank_rooms import BankRoom, BankRooms
 from spatialqa.clips.clip import ClipRecord
-from spatialqa.core.scene import SPLITS, ListenerGroup, Scene, Source
+from spatialqa.core.scene import SPLITS, EngineIdentity, ListenerGroup, Scene, Source
 from spatialqa.core.seeds import derived_seed, rng
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.schedule import GroupSlot as GroupSlot

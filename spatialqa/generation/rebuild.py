@@ -5,24 +5,24 @@ other content, a room that differs - goes to the rejects with the reason.
 """
 
 import dataclasses
-import json
 import shutil
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from spatialqa.core.files import FileRecord, commit_file, commit_json, digest
+from spatialqa.core.files import FileRecord, commit_file, digest
 from spatialqa.core.recipe_keys import build
 from spatialqa.dataset.card import write_card
 from spatialqa.dataset.commit import commit_table
 from spatialqa.dataset.folder import DatasetFolder, changed_keys, check_shard_name, check_table_path
 from spatialqa.dataset.reading import read_rows, schema_of
+from spatialqa.dataset.records import ExportRecord, RebuildRecord, RunRecord, ShardRecord, write_record
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.generation.plan import RunPlan
 from spatialqa.generation.rebuild_shard import RebuildJob, StoredShard, rebuild_on_worker, rebuild_shard
@@ -73,7 +73,7 @@ class RebuildReport:
 def is_recipes_export(root: Path) -> bool:
     """Tell whether a folder is a data set without sounds, as `export --to recipes` writes it."""
     folder = DatasetFolder(root)
-    return folder.exists and "export" in folder.read_run()
+    return folder.exists and folder.read_run().export is not None
 
 
 def rebuild(source: Path, root: Path, overrides: Mapping[str, Any], observer: Observer) -> RebuildReport:
@@ -92,24 +92,23 @@ def rebuild(source: Path, root: Path, overrides: Mapping[str, Any], observer: Ob
     """
     export = DatasetFolder(source)
     run = export.read_run()
-    if "export" not in run:
+    if run.export is None:
         raise DatasetError(f"{source}: is no export of recipes; make one with `spatialqa export OUT --to recipes`")
     _check_record(export, run)
-    recipe = _recipe(source, run, overrides)
+    recipe = _recipe(source, run, run.export, overrides)
     folder = DatasetFolder(root)
     folder.refuse_foreign()
     with StoredRun(recipe) as inputs:
         identity = inputs.engine.identity
-        here = {"engine": {name: getattr(identity, name) for name in run["fingerprint"]["engine"]}}
+        here = {"engine": {name: getattr(identity, name) for name in run.fingerprint["engine"]}}
         here["versions"] = library_versions(recipe)
-        differences = changed_keys({name: run["fingerprint"][name] for name in here}, here)
+        differences = changed_keys({name: run.fingerprint[name] for name in here}, here)
         with folder.lock():
-            record = {name: value for name, value in run.items() if name != "export"}
-            record |= {"recipe": asdict(recipe), "engine": asdict(identity), "machine": machine_facts()}
-            began_here = folder.claim(record | {"rebuilt": {"differences": differences}})
+            record = replace(run, recipe=asdict(recipe), engine=identity, machine=machine_facts(), export=None)
+            began_here = folder.claim(replace(record, rebuilt=RebuildRecord(tuple(differences))))
             try:
                 held = digest([here, inputs.rooms.content_hash(), clips_hash(inputs.clips.records())])
-                same_engine = run["fingerprint"]["engine"]["sha256"] == identity.sha256
+                same_engine = run.fingerprint["engine"]["sha256"] == identity.sha256
                 job = RebuildJob(source, root, recipe, held, same_engine)
                 return _Rebuild(job, run, inputs, differences, observer).run_all()
             except Exception:
@@ -118,18 +117,16 @@ def rebuild(source: Path, root: Path, overrides: Mapping[str, Any], observer: Ob
                 raise
 
 
-def _recipe(source: Path, run: Mapping[str, Any], overrides: Mapping[str, Any]) -> RenderRecipe:
+def _recipe(source: Path, run: RunRecord, export: ExportRecord, overrides: Mapping[str, Any]) -> RenderRecipe:
     fields = {f.name: f.metadata for f in dataclasses.fields(RenderRecipe)}
-    stored = {
-        name: value for name, value in run["recipe"].items() if name not in fields or not fields[name]["execution"]
-    }
+    stored = {name: value for name, value in run.recipe.items() if name not in fields or not fields[name]["execution"]}
     for name, value in overrides.items():
         kind = str(stored.get(name)).partition(":")[0]
         if name in ("rooms", "clips") and str(value).partition(":")[0] != kind:
             raise RecipeError(f"{name} {value!r}: {source} was made from {kind}, and only where that lies may change")
         if name in fields and not (fields[name]["path"] or fields[name]["execution"]) and value != stored.get(name):
             raise RecipeError(f"{name} is part of what {source} is and cannot change: leave it out, or render anew")
-    for name in run["export"]["paths_removed"]:
+    for name in export.paths_removed:
         if name in overrides or name not in stored:
             continue
         if not name.endswith("_root"):  # roots are looked for where they usually are
@@ -142,19 +139,13 @@ def _recipe(source: Path, run: Mapping[str, Any], overrides: Mapping[str, Any]) 
     return absolute_paths(build(RenderRecipe, {**stored, **overrides}, f"{source}/_spatialqa/run.json"))
 
 
-def _check_record(export: DatasetFolder, run: Mapping[str, Any]) -> None:
+def _check_record(export: DatasetFolder, run: RunRecord) -> None:
     """Raise DatasetError where the run record lacks what a rebuild takes from it."""
     where = export.meta / "run.json"
-    try:
-        parts = (run["recipe"], run["plan"]["scenes"], run["fingerprint"]["engine"], run["fingerprint"]["versions"])
-        whole = all(isinstance(part, dict) for part in parts) and isinstance(run["fingerprint_hash"], str)
-        whole &= all(isinstance(name, str) for name in run["export"]["paths_removed"])
-        whole &= isinstance(run["plan"]["houses"], dict) and isinstance(run["plan"]["shards"], list)
-    except (KeyError, TypeError):
-        whole = False
-    if not whole:
+    engine = run.fingerprint.get("engine")
+    if not isinstance(engine, dict) or "sha256" not in engine or not isinstance(run.fingerprint.get("versions"), dict):
         raise DatasetError(f"{where}: is damaged or of another version; export the recipes again")
-    for name in run["plan"]["shards"]:
+    for name in run.plan.shards:
         check_shard_name(where, name)
 
 
@@ -164,7 +155,7 @@ class _Rebuild:
     def __init__(
         self,
         job: RebuildJob,
-        run: Mapping[str, Any],
+        run: RunRecord,
         inputs: StoredRun,
         differences: Sequence[str],
         observer: Observer,
@@ -176,70 +167,66 @@ class _Rebuild:
     def run_all(self) -> RebuildReport:
         """Make every shard that is missing, then the questions and the card."""
         self._folder.sweep()
-        names = self._run["plan"]["shards"]
+        names = self._run.plan.shards
         done = {name: self._done(name) for name in names}
         resumed = sum(record is not None for record in done.values())
-        here = sum(record["scenes"] for record in done.values() if record)
-        plan = RunPlan((), {}, self._run["plan"]["scenes"], self._run["plan"]["houses"])
+        here = sum(record.scenes for record in done.values() if record)
+        plan = RunPlan((), {}, self._run.plan.scenes, self._run.plan.houses)
         missing = [StoredShard(name) for name in names if done[name] is None]
         recipe = self._job.recipe
         workers = worker_count(recipe, sum(plan.scenes.values()) - here, len(missing))
         self._observer.started(plan, here, workers)
         if workers:
             on_scenes = self._observer.advanced
-            made = on_ray(rebuild_on_worker, self._job, recipe, missing, workers, lambda r: on_scenes(r["scenes"]))
+            made = on_ray(rebuild_on_worker, self._job, recipe, missing, workers, lambda r: on_scenes(r.scenes))
             done |= {shard.name: record for shard, record in made}
         else:
             for shard in missing:
                 done[shard.name] = rebuild_shard(self._job, self._inputs, shard.name, self._observer.advanced)
         records = [record for record in done.values() if record]
-        if not any(record["scenes"] for record in records):
+        if not any(record.scenes for record in records):
             raise DatasetError(f"{self._folder.root}: not one scene could be rebuilt; {self._first_reason()}")
         left_out = sum(self._questions(table) for table in self._export.question_tables())
         write_card(self._folder)
-        rebuilt = [record["rebuilt"] for record in records]
+        rebuilt = [record.rebuilt for record in records if record.rebuilt]
         return RebuildReport(
             self._folder.root,
-            sum(record["scenes"] for record in records),
-            sum(item["original_scenes"] for item in rebuilt),
-            sum(item["files_equal"] for item in rebuilt),
-            sum(item["files_different"] for item in rebuilt),
-            sum(item["scenes_different"] for item in rebuilt),
+            sum(record.scenes for record in records),
+            sum(item.original_scenes for item in rebuilt),
+            sum(item.files_equal for item in rebuilt),
+            sum(item.files_different for item in rebuilt),
+            sum(item.scenes_different for item in rebuilt),
             len(records),
             resumed,
             left_out,
             self._differences,
         )
 
-    def _done(self, name: str) -> Row | None:
+    def _done(self, name: str) -> ShardRecord | None:
         """Return the record of a shard that need not be made again, else None."""
-        record = self._folder.committed(name, self._run["fingerprint_hash"])
-        if record is None or "rebuilt" not in record:
+        record = self._folder.committed(name, self._run.fingerprint_hash)
+        if record is None or record.rebuilt is None:
             return None
-        whole = record["scenes"] == record["rebuilt"]["original_scenes"] and not record["rebuilt"]["files_different"]
-        return record if whole or record["rebuilt"]["held"] == self._job.held else None
-
-    def _rejects(self) -> list[Row]:
-        paths = sorted((self._folder.meta / "rejects").glob("*-of-*.jsonl"))
-        return [json.loads(line) for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
+        whole = record.scenes == record.rebuilt.original_scenes and not record.rebuilt.files_different
+        return record if whole or record.rebuilt.held == self._job.held else None
 
     def _first_reason(self) -> str:
-        rejects = self._rejects()
-        return f"the first: {rejects[0]['id']}: {rejects[0]['reason']}" if rejects else "the export holds none"
+        first = next(iter(self._folder.rejects()), None)
+        return f"the first: {first.id}: {first.reason}" if first else "the export holds none"
 
     def _questions(self, table: str) -> int:
         """Publish a table of questions: the bytes of the export, or without those of scenes that are missing.
 
         Returns how many questions were left out.
         """
-        record = self._export.read_json(self._export.meta / f"{table}.json")
-        gone = {reject["id"] for reject in self._rejects() if reject["kind"] == "scene"}
+        record = self._export.read_questions(table)
+        gone = {reject.id for reject in self._folder.rejects() if reject.kind == "scene"}
         aside = f".{table}.{uuid.uuid4().hex}.tmp"
         files, counts = [], Counter[str]()
         try:
-            for item in record["files"]:
-                check_table_path(self._export.meta / f"{table}.json", item["path"], table)
-                source, name = self._export.root / item["path"], f"{aside}/{Path(item['path']).name}"
+            for item in record.files:
+                check_table_path(self._export.questions_file(table), item.path, table)
+                source, name = self._export.root / item.path, f"{aside}/{Path(item.path).name}"
                 rows = list(read_rows(source)) if gone else []
                 kept = [row for row in rows if row["scene_id"] not in gone]
                 counts.update(row["subtype"] for row in kept)
@@ -250,17 +237,17 @@ class _Rebuild:
                     )
                 else:
                     size, sha256 = commit_file(self._folder.root / name, partial(_copy, source))
-                    if sha256 != item["sha256"]:
+                    if sha256 != item.sha256:
                         raise DatasetError(f"{source}: is not what the export recorded of it; copy the export again")
-                    files.append(FileRecord(name, item["rows"], size, sha256))
+                    files.append(FileRecord(name, item.rows, size, sha256))
             self._folder.replace_table(aside, table)
         finally:
             shutil.rmtree(self._folder.root / aside, ignore_errors=True)
-        left_out: int = sum(item["rows"] for item in record["files"]) - sum(file.rows for file in files)
-        record |= {"files": [{**asdict(file), "path": file.path.replace(aside, table, 1)} for file in files]}
+        left_out = sum(item.rows for item in record.files) - sum(file.rows for file in files)
+        published = replace(record, files=tuple(replace(f, path=f.path.replace(aside, table, 1)) for f in files))
         if gone:
-            record |= {"questions": dict(counts), "scenes": record["scenes"] - len(gone)}
-        commit_json(self._folder.meta / f"{table}.json", record)
+            published = replace(published, questions=dict(counts), scenes=record.scenes - len(gone))
+        write_record(self._folder.questions_file(table), published)
         return left_out
 
 

@@ -1,25 +1,24 @@
 """Makes one shard of an export of recipes again: its stored groups simulated, its stored scenes rendered."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from spatialqa.core.audio_io import encode_flac
-from spatialqa.core.files import commit_text
+from spatialqa.core.audio_io import encode_flac, encode_rir
+from spatialqa.core.files import FileRecord, commit_text
 from spatialqa.core.scene import Scene, place_index
 from spatialqa.dataset.commit import commit_table
 from spatialqa.dataset.folder import DatasetFolder, check_table_path
 from spatialqa.dataset.reading import read_rows, schema_of
+from spatialqa.dataset.records import EngineName, RebuiltShard, Reject, ShardRecord, json_lines
+from spatialqa.dataset.schema import AUDIO_COLUMNS
 from spatialqa.errors import ClipError, ClipGoneError, DatasetError, EngineError, RoomError
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.render import ClippedSceneError, render_scene
 from spatialqa.generation.replay import StoredRun
-from spatialqa.generation.shard import rir_bytes
-from spatialqa.interop.without_audio import WITHOUT
 
 Row = dict[str, Any]
 
@@ -49,7 +48,7 @@ class StoredShard:
 _inputs: StoredRun | None = None  # one a worker process: it keeps its room, its clips and its engine
 
 
-def rebuild_on_worker(job: RebuildJob, shard: StoredShard) -> Row:
+def rebuild_on_worker(job: RebuildJob, shard: StoredShard) -> ShardRecord:
     """Do `rebuild_shard` with this process's own rooms, clips and engine."""
     global _inputs
     if _inputs is None or _inputs.recipe != job.recipe:
@@ -57,7 +56,9 @@ def rebuild_on_worker(job: RebuildJob, shard: StoredShard) -> Row:
     return rebuild_shard(job, _inputs, shard.name)
 
 
-def rebuild_shard(job: RebuildJob, inputs: StoredRun, name: str, on_scenes: Callable[[int], None] | None = None) -> Row:
+def rebuild_shard(
+    job: RebuildJob, inputs: StoredRun, name: str, on_scenes: Callable[[int], None] | None = None
+) -> ShardRecord:
     """Make and commit a shard; returns its record, whose `rebuilt` says how it compares with the original.
 
     Args:
@@ -70,9 +71,9 @@ def rebuild_shard(job: RebuildJob, inputs: StoredRun, name: str, on_scenes: Call
         SpatialQAError: something failed that may not fail again; nothing of the shard was committed.
     """
     export, folder = DatasetFolder(job.export), DatasetFolder(job.root)
-    original = export.read_json(export.shard_file(name))
+    original = export.read_shard(name)
     tables = _tables(export.shard_file(name), original)
-    stored = {table: list(read_rows(export.root / item["path"])) for table, item in tables.items()}
+    stored = {table: list(read_rows(export.root / item.path)) for table, item in tables.items()}
     made = _Made(inputs, stored, job.same_engine)
     for group in stored["groups"]:
         before = len(made.scenes)
@@ -81,40 +82,38 @@ def rebuild_shard(job: RebuildJob, inputs: StoredRun, name: str, on_scenes: Call
             on_scenes(len(made.scenes) - before)
     files, equal = [], 0
     for table, rows in made.tables().items():
-        path = tables[table]["path"]
+        path = tables[table].path
         schema = schema_of(export.root / path, table)
         files.append(commit_table(folder.root, path, pa.Table.from_pylist(rows, schema=schema)))
-        equal += files[-1].sha256 == tables[table]["sha256"]
-    lines = "".join(json.dumps(reject, ensure_ascii=False) + "\n" for reject in made.rejects)
-    files.append(commit_text(folder.root, f"_spatialqa/rejects/{name}.jsonl", lines, len(made.rejects)))
+        equal += files[-1].sha256 == tables[table].sha256
+    rejects = json_lines(made.rejects)
+    files.append(commit_text(folder.root, f"_spatialqa/rejects/{name}.jsonl", rejects, len(made.rejects)))
     identity = inputs.engine.identity
-    facts = {key: value for key, value in original.items() if key not in ("files", "original")}
-    facts |= {
-        "scenes": len(made.scenes),
-        "groups": len(made.groups),
-        "engine": {"name": identity.name, "sha256": identity.sha256},
-        "rebuilt": {
-            "held": job.held,
-            "original_scenes": original["scenes"],
-            "files_equal": equal,
-            "files_different": len(tables) - equal,
-            "scenes_different": made.scenes_different,
-        },
-    }
-    return folder.commit_shard(name, files, facts)
+    record = replace(
+        original,
+        scenes=len(made.scenes),
+        groups=len(made.groups),
+        engine=EngineName(identity.name, identity.sha256),
+        files=tuple(files),
+        original=None,
+        rebuilt=RebuiltShard(
+            held=job.held,
+            original_scenes=original.scenes,
+            files_equal=equal,
+            files_different=len(tables) - equal,
+            scenes_different=made.scenes_different,
+        ),
+    )
+    return folder.commit_shard(record)
 
 
-def _tables(record_file: Path, record: Any) -> dict[str, Row]:
+def _tables(record_file: Path, record: ShardRecord) -> dict[str, FileRecord]:
     """Return the original's files by table; raises DatasetError where the record does not name them as we do."""
-    try:
-        tables = {str(item["path"]).partition("/")[0]: item for item in record["original"]}
-        for table, item in tables.items():
-            check_table_path(record_file, item["path"], table)
-            item["sha256"]
-        if not {"scenes", "groups"} <= tables.keys() <= WITHOUT.keys() or not isinstance(record["scenes"], int):
-            raise DatasetError(f"{record_file}: does not record scenes and groups; export the recipes again")
-    except (KeyError, TypeError, AttributeError) as error:
-        raise DatasetError(f"{record_file}: is damaged ({error!r}); export the recipes again") from None
+    tables = {item.path.partition("/")[0]: item for item in record.original or ()}
+    for table, item in tables.items():
+        check_table_path(record_file, item.path, table)
+    if not {"scenes", "groups"} <= tables.keys() <= AUDIO_COLUMNS.keys():
+        raise DatasetError(f"{record_file}: does not record scenes and groups; export the recipes again")
     return tables
 
 
@@ -126,7 +125,7 @@ class _Made:
         self.scenes: dict[str, Row] = {}
         self.groups: list[Row] = []
         self.rirs: list[Row] = []
-        self.rejects: list[Row] = []
+        self.rejects: list[Reject] = []
         self.scenes_different = 0
 
     def add(self, group: Row) -> None:
@@ -147,7 +146,7 @@ class _Made:
         for row in self._stored.get("rirs", ()):
             if row["group_id"] == group["group_id"]:
                 rir = simulated.rirs[place_index(row["rir_id"])]
-                self.rirs.append({**row, "n_samples": rir.shape[1], "rir": rir_bytes(rir)})
+                self.rirs.append({**row, "n_samples": rir.shape[1], "rir": encode_rir(rir)})
         for row, scene in zip(rows, scenes, strict=True):
             try:
                 rendered = render_scene(scene, simulated, self._inputs.sounds(scene), self._inputs.recipe.mix)
@@ -168,5 +167,4 @@ class _Made:
         return tables | ({"rirs": self.rirs} if "rirs" in self._stored else {})
 
     def _reject(self, kind: str, identifier: str, error: Exception) -> None:
-        reason = f"{type(error).__name__}: {error}"
-        self.rejects.append({"kind": kind, "id": identifier, "attempt": None, "reason": reason})
+        self.rejects.append(Reject.of(kind, identifier, None, error))

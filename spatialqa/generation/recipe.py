@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spatialqa.core.recipe_keys import key
+from spatialqa.core.recipe_keys import build, key
+from spatialqa.dataset.folder import RUN_FILE, DatasetFolder
 from spatialqa.errors import RecipeError
 
 MESHES = "mesh,mp3d,hm3d,gibson,replica"
@@ -238,6 +239,11 @@ class RenderRecipe:
                 value = value.partition(":")[0] if f.name in ("rooms", "clips") else "given"
             identity[f.name] = value
         return identity
+
+
+def stored_recipe(folder: DatasetFolder) -> RenderRecipe:
+    """Return the recipe that a data set was rendered with; raises RecipeError where a key of it is not known."""
+    return build(RenderRecipe, folder.read_run().recipe, str(folder.meta / RUN_FILE))
 
 
 def absolute_paths(recipe: RenderRecipe) -> RenderRecipe:

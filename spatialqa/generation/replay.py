@@ -10,6 +10,7 @@ from spatialqa.acoustics.engine import Engine, OpenRoom
 from spatialqa.clips.clip_table import by_id
 from spatialqa.clips.prepare import PreparedClip, PreparedClips
 from spatialqa.core.scene import ListenerGroup, Scene
+from spatialqa.dataset.records import RunRecord
 from spatialqa.errors import ClipError, DatasetError, RoomError
 from spatialqa.generation.inputs import clips_for, engine_for, rooms_for
 from spatialqa.generation.recipe import RenderRecipe
@@ -42,12 +43,12 @@ class StoredRun:
         """The rooms of the recipe; opened when they are first asked for."""
         return rooms_for(self.recipe)
 
-    def require_engine(self, root: Path, run: Mapping[str, Any]) -> None:
+    def require_engine(self, root: Path, run: RunRecord) -> None:
         """Raise DatasetError unless the engine here is the one that rendered the data set `root`."""
-        identity, then = self.engine.identity, run["engine"]
-        if identity.sha256 != then["sha256"]:
+        identity, then = self.engine.identity, run.engine
+        if identity.sha256 != then.sha256:
             raise DatasetError(
-                f"{root}: was rendered by {then['name']} {then['sha256'][:12]}, and here is {identity.name} "
+                f"{root}: was rendered by {then.name} {then.sha256[:12]}, and here is {identity.name} "
                 f"{identity.sha256[:12]}: bits can only be compared with the same engine"
             )
 

@@ -6,12 +6,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from spatialqa.core.audio_io import encode_flac
-from spatialqa.core.recipe_keys import build
 from spatialqa.core.scene import Scene
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_audio, read_rows, scene_files
 from spatialqa.errors import ClipError, ClipGoneError, DatasetError, RoomError
-from spatialqa.generation.recipe import RenderRecipe
+from spatialqa.generation.recipe import stored_recipe
 from spatialqa.generation.render import SimulatedGroup, render_scene
 from spatialqa.generation.replay import StoredRun
 
@@ -27,7 +26,7 @@ def rerender_scenes(root: Path, count: int) -> tuple[int, list[str]]:
     """
     folder = DatasetFolder(root)
     run = folder.read_run()
-    recipe = build(RenderRecipe, run["recipe"], f"{root}/_spatialqa/run.json")
+    recipe = stored_recipe(folder)
     if recipe.plan_only:
         raise DatasetError(f"{root}: holds planned scenes without audio, which cannot be compared")
     with StoredRun(recipe) as inputs:

@@ -7,18 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import soundfile
 
 import spatialqa
-from spatialqa.acoustics.engine import EngineIdentity
 from spatialqa.banks.bank_rooms import BankRooms
 from spatialqa.clips.clip import ClipRecord, ClipSet
 from spatialqa.clips.clip_table import ClipTable
 from spatialqa.clips.decode import ffmpeg_version
 from spatialqa.core.files import digest
+from spatialqa.core.scene import EngineIdentity
+from spatialqa.dataset.records import Attribution, PlanRecord, RunRecord
 from spatialqa.errors import ClipError
 from spatialqa.generation.inputs import clips_for, engine_for, refuse_idle_keys, rooms_for, with_roots
 from spatialqa.generation.plan import RunPlan, plan_bank, plan_run
@@ -41,7 +42,7 @@ class Run:
     clips: ClipSet
     clips_by_split: Mapping[str, Sequence[ClipRecord]]
     identity: EngineIdentity
-    makes: str = "scenes"
+    makes: Literal["scenes", "groups"] = "scenes"
 
     @property
     def fingerprint_hash(self) -> str:
@@ -124,36 +125,36 @@ def _as_stored(value: Any) -> Any:
     return [_as_stored(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def run_record(run: Run, plan: RunPlan) -> dict[str, Any]:
-    """Return what run.json holds."""
-    return {
-        "schema_version": "1",
-        "spatialqa": spatialqa.__version__,
-        "recipe": asdict(run.recipe),
-        "recipe_hash": run.recipe_hash,
-        "fingerprint": run.fingerprint,
-        "fingerprint_hash": run.fingerprint_hash,
-        "engine": asdict(run.identity),
-        "makes": run.makes,
-        "plan": {
-            "scenes": dict(plan.scenes),
-            "houses": dict(plan.houses),
-            "clips": {split: len(records) for split, records in plan.clips.items()},
-            "shards": [shard.name for shard in plan.shards],
-        },
-        "attributions": attributions(run),
-        "machine": machine_facts(),
-    }
+def run_record(run: Run, plan: RunPlan, qa_recipe: Mapping[str, Any] | None = None) -> RunRecord:
+    """Return what run.json holds; qa_recipe: the recipe's make-qa section, kept for a later `make-qa`."""
+    return RunRecord(
+        spatialqa=spatialqa.__version__,
+        recipe=asdict(run.recipe),
+        recipe_hash=run.recipe_hash,
+        fingerprint=dict(run.fingerprint),
+        fingerprint_hash=run.fingerprint_hash,
+        engine=run.identity,
+        makes=run.makes,
+        plan=PlanRecord(
+            scenes=dict(plan.scenes),
+            houses=dict(plan.houses),
+            clips={split: len(records) for split, records in plan.clips.items()},
+            shards=tuple(shard.name for shard in plan.shards),
+        ),
+        attributions=attributions(run),
+        machine=machine_facts(),
+        qa_recipe=dict(qa_recipe or {}),
+    )
 
 
-def attributions(run: Run) -> list[dict[str, Any]]:
+def attributions(run: Run) -> tuple[Attribution, ...]:
     """Return licence and attribution of the clips of the run, each pair once, with the number of clips."""
     counts: dict[tuple[str, str], int] = {}
     for records in run.clips_by_split.values():
         for record in records:
             pair = (record.licence or "not stated", record.attribution or "")
             counts[pair] = counts.get(pair, 0) + 1
-    return [{"licence": a, "attribution": b, "clips": n} for (a, b), n in sorted(counts.items())]
+    return tuple(Attribution(*pair, clips=n) for pair, n in sorted(counts.items()))
 
 
 def library_versions(recipe: RenderRecipe | None = None) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 from spatialqa.core.files import commit_text
 from spatialqa.dataset.card import write_card
 from spatialqa.dataset.folder import DatasetFolder, changed_keys
+from spatialqa.dataset.records import ShardRecord
 from spatialqa.errors import DatasetError, MissingDependencyError, SpatialQAError
 from spatialqa.generation.inputs import engine_for
 from spatialqa.generation.plan import RunPlan, ShardPlan
@@ -69,7 +70,7 @@ def render_dataset(
     folder.refuse_foreign()
     run, plan = prepare_run(recipe, root)
     with folder.lock():
-        began_here = folder.claim(run_record(run, plan) | {"qa_recipe": dict(qa_recipe or {})})
+        began_here = folder.claim(run_record(run, plan, qa_recipe))
         return make_shards(run, plan, observer, began_here)
 
 
@@ -83,7 +84,7 @@ def make_shards(run: Run, plan: RunPlan, observer: Observer, began_here: bool) -
     try:
         return _render(run, plan, folder, observer)
     except SpatialQAError:
-        if began_here and not any(record[run.makes] for record in folder.shards()):
+        if began_here and not any(record.made(run.makes) for record in folder.shards()):
             folder.unclaim()
         raise
 
@@ -95,23 +96,23 @@ def _render(run: Run, plan: RunPlan, folder: DatasetFolder, observer: Observer) 
     missing = [shard for shard in plan.shards if done[shard.name] is None]
     size = sum(max(shard.n_scenes, len(shard.groups)) for shard in missing)
     workers = worker_count(run.recipe, size, len(missing))
-    observer.started(plan, sum(record[run.makes] for record in done.values() if record), workers)
+    observer.started(plan, sum(record.made(run.makes) for record in done.values() if record), workers)
     for shard, record in _made(run, missing, workers, observer):
         done[shard.name] = record
     records = [record for record in done.values() if record]
-    if not any(record[run.makes] for record in records):
+    if not any(record.made(run.makes) for record in records):
         what = "scene could be rendered" if run.makes == "scenes" else "group could be simulated"
         raise DatasetError(f"{folder.root}: not one {what}; {_first_reason(folder)}")
     write_card(folder)
     return RunSummary(
         folder.root,
-        sum(record["scenes"] for record in records),
+        sum(record.scenes for record in records),
         sum(shard.n_scenes for shard in plan.shards),
-        sum(record["draws_rejected"] for record in records),
+        sum(record.draws_rejected for record in records),
         len(records),
         len(plan.shards) - len(missing),
-        tuple(dict.fromkeys(text for record in records for text in record["warnings"])),
-        {room_id: tuple(size) for record in records for room_id, size in record["room_sizes_m"].items()},
+        tuple(dict.fromkeys(text for record in records for text in record.warnings)),
+        {room_id: size for record in records for room_id, size in record.room_sizes_m.items()},
         len(run.clips.rejected()),
     )
 
@@ -147,10 +148,12 @@ class Named(Protocol):
 Shard = TypeVar("Shard", bound=Named)
 
 
-def _made(run: Run, shards: list[ShardPlan], workers: int, observer: Observer) -> Iterator[tuple[ShardPlan, Any]]:
+def _made(
+    run: Run, shards: list[ShardPlan], workers: int, observer: Observer
+) -> Iterator[tuple[ShardPlan, ShardRecord]]:
     if workers:
         yield from on_ray(
-            _make_on_worker, run, run.recipe, shards, workers, lambda made: observer.advanced(made[run.makes])
+            _make_on_worker, run, run.recipe, shards, workers, lambda made: observer.advanced(made.made(run.makes))
         )
         return
     if not shards:
@@ -164,13 +167,13 @@ def _made(run: Run, shards: list[ShardPlan], workers: int, observer: Observer) -
 
 
 def on_ray(
-    work: Callable[[Any, Shard], dict[str, Any]],
+    work: Callable[[Any, Shard], ShardRecord],
     job: Any,
     recipe: RenderRecipe,
     shards: Sequence[Shard],
     workers: int,
-    advanced: Callable[[dict[str, Any]], None],
-) -> Iterator[tuple[Shard, dict[str, Any]]]:
+    advanced: Callable[[ShardRecord], None],
+) -> Iterator[tuple[Shard, ShardRecord]]:
     """Do the shards of a job as Ray tasks, `workers` at once; a worker that dies costs its shard a new try.
 
     Args:
@@ -255,7 +258,7 @@ def _start_ray(ray: Any, address: str | None, workers: int) -> None:
 _maker: ShardMaker | None = None  # one a worker process: it keeps its room, its clips and its engine
 
 
-def _make_on_worker(run: Run, shard: ShardPlan) -> dict[str, Any]:
+def _make_on_worker(run: Run, shard: ShardPlan) -> ShardRecord:
     global _maker
     differences = changed_keys(run.fingerprint["versions"], library_versions(run.recipe))
     if differences:

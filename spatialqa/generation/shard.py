@@ -5,26 +5,24 @@ an engine that crashes again in a fresh process) is drawn anew and written to th
 fail again (a clip that has gone, a full disk) fails the shard, so that a later run makes it whole.
 """
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from spatialqa.acoustics.engine import Engine, OpenRoom, WalkableRoom
 from spatialqa.banks.bank_rooms import BankRoom
 from spatialqa.clips.prepare import PreparedClips
-from spatialqa.core.audio_io import encode_flac
+from spatialqa.core.audio_io import encode_flac, encode_rir
 from spatialqa.core.files import commit_text
 from spatialqa.core.scene import ListenerGroup, Scene
 from spatialqa.core.seeds import derived_seed
 from spatialqa.core.stopwatch import Stopwatch
 from spatialqa.dataset.commit import commit_table
 from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.records import EngineName, Reject, ShardRecord, json_lines
 from spatialqa.dataset.schema import GROUPS, RIRS, SCENES
 from spatialqa.errors import ClipError, ClipGoneError, EngineError, PlacementError, RecipeError, SpatialQAError
 from spatialqa.generation.inputs import engine_for
@@ -62,9 +60,9 @@ class _Content:
     scenes: list[dict[str, Any]] = field(default_factory=list)
     groups: list[dict[str, Any]] = field(default_factory=list)
     rirs: list[dict[str, Any]] = field(default_factory=list)
-    rejects: list[dict[str, Any]] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
     warnings: dict[str, None] = field(default_factory=dict)
-    room_sizes_m: dict[str, list[float]] = field(default_factory=dict)
+    room_sizes_m: dict[str, tuple[float, float, float]] = field(default_factory=dict)
 
     def made(self, what: str) -> int:
         """Return how many scenes or groups there are."""
@@ -87,7 +85,7 @@ class ShardMaker:
         self.watch = watch or Stopwatch()
         self._opened: OpenedRoom | None = None
 
-    def make(self, shard: ShardPlan, on_made: Callable[[int], None] | None = None) -> dict[str, Any]:
+    def make(self, shard: ShardPlan, on_made: Callable[[int], None] | None = None) -> ShardRecord:
         """Make and commit a shard; returns its record.
 
         Args:
@@ -157,23 +155,23 @@ class ShardMaker:
                 if not self.run.recipe.plan_only:
                     simulated = self._simulate(slot, group, attempt, journal)
             except PlacementError as error:
-                content.rejects.append(_reject("group", slot.group_id, attempt, error))
+                content.rejects.append(Reject.of("group", slot.group_id, attempt, error))
             except EngineError as error:
                 simulate_apart(partial(simulate_once, self.run, slot, attempt), slot.group_id, expected=error)
-                content.rejects.append(_reject("group", slot.group_id, attempt, error))
+                content.rejects.append(Reject.of("group", slot.group_id, attempt, error))
             else:
                 break
         else:
             content.rejects += [
-                {"kind": "scene", "id": scene_id, "attempt": None, "reason": f"its group {slot.group_id} was rejected"}
+                Reject("scene", scene_id, None, f"its group {slot.group_id} was rejected")
                 for scene_id in slot.scene_ids
             ]
             return
         opened = self.open_room(slot.room_id)
         content.warnings.update(dict.fromkeys(opened.warnings))
         if opened.room.room_set != "procedural" and not isinstance(opened.room, BankRoom):
-            content.room_sizes_m[opened.room.room_id] = [round(extent, 3) for extent in opened.room.size]
-        content.groups.append(self._group_row(group, opened.acoustic.ray_efficiency))
+            content.room_sizes_m[opened.room.room_id] = _rounded(opened.room.size)
+        content.groups.append(group.to_row(self.run.identity, opened.acoustic.ray_efficiency))
         scenes = self.planner.scenes(slot, group)
         if simulated is None:
             content.scenes += [{**scene.to_row(), "audio": None} for scene in scenes]
@@ -203,21 +201,9 @@ class ShardMaker:
             except ClipGoneError:
                 raise
             except (ClippedSceneError, ClipError) as error:
-                content.rejects.append(_reject("draw", scene.scene_id, attempt, error))
-        content.rejects.append(
-            {"kind": "scene", "id": scene.scene_id, "attempt": None, "reason": f"{SCENE_ATTEMPTS} draws failed"}
-        )
+                content.rejects.append(Reject.of("draw", scene.scene_id, attempt, error))
+        content.rejects.append(Reject("scene", scene.scene_id, None, f"{SCENE_ATTEMPTS} draws failed"))
         return None
-
-    def _group_row(self, group: ListenerGroup, efficiency: float | None) -> dict[str, Any]:
-        return {
-            **group.to_row(),
-            "engine": self.run.identity.name,
-            "engine_config": json.dumps(self.run.identity.config, sort_keys=True),
-            "engine_sha256": self.run.identity.sha256,
-            "sample_rate": self.run.recipe.sample_rate,
-            "ray_efficiency": efficiency,
-        }
 
     def _rir_rows(self, simulated: SimulatedGroup) -> list[dict[str, Any]]:
         group = simulated.group
@@ -232,7 +218,7 @@ class ShardMaker:
                 "source_position": list(place.position),
                 "sample_rate": simulated.sample_rate,
                 "n_samples": rir.shape[1],
-                "rir": rir_bytes(rir),
+                "rir": encode_rir(rir),
                 "rir_time_zero": str(self.run.identity.config.get("rir_time_zero", self.run.recipe.rir_time_zero)),
                 "engine": self.run.identity.name,
                 "engine_config_hash": self.run.identity.config_hash,
@@ -252,7 +238,7 @@ class ShardMaker:
             for k, (place, rir) in enumerate(zip(group.places, simulated.rirs, strict=True))
         ]
 
-    def _commit(self, shard: ShardPlan, content: _Content) -> dict[str, Any]:
+    def _commit(self, shard: ShardPlan, content: _Content) -> ShardRecord:
         folder = DatasetFolder(self.run.root)
         with self.watch.stage("writing"):
             content.scenes.sort(key=lambda row: row["scene_id"])
@@ -264,23 +250,24 @@ class ShardMaker:
                 commit_table(folder.root, f"{name}/{shard.name}.parquet", pa.Table.from_pylist(rows, schema=schema))
                 for name, (rows, schema) in tables.items()
             ]
-            lines = "".join(json.dumps(reject, ensure_ascii=False) + "\n" for reject in content.rejects)
+            lines = json_lines(content.rejects)
             files.append(
                 commit_text(folder.root, f"_spatialqa/rejects/{shard.name}.jsonl", lines, len(content.rejects))
             )
-            facts = {
-                "shard": shard.name,
-                "split": shard.split,
-                "fingerprint": self.run.fingerprint_hash,
-                "scenes": len(content.scenes),
-                "scenes_planned": shard.n_scenes,
-                "groups": len(content.groups),
-                "draws_rejected": sum(reject["kind"] != "scene" for reject in content.rejects),
-                "warnings": list(content.warnings),
-                "room_sizes_m": content.room_sizes_m,
-                "engine": {"name": self.run.identity.name, "sha256": self.run.identity.sha256},
-            }
-            return folder.commit_shard(shard.name, files, facts)
+            record = ShardRecord(
+                shard=shard.name,
+                split=shard.split,
+                fingerprint=self.run.fingerprint_hash,
+                scenes=len(content.scenes),
+                scenes_planned=shard.n_scenes,
+                groups=len(content.groups),
+                draws_rejected=sum(reject.kind != "scene" for reject in content.rejects),
+                warnings=tuple(content.warnings),
+                room_sizes_m=content.room_sizes_m,
+                engine=EngineName(self.run.identity.name, self.run.identity.sha256),
+                files=tuple(files),
+            )
+            return folder.commit_shard(record)
 
 
 def simulate_once(run: Run, slot: GroupSlot, attempt: int) -> None:
@@ -314,10 +301,6 @@ def _source_regions(recipe: RenderRecipe, room: Room) -> str:
     return "same" if room.room_set == "mp3d" and room.regions else "any"
 
 
-def rir_bytes(rir: npt.NDArray[np.float32]) -> bytes:
-    """Return an RIR (channels, n) as little-endian float32 in C order, the form of the `rirs` table."""
-    return np.ascontiguousarray(rir, dtype="<f4").tobytes()
-
-
-def _reject(kind: str, identifier: str, attempt: int, error: Exception) -> dict[str, Any]:
-    return {"kind": kind, "id": identifier, "attempt": attempt, "reason": f"{type(error).__name__}: {error}"}
+def _rounded(size: Iterable[float]) -> tuple[float, float, float]:
+    x, y, z = (round(float(extent), 3) for extent in size)
+    return (x, y, z)

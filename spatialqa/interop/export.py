@@ -63,4 +63,4 @@ def warnings_before(root: Path, to: str) -> list[str]:
     folder = DatasetFolder(root)
     run = folder.read_run()
     sets = {row["room_set"] for path in folder.tables("groups") for row in read_rows(path, ["room_set"])}
-    return licence_warnings(run, sets)
+    return licence_warnings(run.recipe, sets)

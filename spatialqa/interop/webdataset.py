@@ -60,9 +60,9 @@ def export_webdataset(
     if table != "qa" and not folder.tables(table):
         raise DatasetError(f"{root}: holds no questions in {table!r}; it holds {', '.join(folder.question_tables())}")
     files = scene_files(folder)
-    identity = {"format": "webdataset", "fingerprint": run["fingerprint_hash"], "table": table}
+    identity = {"format": "webdataset", "fingerprint": run.fingerprint_hash, "table": table}
     target = Destination(dest, root, identity | {"samples_per_shard": samples_per_shard})
-    counted = _Counter(sum(record["scenes"] for record in folder.shards()), progress)
+    counted = _Counter(sum(record.scenes for record in folder.shards()), progress)
     shards = {}
     for split in dict.fromkeys(split_of(path) for path in files):
         samples = counted.samples(folder, [path for path in files if split_of(path) == split], table, split)

@@ -7,25 +7,25 @@ have no samples. Every file of the original is listed with its sha256; `spatialq
 import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from spatialqa.core.files import FileRecord, commit_json, commit_text
+from spatialqa.core.files import FileRecord, commit_text
 from spatialqa.dataset.card import write_card
 from spatialqa.dataset.commit import commit_table
-from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.folder import RUN_FILE, DatasetFolder
 from spatialqa.dataset.reading import read_rows, scene_files, schema_of
+from spatialqa.dataset.records import ExportRecord, ShardRecord, write_record
+from spatialqa.dataset.schema import AUDIO_COLUMNS
 from spatialqa.errors import DatasetError
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.interop.destination import Destination
 from spatialqa.qa.recipe import QaRecipe
 
 CLIPS_FILE = "clips.jsonl"
-# What is left out of each table of a shard.
-WITHOUT: Mapping[str, str | None] = {"scenes": "audio", "groups": None, "rirs": "rir"}
 
 _CARD = """
 ## Without audio
@@ -71,36 +71,37 @@ def export_recipes(root: Path, dest: Path, progress: Callable[[int, int], None] 
     """
     folder = DatasetFolder(root)
     run = folder.read_run()
-    if run["recipe"].get("plan_only"):
+    if run.recipe.get("plan_only"):
         raise DatasetError(f"{root}: was planned without audio and can be published as it is")
-    missing = [name for name in run["plan"]["shards"] if folder.committed(name, run["fingerprint_hash"]) is None]
+    missing = [name for name in run.plan.shards if folder.committed(name, run.fingerprint_hash) is None]
     if missing:
         raise DatasetError(f"{root}: shard {missing[0]} is missing; run the render command again, then export")
     scene_files(folder)
-    target = Destination(dest, root, {"format": "recipes", "fingerprint": run["fingerprint_hash"]})
+    target = Destination(dest, root, {"format": "recipes", "fingerprint": run.fingerprint_hash})
     out = DatasetFolder(dest)
-    removed = path_keys(RenderRecipe, run["recipe"])
+    removed = path_keys(RenderRecipe, run.recipe)
     scenes = 0
-    total = sum(record["scenes"] for record in folder.shards())
-    for name in run["plan"]["shards"]:
-        record = folder.read_json(folder.shard_file(name))
-        if out.committed(name, run["fingerprint_hash"]) is None:
-            _export_shard(folder, out, name, record)
-        scenes += record["scenes"]
+    total = sum(record.scenes for record in folder.shards())
+    for name in run.plan.shards:
+        record = folder.read_shard(name)
+        if out.committed(name, run.fingerprint_hash) is None:
+            _export_shard(folder, out, record)
+        scenes += record.scenes
         if progress:
             progress(scenes, total)
     n_clips = _write_clips(out)
     questions = sum(_export_questions(folder, out, target, table) for table in folder.question_tables())
-    published = run | {
-        "recipe": without_paths(RenderRecipe, run["recipe"]),
-        "qa_recipe": without_paths(QaRecipe, run.get("qa_recipe", {})),
-        "export": {"format": "recipes", "paths_removed": removed},
-    }
-    commit_json(out.meta / "run.json", published)
+    published = replace(
+        run,
+        recipe=without_paths(RenderRecipe, run.recipe),
+        qa_recipe=without_paths(QaRecipe, run.qa_recipe),
+        export=ExportRecord("recipes", tuple(removed)),
+    )
+    write_record(out.meta / RUN_FILE, published)
     write_card(out)
     card = out.root / "README.md"
     commit_text(out.root, card.name, card.read_text(encoding="utf-8") + _CARD)
-    forms = {name: _form(name, run["recipe"][name]) for name in removed}
+    forms = {name: _form(name, run.recipe[name]) for name in removed}
     summary = RecipesSummary(dest, scenes, n_clips, questions, forms)
     target.finish({"scenes": scenes, "clips": n_clips, "questions": questions})
     return summary
@@ -139,20 +140,19 @@ def _bare(key: str, value: str) -> str:
     return f"{kind}{colon}{Path(path).name}"
 
 
-def _export_shard(folder: DatasetFolder, out: DatasetFolder, name: str, record: Mapping[str, Any]) -> None:
+def _export_shard(folder: DatasetFolder, out: DatasetFolder, record: ShardRecord) -> None:
     """Write the tables of one shard without sound, and record them beside those of the original."""
-    originals = {item["path"].partition("/")[0]: item for item in record["files"]}
+    originals = {item.path.partition("/")[0]: item for item in record.files}
     files = []
-    for table, column in WITHOUT.items():
+    for table, column in AUDIO_COLUMNS.items():
         if table not in originals:
             continue
-        path = folder.root / originals[table]["path"]
+        path = folder.root / originals[table].path
         schema = schema_of(path, table)
         rows = list(_rows_without(path, schema, column))
-        files.append(commit_table(out.root, originals[table]["path"], pa.Table.from_pylist(rows, schema=schema)))
-    facts = {key: value for key, value in record.items() if key != "files"}
-    facts["original"] = [originals[table] for table in WITHOUT if table in originals]
-    out.commit_shard(name, files, facts)
+        files.append(commit_table(out.root, originals[table].path, pa.Table.from_pylist(rows, schema=schema)))
+    tables = tuple(originals[table] for table in AUDIO_COLUMNS if table in originals)
+    out.commit_shard(replace(record, files=tuple(files), original=tables))
 
 
 def _rows_without(path: Path, schema: pa.Schema, column: str | None) -> Iterator[dict[str, Any]]:
@@ -179,13 +179,13 @@ def _write_clips(out: DatasetFolder) -> int:
 
 def _export_questions(folder: DatasetFolder, out: DatasetFolder, target: Destination, table: str) -> int:
     """Copy a table of questions byte for byte, with its record; returns the number of questions."""
-    record = folder.read_json(folder.meta / f"{table}.json")
+    record = folder.read_questions(table)
     files = []
-    for item in record["files"]:
-        size, sha256 = target.copy(folder.root / item["path"], item["path"])
-        if sha256 != item["sha256"]:
-            raise DatasetError(f"{folder.root}/{item['path']}: is not the file that make-qa wrote; run make-qa again")
-        files.append(FileRecord(item["path"], item["rows"], size, sha256))
-    record = record | {"recipe": without_paths(QaRecipe, record["recipe"]), "files": [asdict(file) for file in files]}
-    commit_json(out.meta / f"{table}.json", record)
+    for item in record.files:
+        size, sha256 = target.copy(folder.root / item.path, item.path)
+        if sha256 != item.sha256:
+            raise DatasetError(f"{folder.root}/{item.path}: is not the file that make-qa wrote; run make-qa again")
+        files.append(FileRecord(item.path, item.rows, size, sha256))
+    published = replace(record, recipe=without_paths(QaRecipe, record.recipe), files=tuple(files))
+    write_record(out.questions_file(table), published)
     return sum(file.rows for file in files)

@@ -12,12 +12,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 import spatialqa
-from spatialqa.core.files import FileRecord, commit_json
+from spatialqa.core.files import FileRecord
 from spatialqa.core.scene import Scene
 from spatialqa.dataset.card import write_card
 from spatialqa.dataset.commit import commit_table
-from spatialqa.dataset.folder import DatasetFolder, split_of
+from spatialqa.dataset.folder import DatasetFolder, split_of, table_name
 from spatialqa.dataset.reading import read_scenes, scene_files
+from spatialqa.dataset.records import QuestionsRecord, SkipCount, write_record
 from spatialqa.dataset.schema import QA
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.qa.ask import ONE_SCENE, Asked, DataSetView, ask, survey
@@ -86,11 +87,10 @@ def make_qa(root: Path, recipe: QaRecipe, on_scenes: Callable[[int, int], None] 
     """
     folder = DatasetFolder(root)
     run = folder.read_own_run()
-    fingerprint = run["fingerprint_hash"]
-    shards_missing = sum(not folder.shard_file(name).is_file() for name in run["plan"]["shards"])
+    shards_missing = sum(not folder.shard_file(name).is_file() for name in run.plan.shards)
     if recipe.name and not recipe.name.replace("-", "").replace("_", "").isalnum():
         raise RecipeError(f"name {recipe.name!r} becomes part of a folder name: use letters, digits, - and _")
-    table = f"qa-{recipe.name}" if recipe.name else "qa"
+    table = table_name(recipe.name)
     with folder.lock():
         folder.sweep()
         # the dot and .tmp mark it as unfinished, so that a later command sweeps it up after a kill
@@ -100,19 +100,16 @@ def make_qa(root: Path, recipe: QaRecipe, on_scenes: Callable[[int, int], None] 
             folder.replace_table(aside, table)
         finally:
             shutil.rmtree(folder.root / aside, ignore_errors=True)
-        commit_json(
-            folder.meta / f"{table}.json",
-            {
-                "schema_version": "1",
-                "spatialqa": spatialqa.__version__,
-                "scenes_fingerprint": fingerprint,
-                "scenes": summary.scenes,
-                "recipe": asdict(recipe),
-                "questions": dict(summary.questions),
-                "skipped": [{"subtype": s, "reason": r, "count": n} for (s, r), n in sorted(summary.skipped.items())],
-                "files": [{**asdict(file), "path": file.path.replace(aside, table, 1)} for file in files],
-            },
+        record = QuestionsRecord(
+            spatialqa=spatialqa.__version__,
+            scenes_fingerprint=run.fingerprint_hash,
+            scenes=summary.scenes,
+            recipe=asdict(recipe),
+            questions=dict(summary.questions),
+            skipped=tuple(SkipCount(s, r, n) for (s, r), n in sorted(summary.skipped.items())),
+            files=tuple(replace(file, path=file.path.replace(aside, table, 1)) for file in files),
         )
+        write_record(folder.questions_file(table), record)
         write_card(folder)
     return replace(summary, folder=folder.root / table, shards_missing=shards_missing)
 

@@ -118,7 +118,7 @@ def test_scenes_of_a_bank_are_the_ones_that_the_engine_itself_gives(bank: Path, 
     run = DatasetFolder(bank).read_run()
     recipe = replace(ROOMS, sources_per_scene={1: 1.0})
     engine, homes = engine_for(recipe), rooms_for(recipe)
-    assert engine.identity.sha256 == run["engine"]["sha256"]
+    assert engine.identity.sha256 == run.engine.sha256
     with StoredRun(scenes_from(bank)) as inputs:
         for path in DatasetFolder(scenes).tables("scenes")[:2]:
             flacs = [row["audio"]["bytes"] for row in read_rows(path)]

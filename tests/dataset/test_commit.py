@@ -10,6 +10,7 @@ from spatialqa.core.files import commit_file, sha256_of
 from spatialqa.dataset.commit import commit_table
 from spatialqa.dataset.folder import DatasetFolder, changed_keys
 from spatialqa.errors import DatasetError
+from tests.fixtures.records import run_of, shard_of
 
 TABLE = pa.table({"scene_id": [f"s{i}" for i in range(130)], "seed": list(range(130))})
 
@@ -93,10 +94,10 @@ def test_a_second_writer_is_refused(tmp_path: Path) -> None:
 
 def test_another_run_is_refused_and_the_difference_named(tmp_path: Path) -> None:
     folder = DatasetFolder(tmp_path / "out")
-    folder.claim({"fingerprint": {"recipe": {"seed": 1}, "clips": "a"}, "fingerprint_hash": "x"})
-    folder.claim({"fingerprint": {"recipe": {"seed": 1}, "clips": "a"}, "fingerprint_hash": "x"})
+    folder.claim(run_of({"recipe": {"seed": 1}, "clips": "a"}))
+    folder.claim(run_of({"recipe": {"seed": 1}, "clips": "a"}))
     with pytest.raises(DatasetError, match=r"recipe\.seed was 1 and is 2"):
-        folder.claim({"fingerprint": {"recipe": {"seed": 2}, "clips": "a"}, "fingerprint_hash": "y"})
+        folder.claim(run_of({"recipe": {"seed": 2}, "clips": "a"}))
     assert changed_keys({"a": 1, "b": {"c": 2}}, {"b": {"c": 3}, "d": 4}) == [
         "a was 1 and is null",
         "b.c was 2 and is 3",
@@ -107,7 +108,7 @@ def test_another_run_is_refused_and_the_difference_named(tmp_path: Path) -> None
 def test_a_shard_counts_only_while_its_files_are_there(tmp_path: Path) -> None:
     folder = DatasetFolder(tmp_path)
     record = commit_table(tmp_path, "scenes/a.parquet", TABLE)
-    folder.commit_shard("a", [record], {"fingerprint": "x"})
+    folder.commit_shard(shard_of("a", "x", record))
     assert folder.committed("a", "x") is not None
     assert folder.committed("a", "other run") is None
     assert folder.committed("b", "x") is None

@@ -22,7 +22,7 @@ from spatialqa.interop.export import export_dataset, warnings_before
     ],
 )
 def test_each_guarded_input_gives_one_line(rooms: str, clips: str, words: list[str]) -> None:
-    warnings = licence_warnings({"recipe": {"rooms": rooms, "clips": clips}})
+    warnings = licence_warnings({"rooms": rooms, "clips": clips})
     assert len(warnings) == len(words)
     for warning, word in zip(warnings, words, strict=True):
         assert word in warning
@@ -31,7 +31,7 @@ def test_each_guarded_input_gives_one_line(rooms: str, clips: str, words: list[s
 
 
 def test_a_bank_made_in_guarded_rooms_is_guarded_too() -> None:
-    (warning,) = licence_warnings({"recipe": {"rooms": "bank:/data/bank", "clips": "foley"}}, {"mp3d"})
+    (warning,) = licence_warnings({"rooms": "bank:/data/bank", "clips": "foley"}, {"mp3d"})
     assert "Matterport3D" in warning
 
 

@@ -1,8 +1,8 @@
 """`validate` agrees with every data set that we make, and finds what is planted in one."""
 
 import io
-import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.records import write_record
 from spatialqa.dataset.validation.dataset import validate_dataset
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.qa.make import make_qa
@@ -103,8 +104,7 @@ def test_rendered_scenes_need_audio_and_planned_ones_none(small: Path, tmp_path:
     assert any("no finite level" in problem for problem in problems)
     folder = DatasetFolder(root)
     run = folder.read_run()
-    run["recipe"]["plan_only"] = True
-    (folder.meta / "run.json").write_text(json.dumps(run))
+    write_record(folder.meta / "run.json", replace(run, recipe=run.recipe | {"plan_only": True}))
     problems = validate_dataset(root).problems
     assert len(problems) == 23
     assert all("only planned" in problem for problem in problems)

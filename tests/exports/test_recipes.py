@@ -230,7 +230,7 @@ def test_a_rebuild_that_was_killed_goes_on(own: Path, tmp_path: Path, monkeypatc
     with pytest.raises(Killed):
         rebuild(own / "export", tmp_path / "again", places, Silent())
     monkeypatch.setattr("spatialqa.generation.rebuild_shard.commit_table", real)
-    before = {record["shard"] for record in DatasetFolder(tmp_path / "again").shards()}
+    before = {record.shard for record in DatasetFolder(tmp_path / "again").shards()}
     assert len(before) == 2  # two tables a shard: the third shard was cut off
     report = rebuild(own / "export", tmp_path / "again", places, Silent())
     assert report.complete

@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 
 from spatialqa.acoustics import sofa
-from spatialqa.acoustics.engine import EngineIdentity
 from spatialqa.acoustics.habitat import check as habitat_check
 from spatialqa.acoustics.habitat.process import HOW_TO_GET, HabitatProcess, usable_python
 from spatialqa.acoustics.habitat.room import DEPTH, HabitatConfig, HabitatRoom, load, raw_rir
 from spatialqa.acoustics.soundspaces.engine import DEFAULT_HRTF, ENGINE_SPEED_M_S, LISTENER_RADIUS_M
 from spatialqa.acoustics.soundspaces.settings import check_sample_rate, resolve
 from spatialqa.core.geometry import Pose, Vec3
+from spatialqa.core.scene import EngineIdentity
 from spatialqa.errors import EngineError, MissingDependencyError, SpatialQAError
 from spatialqa.rooms.materials import Material
 from spatialqa.rooms.room import Room

@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from spatialqa.acoustics import ambisonics, sofa
-from spatialqa.acoustics.engine import EngineIdentity
 from spatialqa.acoustics.soundspaces import rlr_api
 from spatialqa.acoustics.soundspaces.ray_depth import DepthEstimator
 from spatialqa.acoustics.soundspaces.settings import check_channels, check_sample_rate, resolve
 from spatialqa.core.channels import CHANNEL_NAMES
 from spatialqa.core.geometry import IDENTITY, Pose, Quaternion, Vec3, multiply, rotation_matrix, yaw_quaternion
+from spatialqa.core.scene import EngineIdentity
 from spatialqa.errors import EngineError, RoomError
 from spatialqa.rooms.materials import Curve
 from spatialqa.rooms.room import Room

@@ -12,11 +12,12 @@ import pyarrow.parquet as pq
 
 from spatialqa.core.audio_io import FULL_SCALE, decode_flac
 from spatialqa.core.channels import CHANNEL_NAMES
-from spatialqa.core.files import sha256_of
+from spatialqa.core.files import FileRecord, sha256_of
 from spatialqa.core.geometry import direction
 from spatialqa.core.scene import Scene
 from spatialqa.dataset.folder import DatasetFolder, split_of, split_order
 from spatialqa.dataset.reading import read_audio, read_rows, scene_files
+from spatialqa.dataset.records import QuestionsRecord, RunRecord, ShardRecord, read_record
 from spatialqa.dataset.schema import TABLES
 from spatialqa.dataset.validation.ground_truth import SplitTruth
 from spatialqa.dataset.validation.rirs import RirCheck
@@ -62,9 +63,9 @@ def validate_dataset(root: Path) -> ValidationReport:
     _check_files(folder, run, findings)
     _check_schemas(folder, findings)
     groups = _check_groups(folder, findings)
-    scenes = _SceneCheck(groups, findings, plan_only=bool(run["recipe"].get("plan_only")) or "export" in run)
+    scenes = _SceneCheck(groups, findings, plan_only=bool(run.recipe.get("plan_only")) or run.export is not None)
     tables = [TableCheck(table, _question_recipe(folder, table, findings)) for table in folder.question_tables()]
-    is_bank = run.get("makes") == "groups"  # RIRs without scenes
+    is_bank = run.makes == "groups"  # RIRs without scenes
     scene_paths = _by_split([] if is_bank else scene_files(folder), findings)
     question_paths = {check.table: _by_split(folder.tables(check.table), findings) for check in tables}
     splits = {*scene_paths, *(split for paths in question_paths.values() for split in paths)}
@@ -94,38 +95,37 @@ def _by_split(paths: Iterable[Path], findings: _Findings) -> dict[str, list[Path
 
 def _question_recipe(folder: DatasetFolder, table: str, findings: _Findings) -> dict[str, Any]:
     """Return the recipe that a table of questions was made with; without its record no margin can be checked."""
-    path = folder.meta / f"{table}.json"
+    path = folder.questions_file(table)
     if not path.is_file():
         findings.problems.append(f"{table}: its record {path.name} is missing: run make-qa again")
         return {}
-    recipe: dict[str, Any] = folder.read_json(path)["recipe"]
-    return recipe
+    return folder.read_questions(table).recipe
 
 
-def _check_files(folder: DatasetFolder, run: dict[str, Any], findings: _Findings) -> None:
-    records = [(path, folder.read_json(path)) for path in sorted((folder.meta / "shards").glob("*.json"))]
-    present = {path.stem for path, _ in records}
+def _check_files(folder: DatasetFolder, run: RunRecord, findings: _Findings) -> None:
+    shards = [(path, read_record(ShardRecord, path)) for path in sorted((folder.meta / "shards").glob("*.json"))]
+    present = {path.stem for path, _ in shards}
     findings.problems += [
-        f"shard {name} is missing: run the render command again"
-        for name in run["plan"]["shards"]
-        if name not in present
+        f"shard {name} is missing: run the render command again" for name in run.plan.shards if name not in present
     ]
-    tables = [(path, folder.read_json(path)) for path in sorted(folder.meta.glob("qa*.json"))]
-    scenes = sum(record["scenes"] for _, record in records)
+    tables = [(path, read_record(QuestionsRecord, path)) for path in sorted(folder.meta.glob("qa*.json"))]
+    scenes = sum(record.scenes for _, record in shards)
     findings.problems += [
-        f"{path.stem} was asked of {record['scenes']} of {scenes} scenes: run make-qa again"
+        f"{path.stem} was asked of {record.scenes} of {scenes} scenes: run make-qa again"
         for path, record in tables
-        if records and record["scenes"] < scenes
+        if shards and record.scenes < scenes
     ]
     n_files = 0
-    for path, record in records + tables:
-        for item in record["files"]:
+    committed: list[tuple[Path, tuple[FileRecord, ...]]] = [(path, r.files) for path, r in shards]
+    committed += [(path, r.files) for path, r in tables]
+    for path, files in committed:
+        for item in files:
             n_files += 1
-            file = folder.root / item["path"]
+            file = folder.root / item.path
             if not file.is_file():
-                findings.problems.append(f"{item['path']}: is gone ({path.name} lists it)")
-            elif file.stat().st_size != item["bytes"] or sha256_of(file) != item["sha256"]:
-                findings.problems.append(f"{item['path']}: is not the file that was committed (its sha256 differs)")
+                findings.problems.append(f"{item.path}: is gone ({path.name} lists it)")
+            elif file.stat().st_size != item.bytes or sha256_of(file) != item.sha256:
+                findings.problems.append(f"{item.path}: is not the file that was committed (its sha256 differs)")
     findings.checked.append(f"{n_files} files have the size and sha256 that were recorded")
 
 
@@ -154,9 +154,9 @@ def _schema_problems(path: Path, expected: pa.Schema) -> Iterable[str]:
             yield f"column {column.name} is {schema.field(index).type}, not {column.type}"
 
 
-def _check_rirs(folder: DatasetFolder, run: dict[str, Any], findings: _Findings) -> None:
+def _check_rirs(folder: DatasetFolder, run: RunRecord, findings: _Findings) -> None:
     paths = [path for path in folder.tables("rirs") if path not in findings.unusable]
-    channels = run["recipe"].get("channels", "binaural")
+    channels = run.recipe.get("channels", "binaural")
     if not paths or channels not in CHANNEL_NAMES:
         return
     check = RirCheck(CHANNEL_NAMES[channels])

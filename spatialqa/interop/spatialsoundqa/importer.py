@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,14 @@ from typing import Any
 import pyarrow as pa
 
 import spatialqa
-from spatialqa.core.files import FileRecord, commit_json, commit_text, digest, sha256_of
+from spatialqa.core.files import FileRecord, commit_text, digest, sha256_of
 from spatialqa.core.geometry import IDENTITY, Direction, Pose, direction
 from spatialqa.core.ontology import ontology
+from spatialqa.core.scene import EngineIdentity
 from spatialqa.dataset.card import write_card
 from spatialqa.dataset.commit import commit_table
 from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.records import Attribution, ImportRecord, PlanRecord, QuestionsRecord, RunRecord, write_record
 from spatialqa.dataset.schema import QA, SCENES
 from spatialqa.errors import DatasetError, SpatialQAError
 from spatialqa.interop.spatialsoundqa.answers import read_question
@@ -112,27 +114,24 @@ def _give_up(folder: DatasetFolder, files: Mapping[str, Path]) -> None:
     folder.unclaim()
 
 
-def _run_record(hashes: Mapping[str, str]) -> Row:
+def _run_record(hashes: Mapping[str, str]) -> RunRecord:
     fingerprint = {"imported": _NAME, "files": dict(sorted(hashes.items()))}
-    return {
-        "schema_version": "1",
-        "spatialqa": spatialqa.__version__,
-        "imported": {"format": _NAME, "files": fingerprint["files"]},
-        "recipe": {"rooms": _NAME, "clips": _NAME, "sample_rate": 32000, "duration_s": 10.0, "gain_db": 0.0, "seed": 0}
-        | {"plan_only": True},
-        "qa_recipe": {},
-        "fingerprint": fingerprint,
-        "fingerprint_hash": digest(fingerprint),
-        "engine": {"name": "none", "version": "-", "hrtf": "-", "sha256": ""},
-        "plan": {"scenes": {}, "houses": {}, "clips": {}, "shards": []},
-        "attributions": [
-            {
-                "licence": "SpatialSoundQA: CC BY 4.0 by its README, CC BY-NC 4.0 by its LICENSE file",
-                "attribution": "BAT: Learning to Reason about Spatial Sounds with Large Language Models",
-                "clips": 0,
-            }
-        ],
-    }
+    recipe = {"rooms": _NAME, "clips": _NAME, "sample_rate": 32000, "duration_s": 10.0, "gain_db": 0.0, "seed": 0}
+    terms = Attribution(
+        "SpatialSoundQA: CC BY 4.0 by its README, CC BY-NC 4.0 by its LICENSE file",
+        "BAT: Learning to Reason about Spatial Sounds with Large Language Models",
+        clips=0,
+    )
+    return RunRecord(
+        spatialqa=spatialqa.__version__,
+        recipe=recipe | {"plan_only": True},
+        fingerprint=fingerprint,
+        fingerprint_hash=digest(fingerprint),
+        engine=EngineIdentity("none", "-", "", {}, "", "-", 1.0, 32000, True),
+        plan=PlanRecord({}, {}, {}, ()),
+        attributions=(terms,),
+        imported=ImportRecord(_NAME, dict(sorted(hashes.items()))),
+    )
 
 
 class _Heard:
@@ -258,18 +257,15 @@ class _Importer:
             raise DatasetError(f"{source}: not one record can be used; {where or 'it holds none'}")
         lines = "".join(json.dumps(reject, ensure_ascii=False) + "\n" for reject in self._rejects)
         commit_text(self._folder.root, "_spatialqa/rejects/import.jsonl", lines)
-        commit_json(
-            self._folder.meta / "qa.json",
-            {
-                "schema_version": "1",
-                "spatialqa": spatialqa.__version__,
-                "scenes": self._scenes_in_all,
-                "recipe": {},
-                "questions": dict(self._subtypes),
-                "skipped": [],
-                "files": [asdict(file) for file in self._files],
-            },
+        record = QuestionsRecord(
+            spatialqa=spatialqa.__version__,
+            scenes=self._scenes_in_all,
+            recipe={},
+            questions=dict(self._subtypes),
+            skipped=(),
+            files=tuple(self._files),
         )
+        write_record(self._folder.questions_file("qa"), record)
         write_card(self._folder)
         return ImportSummary(
             self._folder.root, self._questions, self._scenes, len(self._rejects), where, self._disagreeing

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,13 +13,14 @@ import numpy.typing as npt
 import scipy.io.wavfile
 
 from spatialqa.clips.prepare import PreparedClip
+from spatialqa.core.audio_io import decode_rir
 from spatialqa.core.files import commit_file, commit_json
-from spatialqa.core.recipe_keys import build
 from spatialqa.core.scene import ListenerGroup, Scene, place_index
 from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.reading import join_questions, read_rows, read_scenes, scene_files
+from spatialqa.dataset.records import RunRecord
 from spatialqa.errors import DatasetError
-from spatialqa.generation.recipe import RenderRecipe
+from spatialqa.generation.recipe import RenderRecipe, stored_recipe
 from spatialqa.generation.replay import StoredRun, by_group
 from spatialqa.interop.destination import Destination
 from spatialqa.interop.spatialsoundqa.released_names import (
@@ -81,12 +82,12 @@ def export_spatialsoundqa(
     """
     folder = DatasetFolder(root)
     run = folder.read_run()
-    recipe = build(RenderRecipe, run["recipe"], f"{root}/_spatialqa/run.json")
+    recipe = stored_recipe(folder)
     _check(root, recipe)
     if not folder.tables(table):
         raise DatasetError(f"{root}: holds no questions in {table!r}; run `spatialqa make-qa {root}` first")
     files = scene_files(folder)
-    identity = {"format": "spatialsoundqa", "fingerprint": run["fingerprint_hash"], "table": table}
+    identity = {"format": "spatialsoundqa", "fingerprint": run.fingerprint_hash, "table": table}
     target = Destination(dest, root, identity)
     with StoredRun(recipe) as inputs:
         writer = _Writer(folder, run, table, target, inputs, files, progress)
@@ -141,7 +142,7 @@ class _Writer:
     def __init__(
         self,
         folder: DatasetFolder,
-        run: Mapping[str, Any],
+        run: RunRecord,
         table: str,
         target: Destination,
         inputs: StoredRun,
@@ -151,7 +152,7 @@ class _Writer:
         self._folder, self._run, self._table = folder, run, table
         self._target, self._inputs, self._files = target, inputs, files
         self._progress = progress
-        self._done, self._total = 0, sum(record["scenes"] for record in folder.shards())
+        self._done, self._total = 0, sum(record.scenes for record in folder.shards())
         self.questions: Counter[tuple[str, str]] = Counter()
         self.left_out: Counter[str] = Counter()
         self.n_rirs = 0
@@ -266,7 +267,7 @@ class _Writer:
         if stored.is_file():
             for row in read_rows(stored, ("rir_id", "n_samples", "rir"), batch_rows=16):
                 if row["rir_id"] in wanted:
-                    yield row["rir_id"], np.frombuffer(row["rir"], dtype="<f4").reshape(-1, row["n_samples"])
+                    yield row["rir_id"], decode_rir(row["rir"], row["n_samples"])
             return
         scenes_of = by_group(scenes)
         for group in groups:

@@ -1,0 +1,194 @@
+"""The JSON records of a data set as typed records: run.json, one record a shard, one record a table of questions.
+
+Each record is checked field by field when it is read; a field that is missing or of another type is a DatasetError that
+names it. Keys that a record does not know are ignored, so that an older version reads what a newer one wrote.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from spatialqa.core.files import FileRecord, commit_json
+from spatialqa.core.scene import EngineIdentity
+from spatialqa.errors import DatasetError
+
+SCHEMA_VERSION = "1"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class PlanRecord:
+    """The layout of a run: scenes, houses and clips by split, and the names of its shards."""
+
+    scenes: dict[str, int]
+    houses: dict[str, int]
+    clips: dict[str, int]
+    shards: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """A licence and whom to attribute, and how many of the run's clips are under it."""
+
+    licence: str
+    attribution: str
+    clips: int
+
+
+@dataclass(frozen=True)
+class ImportRecord:
+    """Of a data set whose questions were imported: the format, and the sha256 of each file by its name."""
+
+    format: str
+    files: dict[str, str]
+
+
+@dataclass(frozen=True)
+class ExportRecord:
+    """Of an export without audio: which recipe keys held paths, which are left out."""
+
+    format: str
+    paths_removed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RebuildRecord:
+    """Of a data set that was rebuilt from an export: in which engine and libraries it differs from the original."""
+
+    differences: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """run.json: which run made a data set. The recipe is stored as plain values, whose keys a recipe class checks."""
+
+    schema_version: str = SCHEMA_VERSION
+    spatialqa: str
+    recipe: dict[str, Any]
+    recipe_hash: str = ""
+    fingerprint: dict[str, Any]
+    fingerprint_hash: str
+    engine: EngineIdentity
+    makes: Literal["scenes", "groups"] = "scenes"  # groups: a bank of RIRs, without scenes
+    plan: PlanRecord
+    attributions: tuple[Attribution, ...] = ()
+    machine: dict[str, Any] = field(default_factory=dict)
+    qa_recipe: dict[str, Any] = field(default_factory=dict)
+    imported: ImportRecord | None = None
+    export: ExportRecord | None = None
+    rebuilt: RebuildRecord | None = None
+
+
+@dataclass(frozen=True)
+class EngineName:
+    """Which engine made a shard."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class RebuiltShard:
+    """How a rebuilt shard compares with the original. held: a hash of the engine, rooms and clips it was made from."""
+
+    held: str
+    original_scenes: int
+    files_equal: int
+    files_different: int
+    scenes_different: int
+
+
+@dataclass(frozen=True)
+class ShardRecord:
+    """What was committed of one shard; a shard exists once this record does."""
+
+    shard: str
+    split: str
+    fingerprint: str
+    scenes: int
+    scenes_planned: int
+    groups: int
+    draws_rejected: int
+    warnings: tuple[str, ...]
+    room_sizes_m: dict[str, tuple[float, float, float]]
+    engine: EngineName
+    files: tuple[FileRecord, ...]
+    original: tuple[FileRecord, ...] | None = None  # of an export without audio: the files that it was made from
+    rebuilt: RebuiltShard | None = None
+
+    def made(self, what: str) -> int:
+        """Return how many scenes or groups it holds."""
+        return self.scenes if what == "scenes" else self.groups
+
+
+@dataclass(frozen=True)
+class SkipCount:
+    """How often a subtype was not asked for one reason."""
+
+    subtype: str
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuestionsRecord:
+    """The record of a table of questions: how it was asked, of how many scenes, and its files."""
+
+    schema_version: str = SCHEMA_VERSION
+    spatialqa: str
+    scenes_fingerprint: str | None = None  # None where the questions were imported
+    scenes: int
+    recipe: dict[str, Any]
+    questions: dict[str, int]  # by subtype
+    skipped: tuple[SkipCount, ...]
+    files: tuple[FileRecord, ...]
+
+
+@dataclass(frozen=True)
+class Reject:
+    """Something that was drawn and could not be used. kind: "group", "draw" (a scene's sounds) or "scene"."""
+
+    kind: str
+    id: str
+    attempt: int | None
+    reason: str
+
+    @classmethod
+    def of(cls, kind: str, identifier: str, attempt: int | None, error: Exception) -> "Reject":
+        """Return the record of an error."""
+        return cls(kind, identifier, attempt, f"{type(error).__name__}: {error}")
+
+
+def write_record(path: Path, record: Any) -> None:
+    """Write a record as JSON, whole or not at all; what is None is left out."""
+    commit_json(path, {name: value for name, value in asdict(record).items() if value is not None})
+
+
+def read_record(kind: type[T], path: Path) -> T:
+    """Read a record.
+
+    Raises:
+        DatasetError: the file cannot be read, or is no such record; the message names the field.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{path}: cannot be read ({error}); remove it and run again") from None
+
+
+def read_json_lines(kind: type[T], path: Path) -> list[T]:
+    """Read records from JSON lines; raises DatasetError as `read_record` does."""
+    try:
+        return msgspec.json.Decoder(kind).decode_lines(path.read_bytes())
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{path}: cannot be read ({error}); remove it and run again") from None
+
+
+def json_lines(records: Iterable[Any]) -> str:
+    """Return records as JSON lines."""
+    return "".join(json.dumps(asdict(record), ensure_ascii=False) + "\n" for record in records)
