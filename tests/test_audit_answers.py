@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 pytest.importorskip("sklearn")
 
-from spatialqa.audit.predict import Choice, answer_from_text
+from spatialqa.audit.predict import ChosenBaseline, answer_from_text
 from spatialqa.audit.sample import Sample
 from spatialqa.audit.tasks import tasks_of
 from spatialqa.cli.main import cli
@@ -34,7 +34,7 @@ def split_of_house(house: int) -> str:
 
 def answered(
     root: Path, rows: Iterable[Row], split: Callable[[int], str] = split_of_house
-) -> tuple[dict[str, str], dict[str, Choice]]:
+) -> tuple[dict[str, str], dict[str, ChosenBaseline]]:
     """Return what the guesser says, by qa_id, and by which guessers."""
     data = write(root, rows, split)
     said = answer_from_text(data, data / "said.jsonl")

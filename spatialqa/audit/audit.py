@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from spatialqa.audit.baselines import (
+    Baseline,
     Fold,
-    Guesser,
-    Guesses,
+    Scores,
     WordRegression,
     constant,
     cross_validated,
@@ -82,7 +82,7 @@ def audit_sample(sample: Sample) -> SubtypeAudit:
             majority = float(np.mean(_hits(task, blind.guess)))
             if blind.middle_m is not None:
                 baseline_m = float(np.mean(_misses_m(task, blind.middle_m)))
-            guessers: Sequence[Guesser] = [WordRegression(features), *priors(sample, task)]
+            guessers: Sequence[Baseline] = [WordRegression(features), *priors(sample, task)]
             for guesser in guessers:
                 attempts += _attempts(guesser, task, folds, blind, sample.houses)
         measures.append(
@@ -106,7 +106,7 @@ def audit_sample(sample: Sample) -> SubtypeAudit:
     )
 
 
-def _attempts(guesser: Guesser, task: Task, folds: Sequence[Fold], blind: Guesses, houses: Ints) -> list[Attempt]:
+def _attempts(guesser: Baseline, task: Task, folds: Sequence[Fold], blind: Scores, houses: Ints) -> list[Attempt]:
     guesses = cross_validated(guesser, task, folds)
     hits = _hits(task, guesses.guess)
     if task.chance is not None:

@@ -35,7 +35,7 @@ _NUMBER = re.compile(r"\d+(\.\d+)?")
 _WORD = re.compile(r"[\w.'-]+")
 
 
-class Guesser(Protocol):
+class Baseline(Protocol):
     """Something that learns from some rows of a task and guesses others."""
 
     @property
@@ -51,7 +51,7 @@ class Guesser(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Guesses:
+class Scores:
     """guess: (n,) the guess that is most often right. middle_m: (n,) the median distance; None without distances."""
 
     guess: Ints
@@ -67,7 +67,7 @@ def house_folds(houses: Ints) -> list[Fold]:
     return list(model_selection.GroupKFold(number).split(houses, groups=houses))
 
 
-def cross_validated(guesser: Guesser, task: Task, folds: Sequence[Fold]) -> Guesses:
+def cross_validated(guesser: Baseline, task: Task, folds: Sequence[Fold]) -> Scores:
     """Guess every question by what the other folds taught."""
     n = len(folds[0][0]) + len(folds[0][1])
     guess = np.zeros(n, np.int64)
@@ -82,7 +82,7 @@ def cross_validated(guesser: Guesser, task: Task, folds: Sequence[Fold]) -> Gues
                 cumulated = np.cumsum(shares, axis=1)
                 below = cumulated < cumulated[:, -1:] / 2
                 middle[rows] = task.grid_m[columns[np.sum(below, axis=1)]]
-    return Guesses(guess, middle)
+    return Scores(guess, middle)
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from spatialqa.audit.audit import MAX_QUESTIONS, check_sampling
-from spatialqa.audit.baselines import Fold, Guesser, WordRegression, constant, house_folds, priors, word_features
+from spatialqa.audit.baselines import Baseline, Fold, WordRegression, constant, house_folds, priors, word_features
 from spatialqa.audit.leakage import read_splits
 from spatialqa.audit.sample import Sample, index_questions, read_sample
 from spatialqa.audit.statistics import Ints
@@ -35,7 +35,7 @@ _ASKED = ("question", "template_id", "asked_labels", "asked_direction", "asked_d
 _LEAST_SHARES = np.geomspace(1e-4, 1.0, 2000)
 
 
-class Choice(NamedTuple):
+class ChosenBaseline(NamedTuple):
     """Which guesser answers one thing, and what it was chosen by.
 
     figure: "right", "within 0.5 m" or "F1". value: that figure in cross-validation over the houses of the train split.
@@ -59,7 +59,7 @@ class TextAnswers:
     split: str
     answers: int
     learned: int
-    choices: tuple[Choice, ...]
+    choices: tuple[ChosenBaseline, ...]
 
     def lines(self) -> list[str]:
         """Return it in words."""
@@ -117,14 +117,14 @@ def answer_from_text(
         )
     houses = read_splits(folder)[1]
     said: dict[str, str] = {}
-    choices: list[Choice] = []
+    choices: list[ChosenBaseline] = []
     learned = 0
     for done, kind in enumerate(asked.rows):
         if on_subtype:
             on_subtype(done, len(asked.rows))
         train = read_sample(folder, table, kind, known, houses, seed, TRAIN)
         test = read_sample(folder, table, kind, asked, houses, seed, split)
-        chosen, answers = guess_answers(train, test)
+        chosen, answers = answer_by_baselines(train, test)
         said |= zip(test["qa_id"], answers, strict=True)
         choices += chosen
         learned += len(train)
@@ -135,7 +135,7 @@ def answer_from_text(
     return TextAnswers(to, root, split, len(order), learned, tuple(choices))
 
 
-def guess_answers(train: Sample, test: Sample) -> tuple[list[Choice], list[str]]:
+def answer_by_baselines(train: Sample, test: Sample) -> tuple[list[ChosenBaseline], list[str]]:
     """Return what was chosen, and an answer to every question of `test`, of which only the text is looked at."""
     texts = Sample(
         train.type,
@@ -148,18 +148,18 @@ def guess_answers(train: Sample, test: Sample) -> tuple[list[Choice], list[str]]
     whole: Fold = (rows[: len(train)], rows[len(train) :])
     folds = house_folds(train.houses) or house_folds(whole[0])
     features = word_features(texts, len(train))
-    choices: list[Choice] = []
+    choices: list[ChosenBaseline] = []
     parts: list[list[str]] = []
     for task in map(_as_scored, tasks_of(train)):
         if task.offered and not texts.has("choices"):
             raise DatasetError(f"a question of {train.subtype} offers no choices where others do; run make-qa again")
-        guessers: list[Guesser] = [constant(len(texts)), WordRegression(features), *priors(texts, task)]
+        guessers: list[Baseline] = [constant(len(texts)), WordRegression(features), *priors(texts, task)]
         several = task.measure == "label" and KINDS.get(train.subtype) == "labels"
         figure = "F1" if several else "right" if task.distances_m is None else f"within {DER_THRESHOLD_M:g} m"
         trials = [(_trial_of_sets if several else _trial)(guesser, task, folds) for guesser in guessers]
         best = int(np.argmax([value for value, _ in trials]))  # of equals the first, the simplest
         value, least = trials[best]
-        choices.append(Choice(train.subtype, task.measure, guessers[best].name, figure, value, trials[0][0]))
+        choices.append(ChosenBaseline(train.subtype, task.measure, guessers[best].name, figure, value, trials[0][0]))
         if several:
             parts.append(_sets(guessers[best], task, whole, least))
         else:
@@ -184,7 +184,7 @@ def _within(size: int) -> npt.NDArray[np.float32]:
 # --- one guess a question -------------------------------------------------------------------------------------------
 
 
-def _guess(guesser: Guesser, task: Task, *folds: Fold) -> Ints:
+def _guess(guesser: Baseline, task: Task, *folds: Fold) -> Ints:
     """Return the guess that is most likely to be right, for all rows that the folds try; 0 elsewhere."""
     guess = np.zeros(1 + max(int(test.max()) for _, test in folds), np.int64)
     within = None if task.distances_m is None else _within(len(task.guesses))
@@ -197,7 +197,7 @@ def _guess(guesser: Guesser, task: Task, *folds: Fold) -> Ints:
     return guess
 
 
-def _trial(guesser: Guesser, task: Task, folds: Sequence[Fold]) -> tuple[float, int]:
+def _trial(guesser: Baseline, task: Task, folds: Sequence[Fold]) -> tuple[float, int]:
     """Return the share that a guesser gets right in cross-validation; 0 where there is nothing to try it on."""
     if not folds:
         return 0.0, 0
@@ -218,13 +218,13 @@ def _texts(task: Task, guess: Ints, test: Sample) -> list[str]:
 # half the F1 that is reached; it is sought where it is greatest in cross-validation.
 
 
-def _levels(guesser: Guesser, task: Task, fold: Fold) -> Iterator[tuple[Ints, Ints, Ints]]:
+def _levels(guesser: Baseline, task: Task, fold: Fold) -> Iterator[tuple[Ints, Ints, Ints]]:
     """Yield (rows, labels, how many of the least shares each label reaches (rows, labels))."""
     for rows, columns, shares in guesser.scores(task, fold):
         yield rows, columns, np.searchsorted(_LEAST_SHARES, shares, side="right")
 
 
-def _trial_of_sets(guesser: Guesser, task: Task, folds: Sequence[Fold]) -> tuple[float, int]:
+def _trial_of_sets(guesser: Baseline, task: Task, folds: Sequence[Fold]) -> tuple[float, int]:
     """Return the greatest F1 in cross-validation, and how many of the least shares a label must reach for it."""
     given, hits = np.zeros((2, len(_LEAST_SHARES) + 1))
     for fold in folds:
@@ -236,7 +236,7 @@ def _trial_of_sets(guesser: Guesser, task: Task, folds: Sequence[Fold]) -> tuple
     return float(f1.max()), 1 + int(np.argmax(f1))
 
 
-def _sets(guesser: Guesser, task: Task, fold: Fold, least: int) -> list[str]:
+def _sets(guesser: Baseline, task: Task, fold: Fold, least: int) -> list[str]:
     """Return an answer for every row that the fold tries: all labels that reach the least share, or the likeliest."""
     first = len(fold[0])
     answers = [""] * len(fold[1])

@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from spatialqa.banks.bank import Bank, matrix
 from spatialqa.banks.open_bank import open_bank
+from spatialqa.core import seeds
 from spatialqa.core.geometry import Pose, Quaternion, Vec3, direction, yaw_quaternion
 from spatialqa.core.scene import Place
-from spatialqa.core.seeds import rng
 from spatialqa.errors import RoomError
 from spatialqa.rooms.room import Room
 
@@ -118,7 +118,7 @@ class BankRooms:
         ids = list(self._rows)
         if count is None or count >= len(ids):
             return ids
-        return [ids[k] for k in rng(seed, "bank-rooms", "ids").permutation(len(ids))[:count]]
+        return [ids[k] for k in seeds.rng(seed, "bank-rooms", "ids").permutation(len(ids))[:count]]
 
     def house_of(self, room_id: str) -> str:
         """Return the house that the bank names for a room."""
@@ -148,14 +148,14 @@ class BankRooms:
 
     def _groups(self, room_id: str) -> list[Rows]:
         rows = self._rows[room_id]
-        draw = rng(self._seed, "bank-groups", room_id)
+        rng = seeds.rng(self._seed, "bank-groups", room_id)
         # mixed or not, listeners that are turned differently cannot stand for one another
         pools = _equal(rows, self._orientation if self.mixes else self._poses)
         chunks: list[Rows] = []
         for pool in pools:
-            chunks += np.array_split(pool[draw.permutation(len(pool))], -(-len(pool) // self._size))
+            chunks += np.array_split(pool[rng.permutation(len(pool))], -(-len(pool) // self._size))
         seen: set[bytes] = set()
-        groups = [self._distinct(chunks[k], seen) for k in draw.permutation(len(chunks))]
+        groups = [self._distinct(chunks[k], seen) for k in rng.permutation(len(chunks))]
         return [rows for rows in groups if len(rows)]
 
     def _distinct(self, rows: Rows, seen: set[bytes]) -> Rows:

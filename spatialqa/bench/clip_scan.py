@@ -15,7 +15,7 @@ import numpy as np
 
 from spatialqa.clips.audioset.youtube_names import ID_LENGTH, parse_names
 from spatialqa.clips.file_index import index_files
-from spatialqa.core.seeds import rng
+from spatialqa.core import seeds
 
 _ID_CHARACTERS = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", dtype=np.uint8)
 
@@ -53,7 +53,7 @@ def bench_scan(root: Path | None = None, files: int = 200_000, repeats: int = 5)
 
 def make_tree(root: Path, files: int, folders: int = 40) -> None:
     """Write empty files named after made-up YouTube ids."""
-    ids = _ID_CHARACTERS[rng(0, "bench", "scan").integers(len(_ID_CHARACTERS), size=(files, ID_LENGTH))]
+    ids = _ID_CHARACTERS[seeds.rng(0, "bench", "scan").integers(len(_ID_CHARACTERS), size=(files, ID_LENGTH))]
     for number, video_id in enumerate(ids):
         folder = root / "train" / f"part{number % folders:02d}"
         if number < folders:

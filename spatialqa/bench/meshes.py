@@ -25,10 +25,10 @@ from rich.table import Table
 from spatialqa.acoustics.engine import Engine
 from spatialqa.acoustics.engines import open_engine
 from spatialqa.acoustics.rir_metrics import drr_db, rt60
+from spatialqa.core import seeds
 from spatialqa.core.console import stdout
 from spatialqa.core.geometry import FloatArray, Pose
 from spatialqa.core.scene import Place
-from spatialqa.core.seeds import rng
 from spatialqa.rooms.mesh.cache import MeshCache
 from spatialqa.rooms.mesh.mesh_rooms import MeshRooms
 from spatialqa.rooms.mesh.simplify import MAX_ERROR_M, LabelledMesh, prepare_mesh
@@ -98,12 +98,12 @@ def scanned(room: Room, faces: int) -> LabelledMesh:
 
 def _noise(points: FloatArray) -> FloatArray:
     """Return a displacement (n, 3) of NOISE_M along each axis, by plane waves: points at one place move as one."""
-    draw = rng(0, "bench-mesh", "noise")
-    along = draw.standard_normal((_WAVES, 3))
+    rng = seeds.rng(0, "bench-mesh", "noise")
+    along = rng.standard_normal((_WAVES, 3))
     along /= np.linalg.norm(along, axis=1)[:, None]
     length = np.geomspace(*_WAVELENGTHS_M, _WAVES)
-    amplitude = draw.standard_normal((_WAVES, 3)) * NOISE_M * np.sqrt(2.0 / _WAVES)
-    phase = draw.uniform(0.0, 2.0 * np.pi, _WAVES)
+    amplitude = rng.standard_normal((_WAVES, 3)) * NOISE_M * np.sqrt(2.0 / _WAVES)
+    phase = rng.uniform(0.0, 2.0 * np.pi, _WAVES)
     total = np.zeros_like(points)
     for k in range(_WAVES):
         total += np.sin(points @ along[k] * (2.0 * np.pi / length[k]) + phase[k])[:, None] * amplitude[k]
@@ -212,9 +212,9 @@ class _Reference:
 def _places(placer: Placer, listeners: int, sources: int) -> list[tuple[Pose, tuple[Place, ...]]]:
     drawn = []
     for k in range(listeners):
-        draw = rng(0, "bench-mesh", "places", k)
-        listener = placer.listener(draw)
-        drawn.append((listener, placer.sources(listener, sources, draw)))
+        rng = seeds.rng(0, "bench-mesh", "places", k)
+        listener = placer.listener(rng)
+        drawn.append((listener, placer.sources(listener, sources, rng)))
     return drawn
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Group:
+class BankGroupSize:
     """One listener group of a bank: which of its room's groups, and how many places it has."""
 
     room_id: str
@@ -13,7 +13,7 @@ class Group:
     size: int
 
 
-def in_turns(sizes: Sequence[tuple[str, Sequence[int]]], groups_per_room: int) -> list[Group]:
+def in_turns(sizes: Sequence[tuple[str, Sequence[int]]], groups_per_room: int) -> list[BankGroupSize]:
     """Return all groups, so many of every room at a time: the first ones of all rooms, then the next ones.
 
     Args:
@@ -21,16 +21,19 @@ def in_turns(sizes: Sequence[tuple[str, Sequence[int]]], groups_per_room: int) -
         groups_per_room: how many are taken of a room before the next room's turn.
     """
     groups = [
-        (at // groups_per_room, room, Group(room_id, at, size))
+        (at // groups_per_room, room, BankGroupSize(room_id, at, size))
         for room, (room_id, own) in enumerate(sizes)
         for at, size in enumerate(own)
     ]
     return [group for _, _, group in sorted(groups, key=lambda item: item[:2])]
 
 
-def deal(
-    shards: Sequence[Sequence[int]], n_sources: Sequence[int], groups: Sequence[Group], scenes_per_group: int | None
-) -> list[list[tuple[Group, list[int]]]] | None:
+def allocate(
+    shards: Sequence[Sequence[int]],
+    n_sources: Sequence[int],
+    groups: Sequence[BankGroupSize],
+    scenes_per_group: int | None,
+) -> list[list[tuple[BankGroupSize, list[int]]]] | None:
     """Give every scene a group with places for its sources; None where the groups do not suffice.
 
     Groups serve in order, each once. Within a shard the scenes with most sources choose first, so that groups with few

@@ -14,8 +14,8 @@ import numpy as np
 
 from spatialqa.banks.bank_rooms import BankRoom, BankRooms
 from spatialqa.clips.clip import ClipRecord
+from spatialqa.core import seeds
 from spatialqa.core.scene import SPLITS, EngineIdentity, ListenerGroup, Scene, Source
-from spatialqa.core.seeds import derived_seed, rng
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.schedule import GroupSlot as GroupSlot
 from spatialqa.generation.schedule import ShardPlan as ShardPlan
@@ -134,7 +134,7 @@ def _official_rooms(recipe: RenderRecipe, rooms: RoomSet) -> tuple[dict[str, lis
     found: dict[str, list[str]] = {}
     for split in SPLITS:
         own = sorted(room for room in every if rooms.official_split(rooms.house_of(room)) == split)
-        found[split] = [own[i] for i in rng(recipe.seed, "houses", f"official {split}").permutation(len(own))]
+        found[split] = [own[i] for i in seeds.rng(recipe.seed, "houses", f"official {split}").permutation(len(own))]
     return found, len({rooms.house_of(room) for own in found.values() for room in own})
 
 
@@ -175,7 +175,7 @@ class Planner:
             house_id=room.house_id,
             listener=held.listener,
             places=held.places[: self.n_places(slot)],
-            seed=derived_seed(self.recipe.seed, "group", slot.group_id),
+            seed=seeds.derived_seed(self.recipe.seed, "group", slot.group_id),
             region_id=held.region_id,
             region_label=held.region_label,
             level_index=held.level_index,
@@ -187,8 +187,8 @@ class Planner:
         Raises:
             PlacementError: the room has no valid place.
         """
-        draw = rng(self.recipe.seed, "group", slot.group_id, attempt)
-        listener = placer.listener(draw, self.recipe.yaw_deg())
+        rng = seeds.rng(self.recipe.seed, "group", slot.group_id, attempt)
+        listener = placer.listener(rng, self.recipe.yaw_deg())
         region = room.region_at(listener.position)
         return ListenerGroup(
             group_id=slot.group_id,
@@ -198,8 +198,8 @@ class Planner:
             room_sha256=room.sha256,
             house_id=room.house_id,
             listener=listener,
-            places=placer.sources(listener, self.n_places(slot), draw),
-            seed=derived_seed(self.recipe.seed, "group", slot.group_id, attempt),
+            places=placer.sources(listener, self.n_places(slot), rng),
+            seed=seeds.derived_seed(self.recipe.seed, "group", slot.group_id, attempt),
             region_id=region.region_id if region else None,
             region_label=region.label if region else None,
             level_index=region.level_index if region else None,
@@ -222,7 +222,9 @@ class Planner:
         return {
             scene_id: tuple(
                 int(i)
-                for i in rng(self.recipe.seed, "places", scene_id).choice(len(group.places), size=n, replace=False)
+                for i in seeds.rng(self.recipe.seed, "places", scene_id).choice(
+                    len(group.places), size=n, replace=False
+                )
             )
             for scene_id, n in counts.items()
         }

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from spatialqa.banks.bank_rooms import BankRooms
-from spatialqa.core.seeds import rng
+from spatialqa.core import seeds
 from spatialqa.errors import RoomError
-from spatialqa.generation.allocation import deal, in_turns
+from spatialqa.generation.allocation import allocate, in_turns
 from spatialqa.generation.recipe import RenderRecipe
 
 
@@ -55,7 +55,7 @@ def n_sources(recipe: RenderRecipe, scene_id: str) -> int:
     """Draw how many sources a scene has."""
     shares = sorted(recipe.sources_per_scene.items())
     weights = np.array([share for _, share in shares])
-    return int(rng(recipe.seed, "sources", scene_id).choice([n for n, _ in shares], p=weights / weights.sum()))
+    return int(seeds.rng(recipe.seed, "sources", scene_id).choice([n for n, _ in shares], p=weights / weights.sum()))
 
 
 def scene_id_of(split: str, number: int) -> str:
@@ -122,7 +122,7 @@ def lay_out_from_bank(
     Raises:
         RoomError: the bank has too few RIRs for these scenes.
     """
-    order = [rooms[k] for k in rng(recipe.seed, "bank-rooms", split).permutation(len(rooms))]
+    order = [rooms[k] for k in seeds.rng(recipe.seed, "bank-rooms", split).permutation(len(rooms))]
     groups = in_turns([(room, bank.group_sizes(room)) for room in order], recipe.groups_per_room)
     needs = [n_sources(recipe, scene_id_of(split, number)) for number in range(scenes)]
     starts = range(0, scenes, recipe.scenes_per_shard)
@@ -131,7 +131,7 @@ def lay_out_from_bank(
         for index, start in enumerate(starts)
     ]
     per_group = recipe.scenes_per_group if split == "train" else None
-    dealt = deal(numbers, needs, groups, per_group)
+    dealt = allocate(numbers, needs, groups, per_group)
     if dealt is None:
         raise RoomError(_too_few(recipe, split, needs, [group.size for group in groups], bank))
     shards, n_groups = [], 0
@@ -146,7 +146,7 @@ def lay_out_from_bank(
 
 
 def _shuffled(recipe: RenderRecipe, split: str, shard: int, first: int, last: int) -> list[int]:
-    order = rng(recipe.seed, "shuffle", f"{split}-{shard}").permutation(last - first)
+    order = seeds.rng(recipe.seed, "shuffle", f"{split}-{shard}").permutation(last - first)
     return [first + int(k) for k in order]
 
 

@@ -15,10 +15,10 @@ import pyarrow as pa
 from spatialqa.acoustics.engine import Engine, OpenRoom, WalkableRoom
 from spatialqa.banks.bank_rooms import BankRoom
 from spatialqa.clips.prepare import PreparedClips
+from spatialqa.core import seeds
 from spatialqa.core.audio_io import encode_flac, encode_rir
 from spatialqa.core.files import commit_text
 from spatialqa.core.scene import ListenerGroup, Scene
-from spatialqa.core.seeds import derived_seed
 from spatialqa.core.stopwatch import Stopwatch
 from spatialqa.dataset.commit import commit_table
 from spatialqa.dataset.folder import DatasetFolder
@@ -282,7 +282,7 @@ def _placer(recipe: RenderRecipe, room: Room, acoustic: OpenRoom) -> Placer:
     if recipe.placement == "navmesh":
         if not isinstance(acoustic, WalkableRoom):
             raise RecipeError("placement navmesh needs an engine that knows where one can walk: add --engine habitat")
-        seed = derived_seed(recipe.seed, "navmesh", room.sha256)
+        seed = seeds.derived_seed(recipe.seed, "navmesh", room.sha256)
         walkable = acoustic.navigable_points(NAVMESH_POINTS, seed)
     return Placer(
         room,

@@ -10,9 +10,9 @@ import numpy as np
 
 from spatialqa.clips.clip import ClipRecord
 from spatialqa.clips.clip_table import by_id
+from spatialqa.core import seeds
 from spatialqa.core.ontology import ontology
 from spatialqa.core.scene import Scene
-from spatialqa.core.seeds import derived_seed, rng
 from spatialqa.errors import ClipError
 from spatialqa.generation.recipe import RenderRecipe
 
@@ -20,7 +20,7 @@ _CLIP_TRIES = 1000
 
 
 @dataclass(frozen=True)
-class Sound:
+class DrawnSound:
     """What one source plays: a clip from clip_start_s on, heard from onset_s on, both in seconds."""
 
     clip: ClipRecord
@@ -57,24 +57,24 @@ class SoundSampler:
             raise KeyError(clip_id)
         return record
 
-    def draw(self, scene_id: str, split: str, count: int, attempt: int = 0) -> list[Sound]:
+    def draw(self, scene_id: str, split: str, count: int, attempt: int = 0) -> list[DrawnSound]:
         """Draw the sounds of a scene's sources, in order.
 
         Raises:
             ClipError: the split has no such clips with labels that can be told apart.
         """
-        recipe, draws = self.recipe, rng(self.recipe.seed, "scene", scene_id, attempt)
+        recipe, rng = self.recipe, seeds.rng(self.recipe.seed, "scene", scene_id, attempt)
         sounds = []
-        for clip in self._draw_clips(draws, split, count):
-            onset_s = float(draws.uniform(0.0, recipe.onset_max_s)) if recipe.onset_max_s > 0 else 0.0
+        for clip in self._draw_clips(rng, split, count):
+            onset_s = float(rng.uniform(0.0, recipe.onset_max_s)) if recipe.onset_max_s > 0 else 0.0
             spare_s = clip.duration_s - (recipe.duration_s - onset_s)
-            start_s = float(draws.uniform(0.0, spare_s)) if recipe.clip_start == "random" and spare_s > 0 else 0.0
-            sounds.append(Sound(clip, start_s, onset_s))
+            start_s = float(rng.uniform(0.0, spare_s)) if recipe.clip_start == "random" and spare_s > 0 else 0.0
+            sounds.append(DrawnSound(clip, start_s, onset_s))
         return sounds
 
     def seed(self, scene_id: str, attempt: int = 0) -> int:
         """Return the seed that stands in the row of a scene."""
-        return derived_seed(self.recipe.seed, "scene", scene_id, attempt)
+        return seeds.derived_seed(self.recipe.seed, "scene", scene_id, attempt)
 
     def redraw(self, scene: Scene, attempt: int) -> Scene:
         """Return a planned scene with other sounds at the same places; nothing of it is measured yet."""
@@ -100,10 +100,10 @@ class SoundSampler:
         )
         return replace(scene, sources=sources, seed=self.seed(scene.scene_id, attempt))
 
-    def _draw_clips(self, draws: np.random.Generator, split: str, count: int) -> list[ClipRecord]:
+    def _draw_clips(self, rng: np.random.Generator, split: str, count: int) -> list[ClipRecord]:
         """Draw clips whose labels cannot be mistaken for each other: no label equals or contains another's."""
         for _ in range(_CLIP_TRIES):
-            chosen = [self._draw_clip(draws, split) for _ in range(count)]
+            chosen = [self._draw_clip(rng, split) for _ in range(count)]
             if not any(_confusable(a, b) for i, a in enumerate(chosen) for b in chosen[:i]):
                 return chosen
         raise ClipError(
@@ -111,13 +111,13 @@ class SoundSampler:
             f"add classes that are not part of one another, or ask for fewer sources a scene"
         )
 
-    def _draw_clip(self, draws: np.random.Generator, split: str) -> ClipRecord:
+    def _draw_clip(self, rng: np.random.Generator, split: str) -> ClipRecord:
         if self.recipe.class_balance == "natural":
             records = self.clips[split]
-            return records[int(draws.integers(len(records)))]
+            return records[int(rng.integers(len(records)))]
         classes = self._rows_by_class[split]
-        _, rows = classes[int(draws.integers(len(classes)))]
-        return self.clips[split][rows[int(draws.integers(len(rows)))]]
+        _, rows = classes[int(rng.integers(len(classes)))]
+        return self.clips[split][rows[int(rng.integers(len(rows)))]]
 
 
 def _confusable(a: ClipRecord, b: ClipRecord) -> bool:

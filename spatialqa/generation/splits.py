@@ -8,8 +8,8 @@ import numpy as np
 
 from spatialqa.clips.clip import ClipRecord
 from spatialqa.clips.clip_table import ClipTable
+from spatialqa.core import seeds
 from spatialqa.core.scene import SPLITS
-from spatialqa.core.seeds import rng
 from spatialqa.errors import ClipError, RoomError
 
 Shares = tuple[float, float, float]
@@ -66,7 +66,7 @@ def split_houses(houses: Sequence[str], rooms_wanted: Mapping[str, int], seed: i
             f"the splits {', '.join(wanting)} need {len(wanting)} different houses and there are {len(distinct)}: "
             f"add rooms, or render with --splits 1,0,0"
         )
-    order = rng(seed, "houses", "split").permutation(len(distinct))
+    order = seeds.rng(seed, "houses", "split").permutation(len(distinct))
     counts = apportion(len(distinct), [rooms_wanted[split] for split in wanting], at_least_one=True)
     bounds = np.cumsum([0, *counts])
     return {
@@ -138,7 +138,7 @@ def _divide(clips: Sequence[_Clip], shares: Shares, seed: int) -> dict[str, list
     result: dict[str, list[int]] = {SPLITS[i]: [] for i in used}
     for label in sorted(by_class):
         members = sorted(by_class[label])
-        order = rng(seed, "clips", label).permutation(len(members))
+        order = seeds.rng(seed, "clips", label).permutation(len(members))
         bounds = np.cumsum([0, *counts[label]])
         for i, a, b in zip(used, bounds[:-1], bounds[1:], strict=True):
             for member in order[a:b]:
@@ -157,7 +157,7 @@ def _class_counts(
     counts = {label: apportion(n, shares, at_least_one=True) for label, n in sizes.items() if n >= len(shares)}
     small = sorted(label for label, n in sizes.items() if n < len(shares))
     turn = 0
-    for k in rng(seed, "clips", "small classes").permutation(len(small)):
+    for k in seeds.rng(seed, "clips", "small classes").permutation(len(small)):
         label = small[k]
         own = [0] * len(shares)
         own[0] = int(has_train)

@@ -17,7 +17,7 @@ from spatialqa.dataset.reading import join_questions, read_audio, scene_files
 from spatialqa.errors import DatasetError
 from spatialqa.interop.destination import Destination
 
-Sample = tuple[str, bytes, bytes]  # scene_id, FLAC, JSON
+TarSample = tuple[str, bytes, bytes]  # scene_id, FLAC, JSON
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class _Counter:
         self._total, self._progress = total, progress
         self.scenes = self.questions = 0
 
-    def samples(self, folder: DatasetFolder, files: list[Path], table: str, split: str) -> Iterator[Sample]:
+    def samples(self, folder: DatasetFolder, files: list[Path], table: str, split: str) -> Iterator[TarSample]:
         """Yield the samples of one split."""
         flac: dict[str, bytes] = {}
 
@@ -105,7 +105,7 @@ class _Counter:
                 self._progress(self.scenes, self._total)
 
 
-def _write_tar(aside: Path, batch: list[Sample], samples: Iterable[Sample]) -> None:
+def _write_tar(aside: Path, batch: list[TarSample], samples: Iterable[TarSample]) -> None:
     with tarfile.open(aside, "w", format=tarfile.USTAR_FORMAT) as tar:
         for some in (batch, samples):
             for name, flac, text in some:

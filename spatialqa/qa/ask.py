@@ -50,7 +50,7 @@ class Skipped(NamedTuple):
     reason: str
 
 
-class Asked(NamedTuple):
+class SceneQuestions(NamedTuple):
     """What `ask` made of one scene."""
 
     questions: list[Question]
@@ -84,7 +84,7 @@ def ask(
     templates: TemplateSet,
     data_set: DataSetView = ONE_SCENE,
     only: Collection[str] | None = None,
-) -> Asked:
+) -> SceneQuestions:
     """Return the questions of one scene, of some subtypes `only` or of all, and what could not be asked of it.
 
     Answers follow from the positions and labels of the scene, never from its audio; a level, where the scene has been
@@ -95,7 +95,7 @@ def ask(
         DatasetError: a source lies at the centre of the listener's head.
     """
     heard = view(scene, options)
-    asked = Asked([], [])
+    asked = SceneQuestions([], [])
     for question_type in options.types:
         for subtype in SUBTYPES[question_type]:
             if only is not None and subtype not in only:

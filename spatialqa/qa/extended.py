@@ -22,7 +22,7 @@ from spatialqa.qa.fact import (
     why_not_named,
     yes_no,
 )
-from spatialqa.qa.listener_view import Heard, SceneView
+from spatialqa.qa.listener_view import SceneView, SourceView
 from spatialqa.qa.options import AskOptions
 
 MOST_COUNTED = 4
@@ -47,7 +47,7 @@ def clock(view: SceneView, options: AskOptions) -> Facts:
     return facts or (NEAR_BOUNDARY if level else STEEP)
 
 
-def clock_hour(source: Heard) -> tuple[int, float]:
+def clock_hour(source: SourceView) -> tuple[int, float]:
     """Return the hour, 1 to 12, and how many degrees of azimuth the source is from the next hour's sector."""
     to_left, ahead, _ = source.along_m
     clockwise_deg = math.degrees(math.atan2(-to_left, ahead))

@@ -25,7 +25,7 @@ LABEL_BUCKETS = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class SourceView:
     """One source, in the listener's head frame.
 
     along_m: metres towards the left, the front and above (head -x, -z, +y).
@@ -61,7 +61,7 @@ class Heard:
 class SceneView:
     """All sources of a scene as they are heard."""
 
-    sources: tuple[Heard, ...]
+    sources: tuple[SourceView, ...]
 
     def audible(self) -> list[int]:
         """Return the indices of the sources that are not masked."""
@@ -83,7 +83,7 @@ def view(scene: Scene, options: AskOptions) -> SceneView:
         along = (-x, -z, y)
         left, front, above = (math.degrees(math.asin(max(-1.0, min(1.0, c / distance)))) for c in along)
         heard.append(
-            Heard(
+            SourceView(
                 head_m=(x, y, z),
                 distance_m=distance,
                 along_m=along,

@@ -21,7 +21,7 @@ from spatialqa.dataset.reading import read_scenes, scene_files
 from spatialqa.dataset.records import QuestionsRecord, SkipCount, write_record
 from spatialqa.dataset.schema import QA
 from spatialqa.errors import DatasetError, RecipeError
-from spatialqa.qa.ask import ONE_SCENE, Asked, DataSetView, ask, survey
+from spatialqa.qa.ask import ONE_SCENE, DataSetView, SceneQuestions, ask, survey
 from spatialqa.qa.balance import Balance, Survey, balance_from, preference_from
 from spatialqa.qa.distractors import pool_from
 from spatialqa.qa.options import AskOptions
@@ -185,9 +185,11 @@ def _write(
     return QaSummary(folder.root / aside, total, questions, skipped, types, unmet), files
 
 
-def _ask_one(scene: Scene, recipe: QaRecipe, templates: TemplateSet, data_set: DataSetView, quota: Quota) -> Asked:
+def _ask_one(
+    scene: Scene, recipe: QaRecipe, templates: TemplateSet, data_set: DataSetView, quota: Quota
+) -> SceneQuestions:
     """Ask the one question that a scene is taken for, if it allows any subtype of that type."""
-    asked = Asked([], [])
+    asked = SceneQuestions([], [])
     for subtype in quota.subtypes(scene):
         tried = ask(scene, recipe, templates, data_set, only=(subtype,))
         asked.skipped.extend(tried.skipped)

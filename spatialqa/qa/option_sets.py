@@ -17,7 +17,7 @@ from scipy.sparse import csr_array
 from spatialqa.core.geometry import FloatArray
 from spatialqa.core.ontology import ontology
 
-Item = TypeVar("Item", bound=Hashable)
+Option = TypeVar("Option", bound=Hashable)
 
 _LEAST_GAP = 2  # half metres: twice the 0.5 m within which a distance counts as right
 _GAPS = {2: range(_LEAST_GAP, _LEAST_GAP + 7), 4: range(_LEAST_GAP, _LEAST_GAP + 4)}
@@ -40,22 +40,22 @@ def distance_sets(values: Sequence[int], size: int) -> list[tuple[int, ...]]:
     return [members for members in candidates if known.issuperset(members)]
 
 
-class FairSets(Generic[Item]):
+class FairSets(Generic[Option]):
     """Chooses among given sets of equal size.
 
     counts: how often the data set has each item as an answer. sets: the sets there are.
     """
 
-    def __init__(self, counts: Mapping[Item, float], sets: Sequence[tuple[Item, ...]]) -> None:
+    def __init__(self, counts: Mapping[Option, float], sets: Sequence[tuple[Option, ...]]) -> None:
         self._sets = sets
         weights = self._fit(counts)
-        containing: dict[Item, list[int]] = defaultdict(list)
+        containing: dict[Option, list[int]] = defaultdict(list)
         for k, members in enumerate(sets):
             for member in members:
                 containing[member].append(k)
         self._drawn = {item: (ks, np.cumsum(weights[ks])) for item, ks in containing.items()}
 
-    def _fit(self, counts: Mapping[Item, float]) -> FloatArray:
+    def _fit(self, counts: Mapping[Option, float]) -> FloatArray:
         items = list(counts)
         index = {item: k for k, item in enumerate(items)}
         members = np.array([[index[item] for item in chosen] for chosen in self._sets], dtype=np.intp)
@@ -70,7 +70,7 @@ class FairSets(Generic[Item]):
             factors *= step ** (1 / members.shape[1])
         return weights
 
-    def draw(self, item: Item, rng: np.random.Generator) -> tuple[Item, ...] | None:
+    def draw(self, item: Option, rng: np.random.Generator) -> tuple[Option, ...] | None:
         """Return a set that holds this item, or None where there is none."""
         if item not in self._drawn:
             return None

@@ -14,7 +14,7 @@ from spatialqa.qa.fact import (
     Facts,
     why_not_named,
 )
-from spatialqa.qa.listener_view import AXES, Heard, SceneView
+from spatialqa.qa.listener_view import AXES, SceneView, SourceView
 from spatialqa.qa.options import AskOptions
 
 
@@ -100,7 +100,7 @@ def _class_at(view: SceneView, index: int, options: AskOptions) -> Fact | None:
     )
 
 
-def _apart_deg(source: Heard, other: Heard) -> float | None:
+def _apart_deg(source: SourceView, other: SourceView) -> float | None:
     """Return how far the other is beyond a plane that parts the two octants; None in the same octant."""
     parting = [axis for axis in range(len(AXES)) if source.words[axis] != other.words[axis]]
     return max((abs(other.angle_deg[axis]) for axis in parting), default=None)

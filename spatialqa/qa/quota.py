@@ -35,14 +35,14 @@ class Quota:
         """Return what to ask of the next scene: the first of these subtypes of one type that it allows, or none."""
         several = len(scene.sources) > 1
         kinds = SEVERAL_SOURCES if several else ONE_SOURCE
-        draw = seeds.rng(self._seed, "quota", scene.scene_id)
+        rng = seeds.rng(self._seed, "quota", scene.scene_id)
         to_come = self._scenes[scene.split, several]
         self._scenes[scene.split, several] -= 1
         wanted = sum(self.left[scene.split, kind] for kind in kinds)
-        u = float(draw.uniform(0.0, max(to_come, wanted)))
+        u = float(rng.uniform(0.0, max(to_come, wanted)))
         for kind in kinds:
             if u < self.left[scene.split, kind]:
-                return [SUBTYPES[kind][int(k)] for k in draw.permutation(len(SUBTYPES[kind]))]
+                return [SUBTYPES[kind][int(k)] for k in rng.permutation(len(SUBTYPES[kind]))]
             u -= self.left[scene.split, kind]
         return []
 

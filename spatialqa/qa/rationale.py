@@ -11,7 +11,7 @@ import numpy as np
 from spatialqa.qa.answer_text import direction_text, distance_answer, sound_of
 from spatialqa.qa.extended import clock_hour
 from spatialqa.qa.fact import Fact, pick
-from spatialqa.qa.listener_view import AXES, Heard, SceneView
+from spatialqa.qa.listener_view import AXES, SceneView, SourceView
 from spatialqa.qa.options import AskOptions
 
 _AMOUNT = {"left": "to the left", "right": "to the right", "front": "ahead", "behind": "behind",
@@ -74,16 +74,16 @@ def scene_told(fact: Fact, view: SceneView, names: list[str]) -> str:
     return "; ".join(_told(said.get(i), view.sources[i]) for i in order)
 
 
-def _told(name: str | None, source: Heard) -> str:
+def _told(name: str | None, source: SourceView) -> str:
     who = name or (source.names[0] if source.names else source.labels[0].lower())
     return " ".join([who, *(_side(source, axis) for axis in range(len(AXES))), distance_answer(source.distance_m)])
 
 
-def _sides(heard: list[Heard], axis: int) -> str:
+def _sides(heard: list[SourceView], axis: int) -> str:
     return "; ".join(_side(source, axis) for source in heard)
 
 
-def _side(source: Heard, axis: int) -> str:
+def _side(source: SourceView, axis: int) -> str:
     return f"{source.words[axis]} {distance_answer(abs(source.along_m[axis]))}"
 
 
@@ -168,20 +168,20 @@ def explain(subtype: str, fact: Fact, view: SceneView, names: list[str], answer:
     return " ".join(_sentence(step) for step in steps)
 
 
-def _place(source: Heard, rng: np.random.Generator) -> str:
+def _place(source: SourceView, rng: np.random.Generator) -> str:
     parts = [f"{abs(m):.2f} m {_AMOUNT[w]}" for m, w in zip(source.along_m, source.words, strict=True)]
     where = f"{parts[0]}, {parts[1]} and {parts[2]}"
     return pick((f"{where}, {source.distance_m:.2f} m away", f"{source.distance_m:.2f} m away: {where}"), rng)
 
 
-def _compared(said: list[str], heard: list[Heard], axis: int, asked: str = "") -> str:
+def _compared(said: list[str], heard: list[SourceView], axis: int, asked: str = "") -> str:
     beyond_m = heard[0].along_m[axis] - heard[1].along_m[axis]
     word = AXES[axis].positive if beyond_m > 0 else AXES[axis].negative
     compared = f"{said[0]} is {abs(beyond_m):.2f} m {_FURTHER[word]} than {said[1]}"
     return f"{compared}; {asked}" if asked else compared
 
 
-def _on_side(who: str, source: Heard, axis: int) -> str:
+def _on_side(who: str, source: SourceView, axis: int) -> str:
     beyond = f"{abs(source.along_m[axis]):.2f} m, {abs(source.angle_deg[axis]):.0f} degrees"
     return f"{who} is {_SIDE[source.words[axis]]} ({beyond})"
 
@@ -195,11 +195,11 @@ def _rounded(distance_m: float) -> str:
     return f"{distance_m:.2f} m is {distance_answer(distance_m)} to the nearest half meter"
 
 
-def _called(source: Heard) -> str:
+def _called(source: SourceView) -> str:
     return sound_of(source.names[0]) if source.names else "another sound"
 
 
-def _clockwise_deg(source: Heard) -> float:
+def _clockwise_deg(source: SourceView) -> float:
     return float(np.degrees(np.arctan2(-source.along_m[0], source.along_m[1])))
 
 

@@ -31,7 +31,7 @@ from spatialqa.scoring.grade import DER_THRESHOLD_M, Grade, grade
 from spatialqa.scoring.intervals import FEWEST_HOUSES, Bootstrap, FloatArray, IntArray, percentiles, wilson
 from spatialqa.scoring.parsing.class_names import Names, parts
 from spatialqa.scoring.predictions import read_predictions
-from spatialqa.scoring.references import Truth, read_scene_truth, read_truth
+from spatialqa.scoring.references import Reference, read_references, read_scene_truth
 from spatialqa.scoring.results import METRICS
 
 _E_DIRECTION, _E_DISTANCE = ("relative_direction", "both_on_side"), ("relative_distance",)
@@ -114,7 +114,7 @@ class Analysis:
         return asdict(self)
 
 
-class Facts(NamedTuple):
+class Difficulty(NamedTuple):
     """What makes a question hard; None where it does not apply.
 
     angle_deg: between the two sources asked about, else from the one asked about to the nearest other. distance_m: of
@@ -129,7 +129,7 @@ class Facts(NamedTuple):
     apart_m: float | None
 
 
-_BINS: tuple[tuple[str, Callable[[Facts], float | None], tuple[float, ...]], ...] = (
+_BINS: tuple[tuple[str, Callable[[Difficulty], float | None], tuple[float, ...]], ...] = (
     ("angle, deg", lambda facts: facts.angle_deg, ANGLE_EDGES_DEG),
     ("distance, m", lambda facts: facts.distance_m, DISTANCE_EDGES_M),
     ("level, dB", lambda facts: facts.level_db, LEVEL_EDGES_DB),
@@ -160,7 +160,7 @@ def analyse(
         DatasetError: the predictions, the questions or the scenes cannot be read, or nothing pairs up.
     """
     given = read_predictions(predictions).by_id
-    every = [truth for truth in read_truth(root, table) if not truth.multiple_choice]
+    every = [truth for truth in read_references(root, table) if not truth.multiple_choice]
     splits = {truth.split for truth in every if truth.qa_id in given and split in (None, truth.split)}
     asked = [truth for truth in every if truth.split in splits and (truth.qa_id in given or not answered_only)]
     if not asked:
@@ -191,17 +191,17 @@ def analyse(
     )
 
 
-def facts_of(truth: Truth, scene: Scene) -> Facts:
+def facts_of(truth: Reference, scene: Scene) -> Difficulty:
     """Return what makes a question about a scene hard."""
     named = [scene.sources[k] for k in truth.source_indices]
     others = [source for k, source in enumerate(scene.sources) if k not in truth.source_indices]
     if not named:
-        return Facts(None, None, None, None)
+        return Difficulty(None, None, None, None)
     pairs = [(a, b) for a in named for b in others] if len(named) == 1 else [(named[0], named[1])]
     angles = [great_circle_deg(a.azimuth_deg, a.elevation_deg, b.azimuth_deg, b.elevation_deg) for a, b in pairs]
     levels = [level for k in truth.source_indices if (level := _over_others_db(scene, k)) is not None]
     distances = [source.distance_m for source in named]
-    return Facts(
+    return Difficulty(
         min(angles, default=None),
         max(distances),
         min(levels, default=None),
@@ -224,7 +224,7 @@ class _Measured:
     """Questions with their scenes, and how answers to them are summed up."""
 
     def __init__(
-        self, root: Path, asked: Sequence[Truth], scenes: dict[str, Scene], splits: set[str], seed: int
+        self, root: Path, asked: Sequence[Reference], scenes: dict[str, Scene], splits: set[str], seed: int
     ) -> None:
         self.asked = asked
         self.truths = read_scene_truth(root, set(scenes), splits)

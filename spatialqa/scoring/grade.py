@@ -15,7 +15,7 @@ from spatialqa.scoring.parsing.direction import direction
 from spatialqa.scoring.parsing.normalise import affirmed, plain, without
 from spatialqa.scoring.parsing.option import option_index
 from spatialqa.scoring.parsing.yes_no import yes_no
-from spatialqa.scoring.references import SceneTruth, Truth
+from spatialqa.scoring.references import Reference, SceneTruth
 
 DER_THRESHOLD_M = 0.5
 _EPSILON_M = 1e-6  # 3.5 - 3 may come out a hair above 0.5
@@ -42,7 +42,7 @@ KINDS: Mapping[str, str] = {
 }
 
 
-class Part(NamedTuple):
+class AnswerPart(NamedTuple):
     """What one answer adds to a metric: the metric is sum(above) / sum(below) over all answers."""
 
     above: float
@@ -53,11 +53,11 @@ class Part(NamedTuple):
 class Grade:
     """The parts of one answer, by metric, and what of it could not be read ("direction", "distance", ...)."""
 
-    parts: dict[str, Part] = field(default_factory=dict)
+    parts: dict[str, AnswerPart] = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)
 
 
-def grade(truth: Truth, scene: SceneTruth | None, prediction: str, names: Names) -> Grade:
+def grade(truth: Reference, scene: SceneTruth | None, prediction: str, names: Names) -> Grade:
     """Measure one raw answer; an empty one is wrong everywhere.
 
     Args:
@@ -79,74 +79,74 @@ def grade(truth: Truth, scene: SceneTruth | None, prediction: str, names: Names)
     return result
 
 
-def spoken(truth: Truth, prediction: str) -> str:
+def spoken(truth: Reference, prediction: str) -> str:
     """Return an answer in plain text without the names that its question asked about."""
     return without(plain(prediction), truth.asked_labels)
 
 
-def _labels(result: Grade, truth: Truth, scene: SceneTruth | None, prediction: str, names: Names) -> None:
+def _labels(result: Grade, truth: Reference, scene: SceneTruth | None, prediction: str, names: Names) -> None:
     found, strange = names.answered(prediction)
     true = set(truth.answer_labels or parts(truth.answer))
     hits, given = len(true.intersection(found)), len(found) + strange
-    result.parts["precision"] = Part(hits, given)
-    result.parts["recall"] = Part(hits, len(true))
-    result.parts["f1"] = Part(2 * hits, given + len(true))
-    result.parts["exact"] = Part(set(found) == true and not strange)
+    result.parts["precision"] = AnswerPart(hits, given)
+    result.parts["recall"] = AnswerPart(hits, len(true))
+    result.parts["f1"] = AnswerPart(2 * hits, given + len(true))
+    result.parts["exact"] = AnswerPart(set(found) == true and not strange)
     if not found:
         result.unread.append("labels")
 
 
-def _location(result: Grade, truth: Truth, scene: SceneTruth | None, prediction: str, names: Names) -> None:
+def _location(result: Grade, truth: Reference, scene: SceneTruth | None, prediction: str, names: Names) -> None:
     text = spoken(truth, prediction)
     said = direction(text)
     right = [word == true for word, true in zip(said, truth.answer_direction, strict=True)]
-    result.parts |= {name: Part(ok) for name, ok in zip(AXIS_METRICS, right, strict=True)}
-    result.parts["direction"] = Part(all(right))
+    result.parts |= {name: AnswerPart(ok) for name, ok in zip(AXIS_METRICS, right, strict=True)}
+    result.parts["direction"] = AnswerPart(all(right))
     result.unread += [name for name, word in zip(AXIS_METRICS, said, strict=True) if word is None]
     _distance_parts(result, truth, text)
     azimuth, elevation = quantity.angles(affirmed(text))
     if scene is not None and azimuth is not None and elevation is not None:
         source = scene.sources[truth.source_indices[0]]
         apart = great_circle_deg(azimuth, elevation, source.azimuth_deg, source.elevation_deg)
-        result.parts["great_circle_deg"] = Part(apart)
+        result.parts["great_circle_deg"] = AnswerPart(apart)
 
 
-def _distance(result: Grade, truth: Truth, scene: SceneTruth | None, prediction: str, names: Names) -> None:
+def _distance(result: Grade, truth: Reference, scene: SceneTruth | None, prediction: str, names: Names) -> None:
     _distance_parts(result, truth, spoken(truth, prediction))
 
 
-def _distance_parts(result: Grade, truth: Truth, text: str) -> None:
+def _distance_parts(result: Grade, truth: Reference, text: str) -> None:
     said = quantity.distance_m(affirmed(text))
     true = truth.answer_distance_m
     if true is None:
         raise DatasetError(f"question {truth.qa_id}: has no answer_distance_m; run `spatialqa validate`")
     if said is None:
         result.unread.append("distance")
-        result.parts["der"] = result.parts["der_unrounded"] = Part(1.0)
+        result.parts["der"] = result.parts["der_unrounded"] = AnswerPart(1.0)
         return
-    result.parts["der"] = Part(abs(said - rounded_m(true)) > DER_THRESHOLD_M + _EPSILON_M)
-    result.parts["der_unrounded"] = Part(abs(said - true) > DER_THRESHOLD_M + _EPSILON_M)
-    result.parts["distance_error_m"] = Part(abs(said - true))
+    result.parts["der"] = AnswerPart(abs(said - rounded_m(true)) > DER_THRESHOLD_M + _EPSILON_M)
+    result.parts["der_unrounded"] = AnswerPart(abs(said - true) > DER_THRESHOLD_M + _EPSILON_M)
+    result.parts["distance_error_m"] = AnswerPart(abs(said - true))
 
 
 def _accuracy(result: Grade, right: bool, read: bool) -> None:
-    result.parts["accuracy"] = Part(right)
+    result.parts["accuracy"] = AnswerPart(right)
     if not read:
         result.unread.append("answer")
 
 
-def _yes_no(result: Grade, truth: Truth, scene: SceneTruth | None, prediction: str, names: Names) -> None:
+def _yes_no(result: Grade, truth: Reference, scene: SceneTruth | None, prediction: str, names: Names) -> None:
     said = yes_no(spoken(truth, prediction))
     _accuracy(result, said == truth.answer_bool, said is not None)
 
 
-def _direction_word(result: Grade, truth: Truth, scene: SceneTruth | None, prediction: str, names: Names) -> None:
+def _direction_word(result: Grade, truth: Reference, scene: SceneTruth | None, prediction: str, names: Names) -> None:
     axis = next(i for i, words in enumerate(AXES) if truth.answer_direction[0] in words)
     said = direction(spoken(truth, prediction))[axis]
     _accuracy(result, said == truth.answer_direction[0], said is not None)
 
 
-def _label(result: Grade, truth: Truth, scene: SceneTruth | None, prediction: str, names: Names) -> None:
+def _label(result: Grade, truth: Reference, scene: SceneTruth | None, prediction: str, names: Names) -> None:
     found, _ = names.answered(prediction)
     right = set(truth.answer_labels) | {truth.answer.lower()}
     allowed = set(right)
@@ -159,21 +159,21 @@ def _label(result: Grade, truth: Truth, scene: SceneTruth | None, prediction: st
     _accuracy(result, bool(right.intersection(found)) and allowed.issuperset(found), bool(found))
 
 
-def _hour(result: Grade, truth: Truth, scene: SceneTruth | None, prediction: str, names: Names) -> None:
+def _hour(result: Grade, truth: Reference, scene: SceneTruth | None, prediction: str, names: Names) -> None:
     said = quantity.clock_hour(affirmed(spoken(truth, prediction)))
     true = quantity.clock_hour(truth.answer)
     if true is None:
         raise DatasetError(f"question {truth.qa_id}: the answer {truth.answer!r} is no hour; run `spatialqa validate`")
     _accuracy(result, said == true, said is not None)
-    result.parts["within_an_hour"] = Part(said is not None and (said - true) % 12 in (0, 1, 11))
+    result.parts["within_an_hour"] = AnswerPart(said is not None and (said - true) % 12 in (0, 1, 11))
 
 
-def _count(result: Grade, truth: Truth, scene: SceneTruth | None, prediction: str, names: Names) -> None:
+def _count(result: Grade, truth: Reference, scene: SceneTruth | None, prediction: str, names: Names) -> None:
     said = quantity.count(affirmed(plain(prediction)))
     _accuracy(result, said == truth.answer_count, said is not None)
 
 
-_GRADERS: Mapping[str, Callable[[Grade, Truth, SceneTruth | None, str, Names], None]] = {
+_GRADERS: Mapping[str, Callable[[Grade, Reference, SceneTruth | None, str, Names], None]] = {
     "labels": _labels,
     "location": _location,
     "yes_no": _yes_no,
@@ -185,7 +185,7 @@ _GRADERS: Mapping[str, Callable[[Grade, Truth, SceneTruth | None, str, Names], N
 }
 
 
-def _options(result: Grade, truth: Truth, prediction: str, names: Names) -> None:
+def _options(result: Grade, truth: Reference, prediction: str, names: Names) -> None:
     """Multiple choice: by letter, by the text of an option, or by an answer that means what one option means."""
     true = option_index(truth.answer, truth.choices)
     if true is None:
@@ -198,7 +198,7 @@ def _options(result: Grade, truth: Truth, prediction: str, names: Names) -> None
     _accuracy(result, said == true, said is not None)
 
 
-def _meaning(truth: Truth, text: str, names: Names) -> Hashable:
+def _meaning(truth: Reference, text: str, names: Names) -> Hashable:
     """Return what an answer or an option says, comparable; None when it cannot be read."""
     said = affirmed(spoken(truth, text))
     distance = quantity.distance_m(said)

@@ -58,7 +58,7 @@ class SceneTruth(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
+class Reference:
     """One question as scoring needs it; the fields are the columns of the same names."""
 
     qa_id: str
@@ -82,7 +82,7 @@ class Truth:
         return len(self.choices) > 2
 
 
-def read_truth(root: Path, table: str) -> list[Truth]:
+def read_references(root: Path, table: str) -> list[Reference]:
     """Return all questions of a table, train first.
 
     Raises:
@@ -111,9 +111,9 @@ def read_scene_truth(root: Path, wanted: set[str], splits: set[str]) -> dict[str
     return scenes
 
 
-def _truth(row: dict[str, Any]) -> Truth:
+def _truth(row: dict[str, Any]) -> Reference:
     values: dict[str, Any] = {name: tuple(row[name] or ()) if name in _LISTS else row[name] for name in _COLUMNS}
-    return Truth(**values)
+    return Reference(**values)
 
 
 _LISTS = {"source_indices", "asked_labels", "choices", "answer_labels", "answer_direction"}

@@ -12,7 +12,7 @@ from spatialqa.scoring.grade import AXIS_METRICS, DER_THRESHOLD_M, KINDS, Grade,
 from spatialqa.scoring.intervals import FEWEST_HOUSES, Bootstrap, FloatArray, IntArray, percentiles, wilson
 from spatialqa.scoring.parsing.class_names import Names, parts
 from spatialqa.scoring.predictions import read_predictions
-from spatialqa.scoring.references import SceneTruth, Truth, read_scene_truth, read_truth
+from spatialqa.scoring.references import Reference, SceneTruth, read_references, read_scene_truth
 from spatialqa.scoring.results import METRICS, IdProblems, Metric, ScoreReport, SubtypeScore
 from spatialqa.scoring.retrieval import mean_ap
 from spatialqa.scoring.similarity import Lexical, Similarity, sentence_model
@@ -47,7 +47,7 @@ def score(
         MissingDependencyError: the sentence model that was named cannot be used.
     """
     given = read_predictions(predictions)
-    everything = {truth.qa_id: truth for truth in read_truth(root, table)}
+    everything = {truth.qa_id: truth for truth in read_references(root, table)}
     unknown = [qa_id for qa_id in given.by_id if qa_id not in everything]
     touched = {everything[qa_id].split for qa_id in given.by_id if qa_id in everything}
     if split is not None:
@@ -105,7 +105,7 @@ def _problems(ids: Iterable[str]) -> IdProblems:
     return IdProblems(len(every), tuple(every[:_FIRST_FEW]))
 
 
-def _clusters(asked: Sequence[Truth], scenes: Mapping[str, SceneTruth]) -> tuple[str, list[str]]:
+def _clusters(asked: Sequence[Reference], scenes: Mapping[str, SceneTruth]) -> tuple[str, list[str]]:
     """Return what questions are clustered by, and the cluster of each: houses where there are enough, else scenes."""
     houses = [scene.house_id if (scene := scenes.get(truth.scene_id)) else None for truth in asked]
     known = [house for house in houses if house is not None]
@@ -119,7 +119,7 @@ class _Tally:
 
     def __init__(
         self,
-        asked: Sequence[Truth],
+        asked: Sequence[Reference],
         answers: Sequence[str | None],
         grades: Sequence[Grade],
         bootstrap: Bootstrap,

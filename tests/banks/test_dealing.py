@@ -3,7 +3,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spatialqa.generation.allocation import Group, deal, in_turns
+from spatialqa.generation.allocation import BankGroupSize, allocate, in_turns
 
 
 def test_rooms_take_turns() -> None:
@@ -12,15 +12,15 @@ def test_rooms_take_turns() -> None:
 
 
 def test_single_places_serve_scenes_of_one_source() -> None:
-    groups = [Group("a", 0, 1), Group("a", 1, 2), Group("a", 2, 1)]
-    dealt = deal([[0, 1, 2]], [1, 2, 1], groups, None)
+    groups = [BankGroupSize("a", 0, 1), BankGroupSize("a", 1, 2), BankGroupSize("a", 2, 1)]
+    dealt = allocate([[0, 1, 2]], [1, 2, 1], groups, None)
     assert dealt is not None
     assert {g.index: numbers for g, numbers in dealt[0]} == {0: [0], 1: [1], 2: [2]}
-    assert deal([[0, 1, 2]], [2, 2, 1], groups, None) is None
+    assert allocate([[0, 1, 2]], [2, 2, 1], groups, None) is None
 
 
 def test_training_scenes_share_the_places_of_a_group() -> None:
-    dealt = deal([[0, 1, 2, 3], [4]], [2, 2, 1, 2, 2], [Group("a", 0, 2), Group("b", 0, 3)], 4)
+    dealt = allocate([[0, 1, 2, 3], [4]], [2, 2, 1, 2, 2], [BankGroupSize("a", 0, 2), BankGroupSize("b", 0, 3)], 4)
     assert dealt is not None
     assert [[(g.room_id, numbers) for g, numbers in shard] for shard in dealt] == [
         [("a", [0, 1, 2, 3])],
@@ -37,8 +37,8 @@ def test_training_scenes_share_the_places_of_a_group() -> None:
 def test_every_scene_is_dealt_once_and_no_place_twice(needs: list[int], sizes: list[int], per_shard: int) -> None:
     numbers = list(range(len(needs)))
     shards = [numbers[k : k + per_shard] for k in range(0, len(numbers), per_shard)]
-    groups = [Group("a", k, size) for k, size in enumerate(sizes)]
-    dealt = deal(shards, needs, groups, None)
+    groups = [BankGroupSize("a", k, size) for k, size in enumerate(sizes)]
+    dealt = allocate(shards, needs, groups, None)
     if dealt is None:
         assert sum(size >= max(needs) for size in sizes) < len(needs)  # a group for every scene would do
         return

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spatialqa.core.scene import Scene
-from spatialqa.qa.ask import FINDERS, NOTHING_NEW, Asked, ask
+from spatialqa.qa.ask import FINDERS, NOTHING_NEW, SceneQuestions, ask
 from spatialqa.qa.fact import NEEDS_TWO_SOURCES
 from spatialqa.qa.listener_view import view
 from spatialqa.qa.options import TYPES, AskOptions
@@ -27,7 +27,7 @@ ALL_SUBTYPES = {subtype for subtypes in SUBTYPES.values() for subtype in subtype
 NO_MARGINS = {"direction_margin_deg": 0.0, "relation_margin_deg": 0.0, "distance_margin_m": 0.0, "masking_db": 0.0}
 
 
-def asked(scene: Scene, **options: Any) -> Asked:
+def asked(scene: Scene, **options: Any) -> SceneQuestions:
     return ask(scene, AskOptions(**options), bundled_templates())
 
 

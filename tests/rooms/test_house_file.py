@@ -12,9 +12,9 @@ from spatialqa.rooms.scans.house_file import (
     House,
     HouseObject,
     HouseRegion,
+    HouseSurface,
     Level,
     Segment,
-    Surface,
     read_house_file,
 )
 from tests.fixtures.matterport import HOME, procedural_parts, write_procedural_house
@@ -56,7 +56,7 @@ def test_every_field_is_where_the_description_has_it(tmp_path: Path) -> None:
             HouseRegion(0, 0, "b", (1.0, 1.0, 0.5), (-1.0, -2.0, 0.25), (3.0, 4.0, 2.5), 2.25),
             HouseRegion(1, -1, None, (2.0, 2.0, 1.0), (10.0, 11.0, 0.0), (12.5, 13.0, 2.0), 0.0),
         ),
-        surfaces=(Surface(0, 0, (0.1, 0.0, 0.99), ((-1.0, -2.0, 0.0), (3.0, -2.0, 0.0), (3.0, 4.0, 0.125))),),
+        surfaces=(HouseSurface(0, 0, (0.1, 0.0, 0.99), ((-1.0, -2.0, 0.0), (3.0, -2.0, 0.0), (3.0, 4.0, 0.125))),),
         categories=(Category(0, 58, "dining chair", 3, "chair"), Category(1, 7, "wall", 1, "wall")),
         objects=(HouseObject(0, 0, 1), HouseObject(1, -1, -1)),
         segments=(Segment(1000007, 0), Segment(8, -1)),

@@ -12,7 +12,7 @@ from spatialqa.errors import DatasetError
 from spatialqa.qa.make import make_qa
 from spatialqa.qa.recipe import QaRecipe
 from spatialqa.scoring.error_analysis import FIGURES, Figure, analyse, facts_of, print_analysis
-from spatialqa.scoring.references import Truth, read_truth
+from spatialqa.scoring.references import Reference, read_references
 
 
 def predictions(path: Path, root: Path, said: dict[str, str] | None = None, split: str = "train") -> Path:
@@ -63,7 +63,7 @@ def test_bins_hold_every_question_once(small: Path, tmp_path: Path) -> None:
         assert sum(part.n for part in analysis.bins if part.title == title and part.by == "distance, m") == n
     assert not any(part.title.startswith("B") and part.by == "angle, deg" for part in analysis.bins)  # one source
     both = sum(part.n for part in analysis.given_place if part.title == "E direction")
-    truths = [t for t in read_truth(small, "qa") if t.split == "train"]
+    truths = [t for t in read_references(small, "qa") if t.split == "train"]
     placed = {(t.scene_id, k) for t in truths if t.subtype == "location_of_class" for k in t.source_indices}
     asked = [t for t in truths if t.subtype in ("relative_direction", "both_on_side")]
     assert both == sum(any((t.scene_id, k) in placed for k in t.source_indices) for t in asked)
@@ -73,8 +73,8 @@ def test_reasoning_is_told_apart_by_the_places_of_the_very_sources_that_it_relat
     root = tmp_path / "data"
     shutil.copytree(small, root)
     make_qa(root, QaRecipe(name="many", questions_per_subtype=4))
-    truths = [t for t in read_truth(root, "qa-many") if t.split == "train"]
-    placed: dict[str, list[Truth]] = {}
+    truths = [t for t in read_references(root, "qa-many") if t.split == "train"]
+    placed: dict[str, list[Reference]] = {}
     for truth in truths:
         if truth.subtype == "location_of_class":
             placed.setdefault(truth.scene_id, []).append(truth)
@@ -105,7 +105,7 @@ def test_what_is_not_answered_is_wrong_or_left_out(small: Path, tmp_path: Path) 
 
 
 def test_the_best_single_answer_is_what_giving_it_every_time_gets(small: Path, tmp_path: Path) -> None:
-    truths = [t for t in read_truth(small, "qa") if t.split == "train"]
+    truths = [t for t in read_references(small, "qa") if t.split == "train"]
     words = Counter(t.answer_direction for t in truths if t.subtype == "location").most_common(1)[0][0]
     word = Counter(t.answer for t in truths if t.subtype == "relative_distance").most_common(1)[0][0]
     overall = {own.title: own for own in analyse(predictions(tmp_path / "p.jsonl", small), small).overall}
@@ -134,7 +134,7 @@ def test_what_makes_a_question_hard_is_read_off_its_scene(small: Path) -> None:
         replace(source, azimuth_deg=a, elevation_deg=e, distance_m=d, wet_level_dbfs=wet)
         for source, (a, e, d, wet) in zip(scene.sources, places, strict=True)
     )
-    truth = next(t for t in read_truth(small, "qa") if t.subtype == "relative_distance")
+    truth = next(t for t in read_references(small, "qa") if t.subtype == "relative_distance")
     scene = replace(scene, sources=sources)
     pair = facts_of(replace(truth, source_indices=(1, 0)), scene)
     assert pair == pytest.approx((90.0, 3.0, -10.0, 2.0))

@@ -57,7 +57,7 @@ def split_head(head: bytes) -> tuple[int, int]:
     return header_bytes, payload_bytes
 
 
-class Scene:
+class LoadedScene:
     """A loaded scene and the settings to simulate it with."""
 
     def __init__(self) -> None:
@@ -301,7 +301,7 @@ def main() -> None:
     os.close(nothing)
     os.dup2(2, 1)
     _die_with_parent()
-    scene = Scene()
+    scene = LoadedScene()
     _write(replies, frame({"protocol": PROTOCOL, "python": sys.version.split()[0]}))
     while True:
         try:

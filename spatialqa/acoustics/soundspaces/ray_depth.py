@@ -13,8 +13,8 @@ from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore import EmbreeDevice
 from embreex.rtcore_scene import EmbreeScene
 
+from spatialqa.core import seeds
 from spatialqa.core.geometry import Vec3
-from spatialqa.core.seeds import rng
 from spatialqa.rooms.materials import Curve
 from spatialqa.rooms.room import Room
 
@@ -54,8 +54,8 @@ class DepthEstimator:
 
         At least MIN_DEPTH and at most MAX_DEPTH: a room with less than about 4 % absorption is cut short.
         """
-        random = rng(0, "ray-depth", self._room.sha256)
-        direction = _unit(random.standard_normal((_WALKS, 3)))
+        rng = seeds.rng(0, "ray-depth", self._room.sha256)
+        direction = _unit(rng.standard_normal((_WALKS, 3)))
         origin = np.tile(np.asarray(position, dtype=np.float64) - self._middle, (_WALKS, 1))
         energy = np.ones((_WALKS, len(_BANDS_HZ)))
         for reflections in range(1, MAX_DEPTH):
@@ -72,9 +72,9 @@ class DepthEstimator:
             normal *= -np.sign(np.einsum("ij,ij->i", normal, direction))[:, None]
             origin = origin + direction * hits["tfar"][met, None].astype(np.float64) + normal * _CLEARANCE_M
             direction = direction - 2 * np.einsum("ij,ij->i", normal, direction)[:, None] * normal
-            diffuse = np.flatnonzero(random.random(len(face)) < self._scattering[material])
+            diffuse = np.flatnonzero(rng.random(len(face)) < self._scattering[material])
             # Lambert's law: a point on the unit sphere about the tip of the normal
-            direction[diffuse] = _unit(normal[diffuse] + _unit(random.standard_normal((len(diffuse), 3))))
+            direction[diffuse] = _unit(normal[diffuse] + _unit(rng.standard_normal((len(diffuse), 3))))
         return MAX_DEPTH
 
 

@@ -26,7 +26,7 @@ class Margins:
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedQuestion:
     """One question and its scene; `who` are the referents, in the order of source_indices."""
 
     row: Mapping[str, Any]
@@ -55,7 +55,7 @@ class Expected:
     faults: list[str] = field(default_factory=list)
 
 
-def _clear_side(asked: Asked, angle_deg: float, what: str) -> list[str]:
+def _clear_side(asked: AskedQuestion, angle_deg: float, what: str) -> list[str]:
     least = asked.margins.direction_margin_deg
     if abs(angle_deg) >= least - _TINY:
         return []
@@ -70,7 +70,7 @@ def _rounding_margin(distance_m: float) -> float:
     return 0.25 - abs(distance_m - half_metres(distance_m))
 
 
-def _words_fault(asked: Asked, known: set[str], count: int = 1) -> list[str]:
+def _words_fault(asked: AskedQuestion, known: set[str], count: int = 1) -> list[str]:
     if len(asked.words) == count and set(asked.words) <= known:
         return []
     return [f"asks for {list(asked.words)}, which {asked.row['subtype']} does not know"]
@@ -83,13 +83,13 @@ def _unusable(faults: list[str]) -> Expected:
     return Expected("none", None, faults=faults)
 
 
-def classification(asked: Asked) -> Expected:
+def classification(asked: AskedQuestion) -> Expected:
     """Every label of the only source."""
     labels = asked.who[0].label_names
     return Expected("labels", labels, {"answer_labels": labels})
 
 
-def location(asked: Asked) -> Expected:
+def location(asked: AskedQuestion) -> Expected:
     """The octant and distance of a source; also location_of_class."""
     source = asked.who[0]
     distance = source.distance_m
@@ -104,7 +104,7 @@ def location(asked: Asked) -> Expected:
     )
 
 
-def classification_at_location(asked: Asked) -> Expected:
+def classification_at_location(asked: AskedQuestion) -> Expected:
     """Every label of the only source at an octant and distance, from which every other source is clearly away."""
     distance = asked.row["asked_distance_m"]
     there = [s for s in asked.scene.sources if (s.words, half_metres(s.distance_m)) == (asked.words, distance)]
@@ -129,7 +129,7 @@ def classification_at_location(asked: Asked) -> Expected:
     return Expected("labels", labels, {"answer_labels": labels}, margin_deg, clear_m, faults)
 
 
-def _compared(asked: Asked, word: str) -> tuple[float, float, list[str]]:
+def _compared(asked: AskedQuestion, word: str) -> tuple[float, float, list[str]]:
     """Return by how many metres and degrees the first referent is beyond the second, and why that is not clear."""
     one, other = asked.who
     metres, degrees = one.along(word) - other.along(word), one.angle_along(word) - other.angle_along(word)
@@ -146,7 +146,7 @@ def _yes_no(truth: bool, margin_deg: float | None, margin_m: float | None, fault
     return Expected("yes/no", truth, {"answer_bool": truth}, margin_deg, margin_m, faults)
 
 
-def relative_direction(asked: Asked) -> Expected:
+def relative_direction(asked: AskedQuestion) -> Expected:
     """Whether the first source is further along a direction than the second."""
     if faults := _words_fault(asked, _SIDES):
         return _unusable(faults)
@@ -154,7 +154,7 @@ def relative_direction(asked: Asked) -> Expected:
     return _yes_no(metres > 0, degrees, abs(metres), faults)
 
 
-def both_on_side(asked: Asked) -> Expected:
+def both_on_side(asked: AskedQuestion) -> Expected:
     """Whether two sources are on one side of the listener."""
     if faults := _words_fault(asked, _SIDES):
         return _unusable(faults)
@@ -165,7 +165,7 @@ def both_on_side(asked: Asked) -> Expected:
     return _yes_no(all(source.lies(word) for source in asked.who), margin, None, faults)
 
 
-def relative_distance(asked: Asked) -> Expected:
+def relative_distance(asked: AskedQuestion) -> Expected:
     """Whether the first source is closer to the listener, or farther, than the second."""
     if faults := _words_fault(asked, {"closer", "farther"}):
         return _unusable(faults)
@@ -174,14 +174,14 @@ def relative_distance(asked: Asked) -> Expected:
     return _yes_no(truth, None, abs(beyond), _clear_distance(asked, abs(beyond)))
 
 
-def _clear_distance(asked: Asked, difference_m: float) -> list[str]:
+def _clear_distance(asked: AskedQuestion, difference_m: float) -> list[str]:
     least = asked.margins.distance_margin_m
     if difference_m >= least - _TINY:
         return []
     return [f"the compared distances differ by {difference_m:.2f} m, less than {least:g}"]
 
 
-def distance_between(asked: Asked) -> Expected:
+def distance_between(asked: AskedQuestion) -> Expected:
     """The straight line between two sources."""
     metres = math.dist(asked.who[0].head, asked.who[1].head)
     columns = {"answer_distance_m": metres}
@@ -196,7 +196,7 @@ def own_labels(source: TrueSource, scene: TrueScene) -> frozenset[str]:
     )
 
 
-def source_at_direction(asked: Asked) -> Expected:
+def source_at_direction(asked: AskedQuestion) -> Expected:
     """A label of the only source on a side of the listener."""
     if faults := _words_fault(asked, _SIDES):
         return _unusable(faults)
@@ -212,7 +212,7 @@ def source_at_direction(asked: Asked) -> Expected:
     return Expected("label", own_labels(there[0], asked.scene), {}, margin, None, faults)
 
 
-def direction_word(asked: Asked) -> Expected:
+def direction_word(asked: AskedQuestion) -> Expected:
     """Which of two opposite words is true of a source, for the listener or as compared with another source."""
     choices = list(asked.row["choices"] or ())
     if len(choices) != 2 or OPPOSITE.get(choices[0]) != choices[1]:
@@ -228,7 +228,7 @@ def direction_word(asked: Asked) -> Expected:
     return Expected("word", truth, {"answer_direction": [truth]}, degrees, abs(metres), faults)
 
 
-def clock(asked: Asked) -> Expected:
+def clock(asked: AskedQuestion) -> Expected:
     """The hour at which a source lies on a level clock face whose 12 is straight ahead and whose 3 is on the right."""
     source = asked.who[0]
     faults = []
@@ -241,14 +241,14 @@ def clock(asked: Asked) -> Expected:
     return Expected("clock", hour or 12, {"answer_direction": [f"{hour or 12} o'clock"]}, margin, None, faults)
 
 
-def count(asked: Asked) -> Expected:
+def count(asked: AskedQuestion) -> Expected:
     """How many sources sound."""
     number = len(asked.scene.sources)
     faults = [] if len(asked.who) == number else ["source_indices are not all the sources"]
     return Expected("count", number, {"answer_count": number}, faults=faults)
 
 
-def _extreme(asked: Asked, sign: int) -> Expected:
+def _extreme(asked: AskedQuestion, sign: int) -> Expected:
     ranked = sorted(asked.scene.sources, key=lambda source: sign * source.distance_m)
     lead = sign * (ranked[1].distance_m - ranked[0].distance_m)
     faults = _clear_distance(asked, lead)
@@ -257,17 +257,17 @@ def _extreme(asked: Asked, sign: int) -> Expected:
     return Expected("label", own_labels(ranked[0], asked.scene), {}, None, lead, faults)
 
 
-def closest(asked: Asked) -> Expected:
+def closest(asked: AskedQuestion) -> Expected:
     """A label of the source nearest to the listener, among three or more."""
     return _extreme(asked, 1)
 
 
-def farthest(asked: Asked) -> Expected:
+def farthest(asked: AskedQuestion) -> Expected:
     """A label of the source farthest from the listener, among three or more."""
     return _extreme(asked, -1)
 
 
-def region(asked: Asked) -> Expected:
+def region(asked: AskedQuestion) -> Expected:
     """Whether two sources are in the same room, or in different ones."""
     if faults := _words_fault(asked, {"same", "different"}):
         return _unusable(faults)
@@ -282,7 +282,7 @@ class Rule:
     """What a question of a subtype is made of; `columns` are those that must not be null, choices apart."""
 
     type: str
-    expect: Callable[[Asked], Expected]
+    expect: Callable[[AskedQuestion], Expected]
     columns: frozenset[str]
     referents: tuple[int, ...] = (1,)
     sources: tuple[int, int] = (2, 99)  # how many a scene has, least and most

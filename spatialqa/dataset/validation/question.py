@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from spatialqa.dataset.validation import text as text
-from spatialqa.dataset.validation.answers import RULES, Asked, Expected, Margins, Rule
+from spatialqa.dataset.validation.answers import RULES, AskedQuestion, Expected, Margins, Rule
 from spatialqa.dataset.validation.ground_truth import OPPOSITE, Label, TrueScene, TrueSource, label_of
 from spatialqa.dataset.validation.rationale import rationale_problems
 
@@ -57,7 +57,7 @@ def question_problems(
         return
     yield from _label_problems(row, scene, who)
     yield from _text_problems(row, rule, own_templates)
-    asked = Asked(row, scene, who, margins)
+    asked = AskedQuestion(row, scene, who, margins)
     expected = rule.expect(asked)
     yield from expected.faults
     yield from _masked(asked)
@@ -148,7 +148,7 @@ def _text_problems(row: Mapping[str, Any], rule: Rule, own_templates: bool) -> I
             yield f"its text does not offer {' or '.join(row['choices'])} in this order"
 
 
-def _masked(asked: Asked) -> Iterator[str]:
+def _masked(asked: AskedQuestion) -> Iterator[str]:
     """Say which referent is, even in its best channel, further below the sum of the others than masking_db allows."""
     for source in asked.who:
         others = [other.level_dbfs for other in asked.scene.sources if other is not source]
@@ -211,7 +211,7 @@ def _short(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else repr(value)
 
 
-def _choice_problems(asked: Asked, expected: Expected, rule: Rule) -> Iterator[str]:
+def _choice_problems(asked: AskedQuestion, expected: Expected, rule: Rule) -> Iterator[str]:
     row, choices = asked.row, asked.row["choices"]
     if rule.binary and choices is None:
         yield "its choices are null, and must be Yes and No"
@@ -228,7 +228,7 @@ def _choice_problems(asked: Asked, expected: Expected, rule: Rule) -> Iterator[s
         yield from _option_problems(asked, expected)
 
 
-def _option_problems(asked: Asked, expected: Expected) -> Iterator[str]:
+def _option_problems(asked: AskedQuestion, expected: Expected) -> Iterator[str]:
     """Check the four options of a multiple choice question: all of the answer's form, and one of them true."""
     choices = asked.row["choices"]
     if [choice[:3] for choice in choices] != ["A. ", "B. ", "C. ", "D. "]:

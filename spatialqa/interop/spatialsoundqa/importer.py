@@ -23,13 +23,13 @@ from spatialqa.dataset.schema import QA, SCENES
 from spatialqa.errors import DatasetError, SpatialQAError
 from spatialqa.interop.spatialsoundqa.answers import read_question
 from spatialqa.interop.spatialsoundqa.released_files import (
-    Places,
     ReleasedQuestion,
+    RirPositions,
     Sounding,
     find_place_files,
     find_question_files,
     parse_record,
-    read_places,
+    read_positions,
     read_records,
 )
 
@@ -88,7 +88,7 @@ def import_spatialsoundqa(
     """
     files = find_question_files(source, split)
     place_files = list(places) or find_place_files(source)
-    known = read_places(place_files)
+    known = read_positions(place_files)
     hashes = {path.name: sha256_of(path) for path in [*files.values(), *place_files]}
     folder = DatasetFolder(root)
     folder.refuse_foreign()
@@ -134,10 +134,10 @@ def _run_record(hashes: Mapping[str, str]) -> RunRecord:
     )
 
 
-class _Heard:
+class _ReleasedScene:
     """A scene while its questions are read: its sounds, where they are, and their labels as far as questions tell."""
 
-    def __init__(self, scene_id: str, sounds: Sequence[Sounding], places: Sequence[Places] | None) -> None:
+    def __init__(self, scene_id: str, sounds: Sequence[Sounding], places: Sequence[RirPositions] | None) -> None:
         self.scene_id, self.sounds = scene_id, sounds
         self.labels: list[list[str]] = [[] for _ in sounds]
         self.places = places
@@ -182,7 +182,7 @@ class _Heard:
         }
 
 
-def _as_one_listener(first: Places, place: Places) -> list[float]:
+def _as_one_listener(first: RirPositions, place: RirPositions) -> list[float]:
     """Return a source's place for the listener of the scene's first RIR; each RIR may have been made at its own."""
     return [a + (b - c) if a != c else b for a, b, c in zip(first.sensor, place.source, place.sensor, strict=True)]
 
@@ -191,7 +191,7 @@ class _Importer:
     """Reads file after file and writes their tables."""
 
     def __init__(
-        self, folder: DatasetFolder, places: Mapping[str, Places], progress: Callable[[int], None] | None
+        self, folder: DatasetFolder, places: Mapping[str, RirPositions], progress: Callable[[int], None] | None
     ) -> None:
         self._folder, self._places, self._progress = folder, places, progress
         self._files: list[FileRecord] = []
@@ -203,7 +203,7 @@ class _Importer:
 
     def add(self, split: str, path: Path) -> None:
         """Import one question file."""
-        scenes: dict[tuple[Sounding, ...], _Heard] = {}
+        scenes: dict[tuple[Sounding, ...], _ReleasedScene] = {}
         batches = []
         rows = self._rows(split, path, scenes)
         while some := list(islice(rows, _ROWS)):
@@ -216,7 +216,7 @@ class _Importer:
         if known:
             commit_table(self._folder.root, f"scenes/{name}", pa.Table.from_pylist(known, schema=SCENES), 10_000)
 
-    def _rows(self, split: str, path: Path, scenes: dict[tuple[Sounding, ...], _Heard]) -> Iterator[Row]:
+    def _rows(self, split: str, path: Path, scenes: dict[tuple[Sounding, ...], _ReleasedScene]) -> Iterator[Row]:
         for number, record in enumerate(read_records(path)):
             self._records += 1
             if self._progress:
@@ -244,10 +244,10 @@ class _Importer:
             said = {"question": asked.question, "answer": asked.answer, "template_id": _NAME}
             yield {"qa_id": qa_id, "scene_id": scene.scene_id, "split": split} | said | read.row
 
-    def _scene(self, scene_id: str, asked: ReleasedQuestion) -> _Heard:
+    def _scene(self, scene_id: str, asked: ReleasedQuestion) -> _ReleasedScene:
         places = [self._places.get(sound.reverb_id) for sound in asked.sounds]
         known = [place for place in places if place is not None]
-        return _Heard(scene_id, asked.sounds, known if len(known) == len(places) else None)
+        return _ReleasedScene(scene_id, asked.sounds, known if len(known) == len(places) else None)
 
     def finish(self, source: Path) -> ImportSummary:
         """Write the records of the import and its card."""

@@ -35,7 +35,7 @@ class ReleasedQuestion:
 
 
 @dataclass(frozen=True)
-class Places:
+class RirPositions:
     """Where the sensor and the source of one RIR are, metres; the head faces -z."""
 
     sensor: Vec3
@@ -142,13 +142,13 @@ def _text(record: dict[Any, Any], name: str) -> str:
     return value.strip()
 
 
-def read_places(paths: Sequence[Path]) -> dict[str, Places]:
+def read_positions(paths: Sequence[Path]) -> dict[str, RirPositions]:
     """Return where sensor and source are, by reverb_id.
 
     Raises:
         DatasetError: a file cannot be read, an item is not what it must be, or two items disagree.
     """
-    places: dict[str, Places] = {}
+    places: dict[str, RirPositions] = {}
     for path in paths:
         value = _json(path)
         items = value.get("data") if isinstance(value, dict) else value
@@ -156,7 +156,7 @@ def read_places(paths: Sequence[Path]) -> dict[str, Places]:
             raise DatasetError(f'{path}: must be {{"data": [...]}} with fname, sensor_position and source_position')
         for number, item in enumerate(items):
             try:
-                found = Places(_place(item["sensor_position"]), _place(item["source_position"]))
+                found = RirPositions(_place(item["sensor_position"]), _place(item["source_position"]))
                 name = str(item["fname"])
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 raise DatasetError(

@@ -38,7 +38,7 @@ class Slot:
     table: str | None
 
 
-Part = str | tuple[str, ...] | Slot  # fixed text, alternatives, slot
+TemplatePart = str | tuple[str, ...] | Slot  # fixed text, alternatives, slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Template:
     template_id: str
     subtype: str
     form: str
-    parts: tuple[Part, ...]
+    parts: tuple[TemplatePart, ...]
     phrases: Mapping[str, PhraseTable]
 
     def render(self, values: Mapping[str, str], rng: np.random.Generator) -> str:
@@ -180,8 +180,8 @@ def _check_answers(file: str, kind: str, answers: Mapping[str, Any]) -> None:
             raise TemplateError(f"{file}: answers: {subtype} is answered by {ANSWERS[subtype]!r}, not {answer!r}")
 
 
-def _parse(where: str, text: str, synonyms: Mapping[str, tuple[str, ...]]) -> tuple[Part, ...]:
-    parts: list[Part] = []
+def _parse(where: str, text: str, synonyms: Mapping[str, tuple[str, ...]]) -> tuple[TemplatePart, ...]:
+    parts: list[TemplatePart] = []
     at = 0
     while at < len(text):
         match = _TOKEN.match(text, at)

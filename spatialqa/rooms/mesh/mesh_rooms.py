@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
+from spatialqa.core import seeds
 from spatialqa.core.geometry import z_up_to_world
-from spatialqa.core.seeds import rng
 from spatialqa.errors import RoomError
 from spatialqa.rooms.materials import guess_material, material
 from spatialqa.rooms.mesh.cache import MeshCache
-from spatialqa.rooms.mesh.reading import SUFFIXES, Part, buffers, habitat_files, one_line, read_parts
+from spatialqa.rooms.mesh.reading import SUFFIXES, MeshPart, buffers, habitat_files, one_line, read_parts
 from spatialqa.rooms.mesh.simplify import (
     MAX_ERROR_M,
     TARGET_FACES,
@@ -79,7 +79,7 @@ class FileRooms:
         ids = list(self._files)
         if count is None or count >= len(ids):
             return ids
-        return [ids[k] for k in rng(seed, "mesh-rooms", "ids").permutation(len(ids))[:count]]
+        return [ids[k] for k in seeds.rng(seed, "mesh-rooms", "ids").permutation(len(ids))[:count]]
 
     def house_of(self, room_id: str) -> str:
         """Return the house: every file is one."""
@@ -126,7 +126,7 @@ class FileRooms:
             scene_path=path,
         )
 
-    def read(self, path: Path) -> tuple[list[Part], str]:
+    def read(self, path: Path) -> tuple[list[MeshPart], str]:
         """Return the parts of a file in its own units and axes, and its vertical axis."""
         return read_parts(path), self._up
 
@@ -174,7 +174,7 @@ class FileRooms:
         except OSError as error:
             raise RoomError(f"cannot read the mesh {path}: {error.strerror or error}") from error
 
-    def _materials(self, path: Path, parts: Sequence[Part]) -> tuple[tuple[str, ...], list[int], list[str]]:
+    def _materials(self, path: Path, parts: Sequence[MeshPart]) -> tuple[tuple[str, ...], list[int], list[str]]:
         """Return the materials in use, the index of each part's material, and warnings."""
         chosen: list[str | None] = []
         for part in parts:

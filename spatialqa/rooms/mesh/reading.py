@@ -24,7 +24,7 @@ _DRACO, _MESHOPT = "KHR_draco_mesh_compression", "EXT_meshopt_compression"
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class MeshPart:
     """Faces that share their names. names: from the most telling, as the file has them."""
 
     names: tuple[str, ...]
@@ -32,7 +32,7 @@ class Part:
     faces: npt.NDArray[np.int64]
 
 
-def read_parts(path: Path, materials: bool = True) -> list[Part]:
+def read_parts(path: Path, materials: bool = True) -> list[MeshPart]:
     """Return the meshes of a file in its own units and axes, in a stable order, transforms of the scene applied.
 
     materials: False leaves out the materials' names, and with them what takes most time: the textures.
@@ -51,7 +51,7 @@ def read_parts(path: Path, materials: bool = True) -> list[Part]:
         raise RoomError(f"cannot read the mesh {path}: {one_line(error)}; the file may be damaged") from error
 
 
-def _scene_parts(scene: Any) -> Iterator[Part]:
+def _scene_parts(scene: Any) -> Iterator[MeshPart]:
     for node in sorted(scene.graph.nodes_geometry):
         transform, geometry = scene.graph[node]
         mesh = scene.geometry[geometry]
@@ -63,10 +63,10 @@ def _scene_parts(scene: Any) -> Iterator[Part]:
             names.append(str(parent))
             parent = scene.graph.transforms.parents.get(parent)
         vertices = np.asarray(mesh.vertices, dtype=np.float64) @ transform[:3, :3].T + transform[:3, 3]
-        yield Part(tuple(dict.fromkeys(filter(None, names))), vertices, np.asarray(mesh.faces, dtype=np.int64))
+        yield MeshPart(tuple(dict.fromkeys(filter(None, names))), vertices, np.asarray(mesh.faces, dtype=np.int64))
 
 
-def _read_obj(path: Path) -> list[Part]:
+def _read_obj(path: Path) -> list[MeshPart]:
     """Read an OBJ by parts of one object, group and material each.
 
     trimesh keeps neither group names nor material names without their .mtl, so each part is renamed before it reads.
@@ -101,7 +101,7 @@ def _read_obj(path: Path) -> list[Part]:
     found = []
     for part in _scene_parts(scene):
         label = next(m[0] for name in part.names if (m := re.match(r"part\d+", name)))
-        found.append(Part(names[label], part.vertices, part.faces))
+        found.append(MeshPart(names[label], part.vertices, part.faces))
     return [part for part in found if len(part.faces)]
 
 

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
+from spatialqa.core import seeds
 from spatialqa.core.geometry import FloatArray, Pose, Vec3, direction, spherical, to_head, yaw_quaternion
 from spatialqa.core.scene import Place
-from spatialqa.core.seeds import rng as seeded
 from spatialqa.errors import PlacementError
 from spatialqa.rooms.placement.clearance import IntArray, SurfaceDistance
 from spatialqa.rooms.placement.free_space import FreeSpace, survey
@@ -137,7 +137,7 @@ class Placer:
 
     def _fill(self, air: FreeSpace, surface: SurfaceDistance) -> _Pool:
         """Draw points around the nodes of the air inside, and keep those that are valid."""
-        draw = seeded(0, "placement-pool", self.room.sha256)
+        rng = seeds.rng(0, "placement-pool", self.room.sha256)
         half = air.spacing_m / 2
         low_y = min(self.source_height_m[0], self.ear_height_m[0]) - half
         high_y = max(self.source_height_m[1], self.ear_height_m[1]) + half
@@ -152,8 +152,8 @@ class Placer:
             if missing <= 0 or not len(nodes):
                 break
             # Twice the number missing: about half of the trials near surfaces are too close.
-            chosen = nodes if len(nodes) <= 2 * missing else np.sort(draw.choice(nodes, 2 * missing, replace=False))
-            points = air.points[chosen] + draw.uniform(-half, half, (len(chosen), 3))
+            chosen = nodes if len(nodes) <= 2 * missing else np.sort(rng.choice(nodes, 2 * missing, replace=False))
+            points = air.points[chosen] + rng.uniform(-half, half, (len(chosen), 3))
             good = surface.at_least(points, self.clearance_m)
             good[good] = ~self._caster.blocked(air.points[chosen[good]], points[good])
             good &= self._allowed(self.room.region_index(points))

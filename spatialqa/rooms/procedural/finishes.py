@@ -157,7 +157,7 @@ def choose_finishes(
     exposed_m2: npt.NDArray[np.float64],
     rt60_s: float,
     materials: Mapping[str, Material],
-    draws: np.random.Generator,
+    rng: np.random.Generator,
 ) -> dict[Surface, str]:
     """Return a material name for every surface.
 
@@ -170,7 +170,7 @@ def choose_finishes(
         numbers = [k for k, surface in enumerate(mesh.surfaces) if surface[0] == index]
         # The wall comes first, since a panel may be as the wall is.
         numbers.sort(key=lambda k: (mesh.surfaces[k][1] != "wall", k))
-        draw = draws.random((_COMBINATIONS, len(numbers)))
+        draw = rng.random((_COMBINATIONS, len(numbers)))
         options = [usual[mesh.surfaces[k][1]] for k in numbers]
         absorption = np.empty_like(draw)
         picks = np.empty(draw.shape, dtype=np.int64)

@@ -65,21 +65,21 @@ _MAX_WET_M2 = 11.0
 _FEW_WINDOWS = ("bathroom", "garage", "hallway", "laundry room")
 
 
-def draw_floor_plan(kind: str, liveness: float, draws: np.random.Generator) -> FloorPlan:
+def draw_floor_plan(kind: str, liveness: float, rng: np.random.Generator) -> FloorPlan:
     """Return a floor plan of this kind ("shoebox", "l_shape" or "apartment").
 
     liveness, 0 to 1, leans towards large and high rooms, which is where long reverberation is at home.
     """
-    height = _lean(draws, liveness, MIN_CEILING_M, MAX_CEILING_M)
+    height = _lean(rng, liveness, MIN_CEILING_M, MAX_CEILING_M)
     if kind == "apartment":
-        rooms, doorways = _apartment(liveness, height, draws)
+        rooms, doorways = _apartment(liveness, height, rng)
     else:
-        rooms, doorways = (_shoebox if kind == "shoebox" else _l_shape)(liveness, height, draws), ()
-    return FloorPlan(kind, rooms, doorways, _wall_features(rooms, doorways, draws))
+        rooms, doorways = (_shoebox if kind == "shoebox" else _l_shape)(liveness, height, rng), ()
+    return FloorPlan(kind, rooms, doorways, _wall_features(rooms, doorways, rng))
 
 
-def _lean(draws: np.random.Generator, liveness: float, low: float, high: float) -> float:
-    return round(low + (high - low) * (0.6 * draws.random() + 0.4 * liveness), 2)
+def _lean(rng: np.random.Generator, liveness: float, low: float, high: float) -> float:
+    return round(low + (high - low) * (0.6 * rng.random() + 0.4 * liveness), 2)
 
 
 def _rectangular(label: str, rect: Rect, ceiling_y: float) -> RoomPlan:
@@ -91,23 +91,23 @@ def _centred(width: float, depth: float) -> Rect:
     return Rect(-x, -z, x, z)
 
 
-def _shoebox(liveness: float, height: float, draws: np.random.Generator) -> tuple[RoomPlan, ...]:
-    label = pick(draws, tuple(_SINGLE_AREAS))
-    area = _lean(draws, liveness, *_SINGLE_AREAS[label])
-    aspect = draw_length(draws, 2.2, 3.5) if label == "hallway" else draw_length(draws, 1.0, 1.8)
+def _shoebox(liveness: float, height: float, rng: np.random.Generator) -> tuple[RoomPlan, ...]:
+    label = pick(rng, tuple(_SINGLE_AREAS))
+    area = _lean(rng, liveness, *_SINGLE_AREAS[label])
+    aspect = draw_length(rng, 2.2, 3.5) if label == "hallway" else draw_length(rng, 1.0, 1.8)
     width, depth = (area * aspect) ** 0.5, (area / aspect) ** 0.5
-    if chance(draws, 0.5):
+    if chance(rng, 0.5):
         width, depth = depth, width
     return (_rectangular(label, _centred(width, depth), height),)
 
 
-def _l_shape(liveness: float, height: float, draws: np.random.Generator) -> tuple[RoomPlan, ...]:
-    label = pick(draws, _L_LABELS)
-    hall = _centred(_lean(draws, liveness, 4.4, 9.5), _lean(draws, liveness, 4.4, 9.5))
+def _l_shape(liveness: float, height: float, rng: np.random.Generator) -> tuple[RoomPlan, ...]:
+    label = pick(rng, _L_LABELS)
+    hall = _centred(_lean(rng, liveness, 4.4, 9.5), _lean(rng, liveness, 4.4, 9.5))
     # The long arms lie along the low-z and low-x sides, and then the whole is mirrored.
-    inner_x = round(hall.x0 + (hall.x1 - hall.x0) * (0.35 + 0.3 * draws.random()), 2)
-    inner_z = round(hall.z0 + (hall.z1 - hall.z0) * (0.35 + 0.3 * draws.random()), 2)
-    sign_x, sign_z = (1 if chance(draws, 0.5) else -1), (1 if chance(draws, 0.5) else -1)
+    inner_x = round(hall.x0 + (hall.x1 - hall.x0) * (0.35 + 0.3 * rng.random()), 2)
+    inner_z = round(hall.z0 + (hall.z1 - hall.z0) * (0.35 + 0.3 * rng.random()), 2)
+    sign_x, sign_z = (1 if chance(rng, 0.5) else -1), (1 if chance(rng, 0.5) else -1)
     outline = [
         (sign_x * x, sign_z * z)
         for x, z in (
@@ -132,23 +132,23 @@ def _l_shape(liveness: float, height: float, draws: np.random.Generator) -> tupl
 
 
 def _apartment(
-    liveness: float, height: float, draws: np.random.Generator
+    liveness: float, height: float, rng: np.random.Generator
 ) -> tuple[tuple[RoomPlan, ...], tuple[Doorway, ...]]:
     for _ in range(_LAYOUT_ATTEMPTS):
-        count = 2 + int(5 * draws.random())
-        wall_m = draw_length(draws, 0.1, 0.25)
-        with_hall = count >= 4 and chance(draws, 0.6)
-        rects = (_around_a_hall if with_hall else _by_cutting)(count, wall_m, liveness, draws)
+        count = 2 + int(5 * rng.random())
+        wall_m = draw_length(rng, 0.1, 0.25)
+        with_hall = count >= 4 and chance(rng, 0.6)
+        rects = (_around_a_hall if with_hall else _by_cutting)(count, wall_m, liveness, rng)
         if any(not _usable(rect, is_hall=with_hall and k == 0) for k, rect in enumerate(rects)):
             continue
-        labels = _labels(rects, with_hall, draws)
+        labels = _labels(rects, with_hall, rng)
         large_for_it = any(b in _NO_THROUGHWAY and r.area > _MAX_WET_M2 for r, b in zip(rects, labels, strict=True))
-        doorways = _join(rects, labels, wall_m, draws)
+        doorways = _join(rects, labels, wall_m, rng)
         if doorways is None or large_for_it:
             continue
         rooms = []
         for rect, label in zip(rects, labels, strict=True):
-            lowered = draw_length(draws, 0.1, 0.35) if chance(draws, 0.3) else 0.0
+            lowered = draw_length(rng, 0.1, 0.35) if chance(rng, 0.3) else 0.0
             rooms.append(_rectangular(label, rect, max(MIN_CEILING_M, round(height - lowered, 2))))
         return tuple(rooms), doorways
     raise RoomError(f"found no floor plan for an apartment in {_LAYOUT_ATTEMPTS} attempts: this is a defect of ours")
@@ -159,39 +159,39 @@ def _usable(rect: Rect, is_hall: bool) -> bool:
     return is_hall or (short >= _MIN_SIDE_M and long <= _MAX_ASPECT * short)
 
 
-def _by_cutting(count: int, wall_m: float, liveness: float, draws: np.random.Generator) -> list[Rect]:
-    area = count * _lean(draws, liveness, 9.0, 24.0)
-    aspect = draw_length(draws, 1.0, 1.8)
-    return _cut(_centred((area * aspect) ** 0.5, (area / aspect) ** 0.5), count, wall_m, draws)
+def _by_cutting(count: int, wall_m: float, liveness: float, rng: np.random.Generator) -> list[Rect]:
+    area = count * _lean(rng, liveness, 9.0, 24.0)
+    aspect = draw_length(rng, 1.0, 1.8)
+    return _cut(_centred((area * aspect) ** 0.5, (area / aspect) ** 0.5), count, wall_m, rng)
 
 
-def _cut(rect: Rect, count: int, wall_m: float, draws: np.random.Generator) -> list[Rect]:
+def _cut(rect: Rect, count: int, wall_m: float, rng: np.random.Generator) -> list[Rect]:
     if count == 1:
         return [rect]
-    first = count // 2 if chance(draws, 0.5) else count - count // 2
-    share = first / count * (0.75 + 0.5 * draws.random())
+    first = count // 2 if chance(rng, 0.5) else count - count // 2
+    share = first / count * (0.75 + 0.5 * rng.random())
     if rect.x1 - rect.x0 >= rect.z1 - rect.z0:
         at = round(rect.x0 + share * (rect.x1 - rect.x0), 2)
         low, high = rect._replace(x1=at), rect._replace(x0=round(at + wall_m, 2))
     else:
         at = round(rect.z0 + share * (rect.z1 - rect.z0), 2)
         low, high = rect._replace(z1=at), rect._replace(z0=round(at + wall_m, 2))
-    return _cut(low, first, wall_m, draws) + _cut(high, count - first, wall_m, draws)
+    return _cut(low, first, wall_m, rng) + _cut(high, count - first, wall_m, rng)
 
 
-def _around_a_hall(count: int, wall_m: float, liveness: float, draws: np.random.Generator) -> list[Rect]:
+def _around_a_hall(count: int, wall_m: float, liveness: float, rng: np.random.Generator) -> list[Rect]:
     """Return a hallway first, then the rooms in one row or two along it."""
     others = count - 1
-    above = others if others <= 3 and chance(draws, 0.3) else (others + 1) // 2
-    half_hall = draw_length(draws, 0.55, 0.9)
-    length = round(max(above, others - above) * _lean(draws, liveness, 2.6, 4.6), 2)
+    above = others if others <= 3 and chance(rng, 0.3) else (others + 1) // 2
+    half_hall = draw_length(rng, 0.55, 0.9)
+    length = round(max(above, others - above) * _lean(rng, liveness, 2.6, 4.6), 2)
     hall = Rect(round(-length / 2, 2), -half_hall, round(length / 2, 2), half_hall)
     rects = [hall]
     for row, sign in ((above, 1), (others - above, -1)):
         if row == 0:
             continue
-        near, depth = round(half_hall + wall_m, 2), _lean(draws, liveness, 2.4, 5.0)
-        shares = [0.7 + 0.6 * draws.random() for _ in range(row)]
+        near, depth = round(half_hall + wall_m, 2), _lean(rng, liveness, 2.4, 5.0)
+        shares = [0.7 + 0.6 * rng.random() for _ in range(row)]
         free = length - (row - 1) * wall_m
         x0 = hall.x0
         for k, share in enumerate(shares):
@@ -199,16 +199,16 @@ def _around_a_hall(count: int, wall_m: float, liveness: float, draws: np.random.
             zs = sorted((round(sign * near, 2), round(sign * (near + depth), 2)))
             rects.append(Rect(x0, zs[0], x1, zs[1]))
             x0 = round(x1 + wall_m, 2)
-    if chance(draws, 0.5):
+    if chance(rng, 0.5):
         rects = [Rect(rect.z0, rect.x0, rect.z1, rect.x1) for rect in rects]
     return rects
 
 
-def _labels(rects: Sequence[Rect], with_hall: bool, draws: np.random.Generator) -> list[str]:
+def _labels(rects: Sequence[Rect], with_hall: bool, rng: np.random.Generator) -> list[str]:
     rooms = range(1, len(rects)) if with_hall else range(len(rects))
     labels = ["hallway"] * len(rects)
     by_area = sorted(rooms, key=lambda k: -rects[k].area)
-    for k, label in zip(by_area, pick(draws, _PROGRAMMES[len(rooms)]), strict=True):
+    for k, label in zip(by_area, pick(rng, _PROGRAMMES[len(rooms)]), strict=True):
         labels[k] = label
     return labels
 
@@ -226,14 +226,14 @@ def _shared_wall(a: Rect, b: Rect, wall_m: float) -> tuple[Rect, bool] | None:
 
 
 def _join(
-    rects: Sequence[Rect], labels: Sequence[str], wall_m: float, draws: np.random.Generator
+    rects: Sequence[Rect], labels: Sequence[str], wall_m: float, rng: np.random.Generator
 ) -> tuple[Doorway, ...] | None:
     """Return doorways that make one home of all rooms, and a few more; None where walls are too short for that."""
     candidates = []
     for a, b in combinations(range(len(rects)), 2):
         shared = _shared_wall(rects[a], rects[b], wall_m)
         closed = sum(label in _NO_THROUGHWAY for label in (labels[a], labels[b]))
-        preference = ("hallway" not in (labels[a], labels[b])) + 2 * closed + draws.random()
+        preference = ("hallway" not in (labels[a], labels[b])) + 2 * closed + rng.random()
         if shared is not None:
             candidates.append((preference, a, b, *shared))
     group = list(range(len(rects)))
@@ -241,26 +241,26 @@ def _join(
     for preference, a, b, piece, along_x in sorted(candidates):
         joins = group[a] != group[b]
         room_for_door = (piece.z1 - piece.z0 if along_x else piece.x1 - piece.x0) - 2 * _CORNER_MARGIN_M
-        extra = preference < 2 and chance(draws, 0.25)
+        extra = preference < 2 and chance(rng, 0.25)
         if room_for_door < 0.8 or not (joins or extra):
             continue
         sociable = {"living room", "dining room", "kitchen", "family room", "lounge"}
-        arch = {labels[a], labels[b]} <= sociable and chance(draws, 0.5)
-        width = min(draw_length(draws, 1.3, 2.4) if arch else draw_length(draws, 0.8, 1.0), round(room_for_door, 2))
-        start = round(_CORNER_MARGIN_M + (room_for_door - width) * draws.random(), 2)
+        arch = {labels[a], labels[b]} <= sociable and chance(rng, 0.5)
+        width = min(draw_length(rng, 1.3, 2.4) if arch else draw_length(rng, 0.8, 1.0), round(room_for_door, 2))
+        start = round(_CORNER_MARGIN_M + (room_for_door - width) * rng.random(), 2)
         if along_x:
             z0 = round(piece.z0 + start, 2)
             passage = Rect(piece.x0, z0, piece.x1, round(z0 + width, 2))
         else:
             x0 = round(piece.x0 + start, 2)
             passage = Rect(x0, piece.z0, round(x0 + width, 2), piece.z1)
-        doorways.append(Doorway((a, b), passage, along_x, draw_length(draws, 2.0, 2.1)))
+        doorways.append(Doorway((a, b), passage, along_x, draw_length(rng, 2.0, 2.1)))
         group = [group[a] if g == group[b] else g for g in group]
     return tuple(doorways) if len(set(group)) == 1 else None
 
 
 def _wall_features(
-    rooms: Sequence[RoomPlan], doorways: Sequence[Doorway], draws: np.random.Generator
+    rooms: Sequence[RoomPlan], doorways: Sequence[Doorway], rng: np.random.Generator
 ) -> tuple[WallFeature, ...]:
     """Return what is in the walls; in each wall the features lie side by side."""
     features = [feature for doorway in doorways for feature in _openings(rooms, doorway)]
@@ -269,7 +269,7 @@ def _wall_features(
         length = rooms[room].walls[wall].length
         taken = [(f.start - 0.1, f.end + 0.1) for f in features if (f.room, f.wall) == (room, wall)]
         for _ in range(4):
-            start = round(_CORNER_MARGIN_M + (length - 2 * _CORNER_MARGIN_M - width) * draws.random(), 2)
+            start = round(_CORNER_MARGIN_M + (length - 2 * _CORNER_MARGIN_M - width) * rng.random(), 2)
             end = round(start + width, 2)
             if start >= _CORNER_MARGIN_M and all(end <= low or start >= high for low, high in taken):
                 features.append(WallFeature(room, wall, start, end, bottom, top, role))
@@ -277,20 +277,20 @@ def _wall_features(
         return False
 
     outer = [(r, w) for r, room in enumerate(rooms) for w in range(len(room.walls)) if _is_outer(rooms, r, w)]
-    entrances = sorted(outer, key=lambda rw: (rooms[rw[0]].label not in ("hallway", "living room"), draws.random()))
+    entrances = sorted(outer, key=lambda rw: (rooms[rw[0]].label not in ("hallway", "living room"), rng.random()))
     for room, wall in entrances:
-        if add(room, wall, draw_length(draws, 0.85, 1.0), 0.0, draw_length(draws, 2.0, 2.1), "door"):
+        if add(room, wall, draw_length(rng, 0.85, 1.0), 0.0, draw_length(rng, 2.0, 2.1), "door"):
             break
     for room, wall in outer:
         plan = rooms[room]
-        if chance(draws, 0.25 if plan.label in _FEW_WINDOWS else 0.6):
-            width = min(draw_length(draws, 0.7, 2.4), round(0.7 * plan.walls[wall].length, 2))
-            sill = 0.1 if chance(draws, 0.15) else draw_length(draws, 0.75, 1.0)
-            add(room, wall, width, sill, min(draw_length(draws, 2.0, 2.4), round(plan.ceiling_y - 0.2, 2)), "window")
+        if chance(rng, 0.25 if plan.label in _FEW_WINDOWS else 0.6):
+            width = min(draw_length(rng, 0.7, 2.4), round(0.7 * plan.walls[wall].length, 2))
+            sill = 0.1 if chance(rng, 0.15) else draw_length(rng, 0.75, 1.0)
+            add(room, wall, width, sill, min(draw_length(rng, 2.0, 2.4), round(plan.ceiling_y - 0.2, 2)), "window")
     for room, plan in enumerate(rooms):
         for wall in range(len(plan.walls)):
-            top = min(draw_length(draws, 1.8, 2.8), round(plan.ceiling_y - 0.1, 2))
-            add(room, wall, draw_length(draws, 0.6, 2.8), draw_length(draws, 0.2, 0.9), top, "panel")
+            top = min(draw_length(rng, 1.8, 2.8), round(plan.ceiling_y - 0.1, 2))
+            add(room, wall, draw_length(rng, 0.6, 2.8), draw_length(rng, 0.2, 0.9), top, "panel")
     return tuple(features)
 
 

@@ -77,13 +77,13 @@ def _cabinet(name: str, width: float, depth: float, height: float, role: str = "
     return Piece(name, width, depth, (plinth, box((0.0, width), (0.08, height), (0.0, depth), role)))
 
 
-def bed(draws: np.random.Generator) -> Piece:
+def bed(rng: np.random.Generator) -> Piece:
     """Single or double: a mattress on legs, a headboard, pillows."""
-    width, depth = draw_length(draws, 0.9, 1.8), draw_length(draws, 1.9, 2.1)
+    width, depth = draw_length(rng, 0.9, 1.8), draw_length(rng, 1.9, 2.1)
     xs = (0.0, width)
     solids = [
         box(xs, (0.25, 0.55), (0.05, depth), "bedding"),
-        box(xs, (0.2, draw_length(draws, 0.9, 1.2)), (0.0, 0.05), "wood"),
+        box(xs, (0.2, draw_length(rng, 0.9, 1.2)), (0.0, 0.05), "wood"),
         *_legs(xs, 0.25, (0.05, depth), 0.08, "wood"),
     ]
     pillows = 2 if width > 1.3 else 1
@@ -93,9 +93,9 @@ def bed(draws: np.random.Generator) -> Piece:
     return Piece("bed", width, depth, tuple(solids))
 
 
-def nightstand(draws: np.random.Generator) -> Piece:
+def nightstand(rng: np.random.Generator) -> Piece:
     """A small cabinet with a lamp on it."""
-    width, height = draw_length(draws, 0.4, 0.55), draw_length(draws, 0.45, 0.6)
+    width, height = draw_length(rng, 0.4, 0.55), draw_length(rng, 0.45, 0.6)
     cabinet = _cabinet("nightstand", width, 0.4, height)
     x = width / 2
     lamp = (
@@ -105,24 +105,24 @@ def nightstand(draws: np.random.Generator) -> Piece:
     return Piece("nightstand", width, 0.4, cabinet.solids + lamp)
 
 
-def wardrobe(draws: np.random.Generator) -> Piece:
+def wardrobe(rng: np.random.Generator) -> Piece:
     """A tall closed cabinet."""
-    return _cabinet("wardrobe", draw_length(draws, 0.9, 2.2), 0.6, draw_length(draws, 1.9, 2.15))
+    return _cabinet("wardrobe", draw_length(rng, 0.9, 2.2), 0.6, draw_length(rng, 1.9, 2.15))
 
 
-def chest(draws: np.random.Generator) -> Piece:
+def chest(rng: np.random.Generator) -> Piece:
     """A chest of drawers or sideboard."""
-    return _cabinet("chest of drawers", draw_length(draws, 0.8, 1.6), 0.45, draw_length(draws, 0.7, 1.1))
+    return _cabinet("chest of drawers", draw_length(rng, 0.8, 1.6), 0.45, draw_length(rng, 0.7, 1.1))
 
 
-def shoe_cabinet(draws: np.random.Generator) -> Piece:
+def shoe_cabinet(rng: np.random.Generator) -> Piece:
     """A flat cabinet for a hallway."""
-    return _cabinet("shoe cabinet", draw_length(draws, 0.6, 1.1), 0.22, draw_length(draws, 0.8, 1.1))
+    return _cabinet("shoe cabinet", draw_length(rng, 0.6, 1.1), 0.22, draw_length(rng, 0.8, 1.1))
 
 
-def bookcase(draws: np.random.Generator) -> Piece:
+def bookcase(rng: np.random.Generator) -> Piece:
     """Open shelves, most of them with a row of books."""
-    width, height, depth = draw_length(draws, 0.7, 1.4), draw_length(draws, 1.4, 2.15), 0.32
+    width, height, depth = draw_length(rng, 0.7, 1.4), draw_length(rng, 1.4, 2.15), 0.32
     board = 0.025
     solids = [
         box((0.0, board), (0.0, height), (0.0, depth), "wood"),
@@ -133,9 +133,9 @@ def bookcase(draws: np.random.Generator) -> Piece:
     for k in range(shelves + 1):
         y = 0.05 + k * (height - 0.05 - board) / shelves
         solids.append(box((board, width - board), (y, y + board), (0.01, depth), "wood"))
-        if k < shelves and chance(draws, 0.75):
-            end = board + (width - 2 * board) * (0.4 + 0.55 * draws.random())
-            top = y + board + 0.16 + 0.1 * draws.random()
+        if k < shelves and chance(rng, 0.75):
+            end = board + (width - 2 * board) * (0.4 + 0.55 * rng.random())
+            top = y + board + 0.16 + 0.1 * rng.random()
             solids.append(box((board + 0.01, end), (y + board, top), (0.03, 0.27), "books"))
     return Piece("bookcase", width, depth, tuple(solids))
 
@@ -150,42 +150,42 @@ def _sofa_solids(width: float, depth: float) -> list[Solid]:
     ]
 
 
-def sofa(draws: np.random.Generator) -> Piece:
+def sofa(rng: np.random.Generator) -> Piece:
     """A sofa for two or three."""
-    width, depth = draw_length(draws, 1.5, 2.4), draw_length(draws, 0.8, 0.95)
+    width, depth = draw_length(rng, 1.5, 2.4), draw_length(rng, 0.8, 0.95)
     return Piece("sofa", width, depth, tuple(_sofa_solids(width, depth)))
 
 
-def sofa_and_table(draws: np.random.Generator) -> Piece:
+def sofa_and_table(rng: np.random.Generator) -> Piece:
     """A sofa with a coffee table in front of it."""
-    seat = sofa(draws)
-    length, depth = draw_length(draws, 0.8, 1.2), draw_length(draws, 0.5, 0.65)
+    seat = sofa(rng)
+    length, depth = draw_length(rng, 0.8, 1.2), draw_length(rng, 0.5, 0.65)
     x0, z0 = (seat.width - length) / 2, seat.depth + 0.4
-    table = _table_solids((x0, x0 + length), draw_length(draws, 0.38, 0.46), (z0, z0 + depth), "wood")
+    table = _table_solids((x0, x0 + length), draw_length(rng, 0.38, 0.46), (z0, z0 + depth), "wood")
     return Piece("sofa and coffee table", seat.width, z0 + depth, seat.solids + tuple(table))
 
 
-def armchair(draws: np.random.Generator) -> Piece:
+def armchair(rng: np.random.Generator) -> Piece:
     """A sofa for one."""
-    width = draw_length(draws, 0.75, 0.95)
+    width = draw_length(rng, 0.75, 0.95)
     return Piece("armchair", width, 0.85, tuple(_sofa_solids(width, 0.85)))
 
 
-def television(draws: np.random.Generator) -> Piece:
+def television(rng: np.random.Generator) -> Piece:
     """A low cabinet with a screen on it."""
-    width = draw_length(draws, 1.1, 1.8)
-    half, x = draw_length(draws, 0.4, 0.7), width / 2
+    width = draw_length(rng, 1.1, 1.8)
+    half, x = draw_length(rng, 0.4, 0.7), width / 2
     cabinet = _cabinet("television", width, 0.42, 0.5)
     screen = box((max(0.0, x - half), min(width, x + half)), (0.56, 0.56 + 1.1 * half), (0.12, 0.17), "screen")
     foot = box((x - 0.15, x + 0.15), (0.5, 0.56), (0.08, 0.24), "metal")
     return Piece("television", width, 0.42, (*cabinet.solids, screen, foot))
 
 
-def desk_and_chair(draws: np.random.Generator) -> Piece:
+def desk_and_chair(rng: np.random.Generator) -> Piece:
     """A desk with its front to the wall, a screen or not, and a chair before it."""
-    width, depth = draw_length(draws, 1.0, 1.7), draw_length(draws, 0.6, 0.8)
+    width, depth = draw_length(rng, 1.0, 1.7), draw_length(rng, 0.6, 0.8)
     solids = _table_solids((0.0, width), 0.74, (0.0, depth), "wood")
-    if chance(draws, 0.6):
+    if chance(rng, 0.6):
         x = width / 2
         solids.append(box((x - 0.28, x + 0.28), (0.84, 1.18), (0.12, 0.16), "screen"))
         solids.append(box((x - 0.1, x + 0.1), (0.74, 0.84), (0.1, 0.24), "metal"))
@@ -193,19 +193,19 @@ def desk_and_chair(draws: np.random.Generator) -> Piece:
     return Piece("desk and chair", width, depth + 0.56, tuple(solids))
 
 
-def table_and_chairs(draws: np.random.Generator) -> Piece:
+def table_and_chairs(rng: np.random.Generator) -> Piece:
     """A table with one to four chairs on each long side."""
-    seats = 1 + int(3.2 * draws.random())
-    return _seated_table(seats, draw_length(draws, 0.7, 0.95), draws)
+    seats = 1 + int(3.2 * rng.random())
+    return _seated_table(seats, draw_length(rng, 0.7, 0.95), rng)
 
 
-def meeting_table(draws: np.random.Generator) -> Piece:
+def meeting_table(rng: np.random.Generator) -> Piece:
     """A long table with three to five chairs on each side."""
-    return _seated_table(3 + int(3 * draws.random()), draw_length(draws, 1.0, 1.3), draws)
+    return _seated_table(3 + int(3 * rng.random()), draw_length(rng, 1.0, 1.3), rng)
 
 
-def _seated_table(seats: int, depth: float, draws: np.random.Generator) -> Piece:
-    pitch = draw_length(draws, 0.6, 0.7)
+def _seated_table(seats: int, depth: float, rng: np.random.Generator) -> Piece:
+    pitch = draw_length(rng, 0.6, 0.7)
     width = max(0.75, seats * pitch)
     solids = _table_solids((0.0, width), 0.75, (0.54, 0.54 + depth), "wood")
     for k in range(seats):
@@ -214,29 +214,29 @@ def _seated_table(seats: int, depth: float, draws: np.random.Generator) -> Piece
     return Piece("table and chairs", width, depth + 1.08, tuple(solids))
 
 
-def counter(draws: np.random.Generator) -> Piece:
+def counter(rng: np.random.Generator) -> Piece:
     """A kitchen counter, with wall cupboards above it more often than not."""
-    width = draw_length(draws, 1.4, 3.2)
+    width = draw_length(rng, 1.4, 3.2)
     cabinet = _cabinet("kitchen counter", width, 0.6, 0.9, "counter")
     sink = box((0.2, 0.7), (0.9, 0.93), (0.1, 0.5), "metal")
-    cupboards = (box((0.0, width), (1.45, 2.1), (0.0, 0.35), "wood"),) if chance(draws, 0.7) else ()
+    cupboards = (box((0.0, width), (1.45, 2.1), (0.0, 0.35), "wood"),) if chance(rng, 0.7) else ()
     return Piece("kitchen counter", width, 0.6, (*cabinet.solids, sink, *cupboards))
 
 
-def refrigerator(draws: np.random.Generator) -> Piece:
+def refrigerator(rng: np.random.Generator) -> Piece:
     """A tall steel cabinet."""
-    return _cabinet("refrigerator", draw_length(draws, 0.55, 0.75), 0.65, draw_length(draws, 1.5, 2.0), "metal")
+    return _cabinet("refrigerator", draw_length(rng, 0.55, 0.75), 0.65, draw_length(rng, 1.5, 2.0), "metal")
 
 
-def washing_machine(draws: np.random.Generator) -> Piece:
+def washing_machine(rng: np.random.Generator) -> Piece:
     """A washing machine or dryer, sometimes both on top of each other."""
-    height = 1.7 if chance(draws, 0.3) else 0.86
+    height = 1.7 if chance(rng, 0.3) else 0.86
     return _cabinet("washing machine", 0.6, 0.6, height, "metal")
 
 
-def bathtub(draws: np.random.Generator) -> Piece:
+def bathtub(rng: np.random.Generator) -> Piece:
     """An open tub: a bottom and four sides."""
-    width, depth, rim = draw_length(draws, 1.5, 1.75), draw_length(draws, 0.7, 0.8), 0.06
+    width, depth, rim = draw_length(rng, 1.5, 1.75), draw_length(rng, 0.7, 0.8), 0.06
     zs = (rim, depth - rim)
     solids = (
         box((rim, width - rim), (0.0, 0.15), zs, "bath"),
@@ -248,9 +248,9 @@ def bathtub(draws: np.random.Generator) -> Piece:
     return Piece("bathtub", width, depth, solids)
 
 
-def toilet(draws: np.random.Generator) -> Piece:
+def toilet(rng: np.random.Generator) -> Piece:
     """A bowl and its cistern."""
-    width = draw_length(draws, 0.36, 0.42)
+    width = draw_length(rng, 0.36, 0.42)
     x = width / 2
     solids = (
         box((0.0, width), (0.42, 0.82), (0.0, 0.18), "ceramic"),
@@ -260,18 +260,18 @@ def toilet(draws: np.random.Generator) -> Piece:
     return Piece("toilet", width, 0.4 + x, solids)
 
 
-def basin(draws: np.random.Generator) -> Piece:
+def basin(rng: np.random.Generator) -> Piece:
     """A basin on a cabinet, with a mirror above it."""
-    width = draw_length(draws, 0.5, 1.0)
+    width = draw_length(rng, 0.5, 1.0)
     cabinet = _cabinet("basin", width, 0.46, 0.78)
     bowl = cylinder(width / 2, 0.23, 0.2, (0.78, 0.88), "ceramic")
     mirror = box((0.05, width - 0.05), (1.1, 1.85), (0.0, 0.03), "screen")
     return Piece("basin", width, 0.46, (*cabinet.solids, bowl, mirror))
 
 
-def floor_lamp(draws: np.random.Generator) -> Piece:
+def floor_lamp(rng: np.random.Generator) -> Piece:
     """A lamp on a pole."""
-    height = draw_length(draws, 1.4, 1.8)
+    height = draw_length(rng, 1.4, 1.8)
     solids = (
         cylinder(0.2, 0.2, 0.15, (0.0, 0.03), "metal"),
         box((0.19, 0.21), (0.03, height - 0.3), (0.19, 0.21), "metal"),
@@ -280,9 +280,9 @@ def floor_lamp(draws: np.random.Generator) -> Piece:
     return Piece("floor lamp", 0.4, 0.4, solids)
 
 
-def plant(draws: np.random.Generator) -> Piece:
+def plant(rng: np.random.Generator) -> Piece:
     """A pot with leaves."""
-    width, height = draw_length(draws, 0.4, 0.8), draw_length(draws, 0.8, 1.7)
+    width, height = draw_length(rng, 0.4, 0.8), draw_length(rng, 0.8, 1.7)
     x, pot = width / 2, min(0.2, width / 3)
     solids = (
         cylinder(x, x, pot, (0.0, 0.35), "ceramic"),
@@ -291,30 +291,30 @@ def plant(draws: np.random.Generator) -> Piece:
     return Piece("plant", width, width, solids)
 
 
-def storage_rack(draws: np.random.Generator) -> Piece:
+def storage_rack(rng: np.random.Generator) -> Piece:
     """Metal shelves with boxes on them."""
-    width, height, depth = draw_length(draws, 0.9, 1.8), draw_length(draws, 1.5, 2.1), 0.45
+    width, height, depth = draw_length(rng, 0.9, 1.8), draw_length(rng, 1.5, 2.1), 0.45
     solids = _legs((0.0, width), height, (0.0, depth), 0.04, "metal")
     for k in range(4):
         y = 0.15 + k * (height - 0.6) / 3
         solids.append(box((0.04, width - 0.04), (y, y + 0.03), (0.04, depth - 0.04), "metal"))
-        if chance(draws, 0.7):
-            end = 0.1 + (width - 0.2) * (0.3 + 0.6 * draws.random())
+        if chance(rng, 0.7):
+            end = 0.1 + (width - 0.2) * (0.3 + 0.6 * rng.random())
             solids.append(box((0.1, end), (y + 0.03, y + 0.3), (0.08, 0.37), "carton"))
     return Piece("storage rack", width, depth, tuple(solids))
 
 
-def workbench(draws: np.random.Generator) -> Piece:
+def workbench(rng: np.random.Generator) -> Piece:
     """A heavy table with a board for tools behind it."""
-    width = draw_length(draws, 1.2, 2.4)
+    width = draw_length(rng, 1.2, 2.4)
     solids = _table_solids((0.0, width), 0.88, (0.0, 0.7), "wood")
     return Piece("workbench", width, 0.7, (*solids, box((0.0, width), (1.1, 1.8), (0.0, 0.03), "carton")))
 
 
-def crate(draws: np.random.Generator) -> Piece:
+def crate(rng: np.random.Generator) -> Piece:
     """A closed box on the floor."""
-    width, depth = draw_length(draws, 0.4, 0.9), draw_length(draws, 0.4, 0.7)
-    top = draw_length(draws, 0.3, 0.8)
+    width, depth = draw_length(rng, 0.4, 0.9), draw_length(rng, 0.4, 0.7)
+    top = draw_length(rng, 0.3, 0.8)
     return Piece("crate", width, depth, (box((0.0, width), (0.0, top), (0.0, depth), "carton"),))
 
 

@@ -150,23 +150,23 @@ class _Occupancy:
             self.free = self._without(item)
 
 
-def furnish(plan: FloorPlan, fullness: float, draws: np.random.Generator) -> tuple[Item, ...]:
+def furnish(plan: FloorPlan, fullness: float, rng: np.random.Generator) -> tuple[Item, ...]:
     """Return the furniture of every room; fullness, 0 to 1, tells how much of what may be there is there."""
     items: list[Item] = []
     for index, room in enumerate(plan.rooms):
         features = [feature for feature in plan.features if feature.room == index]
-        items += _furnish_room(index, room, features, fullness, draws)
+        items += _furnish_room(index, room, features, fullness, rng)
     return tuple(items)
 
 
 def _furnish_room(
-    index: int, room: RoomPlan, features: list[WallFeature], fullness: float, draws: np.random.Generator
+    index: int, room: RoomPlan, features: list[WallFeature], fullness: float, rng: np.random.Generator
 ) -> Iterator[Item]:
     taken = _Occupancy(room, features)
     windows = [feature for feature in features if feature.role == "window"]
     for window in windows:
-        if room.label not in _BARE and chance(draws, 0.2 + 0.6 * fullness):
-            for curtain in _curtains(index, room, window, draws):
+        if room.label not in _BARE and chance(rng, 0.2 + 0.6 * fullness):
+            for curtain in _curtains(index, room, window, rng):
                 if taken.fits(curtain):
                     taken.put(curtain)
                     yield curtain
@@ -176,22 +176,22 @@ def _furnish_room(
     for name, likelihood, most in _PROGRAMMES[room.label]:
         for k in range(most):
             wanted = likelihood * (0.3 + 0.7 * fullness) * (1.0 if k == 0 else 0.7)
-            if chance(draws, wanted):
-                piece = BUILDERS[name](draws)
+            if chance(rng, wanted):
+                piece = BUILDERS[name](rng)
                 for _ in range(_TRIES):
-                    place = _anywhere if name in _FREE_STANDING and chance(draws, 0.8) else _at_a_wall
-                    item = place(index, room, piece, draws)
+                    place = _anywhere if name in _FREE_STANDING and chance(rng, 0.8) else _at_a_wall
+                    item = place(index, room, piece, rng)
                     if item is not None and taken.fits(item):
                         taken.put(item)
                         yield item
                         break
-    for _ in range(int(4 * draws.random() * (0.3 + fullness))):
-        item = _at_a_wall(index, room, _picture(draws), draws)
+    for _ in range(int(4 * rng.random() * (0.3 + fullness))):
+        item = _at_a_wall(index, room, _picture(rng), rng)
         if item is not None and taken.fits(item):
             taken.put(item)
             yield item
-    yield from _rug(index, room, fullness, draws)
-    lamp = _ceiling_lamp(index, room, draws)
+    yield from _rug(index, room, fullness, rng)
+    lamp = _ceiling_lamp(index, room, rng)
     if lamp is not None and taken.fits(lamp):
         yield lamp
 
@@ -211,25 +211,25 @@ def _placed(room: int, piece: Piece, origin: Wall) -> Item:
     return Item(piece.name, room, tuple(solids))
 
 
-def _at_a_wall(index: int, room: RoomPlan, piece: Piece, draws: np.random.Generator) -> Item | None:
-    wall = pick(draws, room.walls)
+def _at_a_wall(index: int, room: RoomPlan, piece: Piece, rng: np.random.Generator) -> Item | None:
+    wall = pick(rng, room.walls)
     spare = wall.length - piece.width - 2 * _WALL_GAP_M
     if spare < 0:
         return None
-    place = draws.random() * 2 - 0.5  # half of the draws fall in a corner
+    place = rng.random() * 2 - 0.5  # half of the draws fall in a corner
     along = round(_WALL_GAP_M + spare * min(1.0, max(0.0, place)), 2)
     return _placed(index, piece, wall._replace(start=wall.point(along, _WALL_GAP_M)))
 
 
-def _anywhere(index: int, room: RoomPlan, piece: Piece, draws: np.random.Generator) -> Item | None:
-    part = pick(draws, room.parts)
-    facing = pick(draws, room.walls)
+def _anywhere(index: int, room: RoomPlan, piece: Piece, rng: np.random.Generator) -> Item | None:
+    part = pick(rng, room.parts)
+    facing = pick(rng, room.walls)
     wide, deep = (piece.width, piece.depth) if facing.along[0] else (piece.depth, piece.width)
     spare_x, spare_z = part.x1 - part.x0 - wide, part.z1 - part.z0 - deep
     if min(spare_x, spare_z) < 0:
         return None
-    x0 = part.x0 + spare_x * (0.25 + 0.5 * draws.random())
-    z0 = part.z0 + spare_z * (0.25 + 0.5 * draws.random())
+    x0 = part.x0 + spare_x * (0.25 + 0.5 * rng.random())
+    z0 = part.z0 + spare_z * (0.25 + 0.5 * rng.random())
     turned = sum(facing.along) < 0, sum(facing.inward) < 0
     start = (
         x0 + wide * (turned[0] if facing.along[0] else turned[1]),
@@ -238,13 +238,13 @@ def _anywhere(index: int, room: RoomPlan, piece: Piece, draws: np.random.Generat
     return _placed(index, piece, facing._replace(start=(round(start[0], 2), round(start[1], 2))))
 
 
-def _curtains(index: int, room: RoomPlan, window: WallFeature, draws: np.random.Generator) -> Iterator[Item]:
+def _curtains(index: int, room: RoomPlan, window: WallFeature, rng: np.random.Generator) -> Iterator[Item]:
     """Return a drawn curtain, or one on each side of the window."""
     wall = room.walls[window.wall]
     low, high = window.start - 0.12, window.end + 0.12
-    bottom = 0.05 if chance(draws, 0.6) else round(window.bottom - 0.15, 2)
+    bottom = 0.05 if chance(rng, 0.6) else round(window.bottom - 0.15, 2)
     bottom, top = max(0.05, bottom), round(min(window.top + 0.15, room.ceiling_y - 0.05), 2)
-    if chance(draws, 0.5):
+    if chance(rng, 0.5):
         spans = [(low, high)]
     else:
         width = max(0.2, 0.2 * (high - low))
@@ -255,32 +255,32 @@ def _curtains(index: int, room: RoomPlan, window: WallFeature, draws: np.random.
         yield _placed(index, piece, wall)
 
 
-def _picture(draws: np.random.Generator) -> Piece:
-    width, low = draw_length(draws, 0.4, 1.4), draw_length(draws, 1.15, 1.4)
-    top = round(low + draw_length(draws, 0.4, 0.8), 2)
+def _picture(rng: np.random.Generator) -> Piece:
+    width, low = draw_length(rng, 0.4, 1.4), draw_length(rng, 1.15, 1.4)
+    top = round(low + draw_length(rng, 0.4, 0.8), 2)
     return Piece("picture", width, 0.03, (Solid((0.0, low, 0.0), (width, top, 0.03), "picture"),))
 
 
-def _rug(index: int, room: RoomPlan, fullness: float, draws: np.random.Generator) -> Iterator[Item]:
-    if not chance(draws, 0.15 if room.label in _BARE else 0.25 + 0.55 * fullness):
+def _rug(index: int, room: RoomPlan, fullness: float, rng: np.random.Generator) -> Iterator[Item]:
+    if not chance(rng, 0.15 if room.label in _BARE else 0.25 + 0.55 * fullness):
         return
-    part = pick(draws, room.parts).grown(-0.3)
+    part = pick(rng, room.parts).grown(-0.3)
     wide, deep = part.x1 - part.x0, part.z1 - part.z0
-    width = draw_length(draws, 0.5, 0.9) * wide
-    depth = draw_length(draws, 0.5, 0.9) * deep
+    width = draw_length(rng, 0.5, 0.9) * wide
+    depth = draw_length(rng, 0.5, 0.9) * deep
     if room.label in _BARE:
         width, depth = min(width, 1.2), min(depth, 0.8)
-    x0 = round(part.x0 + (wide - width) * draws.random(), 2)
-    z0 = round(part.z0 + (deep - depth) * draws.random(), 2)
+    x0 = round(part.x0 + (wide - width) * rng.random(), 2)
+    z0 = round(part.z0 + (deep - depth) * rng.random(), 2)
     yield Item("rug", index, (Solid((x0, 0.0, z0), (round(x0 + width, 2), 0.015, round(z0 + depth, 2)), "rug"),))
 
 
-def _ceiling_lamp(index: int, room: RoomPlan, draws: np.random.Generator) -> Item | None:
+def _ceiling_lamp(index: int, room: RoomPlan, rng: np.random.Generator) -> Item | None:
     """Return a lamp that hangs from the ceiling, out of reach of heads; None where the ceiling is low."""
-    drop, radius = draw_length(draws, 0.3, 0.7), draw_length(draws, 0.12, 0.3)
+    drop, radius = draw_length(rng, 0.3, 0.7), draw_length(rng, 0.12, 0.3)
     bottom = round(room.ceiling_y - drop, 2)
     part = max(room.parts, key=lambda rect: rect.area)
-    if bottom < 2.05 or chance(draws, 0.3):
+    if bottom < 2.05 or chance(rng, 0.3):
         return None
     x, z = round((part.x0 + part.x1) / 2, 2), round((part.z0 + part.z1) / 2, 2)
     shade_top = round(bottom + 0.2, 2)

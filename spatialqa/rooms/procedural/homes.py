@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spatialqa.core.seeds import rng
+from spatialqa.core import seeds
 from spatialqa.errors import RoomError
 from spatialqa.rooms.materials import load_materials
 from spatialqa.rooms.procedural.finishes import choose_finishes, expected_rt60, exposed_areas
@@ -69,13 +69,13 @@ class ProceduralRooms:
             raise RoomError("procedural homes have no end: say how many are wanted")
         if count > _HOMES:
             raise RoomError(f"there are {_HOMES} procedural homes: {count} were asked for")
-        draws = rng(seed, "procedural homes", NAME)
+        rng = seeds.rng(seed, "procedural homes", NAME)
         chosen: dict[str, None] = {}
         seen: set[int] = set()
         while len(chosen) < count:
             if len(seen) == _HOMES:
                 raise RoomError(f"only {len(chosen)} procedural homes are {' or '.join(sorted(self._kinds))}")
-            number = int(draws.random() * _HOMES)
+            number = int(rng.random() * _HOMES)
             while number in seen:
                 number = (number + 1) % _HOMES
             seen.add(number)
@@ -111,30 +111,30 @@ def kind_of(room_id: str) -> str:
 
 def draw_home(room_id: str) -> Home:
     """Draw a home: its plan, furniture and materials, all from its id; raises RoomError when the id is none of ours."""
-    draws = _draws(room_id)
-    kind = _kind(draws)
+    rng = _draws(room_id)
+    kind = _kind(rng)
     low, high = RT60_RANGE_S
-    liveness = draws.random()
+    liveness = rng.random()
     rt60_s = low + (high - low) * liveness
-    plan = draw_floor_plan(kind, liveness, draws)
+    plan = draw_floor_plan(kind, liveness, rng)
     # Long reverberation is at home where there is little furniture.
-    fullness = min(1.0, max(0.0, 1.1 - 1.1 * liveness + 0.3 * (draws.random() - 0.5)))
-    items = furnish(plan, fullness, draws)
+    fullness = min(1.0, max(0.0, 1.1 - 1.1 * liveness + 0.3 * (rng.random() - 0.5)))
+    items = furnish(plan, fullness, rng)
     mesh = build_mesh(plan, items)
     exposed = exposed_areas(plan, items, mesh)
     materials = load_materials()
-    finishes = choose_finishes(plan, items, mesh, exposed, rt60_s, materials, draws)
+    finishes = choose_finishes(plan, items, mesh, exposed, rt60_s, materials, rng)
     return Home(room_id, rt60_s, plan, items, mesh, finishes, expected_rt60(mesh, exposed, finishes, materials))
 
 
 def _draws(room_id: str) -> np.random.Generator:
     if not _ID.fullmatch(room_id):
         raise RoomError(f"there is no procedural home {room_id!r}: ids run from home-000000 to home-{_HOMES - 1:06d}")
-    return rng(0, "home", room_id)
+    return seeds.rng(0, "home", room_id)
 
 
-def _kind(draws: np.random.Generator) -> str:
-    first = draws.random()
+def _kind(rng: np.random.Generator) -> str:
+    first = rng.random()
     return next((kind for kind, bound in zip(KINDS, _KIND_BOUNDS, strict=False) if first < bound), KINDS[-1])
 
 

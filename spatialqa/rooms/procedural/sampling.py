@@ -11,16 +11,16 @@ import numpy as np
 _T = TypeVar("_T")
 
 
-def draw_length(draws: np.random.Generator, low: float, high: float) -> float:
+def draw_length(rng: np.random.Generator, low: float, high: float) -> float:
     """Return a length from low to high, on the 1 cm grid."""
-    return round(low + (high - low) * draws.random(), 2)
+    return round(low + (high - low) * rng.random(), 2)
 
 
-def pick(draws: np.random.Generator, options: Sequence[_T]) -> _T:
+def pick(rng: np.random.Generator, options: Sequence[_T]) -> _T:
     """Return one of the options, each as likely."""
-    return options[int(draws.random() * len(options))]
+    return options[int(rng.random() * len(options))]
 
 
-def chance(draws: np.random.Generator, likelihood: float) -> bool:
+def chance(rng: np.random.Generator, likelihood: float) -> bool:
     """Return True as often as likelihood, 0 to 1, says."""
-    return bool(draws.random() < likelihood)
+    return bool(rng.random() < likelihood)

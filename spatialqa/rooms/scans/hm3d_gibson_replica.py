@@ -17,7 +17,7 @@ import trimesh
 from spatialqa.errors import RoomError
 from spatialqa.rooms.mesh.cache import MeshCache
 from spatialqa.rooms.mesh.mesh_rooms import FileRooms
-from spatialqa.rooms.mesh.reading import Part, one_line
+from spatialqa.rooms.mesh.reading import MeshPart, one_line
 
 _HM3D_FOLDER = re.compile(r"(?:hm3d-)?(train|val|minival|test)(?:-.+)?")  # as Habitat and as the archives name them
 _HM3D_HOUSE = re.compile(r"\d{5}-(.+)")
@@ -103,7 +103,7 @@ class ReplicaRooms(FileRooms):
             )
         super().__init__("replica", files, up="z", **options)
 
-    def read(self, path: Path) -> tuple[list[Part], str]:
+    def read(self, path: Path) -> tuple[list[MeshPart], str]:
         """Return the faces of each class as one part, and the vertical axis."""
         if path.name == "mesh.ply":
             return super().read(path)
@@ -179,12 +179,12 @@ def _replica_mesh(
     return vertices, faces, np.repeat(objects, len(fan))
 
 
-def _part(names: tuple[str, ...], vertices: npt.NDArray[np.float64], faces: npt.NDArray[np.int64]) -> Part:
+def _part(names: tuple[str, ...], vertices: npt.NDArray[np.float64], faces: npt.NDArray[np.int64]) -> MeshPart:
     used, renumbered = np.unique(faces, return_inverse=True)
-    return Part(names, vertices[used], renumbered.reshape(-1, 3))
+    return MeshPart(names, vertices[used], renumbered.reshape(-1, 3))
 
 
-def _vertical_axis(parts: Iterable[Part]) -> str:
+def _vertical_axis(parts: Iterable[MeshPart]) -> str:
     """Return the axis, y or z, that floors and ceilings face; z where there are none."""
     across = np.zeros(3)
     for part in parts:

@@ -56,7 +56,7 @@ class HouseRegion:
 
 
 @dataclass(frozen=True)
-class Surface:
+class HouseSurface:
     """A polygon of a region, as a rule its floor: corners in order around it."""
 
     index: int
@@ -100,7 +100,7 @@ class House:
     name: str
     levels: tuple[Level, ...]
     regions: tuple[HouseRegion, ...]
-    surfaces: tuple[Surface, ...]
+    surfaces: tuple[HouseSurface, ...]
     categories: tuple[Category, ...]
     objects: tuple[HouseObject, ...]
     segments: tuple[Segment, ...]
@@ -170,7 +170,7 @@ def read_house_file(path: Path) -> House:
         tuple(items.levels),
         tuple(items.regions),
         tuple(
-            Surface(index, region, normal, tuple(items.corners.get(index, ())))
+            HouseSurface(index, region, normal, tuple(items.corners.get(index, ())))
             for index, (region, normal) in enumerate(items.surfaces)
         ),
         tuple(items.categories),

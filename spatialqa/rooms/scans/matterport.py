@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spatialqa.core.seeds import rng
+from spatialqa.core import seeds
 from spatialqa.errors import RoomError
 from spatialqa.rooms.materials import material
 from spatialqa.rooms.mesh.cache import MeshCache
@@ -75,7 +75,7 @@ class Matterport3DRooms:
         ids = list(self._scenes)
         if count is None or count >= len(ids):
             return ids
-        return [ids[k] for k in rng(seed, "mp3d-rooms", "ids").permutation(len(ids))[:count]]
+        return [ids[k] for k in seeds.rng(seed, "mp3d-rooms", "ids").permutation(len(ids))[:count]]
 
     def house_of(self, room_id: str) -> str:
         """Return the house: every scene is one."""
