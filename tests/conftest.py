@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from spatialqa.generation.plan import RunPlan
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.runner import RunSummary, render_dataset
 from spatialqa.qa.make import make_qa
@@ -31,8 +30,8 @@ class Silent:
     def __init__(self) -> None:
         self.scenes = 0
 
-    def started(self, plan: RunPlan, done_scenes: int, workers: int) -> None:
-        self.scenes = done_scenes
+    def started(self, total: int, done: int, workers: int) -> None:
+        self.scenes = done
 
     def advanced(self, scenes: int) -> None:
         self.scenes += scenes

@@ -156,7 +156,7 @@ def _stored_groups(run: Run, shard: ShardPlan) -> list[tuple[dict[str, Any], lis
 
 
 class _Silent:
-    def started(self, plan: RunPlan, done_scenes: int, workers: int) -> None:
+    def started(self, total: int, done: int, workers: int) -> None:
         pass
 
     def advanced(self, scenes: int) -> None:

@@ -2,13 +2,21 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from spatialqa.clips.clip import ClipSet
 from spatialqa.core.console import stderr, stdout
 from spatialqa.dataset.folder import DatasetFolder
+
+if TYPE_CHECKING:  # what the commands import when they run, so that `--help` need not
+    from spatialqa.clips.clip import ClipSet
+    from spatialqa.clips.debian import FetchReport
+    from spatialqa.dataset.validation.dataset import ValidationReport
+    from spatialqa.generation.make_bank import BankSummary
+    from spatialqa.generation.runner import RunSummary
+    from spatialqa.qa.make import QaSummary
+    from spatialqa.qa.templating.template_check import TemplateReport
 
 _MAX_LISTED = 20
 _MAX_SIZES = 3
@@ -20,7 +28,7 @@ def print_lines(lines: list[str]) -> None:
         stdout.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def print_bank(summary: Any) -> None:
+def print_bank(summary: "BankSummary") -> None:
     """Print what a bank holds, and on stderr what a user should know about its rooms."""
     for text in summary.warnings[:_MAX_LISTED]:
         stderr.print(f"warning: {text}")
@@ -35,7 +43,7 @@ def print_bank(summary: Any) -> None:
     stdout.print(f"next: spatialqa render OUT --rooms bank:{summary.root}")
 
 
-def print_summary(summary: Any) -> None:
+def print_summary(summary: "RunSummary") -> None:
     """Print what a render left behind, and on stderr what a user should know about its rooms."""
     for text in summary.warnings[:_MAX_LISTED]:
         stderr.print(f"warning: {text}")
@@ -55,7 +63,7 @@ def print_summary(summary: Any) -> None:
         )
 
 
-def print_questions(summary: Any) -> None:
+def print_questions(summary: "QaSummary") -> None:
     """Print how many questions of each subtype there are, and why others were not asked."""
     total = sum(summary.questions.values())
     stdout.print(f"{total} questions about {summary.scenes} scenes in {summary.folder}")
@@ -97,7 +105,7 @@ def print_status(root: Path) -> None:
         stdout.print("unfinished: run the same command again and it goes on where it stopped")
 
 
-def print_validation(report: Any) -> None:
+def print_validation(report: "ValidationReport") -> None:
     """Print what was checked and every problem that was found."""
     for line in report.checked:
         stdout.print(f"ok   {line}")
@@ -108,7 +116,7 @@ def print_validation(report: Any) -> None:
     stdout.print("valid" if not report.problems else f"{len(report.problems)} problems", style="bold")
 
 
-def print_fetch(report: Any) -> None:
+def print_fetch(report: "FetchReport") -> None:
     """Print what `clips debian` brought, and what it could not bring."""
     for skipped in report.skipped[:_MAX_LISTED]:
         stderr.print(f"left out {skipped.path}: {skipped.reason}")
@@ -120,7 +128,7 @@ def print_fetch(report: Any) -> None:
     stdout.print(f"use them with: spatialqa render --clips folder:{report.dest}")
 
 
-def print_clips(clips: ClipSet) -> None:
+def print_clips(clips: "ClipSet") -> None:
     """Print the classes of a clip set and the files that were left out."""
     records = clips.records()
     by_class = Counter(record.labels[0] for record in records)
@@ -133,7 +141,7 @@ def print_clips(clips: ClipSet) -> None:
         stdout.print(f"left out {reject.path}: {reject.reason}")
 
 
-def print_templates(report: Any) -> None:
+def print_templates(report: "TemplateReport") -> None:
     """Print what was found in a folder of templates, and samples."""
     for subtype, n in report.counts.items():
         stdout.print(f"{subtype}: {n} templates", style="bold")

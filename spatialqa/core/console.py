@@ -1,7 +1,7 @@
 """The console: stdout, stderr, and progress bars that are silent where stderr is not a terminal."""
 
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -53,13 +53,12 @@ class RenderProgress(_Bar):
     def __init__(self, what: str = "rendering", unit: str = "scenes") -> None:
         super().__init__(what, unit)
 
-    def started(self, plan: Any, done_scenes: int, workers: int) -> None:
+    def started(self, total: int, done: int, workers: int) -> None:
         """Show how much there is to do."""
-        total = plan.size
         how = f" with {workers} workers" if workers else ""
-        if done_scenes and done_scenes < total:
-            stderr.print(f"{done_scenes} of {total} {self._unit} are there already; going on")
-        self._begin(total, done_scenes, how)
+        if done and done < total:
+            stderr.print(f"{done} of {total} {self._unit} are there already; going on")
+        self._begin(total, done, how)
 
     def advanced(self, scenes: int) -> None:
         """Move on by so many scenes."""

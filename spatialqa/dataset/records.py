@@ -177,7 +177,9 @@ def read_record(kind: type[T], path: Path) -> T:
     """
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except msgspec.ValidationError as error:
+        raise DatasetError(f"{path}: is damaged or of another version ({error}); make it again") from None
+    except (OSError, ValueError) as error:
         raise DatasetError(f"{path}: cannot be read ({error}); remove it and run again") from None
 
 
@@ -185,7 +187,9 @@ def read_json_lines(kind: type[T], path: Path) -> list[T]:
     """Read records from JSON lines; raises DatasetError as `read_record` does."""
     try:
         return msgspec.json.Decoder(kind).decode_lines(path.read_bytes())
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except msgspec.ValidationError as error:
+        raise DatasetError(f"{path}: is damaged or of another version ({error}); make it again") from None
+    except (OSError, ValueError) as error:
         raise DatasetError(f"{path}: cannot be read ({error}); remove it and run again") from None
 
 

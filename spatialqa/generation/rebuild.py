@@ -24,7 +24,6 @@ from spatialqa.dataset.folder import DatasetFolder, changed_keys, check_shard_na
 from spatialqa.dataset.reading import read_rows, schema_of
 from spatialqa.dataset.records import ExportRecord, RebuildRecord, RunRecord, ShardRecord, write_record
 from spatialqa.errors import DatasetError, RecipeError
-from spatialqa.generation.plan import RunPlan
 from spatialqa.generation.rebuild_shard import RebuildJob, StoredShard, rebuild_on_worker, rebuild_shard
 from spatialqa.generation.recipe import RenderRecipe, absolute_paths
 from spatialqa.generation.replay import StoredRun
@@ -171,11 +170,11 @@ class _Rebuild:
         done = {name: self._done(name) for name in names}
         resumed = sum(record is not None for record in done.values())
         here = sum(record.scenes for record in done.values() if record)
-        plan = RunPlan((), {}, self._run.plan.scenes, self._run.plan.houses)
+        planned = sum(self._run.plan.scenes.values())
         missing = [StoredShard(name) for name in names if done[name] is None]
         recipe = self._job.recipe
-        workers = worker_count(recipe, sum(plan.scenes.values()) - here, len(missing))
-        self._observer.started(plan, here, workers)
+        workers = worker_count(recipe, planned - here, len(missing))
+        self._observer.started(planned, here, workers)
         if workers:
             on_scenes = self._observer.advanced
             made = on_ray(rebuild_on_worker, self._job, recipe, missing, workers, lambda r: on_scenes(r.scenes))

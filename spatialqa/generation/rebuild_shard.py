@@ -113,7 +113,9 @@ def _tables(record_file: Path, record: ShardRecord) -> dict[str, FileRecord]:
     for table, item in tables.items():
         check_table_path(record_file, item.path, table)
     if not {"scenes", "groups"} <= tables.keys() <= AUDIO_COLUMNS.keys():
-        raise DatasetError(f"{record_file}: does not record scenes and groups; export the recipes again")
+        raise DatasetError(
+            f"{record_file}: is damaged (it names no files of scenes and groups); export the recipes again"
+        )
     return tables
 
 

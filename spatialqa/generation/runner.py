@@ -28,8 +28,8 @@ _OBJECT_STORE_BYTES = 256 * 2**20
 class Observer(Protocol):
     """Told how a run goes on."""
 
-    def started(self, plan: RunPlan, done_scenes: int, workers: int) -> None:
-        """Called once, when it is known what is left to do."""
+    def started(self, total: int, done: int, workers: int) -> None:
+        """Called once, when it is known how many scenes (of a bank: groups) there are to make and how many are done."""
         ...
 
     def advanced(self, scenes: int) -> None:
@@ -96,7 +96,7 @@ def _render(run: Run, plan: RunPlan, folder: DatasetFolder, observer: Observer) 
     missing = [shard for shard in plan.shards if done[shard.name] is None]
     size = sum(max(shard.n_scenes, len(shard.groups)) for shard in missing)
     workers = worker_count(run.recipe, size, len(missing))
-    observer.started(plan, sum(record.made(run.makes) for record in done.values() if record), workers)
+    observer.started(plan.size, sum(record.made(run.makes) for record in done.values() if record), workers)
     for shard, record in _made(run, missing, workers, observer):
         done[shard.name] = record
     records = [record for record in done.values() if record]
