@@ -1,5 +1,6 @@
 """The protocol between the renderer and an acoustic engine."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
@@ -10,6 +11,22 @@ import numpy.typing as npt
 from spatialqa.core.geometry import Pose, Vec3
 from spatialqa.core.scene import EngineIdentity
 from spatialqa.rooms.room import Room
+
+
+class Closing(ABC):
+    """Something that is released at the end of a `with` block."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release it; closing twice is fine."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 class OpenRoom(Protocol):

@@ -1,12 +1,11 @@
 """The engine of runs that only plan: it opens any room and simulates nothing."""
 
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
+from spatialqa.acoustics.engine import Closing
 from spatialqa.core.geometry import Pose, Vec3
 from spatialqa.core.scene import EngineIdentity
 from spatialqa.errors import EngineError
@@ -29,7 +28,7 @@ class NoEngine:
         return NoRoom()
 
 
-class NoRoom:
+class NoRoom(Closing):
     """A room in which nothing sounds."""
 
     ray_efficiency: float | None = None
@@ -41,11 +40,3 @@ class NoRoom:
 
     def close(self) -> None:
         """Do nothing."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -19,6 +19,23 @@ class SofaSummary:
     taps: int
 
 
+def usable_label(path: Path, sample_rate: int, engine: str) -> str:
+    """Return the label of an HRTF file that an engine can use at this rate.
+
+    Raises:
+        EngineError: the file cannot be read, or its rate is lower: RLRAudioPropagation writes past its buffers when it
+            has to resample a file upwards.
+        MissingDependencyError: h5py is not installed.
+    """
+    summary = read_summary(path)
+    if sample_rate > summary.sample_rate_hz:
+        raise EngineError(
+            f"the HRTF file {path} has {summary.sample_rate_hz:g} Hz and the engine {engine} cannot raise it to "
+            f"{sample_rate} Hz: render at {summary.sample_rate_hz:g} Hz or less, or give a file of a higher rate"
+        )
+    return summary.label
+
+
 def read_summary(path: Path) -> SofaSummary:
     """Read the head of a SOFA file.
 

@@ -4,13 +4,12 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 import soxr
 
+from spatialqa.acoustics.engine import Closing
 from spatialqa.banks.bank import Bank
 from spatialqa.banks.bank_rooms import BankRoom
 from spatialqa.banks.open_bank import open_bank
@@ -87,7 +86,7 @@ class BankEngine:
         return BankAcoustics(self._bank, room, self.sample_rate)
 
 
-class BankAcoustics:
+class BankAcoustics(Closing):
     """The RIRs of one room of a bank."""
 
     ray_efficiency: float | None = None
@@ -118,14 +117,6 @@ class BankAcoustics:
 
     def close(self) -> None:
         """Do nothing."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def resample_rir(rir: Rir, old_rate: int, new_rate: int) -> Rir:

@@ -238,13 +238,7 @@ class Planner:
             place = group.places[index]
             sources.append(
                 Source(
-                    clip_id=sound.clip.clip_id,
-                    clip_sha256=sound.clip.sha256,
-                    clip_start_s=sound.clip_start_s,
-                    native_sample_rate=sound.clip.native_sample_rate,
-                    licence=sound.clip.licence,
-                    labels=sound.clip.labels,
-                    mids=sound.clip.mids,
+                    **sound.columns(),
                     position=place.position,
                     azimuth_deg=place.azimuth_deg,
                     elevation_deg=place.elevation_deg,
@@ -252,7 +246,6 @@ class Planner:
                     region_id=place.region_id,
                     region_label=place.region_label,
                     level_index=place.level_index,
-                    onset_s=sound.onset_s,
                     line_of_sight=place.line_of_sight,
                     rir_id=group.rir_id(index),
                 )

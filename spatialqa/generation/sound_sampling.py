@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from spatialqa.errors import ClipError
 from spatialqa.generation.recipe import RenderRecipe
 
 _CLIP_TRIES = 1000
+_MEASURED = ("offset_s", "dry_level_dbfs", "wet_level_dbfs", "drr_db", "rt60_s")
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,19 @@ class DrawnSound:
     clip: ClipRecord
     clip_start_s: float
     onset_s: float
+
+    def columns(self) -> dict[str, Any]:
+        """Return the fields of a Source that say what it plays."""
+        return {
+            "clip_id": self.clip.clip_id,
+            "clip_sha256": self.clip.sha256,
+            "clip_start_s": self.clip_start_s,
+            "native_sample_rate": self.clip.native_sample_rate,
+            "licence": self.clip.licence,
+            "labels": self.clip.labels,
+            "mids": self.clip.mids,
+            "onset_s": self.onset_s,
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,23 +94,9 @@ class SoundSampler:
     def redraw(self, scene: Scene, attempt: int) -> Scene:
         """Return a planned scene with other sounds at the same places; nothing of it is measured yet."""
         sounds = self.draw(scene.scene_id, scene.split, len(scene.sources), attempt)
+        unmeasured: dict[str, Any] = dict.fromkeys(_MEASURED)
         sources = tuple(
-            replace(
-                source,
-                clip_id=sound.clip.clip_id,
-                clip_sha256=sound.clip.sha256,
-                clip_start_s=sound.clip_start_s,
-                native_sample_rate=sound.clip.native_sample_rate,
-                licence=sound.clip.licence,
-                labels=sound.clip.labels,
-                mids=sound.clip.mids,
-                onset_s=sound.onset_s,
-                offset_s=None,
-                dry_level_dbfs=None,
-                wet_level_dbfs=None,
-                drr_db=None,
-                rt60_s=None,
-            )
+            replace(source, **sound.columns(), **unmeasured)
             for source, sound in zip(scene.sources, sounds, strict=True)
         )
         return replace(scene, sources=sources, seed=self.seed(scene.scene_id, attempt))

@@ -107,7 +107,7 @@ class HabitatEngine:
         except EngineError as error:  # the settings are the same, the name is not
             raise EngineError(str(error).replace("soundspaces", "habitat")) from None
         hrtf = None if hrtf is None else Path(hrtf).absolute()
-        label = DEFAULT_HRTF if hrtf is None else _usable_hrtf(hrtf, sample_rate)
+        label = DEFAULT_HRTF if hrtf is None else sofa.usable_label(hrtf, sample_rate, "habitat")
         materials = dict(sorted((category_materials or {}).items()))
         self.python = usable_python(python) if python else _own_python()
         self.configuration = HabitatConfig(settings, sample_rate, hrtf, materials, timeout_s, load_timeout_s)
@@ -230,13 +230,3 @@ def _own_python() -> str:
     if os.name == "posix" and importlib.util.find_spec("habitat_sim") is not None:
         return sys.executable
     raise MissingDependencyError(f"the engine habitat needs a Python with habitat-sim: {HOW_TO_GET}")
-
-
-def _usable_hrtf(path: Path, sample_rate: int) -> str:
-    summary = sofa.read_summary(path)
-    if sample_rate > summary.sample_rate_hz:
-        raise EngineError(
-            f"the HRTF file {path} has {summary.sample_rate_hz:g} Hz and the engine habitat cannot raise it to "
-            f"{sample_rate} Hz: render at {summary.sample_rate_hz:g} Hz or less, or give a file of a higher rate"
-        )
-    return summary.label

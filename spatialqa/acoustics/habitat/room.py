@@ -4,12 +4,12 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from spatialqa.acoustics.engine import Closing
 from spatialqa.acoustics.habitat.process import HabitatProcess
 from spatialqa.acoustics.habitat.scene_files import check_bounds, has_semantics, material_database, scene_file
 from spatialqa.acoustics.soundspaces.engine import ENGINE_SPEED_M_S, LISTENER_RADIUS_M
@@ -100,7 +100,7 @@ def raw_rir(
     return rir, float(efficiency) if isinstance(efficiency, float) else None
 
 
-class HabitatRoom:
+class HabitatRoom(Closing):
     """A room in a child process of its own. warnings: what a user should know about its sound.
 
     A child that had to be ended fails its call alone: the next one starts another.
@@ -218,14 +218,6 @@ class HabitatRoom:
         """End the child; closing twice is fine."""
         self._closed = True
         self._process.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _of_default_material(room: Room) -> Room:

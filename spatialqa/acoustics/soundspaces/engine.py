@@ -10,13 +10,13 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from spatialqa.acoustics import ambisonics, sofa
+from spatialqa.acoustics import ambisonics
+from spatialqa.acoustics.engine import Closing
 from spatialqa.acoustics.soundspaces import rlr_api
 from spatialqa.acoustics.soundspaces.ray_depth import DepthEstimator
 from spatialqa.acoustics.soundspaces.settings import check_channels, check_sample_rate, resolve
@@ -87,7 +87,7 @@ class SoundSpacesEngine:
         self.channels = channels
         library = rlr_api.library()
         self.hrtf = None if hrtf is None else Path(hrtf).absolute()
-        label = DEFAULT_HRTF if self.hrtf is None else _usable_hrtf(self.hrtf, sample_rate)
+        label = DEFAULT_HRTF if self.hrtf is None else sofa.usable_label(self.hrtf, sample_rate, "soundspaces")
         if channels == "foa":
             label = NO_HRTF
         self.gain = self._measured_gain() if self.settings["calibrated"] else 1.0
@@ -143,7 +143,7 @@ class SoundSpacesEngine:
         return 1 / math.sqrt(energy)
 
 
-class SoundSpacesRoom:
+class SoundSpacesRoom(Closing):
     """A room held for simulation: its faces by material, and a material database that lives in memory."""
 
     def __init__(self, engine: SoundSpacesEngine, room: Room) -> None:
@@ -252,14 +252,6 @@ class SoundSpacesRoom:
             os.close(self._database)
             self._database = -1
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
 
 def _turned(point: Vec3) -> Vec3:
     x, y, z = (float(v) for v in _TURN_MATRIX @ point)
@@ -274,17 +266,6 @@ def _trimmed(rir: Rir) -> Rir:
     energy = np.sum(np.square(rir, dtype=np.float64), axis=0)
     left = np.cumsum(energy[::-1])[::-1]
     return rir[:, : int(np.count_nonzero(left > _TAIL_LEFT * left[0]))]
-
-
-def _usable_hrtf(path: Path, sample_rate: int) -> str:
-    summary = sofa.read_summary(path)
-    if sample_rate > summary.sample_rate_hz:
-        # The library writes past its buffers when it has to resample a file upwards.
-        raise EngineError(
-            f"the HRTF file {path} has {summary.sample_rate_hz:g} Hz and the engine soundspaces cannot raise it to "
-            f"{sample_rate} Hz: render at {summary.sample_rate_hz:g} Hz or less, or give a file of a higher rate"
-        )
-    return summary.label
 
 
 def _category(material: int) -> str:
