@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spatialqa.acoustics import ambisonics
+from spatialqa.acoustics import ambisonics, sofa
 from spatialqa.acoustics.engine import Closing
 from spatialqa.acoustics.soundspaces import rlr_api
 from spatialqa.acoustics.soundspaces.ray_depth import DepthEstimator
