@@ -1,1 +1,1 @@
-"""Can the answers be guessed without listening? Text-only guessers and their statistics."""
+"""Can the answers be predicted from the text alone? Text-only baselines and their statistics."""

@@ -1,4 +1,4 @@
-"""audit: do text-only guessers beat chance on the questions of a data set? And what else the table shows."""
+"""audit: do text-only baselines beat chance on the questions of a data set? And what else the table shows."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -70,7 +70,7 @@ def check_sampling(max_questions: int, seed: int) -> None:
 
 
 def audit_sample(sample: Sample) -> SubtypeAudit:
-    """Try every guesser on every measure of one subtype."""
+    """Try every baseline on every measure of one subtype."""
     folds = house_folds(sample.houses)
     features = word_features(sample) if folds else None
     measures = []
@@ -82,9 +82,9 @@ def audit_sample(sample: Sample) -> SubtypeAudit:
             majority = float(np.mean(_hits(task, blind.guess)))
             if blind.middle_m is not None:
                 baseline_m = float(np.mean(_misses_m(task, blind.middle_m)))
-            guessers: Sequence[Baseline] = [WordRegression(features), *priors(sample, task)]
-            for guesser in guessers:
-                attempts += _attempts(guesser, task, folds, blind, sample.houses)
+            baselines: Sequence[Baseline] = [WordRegression(features), *priors(sample, task)]
+            for baseline in baselines:
+                attempts += _attempts(baseline, task, folds, blind, sample.houses)
         measures.append(
             MeasureAudit(
                 measure=task.measure,
@@ -106,8 +106,8 @@ def audit_sample(sample: Sample) -> SubtypeAudit:
     )
 
 
-def _attempts(guesser: Baseline, task: Task, folds: Sequence[Fold], blind: Scores, houses: Ints) -> list[Attempt]:
-    guesses = cross_validated(guesser, task, folds)
+def _attempts(baseline: Baseline, task: Task, folds: Sequence[Fold], blind: Scores, houses: Ints) -> list[Attempt]:
+    guesses = cross_validated(baseline, task, folds)
     hits = _hits(task, guesses.guess)
     if task.chance is not None:
         p_value = gain_p_value(hits - task.chance, houses)
@@ -115,12 +115,12 @@ def _attempts(guesser: Baseline, task: Task, folds: Sequence[Fold], blind: Score
         over_constant = gain_p_value(hits - _hits(task, blind.guess), houses)
         p_value = max(over_constant, gain_p_value(hits - _coincidence(task, guesses.guess, folds), houses))
     interval = share_interval(hits, houses)
-    attempts = [Attempt(guesser.name, "right", float(np.mean(hits)), interval, p_value)]
+    attempts = [Attempt(baseline.name, "right", float(np.mean(hits)), interval, p_value)]
     if guesses.middle_m is not None and blind.middle_m is not None:
         miss = _misses_m(task, guesses.middle_m)
         over_constant = gain_p_value(_misses_m(task, blind.middle_m) - miss, houses)
         p_value = max(over_constant, gain_p_value(_coincident_miss_m(task, guesses.middle_m, folds) - miss, houses))
-        attempts.append(Attempt(guesser.name, "error_m", float(np.mean(miss)), None, p_value))
+        attempts.append(Attempt(baseline.name, "error_m", float(np.mean(miss)), None, p_value))
     return attempts
 
 

@@ -1,4 +1,4 @@
-"""Guessers that see the text of a question and never its scene; each is fitted without the houses it is tried on."""
+"""Baselines that see the text of a question and never its scene; each is fitted without the houses it is tried on."""
 
 import importlib
 import re
@@ -67,13 +67,13 @@ def house_folds(houses: Ints) -> list[Fold]:
     return list(model_selection.GroupKFold(number).split(houses, groups=houses))
 
 
-def cross_validated(guesser: Baseline, task: Task, folds: Sequence[Fold]) -> Scores:
+def cross_validated(baseline: Baseline, task: Task, folds: Sequence[Fold]) -> Scores:
     """Guess every question by what the other folds taught."""
     n = len(folds[0][0]) + len(folds[0][1])
     guess = np.zeros(n, np.int64)
     middle = None if task.distances_m is None else np.zeros(n)
     for fold in folds:
-        for rows, columns, shares in guesser.scores(task, fold):
+        for rows, columns, shares in baseline.scores(task, fold):
             if task.reach is None:
                 guess[rows] = columns[np.argmax(shares, axis=1)]
             else:
@@ -89,7 +89,7 @@ def cross_validated(guesser: Baseline, task: Task, folds: Sequence[Fold]) -> Sco
 class Prior:
     """Says what was commonest among the questions that agree in one thing, such as the asked label.
 
-    name: that thing. context: (n,) its code for every question. Rare contexts lean on the whole.
+    name: that thing. context: (n,) its code for every question. Rare contexts back off to the global prior.
     """
 
     name: str
@@ -276,7 +276,7 @@ def _shared_words(choices: Sequence[str]) -> list[int]:
 
 
 def constant(n: int) -> Prior:
-    """Return the guesser that always says what was commonest where it was fitted."""
+    """Return the baseline that always says what was commonest where it was fitted."""
     return Prior("constant", np.zeros(n, np.int64))
 
 

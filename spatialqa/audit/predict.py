@@ -1,6 +1,6 @@
-"""The best text-only guesser, fitted on the train split, answers another one: the answers that listening must beat.
+"""The best text-only baseline, fitted on the train split, answers another one: the answers that listening must beat.
 
-For every thing that is to be guessed in a subtype, all guessers of the audit and the constant are cross-validated by
+For every thing that is to be guessed in a subtype, all baselines of the audit and the constant are cross-validated by
 house within the train split, by the figure that `score` gives it; the best is fitted on the whole of it and answers.
 """
 
@@ -30,13 +30,13 @@ from spatialqa.scoring.grade import DER_THRESHOLD_M, KINDS
 
 TRAIN, TEST = "train", "test"
 
-# All that a guesser is given of the questions that it answers.
+# All that a baseline is given of the questions that it answers.
 _ASKED = ("question", "template_id", "asked_labels", "asked_direction", "asked_distance_m", "choices")
 _LEAST_SHARES = np.geomspace(1e-4, 1.0, 2000)
 
 
 class ChosenBaseline(NamedTuple):
-    """Which guesser answers one thing, and what it was chosen by.
+    """Which baseline answers one thing, and what it was chosen by.
 
     figure: "right", "within 0.5 m" or "F1". value: that figure in cross-validation over the houses of the train split.
     constant: what the best answer that is always the same reaches there. guesser: what it goes by.
@@ -52,7 +52,7 @@ class ChosenBaseline(NamedTuple):
 
 @dataclass(frozen=True)
 class TextAnswers:
-    """What was written: how many answers of which split, from how many train questions, and by which guessers."""
+    """What was written: how many answers of which split, from how many train questions, and by which baselines."""
 
     to: Path
     root: Path
@@ -103,7 +103,7 @@ def answer_from_text(
     """
     check_sampling(max_questions, seed)
     if split == TRAIN:
-        raise RecipeError(f"the guesser learns the answers of {TRAIN}: let it answer another split")
+        raise RecipeError(f"the baseline learns the answers of {TRAIN}: let it answer another split")
     if to.exists():
         raise DatasetError(f"{to}: exists already, and is not written over; name another file, or remove it")
     folder = DatasetFolder(root)
@@ -153,17 +153,17 @@ def answer_by_baselines(train: Sample, test: Sample) -> tuple[list[ChosenBaselin
     for task in map(_as_scored, tasks_of(train)):
         if task.offered and not texts.has("choices"):
             raise DatasetError(f"a question of {train.subtype} offers no choices where others do; run make-qa again")
-        guessers: list[Baseline] = [constant(len(texts)), WordRegression(features), *priors(texts, task)]
+        baselines: list[Baseline] = [constant(len(texts)), WordRegression(features), *priors(texts, task)]
         several = task.measure == "label" and KINDS.get(train.subtype) == "labels"
         figure = "F1" if several else "right" if task.distances_m is None else f"within {DER_THRESHOLD_M:g} m"
-        trials = [(_trial_of_sets if several else _trial)(guesser, task, folds) for guesser in guessers]
+        trials = [(_trial_of_sets if several else _trial)(baseline, task, folds) for baseline in baselines]
         best = int(np.argmax([value for value, _ in trials]))  # of equals the first, the simplest
         value, least = trials[best]
-        choices.append(ChosenBaseline(train.subtype, task.measure, guessers[best].name, figure, value, trials[0][0]))
+        choices.append(ChosenBaseline(train.subtype, task.measure, baselines[best].name, figure, value, trials[0][0]))
         if several:
-            parts.append(_sets(guessers[best], task, whole, least))
+            parts.append(_sets(baselines[best], task, whole, least))
         else:
-            guess = _guess(guessers[best], task, whole)[whole[1]]
+            guess = _guess(baselines[best], task, whole)[whole[1]]
             parts.append(_texts(task, guess, test))
     return choices, ["; ".join(each) for each in zip(*parts, strict=True)]
 
@@ -184,12 +184,12 @@ def _within(size: int) -> npt.NDArray[np.float32]:
 # --- one guess a question -------------------------------------------------------------------------------------------
 
 
-def _guess(guesser: Baseline, task: Task, *folds: Fold) -> Ints:
+def _guess(baseline: Baseline, task: Task, *folds: Fold) -> Ints:
     """Return the guess that is most likely to be right, for all rows that the folds try; 0 elsewhere."""
     guess = np.zeros(1 + max(int(test.max()) for _, test in folds), np.int64)
     within = None if task.distances_m is None else _within(len(task.guesses))
     for fold in folds:
-        for rows, columns, shares in guesser.scores(task, fold):
+        for rows, columns, shares in baseline.scores(task, fold):
             if within is None:
                 guess[rows] = columns[np.argmax(shares, axis=1)]
             else:
@@ -197,11 +197,11 @@ def _guess(guesser: Baseline, task: Task, *folds: Fold) -> Ints:
     return guess
 
 
-def _trial(guesser: Baseline, task: Task, folds: Sequence[Fold]) -> tuple[float, int]:
-    """Return the share that a guesser gets right in cross-validation; 0 where there is nothing to try it on."""
+def _trial(baseline: Baseline, task: Task, folds: Sequence[Fold]) -> tuple[float, int]:
+    """Return the share that a baseline gets right in cross-validation; 0 where there is nothing to try it on."""
     if not folds:
         return 0.0, 0
-    guess = _guess(guesser, task, *folds)
+    guess = _guess(baseline, task, *folds)
     return float(np.mean(task.right[np.arange(len(guess)), guess])), 0
 
 
@@ -218,17 +218,17 @@ def _texts(task: Task, guess: Ints, test: Sample) -> list[str]:
 # half the F1 that is reached; it is sought where it is greatest in cross-validation.
 
 
-def _levels(guesser: Baseline, task: Task, fold: Fold) -> Iterator[tuple[Ints, Ints, Ints]]:
+def _levels(baseline: Baseline, task: Task, fold: Fold) -> Iterator[tuple[Ints, Ints, Ints]]:
     """Yield (rows, labels, how many of the least shares each label reaches (rows, labels))."""
-    for rows, columns, shares in guesser.scores(task, fold):
+    for rows, columns, shares in baseline.scores(task, fold):
         yield rows, columns, np.searchsorted(_LEAST_SHARES, shares, side="right")
 
 
-def _trial_of_sets(guesser: Baseline, task: Task, folds: Sequence[Fold]) -> tuple[float, int]:
+def _trial_of_sets(baseline: Baseline, task: Task, folds: Sequence[Fold]) -> tuple[float, int]:
     """Return the greatest F1 in cross-validation, and how many of the least shares a label must reach for it."""
     given, hits = np.zeros((2, len(_LEAST_SHARES) + 1))
     for fold in folds:
-        for rows, columns, levels in _levels(guesser, task, fold):
+        for rows, columns, levels in _levels(baseline, task, fold):
             given += np.bincount(levels.ravel(), minlength=len(given))
             hits += np.bincount(levels[task.right[rows][:, columns].toarray() > 0], minlength=len(hits))
     given, hits = np.cumsum(given[::-1])[::-1], np.cumsum(hits[::-1])[::-1]
@@ -236,11 +236,11 @@ def _trial_of_sets(guesser: Baseline, task: Task, folds: Sequence[Fold]) -> tupl
     return float(f1.max()), 1 + int(np.argmax(f1))
 
 
-def _sets(guesser: Baseline, task: Task, fold: Fold, least: int) -> list[str]:
+def _sets(baseline: Baseline, task: Task, fold: Fold, least: int) -> list[str]:
     """Return an answer for every row that the fold tries: all labels that reach the least share, or the likeliest."""
     first = len(fold[0])
     answers = [""] * len(fold[1])
-    for rows, columns, levels in _levels(guesser, task, fold):
+    for rows, columns, levels in _levels(baseline, task, fold):
         for row, own in zip(rows, levels, strict=True):
             wanted = columns[own >= min(least, own.max())]
             answers[row - first] = labels_answer(task.guesses[c] for c in wanted)

@@ -26,7 +26,7 @@ _TABLE_WIDTH = 160  # whole figures, also where the output is no terminal
 
 @dataclass(frozen=True)
 class Attempt:
-    """One guesser on one measure.
+    """One baseline on one measure.
 
     guesser: "words", or what a prior goes by. figure: "right" (a share) or "error_m" (a mean absolute error).
     value: that share, or those metres. interval: 95 %, of a share. p_value: one-sided, that it beats chance; adjusted
@@ -111,7 +111,7 @@ class AuditReport:
 
     @classmethod
     def of(cls, table: str, seed: int, max_questions: int, subtypes: Sequence[SubtypeAudit], tables: Tables) -> Self:
-        """Put an audit together; the p values are adjusted over all its subtypes, measures and guessers."""
+        """Put an audit together; the p values are adjusted over all its subtypes, measures and baselines."""
         raw = [a.p_value for s in subtypes for m in s.measures for a in m.attempts]
         adjusted = iter(holm(raw))
         return cls(
@@ -133,7 +133,7 @@ class AuditReport:
 
     @property
     def failed(self) -> bool:
-        """Whether a guesser beats chance in any subtype."""
+        """Whether a baseline beats chance in any subtype."""
         return any(s.verdict == BEATEN for s in self.subtypes)
 
     def as_json(self) -> dict[str, Any]:
@@ -166,7 +166,7 @@ def print_audit(report: AuditReport) -> None:
     open_ones = [s.subtype for s in report.subtypes if s.verdict == INCONCLUSIVE]
     words = [f"answers can be guessed from the text: {', '.join(beaten)}"] if beaten else []
     words += [f"inconclusive: {', '.join(open_ones)}"] if open_ones else []
-    stdout.print("; ".join(words) or "no guesser beats chance", style="bold")
+    stdout.print("; ".join(words) or "no text-only baseline beats chance", style="bold")
 
 
 def _guessing(report: AuditReport) -> Table:

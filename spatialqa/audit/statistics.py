@@ -34,7 +34,7 @@ def clustered_variance(values: Floats, clusters: Ints) -> float:
 def gain_p_value(gains: Floats, clusters: Ints) -> float:
     """Return the one-sided p value of a mean gain (n,) above zero: Student's t with (clusters - 1) degrees of freedom.
 
-    The variance is never taken below that of independent gains around zero, so that neither a guesser that is always
+    The variance is never taken below that of independent gains around zero, so that neither a baseline that is always
     right nor a handful of houses that agree by chance makes the test sure of too much. It is doubled because the folds
     of a cross-validation teach one another: see CROSS_VALIDATION.
     """

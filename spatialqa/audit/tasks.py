@@ -24,7 +24,7 @@ class Task:
 
     measure: "answer" (Yes or No, a choice, a count, anything else as text), "octant", "label" or "distance".
     guesses: K things that can be said. right: (n, K) sparse, 1 where saying it is right.
-    learned: (n, K) sparse, what a guesser is shown: `right`, or for distances the bin that a distance is in.
+    learned: (n, K) sparse, what a baseline is shown: `right`, or for distances the bin that a distance is in.
     chance: the share that blind guessing gets right by design, where the answers are even by design, else None.
     offered: whether the guesses are places among the choices of each question ("1" is the first).
     distances_m: (n,), for a distance only; the guesses are then the multiples of 0.5 m, right within 0.5 m.

@@ -153,7 +153,7 @@ def validate(out: Path, rerender: int) -> None:
     "--answers",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Instead, let the best guesser of the train split answer another one there, for score.",
+    help="Instead, let the best baseline of the train split answer another one there, for score.",
 )
 @click.option("--split", metavar="SPLIT", help="With --answers: the split that is answered. [test]")
 def audit(out: Path, name: str | None, max_questions: int, seed: int, answers: Path | None, split: str | None) -> None:

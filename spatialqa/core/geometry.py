@@ -1,4 +1,4 @@
-"""Frames, poses and angles: the one home of every sign.
+"""Coordinate frames, poses and angles. All sign conventions are defined here.
 
 World: right-handed, metres, +x right, +y up, -z forward (Habitat's frame).
 Head: +x right ear, +y up, -z nose. An orientation is a unit quaternion (w, x, y, z) that turns head vectors into

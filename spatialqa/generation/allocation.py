@@ -1,4 +1,4 @@
-"""Deals scenes to the listener groups of a bank, which are finite and of different sizes."""
+"""Allocates scenes to the listener groups of a bank, which are finite and of different sizes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -38,7 +38,7 @@ def export_dataset(
         progress: told (scenes done, scenes in all).
 
     Raises:
-        DatasetError: the format is unknown, the data set cannot be said in it, or `dest` holds something else.
+        DatasetError: the format is unknown, the data set cannot be represented in it, or `dest` holds something else.
     """
     # imported here, since the command line names the formats and the writers are heavy
     if to == "spatialsoundqa":

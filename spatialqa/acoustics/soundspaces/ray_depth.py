@@ -1,4 +1,4 @@
-"""How many reflections a ray needs before its room has fallen silent.
+"""Number of reflections until the decay of a room reaches -60 dB.
 
 The engine traces every ray to a fixed depth, so both the time a simulation takes and the length of its reverberation
 grow with that number. Here short random walks from the listener, reflected and absorbed as the room's materials say,

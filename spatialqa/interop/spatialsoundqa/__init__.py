@@ -1,1 +1,1 @@
-"""Other people's questions in our schema."""
+"""SpatialSoundQA's released format: the importer of its questions and the exporter of ours."""

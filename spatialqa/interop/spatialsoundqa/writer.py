@@ -77,7 +77,7 @@ def export_spatialsoundqa(
         progress: told (scenes done, scenes in all).
 
     Raises:
-        DatasetError: the data set cannot be said in this form, or the destination holds something else.
+        DatasetError: the data set cannot be represented in this format, or the destination holds something else.
         SpatialQAError: a room, a clip or the engine is not there any more, or has changed.
     """
     folder = DatasetFolder(root)
@@ -285,7 +285,7 @@ def _save(aside: Path, rir: npt.NDArray[np.float32]) -> None:
 
 
 def _why_not(scene: Scene, question: Row) -> str | None:
-    """Return why a question cannot be said in the released form, or None."""
+    """Return why a question cannot be represented in the released format, or None."""
     if question["subtype"] not in QUESTION_TYPES:
         return f"no question type for {question['subtype']}"
     if len(question["choices"] or ()) > 2:

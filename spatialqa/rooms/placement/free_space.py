@@ -1,7 +1,7 @@
 """The air inside a building: which connected space a point belongs to, and which storey floor lies below it.
 
 A grid of nodes is laid over the mesh. Neighbours with nothing between them are joined, nodes close to a surface are
-left out so that a crack joins nothing, and what hangs together with the outdoors is dropped unless walls surround it.
+left out so that a crack joins nothing, and cells connected to the exterior are dropped unless walls surround them.
 A space in which nobody could stand (the inside of a wardrobe or of a wall) is dropped too. Nothing here depends on
 winding or on a mesh being closed.
 """
@@ -127,7 +127,7 @@ def _link(
 
 
 def _surrounded(caster: RayCaster, points: FloatArray, asked: BoolArray) -> BoolArray:
-    """Tell which asked nodes have a surface below and walls around, though their air hangs together with outdoors."""
+    """Tell which asked nodes have a surface below and walls around, though they are connected to the exterior."""
     result = np.zeros(len(points), dtype=np.bool_)
     ids = np.flatnonzero(asked)
     if len(ids):

@@ -1,4 +1,4 @@
-"""Takes the wrapping off a free-form answer: markup, case, reasoning, repeated questions, negated words."""
+"""Normalises free-form answers: removes markup, case, reasoning, repeated questions, negated words."""
 
 import html
 import re
