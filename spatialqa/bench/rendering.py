@@ -32,10 +32,11 @@ from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_rows, read_scenes
 from spatialqa.errors import SpatialQAError
 from spatialqa.generation.inputs import engine_for
-from spatialqa.generation.plan import RunPlan, ShardPlan
+from spatialqa.generation.plan import RunPlan
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.run import Run, prepare_run, run_record
 from spatialqa.generation.runner import render_dataset
+from spatialqa.generation.schedule import ShardPlan
 from spatialqa.generation.shard import ShardMaker
 from spatialqa.qa.make import make_qa
 from spatialqa.qa.recipe import QaRecipe

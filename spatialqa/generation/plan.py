@@ -17,9 +17,9 @@ from spatialqa.clips.clip import ClipRecord
 from spatialqa.core import seeds
 from spatialqa.core.scene import SPLITS, EngineIdentity, ListenerGroup, Scene, Source
 from spatialqa.generation.recipe import RenderRecipe
-from spatialqa.generation.schedule import GroupSlot as GroupSlot
-from spatialqa.generation.schedule import ShardPlan as ShardPlan
 from spatialqa.generation.schedule import (
+    GroupSlot,
+    ShardPlan,
     lay_out,
     lay_out_from_bank,
     lay_out_groups,

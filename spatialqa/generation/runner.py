@@ -14,9 +14,10 @@ from spatialqa.dataset.folder import DatasetFolder, changed_keys
 from spatialqa.dataset.records import ShardRecord
 from spatialqa.errors import DatasetError, MissingDependencyError, SpatialQAError
 from spatialqa.generation.inputs import engine_for
-from spatialqa.generation.plan import RunPlan, ShardPlan
+from spatialqa.generation.plan import RunPlan
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.run import Run, library_versions, prepare_run, reject_lines, run_record
+from spatialqa.generation.schedule import ShardPlan
 from spatialqa.generation.shard import ShardMaker
 
 IN_PROCESS_SCENES = 128  # below this, starting Ray costs more than it saves

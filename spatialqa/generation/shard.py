@@ -27,10 +27,11 @@ from spatialqa.dataset.schema import GROUPS, RIRS, SCENES
 from spatialqa.errors import ClipError, ClipGoneError, EngineError, PlacementError, RecipeError, SpatialQAError
 from spatialqa.generation.inputs import engine_for
 from spatialqa.generation.isolation import CrashJournal, simulate_apart
-from spatialqa.generation.plan import GroupSlot, Planner, ShardPlan
+from spatialqa.generation.plan import Planner
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.render import ClippedSceneError, RenderedScene, SimulatedGroup, render_scene, simulate
 from spatialqa.generation.run import Run
+from spatialqa.generation.schedule import GroupSlot, ShardPlan
 from spatialqa.rooms.placement.placer import Placer
 from spatialqa.rooms.room import Room
 

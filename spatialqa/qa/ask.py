@@ -8,8 +8,7 @@ import numpy as np
 
 from spatialqa.core import seeds
 from spatialqa.core.scene import Scene
-from spatialqa.qa import extended as beyond
-from spatialqa.qa import perception, reasoning
+from spatialqa.qa import extended, perception, reasoning
 from spatialqa.qa.answer_text import sound_of
 from spatialqa.qa.balance import Balance, Survey
 from spatialqa.qa.distractors import LETTERS, OptionPool, four_options
@@ -32,11 +31,11 @@ FINDERS: dict[str, Finder] = {
     "distance_between": reasoning.distance_between,
     "source_at_direction": reasoning.source_at_direction,
     "direction_word": reasoning.direction_word,
-    "clock": beyond.clock,
-    "count": beyond.count,
-    "closest": beyond.closest,
-    "farthest": beyond.farthest,
-    "region": beyond.region,
+    "clock": extended.clock,
+    "count": extended.count,
+    "closest": extended.closest,
+    "farthest": extended.farthest,
+    "region": extended.region,
 }
 
 _DRAWS_FOR_A_NEW_TEXT = 8

@@ -31,7 +31,7 @@ from spatialqa.scoring.grade import DER_THRESHOLD_M, Grade, grade
 from spatialqa.scoring.intervals import FEWEST_HOUSES, Bootstrap, FloatArray, IntArray, percentiles, wilson
 from spatialqa.scoring.parsing.class_names import Names, parts
 from spatialqa.scoring.predictions import read_predictions
-from spatialqa.scoring.references import Reference, read_references, read_scene_truth
+from spatialqa.scoring.references import Reference, read_references, read_scene_references
 from spatialqa.scoring.results import METRICS
 
 _E_DIRECTION, _E_DISTANCE = ("relative_direction", "both_on_side"), ("relative_distance",)
@@ -227,7 +227,7 @@ class _Measured:
         self, root: Path, asked: Sequence[Reference], scenes: dict[str, Scene], splits: set[str], seed: int
     ) -> None:
         self.asked = asked
-        self.truths = read_scene_truth(root, set(scenes), splits)
+        self.truths = read_scene_references(root, set(scenes), splits)
         self.names = Names(label for scene in scenes.values() for source in scene.sources for label in source.labels)
         self.facts = [facts_of(truth, scenes[truth.scene_id]) for truth in asked]
         houses = [f"{scenes[truth.scene_id].room_set}/{scenes[truth.scene_id].house_id}" for truth in asked]

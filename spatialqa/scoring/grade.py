@@ -15,7 +15,7 @@ from spatialqa.scoring.parsing.direction import direction
 from spatialqa.scoring.parsing.normalise import affirmed, plain, without
 from spatialqa.scoring.parsing.option import option_index
 from spatialqa.scoring.parsing.yes_no import yes_no
-from spatialqa.scoring.references import Reference, SceneTruth
+from spatialqa.scoring.references import Reference, SceneReference
 
 DER_THRESHOLD_M = 0.5
 _EPSILON_M = 1e-6  # 3.5 - 3 may come out a hair above 0.5
@@ -57,7 +57,7 @@ class Grade:
     unread: list[str] = field(default_factory=list)
 
 
-def grade(truth: Reference, scene: SceneTruth | None, prediction: str, names: Names) -> Grade:
+def grade(truth: Reference, scene: SceneReference | None, prediction: str, names: Names) -> Grade:
     """Measure one raw answer; an empty one is wrong everywhere.
 
     Args:
@@ -84,7 +84,7 @@ def spoken(truth: Reference, prediction: str) -> str:
     return without(plain(prediction), truth.asked_labels)
 
 
-def _labels(result: Grade, truth: Reference, scene: SceneTruth | None, prediction: str, names: Names) -> None:
+def _labels(result: Grade, truth: Reference, scene: SceneReference | None, prediction: str, names: Names) -> None:
     found, strange = names.answered(prediction)
     true = set(truth.answer_labels or parts(truth.answer))
     hits, given = len(true.intersection(found)), len(found) + strange
@@ -96,7 +96,7 @@ def _labels(result: Grade, truth: Reference, scene: SceneTruth | None, predictio
         result.unread.append("labels")
 
 
-def _location(result: Grade, truth: Reference, scene: SceneTruth | None, prediction: str, names: Names) -> None:
+def _location(result: Grade, truth: Reference, scene: SceneReference | None, prediction: str, names: Names) -> None:
     text = spoken(truth, prediction)
     said = direction(text)
     right = [word == true for word, true in zip(said, truth.answer_direction, strict=True)]
@@ -111,7 +111,7 @@ def _location(result: Grade, truth: Reference, scene: SceneTruth | None, predict
         result.parts["great_circle_deg"] = AnswerPart(apart)
 
 
-def _distance(result: Grade, truth: Reference, scene: SceneTruth | None, prediction: str, names: Names) -> None:
+def _distance(result: Grade, truth: Reference, scene: SceneReference | None, prediction: str, names: Names) -> None:
     _distance_parts(result, truth, spoken(truth, prediction))
 
 
@@ -135,18 +135,20 @@ def _accuracy(result: Grade, right: bool, read: bool) -> None:
         result.unread.append("answer")
 
 
-def _yes_no(result: Grade, truth: Reference, scene: SceneTruth | None, prediction: str, names: Names) -> None:
+def _yes_no(result: Grade, truth: Reference, scene: SceneReference | None, prediction: str, names: Names) -> None:
     said = yes_no(spoken(truth, prediction))
     _accuracy(result, said == truth.answer_bool, said is not None)
 
 
-def _direction_word(result: Grade, truth: Reference, scene: SceneTruth | None, prediction: str, names: Names) -> None:
+def _direction_word(
+    result: Grade, truth: Reference, scene: SceneReference | None, prediction: str, names: Names
+) -> None:
     axis = next(i for i, words in enumerate(AXES) if truth.answer_direction[0] in words)
     said = direction(spoken(truth, prediction))[axis]
     _accuracy(result, said == truth.answer_direction[0], said is not None)
 
 
-def _label(result: Grade, truth: Reference, scene: SceneTruth | None, prediction: str, names: Names) -> None:
+def _label(result: Grade, truth: Reference, scene: SceneReference | None, prediction: str, names: Names) -> None:
     found, _ = names.answered(prediction)
     right = set(truth.answer_labels) | {truth.answer.lower()}
     allowed = set(right)
@@ -159,7 +161,7 @@ def _label(result: Grade, truth: Reference, scene: SceneTruth | None, prediction
     _accuracy(result, bool(right.intersection(found)) and allowed.issuperset(found), bool(found))
 
 
-def _hour(result: Grade, truth: Reference, scene: SceneTruth | None, prediction: str, names: Names) -> None:
+def _hour(result: Grade, truth: Reference, scene: SceneReference | None, prediction: str, names: Names) -> None:
     said = quantity.clock_hour(affirmed(spoken(truth, prediction)))
     true = quantity.clock_hour(truth.answer)
     if true is None:
@@ -168,12 +170,12 @@ def _hour(result: Grade, truth: Reference, scene: SceneTruth | None, prediction:
     result.parts["within_an_hour"] = AnswerPart(said is not None and (said - true) % 12 in (0, 1, 11))
 
 
-def _count(result: Grade, truth: Reference, scene: SceneTruth | None, prediction: str, names: Names) -> None:
+def _count(result: Grade, truth: Reference, scene: SceneReference | None, prediction: str, names: Names) -> None:
     said = quantity.count(affirmed(plain(prediction)))
     _accuracy(result, said == truth.answer_count, said is not None)
 
 
-_GRADERS: Mapping[str, Callable[[Grade, Reference, SceneTruth | None, str, Names], None]] = {
+_GRADERS: Mapping[str, Callable[[Grade, Reference, SceneReference | None, str, Names], None]] = {
     "labels": _labels,
     "location": _location,
     "yes_no": _yes_no,

@@ -41,7 +41,7 @@ class SourceTruth(NamedTuple):
         return list(zip(self.labels, self.mids, strict=True))
 
 
-class SceneTruth(NamedTuple):
+class SceneReference(NamedTuple):
     """A scene's house and sources."""
 
     house_id: str | None
@@ -99,7 +99,7 @@ def read_references(root: Path, table: str) -> list[Reference]:
     return [_truth(row) for path in files for row in read_rows(path, _COLUMNS, batch_rows=8192)]
 
 
-def read_scene_truth(root: Path, wanted: set[str], splits: set[str]) -> dict[str, SceneTruth]:
+def read_scene_references(root: Path, wanted: set[str], splits: set[str]) -> dict[str, SceneReference]:
     """Return the wanted scenes by id; those that the folder does not hold are left out."""
     scenes = {}
     for path in DatasetFolder(root).tables("scenes"):
@@ -107,7 +107,7 @@ def read_scene_truth(root: Path, wanted: set[str], splits: set[str]) -> dict[str
             continue
         for row in read_rows(path, ("scene_id", "house_id", "sources"), batch_rows=4096):
             if row["scene_id"] in wanted:
-                scenes[row["scene_id"]] = SceneTruth(row["house_id"], tuple(_sources(row["sources"])))
+                scenes[row["scene_id"]] = SceneReference(row["house_id"], tuple(_sources(row["sources"])))
     return scenes
 
 

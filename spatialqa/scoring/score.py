@@ -12,7 +12,7 @@ from spatialqa.scoring.grade import AXIS_METRICS, DER_THRESHOLD_M, KINDS, Grade,
 from spatialqa.scoring.intervals import FEWEST_HOUSES, Bootstrap, FloatArray, IntArray, percentiles, wilson
 from spatialqa.scoring.parsing.class_names import Names, parts
 from spatialqa.scoring.predictions import read_predictions
-from spatialqa.scoring.references import Reference, SceneTruth, read_references, read_scene_truth
+from spatialqa.scoring.references import Reference, SceneReference, read_references, read_scene_references
 from spatialqa.scoring.results import METRICS, IdProblems, Metric, ScoreReport, SubtypeScore
 from spatialqa.scoring.retrieval import mean_ap
 from spatialqa.scoring.similarity import Lexical, Similarity, sentence_model
@@ -62,7 +62,7 @@ def score(
     missing = [truth.qa_id for truth in asked if truth.qa_id not in given.by_id]
     if answered_only:
         asked = [truth for truth in asked if truth.qa_id in given.by_id]
-    scenes = read_scene_truth(root, {truth.scene_id for truth in asked}, touched)
+    scenes = read_scene_references(root, {truth.scene_id for truth in asked}, touched)
     model = sentence_model(text_model)
     by, cluster_names = _clusters(asked, scenes)
     bootstrap = Bootstrap(cluster_names, seed)
@@ -105,7 +105,7 @@ def _problems(ids: Iterable[str]) -> IdProblems:
     return IdProblems(len(every), tuple(every[:_FIRST_FEW]))
 
 
-def _clusters(asked: Sequence[Reference], scenes: Mapping[str, SceneTruth]) -> tuple[str, list[str]]:
+def _clusters(asked: Sequence[Reference], scenes: Mapping[str, SceneReference]) -> tuple[str, list[str]]:
     """Return what questions are clustered by, and the cluster of each: houses where there are enough, else scenes."""
     houses = [scene.house_id if (scene := scenes.get(truth.scene_id)) else None for truth in asked]
     known = [house for house in houses if house is not None]

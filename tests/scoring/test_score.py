@@ -13,7 +13,7 @@ import pytest
 from spatialqa.dataset.reading import read_scenes
 from spatialqa.errors import DatasetError
 from spatialqa.qa.templating.slots import SUBTYPES
-from spatialqa.scoring.references import read_scene_truth
+from spatialqa.scoring.references import read_scene_references
 from spatialqa.scoring.results import METRICS, Metric, ScoreReport
 from spatialqa.scoring.score import score
 from tests.scoring.conftest import Write, questions
@@ -164,7 +164,7 @@ def test_missing_duplicate_and_unknown_ids_are_told(data: Path, write: Write) ->
 
 def test_another_name_of_the_same_source_is_right_and_a_list_of_everything_is_not(data: Path, write: Write) -> None:
     rows = [row for row in questions(data) if row["subtype"] == "source_at_direction"]
-    scenes = read_scene_truth(data, {row["scene_id"] for row in rows}, {"test"})
+    scenes = read_scene_references(data, {row["scene_id"] for row in rows}, {"test"})
     other_name, everything, n = [], [], 0
     for row in rows:
         scene, index = scenes[row["scene_id"]], row["source_indices"][0]

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from spatialqa.dataset.validation import text as text
+from spatialqa.dataset.validation import text
 from spatialqa.dataset.validation.answers import RULES, AskedQuestion, Expected, Margins, Rule
 from spatialqa.dataset.validation.ground_truth import OPPOSITE, Label, TrueScene, TrueSource, label_of
 from spatialqa.dataset.validation.rationale import rationale_problems
