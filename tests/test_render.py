@@ -4,8 +4,8 @@ import pytest
 
 from spatialqa.clips.prepare import PreparedClip
 from spatialqa.core.audio_io import decode_flac, encode_flac
-from spatialqa.core.geometry import Pose
-from spatialqa.core.scene import ListenerGroup, Place, Scene, Source
+from spatialqa.core.geometry import Pose, Vec3
+from spatialqa.core.scene import Scene, Source
 from spatialqa.generation.render import (
     ClippedSceneError,
     RenderedScene,
@@ -14,6 +14,7 @@ from spatialqa.generation.render import (
     render_scene,
     simulate,
 )
+from tests.fixtures import scenes
 
 RATE = 8000
 Audio = npt.NDArray[np.float32]
@@ -23,59 +24,25 @@ def noise(n: int, seed: int, level: float = 0.1) -> Audio:
     return np.asarray(np.random.default_rng(seed).normal(0, level, n), dtype=np.float32)
 
 
+HEAD = Pose((0.0, 0.0, 0.0))
+
+
+def ahead(place: int) -> Vec3:
+    return (0.0, 0.0, -1.0 - place)
+
+
 def source(place: int, onset_s: float = 0.0, start_s: float = 0.0) -> Source:
-    return Source(
-        clip_id=f"clip-{place}",
-        clip_sha256=None,
-        clip_start_s=start_s,
-        native_sample_rate=None,
-        licence=None,
-        labels=("Bark",),
-        mids=("/m/05tny_",),
-        position=(0.0, 0.0, -1.0 - place),
-        azimuth_deg=0.0,
-        elevation_deg=0.0,
-        distance_m=1.0 + place,
-        region_id=None,
-        region_label=None,
-        onset_s=onset_s,
-        line_of_sight=True,
-        rir_id=f"train-g0/{place}",
-    )
+    return scenes.source(ahead(place), place=place, onset_s=onset_s, clip_start_s=start_s, native_sample_rate=None)
 
 
-def scene(*sources: Source, gain_db: float = -24.0, duration_s: float = 2.0) -> Scene:
-    return Scene(
-        scene_id="train-00000000",
-        split="train",
-        sample_rate=RATE,
-        duration_s=duration_s,
-        channels="binaural",
-        room_set="test",
-        room_id="r",
-        house_id="r",
-        region_id=None,
-        region_label=None,
-        level_index=None,
-        group_id="train-g0",
-        engine="none",
-        engine_config_hash="0",
-        hrtf="none",
-        rir_time_zero="emission",
-        listener_position=(0.0, 0.0, 0.0),
-        listener_orientation=(1.0, 0.0, 0.0, 0.0),
-        gain_db=gain_db,
-        rir_reuse_count=1,
-        sources=sources,
-        seed=0,
-        recipe_hash="0",
-    )
+def scene(*sources: Source, gain_db: float = -24.0) -> Scene:
+    made = scenes.scene(*sources, listener=HEAD, sample_rate=RATE, duration_s=2.0, gain_db=gain_db)
+    return scenes.with_angles(made)
 
 
 def group(*rirs: Audio) -> SimulatedGroup:
-    places = tuple(Place((0.0, 0.0, -1.0 - k), 0.0, 0.0, 1.0 + k, True) for k in range(len(rirs)))
-    listener_group = ListenerGroup("train-g0", "train", "test", "r", "0", "r", Pose((0.0, 0.0, 0.0)), places, 0)
-    return SimulatedGroup(listener_group, rirs, [1.5] * len(rirs), [0.4] * len(rirs), RATE)
+    planned = scenes.group(*(ahead(place) for place in range(len(rirs))), listener=HEAD)
+    return SimulatedGroup(planned, rirs, [1.5] * len(rirs), [0.4] * len(rirs), RATE)
 
 
 def render(planned: Scene, simulated: SimulatedGroup, *clips: Audio, mix: str = "sum") -> RenderedScene:

@@ -4,79 +4,21 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spatialqa.core.geometry import Pose, Vec3, direction, to_world, yaw_quaternion
-from spatialqa.core.ontology import ontology
-from spatialqa.core.scene import Scene, Source
+from spatialqa.core.geometry import Pose, Vec3, yaw_quaternion
+from spatialqa.core.scene import Scene
 from spatialqa.dataset.schema import QA
 from spatialqa.dataset.validation.answers import Margins
 from spatialqa.dataset.validation.ground_truth import SplitTruth
 from spatialqa.dataset.validation.question import question_problems
+from tests.fixtures.scenes import Sound, heard_at, with_angles
 
 POSE = Pose((2.0, 1.6, -3.0), yaw_quaternion(40.0))
 MARGINS = Margins(direction_margin_deg=5.0, relation_margin_deg=10.0, distance_margin_m=0.5, masking_db=15.0)
 
-Sounds = Sequence[tuple[Vec3, Sequence[str]]]  # head frame, metres; labels
 
-
-def scene_of(
-    sounds: Sounds,
-    scene_id: str = "train-00000000",
-    levels: Sequence[tuple[float, ...] | None] = (),
-    regions: Sequence[str | None] = (),
-    pose: Pose = POSE,
-) -> Scene:
+def scene_of(sounds: Sequence[Sound], pose: Pose = POSE, **fields: Any) -> Scene:
     """Return a scene with sounds at places in the head frame."""
-    sources = []
-    for k, (head, labels) in enumerate(sounds):
-        x, y, z = to_world(pose, head).tolist()
-        seen = direction(pose, (x, y, z))
-        nodes = [ontology().find(label) for label in labels]
-        sources.append(
-            Source(
-                clip_id=f"clip-{k}",
-                clip_sha256=None,
-                clip_start_s=0.0,
-                native_sample_rate=32000,
-                licence=None,
-                labels=tuple(labels),
-                mids=tuple(node.mid if node else None for node in nodes),
-                position=(x, y, z),
-                azimuth_deg=seen.azimuth_deg,
-                elevation_deg=seen.elevation_deg,
-                distance_m=seen.distance_m,
-                region_id=regions[k] if regions else None,
-                region_label=None,
-                onset_s=0.0,
-                line_of_sight=True,
-                rir_id=f"g/{k}",
-                wet_level_dbfs=levels[k] if levels else None,
-            )
-        )
-    return Scene(
-        scene_id=scene_id,
-        split=scene_id.split("-")[0],
-        sample_rate=32000,
-        duration_s=10.0,
-        channels="binaural",
-        room_set="test",
-        room_id="room",
-        house_id="house",
-        region_id=None,
-        region_label=None,
-        level_index=None,
-        group_id="g",
-        engine="none",
-        engine_config_hash="",
-        hrtf="",
-        rir_time_zero="emission",
-        listener_position=pose.position,
-        listener_orientation=pose.orientation,
-        gain_db=-24.0,
-        rir_reuse_count=1,
-        sources=tuple(sources),
-        seed=0,
-        recipe_hash="",
-    )
+    return with_angles(heard_at(*sounds, listener=pose, **fields))
 
 
 def row_of(scene_id: str = "train-00000000", **values: Any) -> dict[str, Any]:

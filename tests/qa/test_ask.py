@@ -18,8 +18,8 @@ from spatialqa.qa.options import TYPES, AskOptions
 from spatialqa.qa.question import Question
 from spatialqa.qa.templating.slots import SUBTYPES
 from spatialqa.qa.templating.templates import bundled_templates
+from tests.fixtures.scenes import heard_at, random_scenes
 from tests.qa import rederive
-from tests.qa.scenes import heard_at, random_scenes
 
 BINARY = ("relative_direction", "both_on_side", "relative_distance")  # even in every scene
 YES_NO = (*BINARY, "region")

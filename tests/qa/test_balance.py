@@ -13,7 +13,7 @@ from spatialqa.qa.fact import TO_BALANCE
 from spatialqa.qa.options import TYPES, AskOptions
 from spatialqa.qa.question import Question
 from spatialqa.qa.templating.templates import bundled_templates
-from tests.qa.scenes import heard_at, random_scenes
+from tests.fixtures.scenes import heard_at, random_scenes
 
 CLASSES = ("Dog", "Bell", "Banjo", "Rain", "Cough", "Thunder")
 

@@ -16,7 +16,7 @@ from spatialqa.qa.fact import (
     STEEP,
     TOO_MANY_SOURCES,
 )
-from tests.qa.scenes import HEAD, heard_at, scene, source
+from tests.fixtures.scenes import heard_at
 from tests.qa.test_subtypes import BELL_RIGHT, DOG_LEFT, facts, reason
 
 
@@ -43,9 +43,8 @@ def test_the_clock_needs_a_clear_hour_and_a_level_sound() -> None:
 def test_counting_needs_every_sound_to_be_heard() -> None:
     assert [facts("count", heard_at(*[DOG_LEFT] * n))[0].answer for n in (1, 2, 3, 4)] == ["1", "2", "3", "4"]
     assert reason("count", heard_at(*[DOG_LEFT] * 5)) == TOO_MANY_SOURCES
-    x, y, z = HEAD
-    loud, faint = source((x + 1, y, z - 1), ["Dog"], (-20, -20)), source((x - 6, y, z - 6), ["Bell"], (-50, -50))
-    assert reason("count", scene(loud, faint)) == MASKED
+    made = heard_at(((1, 0, -1), ["Dog"]), ((-6, 0, -6), ["Bell"]), levels=[(-20, -20), (-50, -50)])
+    assert reason("count", made) == MASKED
 
 
 def test_nearest_and_farthest_of_three() -> None:
@@ -62,9 +61,8 @@ def test_nearest_and_farthest_of_three() -> None:
 
 
 def in_rooms(*regions: str | None) -> Scene:
-    x, y, z = HEAD
     labels = ("Dog", "Bell", "Banjo")
-    return scene(*(source((x + k + 1, y, z - k), [labels[k]], region_id=region) for k, region in enumerate(regions)))
+    return heard_at(*(((k + 1, 0, -k), [labels[k]]) for k in range(len(regions))), regions=regions)
 
 
 def test_rooms_are_the_same_or_not() -> None:

@@ -18,8 +18,8 @@ from spatialqa.qa.option_sets import Sound
 from spatialqa.qa.options import TYPES, AskOptions
 from spatialqa.qa.question import Question
 from spatialqa.qa.templating.templates import bundled_templates
+from tests.fixtures.scenes import heard_at, random_scenes
 from tests.qa import rederive
-from tests.qa.scenes import heard_at, random_scenes
 
 MCQ = AskOptions(types=TYPES, answer_form="mcq")
 WITH_OPTIONS = {

@@ -14,7 +14,7 @@ from spatialqa.qa.make import make_qa
 from spatialqa.qa.quota import Quota
 from spatialqa.qa.recipe import QaRecipe
 from tests.conftest import render
-from tests.qa.scenes import random_scenes
+from tests.fixtures.scenes import random_scenes
 
 ALL_ASKABLE = QaRecipe(balance=False, direction_margin_deg=0.0, relation_margin_deg=0.0, distance_margin_m=0.0)
 

@@ -9,8 +9,8 @@ from spatialqa.qa.ask import ask
 from spatialqa.qa.options import RATIONALE_FORMS, TYPES, AskOptions
 from spatialqa.qa.templating.slots import SUBTYPES
 from spatialqa.qa.templating.templates import bundled_templates
+from tests.fixtures.scenes import random_scenes
 from tests.qa import rederive
-from tests.qa.scenes import random_scenes
 
 WITH = AskOptions(types=TYPES, rationale=True)
 

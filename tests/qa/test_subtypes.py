@@ -18,7 +18,7 @@ from spatialqa.qa.fact import (
 from spatialqa.qa.listener_view import view
 from spatialqa.qa.options import AskOptions
 from spatialqa.qa.templating.slots import SUBTYPES
-from tests.qa.scenes import HEAD, heard_at, scene, source
+from tests.fixtures.scenes import heard_at
 
 DOG_LEFT = ((-2.0, 0.5, -2.0), ["Dog"])  # left, front, above, 2.87 m
 BELL_RIGHT = ((4.0, -1.0, 3.0), ["Bell"])  # right, behind, below, 5.1 m
@@ -181,7 +181,6 @@ def test_a_scene_that_cannot_serve_says_so(subtype: str) -> None:
 
 @pytest.mark.parametrize("subtype", ["relative_direction", "both_on_side", "relative_distance", "distance_between"])
 def test_a_masked_source_is_not_asked_about(subtype: str) -> None:
-    x, y, z = HEAD
-    loud, faint = source((x + 1, y, z - 1), ["Dog"], (-20, -20)), source((x - 6, y, z - 6), ["Bell"], (-50, -50))
-    assert reason(subtype, scene(loud, faint)) == MASKED
-    assert facts(subtype, scene(loud, faint), masking_db=31)
+    made = heard_at(((1, 0, -1), ["Dog"]), ((-6, 0, -6), ["Bell"]), levels=[(-20, -20), (-50, -50)])
+    assert reason(subtype, made) == MASKED
+    assert facts(subtype, made, masking_db=31)

@@ -2,11 +2,12 @@ import math
 
 import pytest
 
+from spatialqa.core.geometry import Pose
 from spatialqa.core.scene import Scene
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.qa.listener_view import view
 from spatialqa.qa.options import AskOptions
-from tests.qa.scenes import HEAD, heard_at, scene, source
+from tests.fixtures.scenes import HEAD, heard_at, scene, source
 
 
 def names(made: Scene) -> list[tuple[str, ...]]:
@@ -15,7 +16,9 @@ def names(made: Scene) -> list[tuple[str, ...]]:
 
 def test_angles_and_words_follow_the_head() -> None:
     turn = math.sqrt(0.5)  # 90 degrees to the left: what was ahead is now on the right
-    heard = view(heard_at(((0, 1, -1), ["Dog"]), orientation=(turn, 0, turn, 0)), AskOptions()).sources[0]
+    x, y, z = HEAD
+    made = scene(source((x, y + 1, z - 1), ["Dog"]), listener=Pose(HEAD, (turn, 0, turn, 0)))
+    heard = view(made, AskOptions()).sources[0]
     assert heard.words[0] == "right"
     assert heard.words[2] == "above"
     assert heard.angle_deg == pytest.approx((-45, 0, 45), abs=1e-9)
@@ -37,8 +40,7 @@ def test_abstract_and_blacklisted_classes_name_nothing() -> None:
 
 def test_masking_goes_by_the_better_ear() -> None:
     def masked(first: tuple[float, float], second: tuple[float, float], masking_db: float = 15) -> list[bool]:
-        x, y, z = HEAD
-        made = scene(source((x + 1, y, z), ["Dog"], first), source((x - 1, y, z), ["Bell"], second))
+        made = heard_at(((1, 0, 0), ["Dog"]), ((-1, 0, 0), ["Bell"]), levels=[first, second])
         return [s.masked for s in view(made, AskOptions(masking_db=masking_db)).sources]
 
     assert masked((-40, -40), (-24, -24)) == [True, False]

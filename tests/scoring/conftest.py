@@ -10,13 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from spatialqa.core.geometry import direction
 from spatialqa.core.scene import Scene
 from spatialqa.dataset.schema import SCENES, with_metadata
 from spatialqa.qa.make import make_qa
 from spatialqa.qa.options import TYPES
 from spatialqa.qa.recipe import QaRecipe
-from tests.qa.scenes import random_scenes
+from tests.fixtures.scenes import random_scenes, with_angles
 
 HOUSES = 60
 TEST_SCENES, TRAIN_SCENES = 800, 50
@@ -25,15 +24,9 @@ Write = Callable[[Iterable[tuple[str, str]]], Path]
 
 
 def placed(scene: Scene, split: str, index: int) -> Scene:
-    """Return a random scene as a scene of a split and a house, with the angles that its positions have."""
-    sources = []
-    for source in scene.sources:
-        azimuth, elevation, distance = direction(scene.listener, source.position)
-        sources.append(replace(source, azimuth_deg=azimuth, elevation_deg=elevation, distance_m=distance))
+    """Return a random scene as a scene of a split and a house."""
     house = f"{split}-{index % HOUSES}"
-    return replace(
-        scene, scene_id=f"{split}-{index:08d}", split=split, house_id=house, room_id=house, sources=tuple(sources)
-    )
+    return replace(with_angles(scene), scene_id=f"{split}-{index:08d}", split=split, house_id=house, room_id=house)
 
 
 @pytest.fixture(scope="session")
