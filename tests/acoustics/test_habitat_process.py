@@ -66,7 +66,7 @@ def test_children_die_with_their_parent(monkeypatch: pytest.MonkeyPatch, tmp_pat
     write_glb(tmp_path / "hall.glb", hall().vertices, hall().faces)
     script = f"""
         import sys
-        from spatialqa.acoustics.habitat_process import HabitatProcess
+        from spatialqa.acoustics.habitat.process import HabitatProcess
         idle, busy = HabitatProcess(sys.executable), HabitatProcess(sys.executable)
         busy.ask("start", 60, "starting", settings={{"indirect": True}})
         busy.ask("load", 60, "loading", scene="{tmp_path}/hall.glb", materials=None)

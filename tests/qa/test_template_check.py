@@ -9,7 +9,7 @@ from spatialqa.qa.templating.slots import SUBTYPES
 from spatialqa.qa.templating.template_check import check_templates
 from spatialqa.qa.templating.templates import load_templates
 
-BUNDLED = Path(templates_module.__file__).parent.parent / "templates"
+BUNDLED = Path(templates_module.__file__).parents[2] / "templates"
 
 OWN = """
 type: A
