@@ -20,10 +20,10 @@ from spatialqa.audit.audit import audit_dataset
 from spatialqa.audit.baselines import house_folds
 from spatialqa.audit.report import FEWEST_QUESTIONS, AuditReport, SubtypeAudit, print_audit, save_audit
 from spatialqa.audit.statistics import CROSS_VALIDATION, clustered_variance, gain_p_value, holm, share_interval, wilson
-from spatialqa.core.files import commit_json
 from spatialqa.dataset.commit import commit_table
-from spatialqa.dataset.schema import QA, SCENES
+from spatialqa.dataset.schema import QA
 from spatialqa.errors import DatasetError, MissingDependencyError, RecipeError
+from tests.fixtures.datasets import Row, written
 
 LABELS = [
     f"{kind} {thing}" for kind in ("small", "old", "loud", "far") for thing in ("dog", "bell", "drill", "car", "door")
@@ -33,8 +33,6 @@ OPENINGS = ("Is", "Would you say that", "Can you hear that", "Tell me whether", 
 ENDINGS = ("?", " from here?", " as you stand?", " right now?", " in this clip?")
 WORDS = ("left", "right", "front", "behind")
 TEMPLATES = [(o, e) for o in OPENINGS for e in ENDINGS]
-
-Row = dict[str, Any]
 
 
 @dataclass
@@ -103,12 +101,7 @@ def write(root: Path, rows: Iterable[Row], split_of_house: Callable[[int], str] 
             ],
         }
         questions.append({"qa_id": f"{scene_id}-{row['subtype']}-{i}", "scene_id": scene_id, "split": split, **row})
-    commit_json(root / "_spatialqa" / "run.json", {"fingerprint": {}, "fingerprint_hash": "0", "recipe": {}})
-    for name, schema, table in (("scenes", SCENES, list(scenes.values())), ("qa", QA, questions)):
-        for split in {row["split"]: None for row in table}:
-            own = pa.Table.from_pylist([row for row in table if row["split"] == split], schema=schema)
-            commit_table(root, f"{name}/{split}-00000-of-00001.parquet", own, 10_000)
-    return root
+    return written(root, scenes.values(), questions)
 
 
 def audited(root: Path, rows: Iterable[Row], **options: Any) -> AuditReport:

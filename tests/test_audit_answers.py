@@ -22,7 +22,8 @@ from spatialqa.qa.answer_text import labels_answer
 from spatialqa.scoring.error_analysis import analyse
 from spatialqa.scoring.results import ScoreReport
 from spatialqa.scoring.score import score
-from tests.test_audit import LABELS, OCTANTS, Draws, Row, binary, choice_rows, open_rows, which_rows, write
+from tests.fixtures.datasets import Row
+from tests.test_audit import LABELS, OCTANTS, Draws, binary, choice_rows, open_rows, which_rows, write
 
 HOUSES = 60
 TEST_HOUSES = 12  # the last of them

@@ -5,8 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
-import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -16,25 +14,23 @@ import soundfile
 import yaml
 
 from spatialqa.clips.foley.clips import FoleyClips
+from spatialqa.core.audio_io import decode_flac
 from spatialqa.dataset.folder import DatasetFolder
-from spatialqa.dataset.reading import read_scenes, scene_files
+from spatialqa.dataset.reading import read_audio, read_scenes, scene_files
 from spatialqa.dataset.validation.dataset import validate_dataset
 from spatialqa.errors import ClipGoneError, DatasetError
 from spatialqa.generation.inputs import engine_for
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.rerender import rerender_scenes
 from spatialqa.generation.run import prepare_run, run_record
+from spatialqa.generation.runner import render_dataset
 from spatialqa.generation.shard import ShardMaker
 from spatialqa.qa.make import make_qa
 from spatialqa.qa.recipe import QaRecipe
-from tests.conftest import SMALL, Silent, render
+from tests.fixtures.datasets import SMALL, Silent, hashes, planned, render
+from tests.fixtures.kills import Started, run_with_kills, spatialqa
 
 pytestmark = pytest.mark.soundspaces
-
-
-def hashes(root: Path) -> dict[str, str]:
-    """Return the sha256 of every committed file by path."""
-    return {item.path: item.sha256 for record in DatasetFolder(root).shards() for item in record.files}
 
 
 def write_recipe(path: Path, recipe: RenderRecipe) -> Path:
@@ -42,9 +38,8 @@ def write_recipe(path: Path, recipe: RenderRecipe) -> Path:
     return path
 
 
-def start_render(recipe: Path, root: Path) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "spatialqa.cli.main", "render", str(root), "--recipe", str(recipe)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+def render_command(recipe: Path, root: Path) -> list[str]:
+    return spatialqa("render", root, "--recipe", recipe)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -65,11 +60,10 @@ def test_a_cluster_that_runs_already_writes_the_same_bytes(
     try:
         cluster.add_node(num_cpus=1)
         recipe = replace(SMALL, workers=None, ray_address=cluster.address)
-        process = start_render(write_recipe(tmp_path / "recipe.yaml", recipe), tmp_path / "data")
-        output, _ = process.communicate()
+        render = Started(render_command(write_recipe(tmp_path / "recipe.yaml", recipe), tmp_path / "data"))
+        assert render.wait() == 0, render.printed
     finally:
         cluster.shutdown()
-    assert process.returncode == 0, output
     assert hashes(tmp_path / "data") == hashes(small)
 
 
@@ -77,21 +71,7 @@ def test_a_cluster_that_runs_already_writes_the_same_bytes(
 def test_killed_again_and_again_it_ends_in_the_same_bytes(small: Path, tmp_path: Path, workers: int) -> None:
     recipe = write_recipe(tmp_path / "recipe.yaml", replace(SMALL, workers=workers))
     root = tmp_path / "data"
-    kills = 0
-    for _ in range(12):
-        process = start_render(recipe, root)
-        before = len(hashes(root))
-        while process.poll() is None:
-            if kills < 2 and len(hashes(root)) > before:
-                time.sleep(0.05)
-                process.send_signal(signal.SIGKILL)
-                kills += 1
-            time.sleep(0.01)
-        process.wait()
-        if process.returncode == 0:
-            break
-    assert kills >= 1
-    assert process.returncode == 0
+    assert run_with_kills(render_command(recipe, root), lambda: len(hashes(root))) >= 1
     assert hashes(root) == hashes(small)
     assert not list(root.rglob(".*.tmp"))
     assert not list((root / "_spatialqa/journal").glob("*"))
@@ -99,19 +79,16 @@ def test_killed_again_and_again_it_ends_in_the_same_bytes(small: Path, tmp_path:
 
 def test_an_interrupt_says_how_to_go_on(tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path / "recipe.yaml", SMALL)
-    process = start_render(recipe, tmp_path / "data")
-    while not hashes(tmp_path / "data") and process.poll() is None:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    output, _ = process.communicate()
-    assert process.returncode == 130
-    assert b"run the same command again" in output
-    assert b"Traceback" not in output
+    render = Started(render_command(recipe, tmp_path / "data"))
+    assert render.reaches(lambda: bool(hashes(tmp_path / "data"))), render.printed
+    assert render.send(signal.SIGINT) == 130
+    assert "run the same command again" in render.printed
+    assert "Traceback" not in render.printed
 
 
 def test_resuming_makes_only_what_is_missing(small: Path, tmp_path: Path) -> None:
     root = tmp_path / "data"
-    render(SMALL, root)
+    shutil.copytree(small, root)
     for path in (scene_files(DatasetFolder(root))[2], DatasetFolder(root).tables("groups")[4]):
         path.unlink()
     kept = {path: path.stat().st_mtime_ns for path in root.rglob("*.parquet")}
@@ -122,20 +99,23 @@ def test_resuming_makes_only_what_is_missing(small: Path, tmp_path: Path) -> Non
     assert validate_dataset(root).problems == ()
 
 
-def test_another_recipe_in_the_same_folder_is_refused(small: Path) -> None:
-    before = hashes(small)
+def test_another_recipe_in_the_same_folder_is_refused(small: Path, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(small, root)
     with pytest.raises(DatasetError, match=r"recipe\.seed was 0 and is 1"):
-        render(replace(SMALL, seed=1), small)
-    assert hashes(small) == before
+        render(replace(SMALL, seed=1), root)
+    assert hashes(root) == hashes(small)
 
 
-def test_workers_do_not_make_another_run(small: Path) -> None:
-    assert render(replace(SMALL, workers=1), small).shards_resumed == 7
+def test_workers_do_not_make_another_run(small: Path, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(small, root)
+    assert render(replace(SMALL, workers=1), root).shards_resumed == 7
 
 
 def test_render_from_a_data_set_gives_the_same_bytes(small: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "spatialqa.cli.main", "render", str(tmp_path / "again"), "--from", str(small)]
-    subprocess.run([*command, "--workers", "0"], check=True, capture_output=True)
+    command = spatialqa("render", tmp_path / "again", "--from", small, "--workers", 0)
+    subprocess.run(command, check=True, capture_output=True)
     assert hashes(tmp_path / "again") == hashes(small)
 
 
@@ -185,15 +165,12 @@ def test_a_second_render_is_refused_and_harms_nothing(small: Path, tmp_path: Pat
     recipe = write_recipe(tmp_path / "recipe.yaml", SMALL)
     other = write_recipe(tmp_path / "other.yaml", replace(SMALL, seed=5))
     root = tmp_path / "data"
-    process = start_render(recipe, root)
-    while not (root / "_spatialqa/run.json").exists() and process.poll() is None:
-        time.sleep(0.01)
-    refused = [start_render(path, root) for path in (recipe, other)]
-    printed = [item.communicate()[0] for item in refused]
-    output, _ = process.communicate()
-    assert process.returncode == 0, output
-    assert [item.returncode for item in refused] == [2, 2], printed
-    assert all(b"another spatialqa command" in text for text in printed)
+    first = Started(render_command(recipe, root))
+    assert first.reaches((root / "_spatialqa/run.json").exists), first.printed
+    refused = [Started(render_command(path, root)) for path in (recipe, other)]
+    assert [second.wait() for second in refused] == [2, 2], [second.printed for second in refused]
+    assert first.wait() == 0, first.printed
+    assert all("another spatialqa command" in second.printed for second in refused)
     assert hashes(root) == hashes(small)
 
 
@@ -208,14 +185,12 @@ def test_a_refusal_leaves_a_run_without_a_shard_alone(tmp_path: Path) -> None:
 def test_make_qa_says_when_the_render_is_unfinished(small: Path, tmp_path: Path) -> None:
     shutil.copytree(small, tmp_path / "data")
     DatasetFolder(tmp_path / "data").shard_file("train-00001-of-00003").unlink()
-    command = [sys.executable, "-m", "spatialqa.cli.main", "make-qa", str(tmp_path / "data")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(spatialqa("make-qa", tmp_path / "data"), capture_output=True, text=True, check=True)
     assert "1 shards of this data set are not rendered yet" in done.stderr
 
 
 def test_questions_of_an_unfinished_render_are_not_valid_later(tmp_path: Path) -> None:
-    recipe = replace(SMALL, plan_only=True, save_rirs=False, scenes=12, splits="1,0,0")
-    render(recipe, tmp_path / "data")
+    planned(tmp_path / "data", 12, splits="1,0,0", scenes_per_shard=4)
     later = DatasetFolder(tmp_path / "data").tables("scenes")[-1]
     later.rename(tmp_path / later.name)
     make_qa(tmp_path / "data", QaRecipe())
@@ -238,7 +213,7 @@ def test_scenes_that_clip_are_drawn_again_and_counted(tmp_path: Path) -> None:
 CRASHING_ENGINE = """
 import os, signal, sys
 from pathlib import Path
-import spatialqa.acoustics.soundspaces as engine
+import spatialqa.acoustics.soundspaces.engine as engine
 
 whole = engine.SoundSpacesRoom.rirs
 flag = Path(os.environ["CRASH_FLAG"])
@@ -267,7 +242,7 @@ def render_with_crashes(tmp_path: Path, how: str, where: float, workers: int) ->
         "CRASH_AT": str(where),
     }
     recipe = write_recipe(tmp_path / "recipe.yaml", replace(SMALL, workers=workers))
-    command = [sys.executable, "-m", "spatialqa.cli.main", "render", str(tmp_path / "data"), "--recipe", str(recipe)]
+    command = render_command(recipe, tmp_path / "data")
     for _ in range(4):
         process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if process.returncode == 0:
@@ -300,17 +275,12 @@ def test_a_group_that_always_crashes_is_rejected_and_drawn_again(small: Path, tm
 
 
 def test_progress_counts_every_scene(tmp_path: Path) -> None:
-    from spatialqa.generation.runner import render_dataset
-
     observer = Silent()
     render_dataset(replace(SMALL, save_rirs=False, scenes=8, splits="1,0,0"), tmp_path / "data", observer)
     assert observer.scenes == 8
 
 
 def test_the_audio_is_there_to_be_heard(small: Path) -> None:
-    from spatialqa.core.audio_io import decode_flac
-    from spatialqa.dataset.reading import read_audio
-
     for path in scene_files(DatasetFolder(small)):
         for scene, flac in read_audio(path):
             audio, _ = decode_flac(flac)

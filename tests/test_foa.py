@@ -15,20 +15,18 @@ from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_audio, read_rows, scene_files
 from spatialqa.dataset.validation.dataset import validate_dataset
 from spatialqa.generation.rerender import rerender_scenes
-from spatialqa.qa.make import make_qa
+from spatialqa.qa.options import TYPES
 from spatialqa.qa.recipe import QaRecipe
-from tests.conftest import SMALL, render
 from tests.dataset.changing import changed
+from tests.fixtures.datasets import SMALL, dataset
 
 pytestmark = pytest.mark.soundspaces
 
 
 @pytest.fixture(scope="module")
 def foa(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("foa") / "data"
-    render(replace(SMALL, channels="foa", scenes=8, splits="1,0,0", foley_clips_per_class=4), root)
-    make_qa(root, QaRecipe(types=("A", "B", "C", "D", "E", "X")))
-    return root
+    recipe = replace(SMALL, channels="foa", scenes=8, splits="1,0,0", foley_clips_per_class=4)
+    return dataset(tmp_path_factory.mktemp("foa") / "data", recipe, QaRecipe(types=TYPES))
 
 
 def test_the_data_set_is_valid_and_renders_again_bit_for_bit(foa: Path) -> None:

@@ -12,7 +12,7 @@ from spatialqa.errors import EngineError, SpatialQAError
 from spatialqa.generation.isolation import CrashJournal, simulate_apart
 from spatialqa.generation.run import prepare_run
 from spatialqa.generation.shard import simulate_once
-from tests.conftest import SMALL
+from tests.fixtures.datasets import SMALL
 
 pytestmark = pytest.mark.soundspaces
 

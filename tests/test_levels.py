@@ -15,7 +15,7 @@ from spatialqa.core.scene import Scene, Source
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_audio, read_scenes, scene_files
 from spatialqa.generation.recipe import RenderRecipe
-from tests.conftest import render
+from tests.fixtures.datasets import render
 
 pytestmark = pytest.mark.soundspaces
 

@@ -7,11 +7,9 @@ import trimesh
 
 from spatialqa.cli.preview import show
 from spatialqa.errors import DatasetError
-from spatialqa.generation.recipe import RenderRecipe
-from spatialqa.qa.make import make_qa
 from spatialqa.qa.recipe import QaRecipe
-from tests.conftest import render
 from tests.dataset.changing import changed
+from tests.fixtures.datasets import planned
 
 
 @pytest.fixture(scope="module")
@@ -20,12 +18,8 @@ def bracketed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("preview")
     box = trimesh.creation.box((6.0, 2.6, 5.0))
     box.export(folder / "house[old].ply")
-    root = folder / "data"
-    render(
-        RenderRecipe(scenes=4, splits="1,0,0", plan_only=True, workers=0, rooms=f"mesh:{folder / 'house[old].ply'}"),
-        root,
-    )
-    make_qa(root, QaRecipe())
+    rooms = f"mesh:{folder / 'house[old].ply'}"
+    root = planned(folder / "data", 4, QaRecipe(), splits="1,0,0", rooms=rooms, home_kinds=[])
 
     def label(rows: list[dict[str, object]]) -> None:
         for row in rows:

@@ -1,12 +1,7 @@
 """From rooms to a bank to scenes to questions, with the real engine."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -32,9 +27,9 @@ from spatialqa.generation.render import render_scene
 from spatialqa.generation.replay import StoredRun
 from spatialqa.generation.rerender import rerender_scenes
 from spatialqa.generation.run import prepare_bank
-from spatialqa.qa.make import make_qa
 from spatialqa.qa.recipe import QaRecipe
-from tests.conftest import Silent, render
+from tests.fixtures.datasets import Silent, dataset, render, rows_of, scenes_of
+from tests.fixtures.kills import call, kill_when
 from tests.fixtures.mp3d_reverb import ReverbEntry, write_mp3d_reverb
 
 pytestmark = pytest.mark.soundspaces
@@ -82,23 +77,16 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def scenes(bank: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("scenes") / "data"
-    render(scenes_from(bank), root)
-    make_qa(root, QaRecipe())
-    return root
-
-
-def rows(root: Path, table: str) -> list[dict[str, object]]:
-    return [row for path in DatasetFolder(root).tables(table) for row in read_rows(path)]
+    return dataset(tmp_path_factory.mktemp("scenes") / "data", scenes_from(bank), QaRecipe())
 
 
 def test_a_bank_holds_rirs_and_no_scenes_and_is_valid(bank: Path) -> None:
     assert sorted(path.name for path in bank.iterdir() if path.name != "_spatialqa") == ["README.md", "groups", "rirs"]
     report = validate_dataset(bank)
     assert report.problems == ()
-    splits = Counter(row["split"] for row in rows(bank, "groups"))
+    splits = Counter(row["split"] for row in rows_of(bank, "groups"))
     assert splits == {"train": 4, "validation": 2, "test": 2}
-    for row in rows(bank, "rirs"):
+    for row in rows_of(bank, "rirs"):
         assert row["channels"] == "binaural"
         assert row["line_of_sight"] is not None
         assert row["region_id"]
@@ -113,8 +101,8 @@ def test_scenes_of_a_bank_are_valid_with_questions_and_rerender_bit_for_bit(scen
 
 def test_scenes_of_a_bank_are_the_ones_that_the_engine_itself_gives(bank: Path, scenes: Path) -> None:
     """Each source through the RIR that the engine makes of the bank's own group, bit for bit."""
-    made = {row["group_id"]: row for row in rows(bank, "groups")}
-    used = {row["group_id"]: row for row in rows(scenes, "groups")}
+    made = {row["group_id"]: row for row in rows_of(bank, "groups")}
+    used = {row["group_id"]: row for row in rows_of(scenes, "groups")}
     run = DatasetFolder(bank).read_run()
     recipe = replace(ROOMS, sources_per_scene={1: 1.0})
     engine, homes = engine_for(recipe), rooms_for(recipe)
@@ -124,9 +112,9 @@ def test_scenes_of_a_bank_are_the_ones_that_the_engine_itself_gives(bank: Path, 
             flacs = [row["audio"]["bytes"] for row in read_rows(path)]
             for scene, flac in zip(read_scenes(path), flacs, strict=True):
                 group = used[scene.group_id]
-                names = [str(name) for name in group["bank_rirs"]]  # type: ignore[attr-defined]
+                names = [str(name) for name in group["bank_rirs"]]
                 origin = made[names[0].rpartition("/")[0]]
-                positions = [(p[0], p[1], p[2]) for p in origin["source_positions"]]  # type: ignore[attr-defined]
+                positions = [(p[0], p[1], p[2]) for p in origin["source_positions"]]
                 with engine.open(homes.load(str(origin["room_id"]))) as room:
                     fresh = room.rirs(scene.listener, positions, int(str(origin["seed"])))
                 simulated = inputs.simulate(group, [scene])
@@ -137,31 +125,23 @@ def test_scenes_of_a_bank_are_the_ones_that_the_engine_itself_gives(bank: Path, 
 
 
 def test_splits_of_the_bank_hold_and_evaluation_uses_every_rir_once(bank: Path, scenes: Path) -> None:
-    house_split = {row["room_id"]: row["split"] for row in rows(bank, "groups")}
+    house_split = {row["room_id"]: row["split"] for row in rows_of(bank, "groups")}
     uses: Counter[str] = Counter()
-    for path in DatasetFolder(scenes).tables("scenes"):
-        for scene in read_scenes(path):
-            assert house_split[scene.room_id] == scene.split
-            assert (scene.room_set, scene.engine) == ("procedural", "bank:soundspaces")
-            for source in scene.sources:
-                assert direction(scene.listener, source.position).azimuth_deg == source.azimuth_deg
-            if scene.split != "train":
-                assert scene.rir_reuse_count == 1
-                uses.update(source.rir_id for source in scene.sources)
+    for scene in scenes_of(scenes):
+        assert house_split[scene.room_id] == scene.split
+        assert (scene.room_set, scene.engine) == ("procedural", "bank:soundspaces")
+        for source in scene.sources:
+            assert direction(scene.listener, source.position).azimuth_deg == source.azimuth_deg
+        if scene.split != "train":
+            assert scene.rir_reuse_count == 1
+            uses.update(source.rir_id for source in scene.sources)
     assert uses
     assert max(uses.values()) == 1
 
 
 def test_a_bank_that_is_killed_goes_on_to_the_same_bytes(bank: Path, tmp_path: Path) -> None:
     root = tmp_path / "again"
-    code = f"from pathlib import Path; from tests.banks.test_bank_scenes import make; make(Path({str(root)!r}))"
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    process = subprocess.Popen([sys.executable, "-c", code], env=environment)
-    until = time.monotonic() + 120
-    while not any(DatasetFolder(root).shards()) and process.poll() is None and time.monotonic() < until:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    kill_when(lambda: any(DatasetFolder(root).shards()), call(make, root))
     n_done = len(DatasetFolder(root).shards())
     assert n_done > 0
     assert make(root).shards_resumed >= n_done
@@ -222,7 +202,7 @@ def test_engine_and_placement_keys_do_nothing_with_a_bank_and_are_refused(
 
 def test_data_sets_with_rirs_are_banks_too(small: Path, tmp_path: Path) -> None:
     rooms = BankRooms(small, 0, 4)
-    stored = {str(row["rir_id"]): row for row in rows(small, "rirs")}
+    stored = {str(row["rir_id"]): row for row in rows_of(small, "rirs")}
     engine = BankEngine(small, 16000)
     for room_id in rooms.room_ids(None, 0):
         room = rooms.load(room_id)
@@ -234,8 +214,8 @@ def test_data_sets_with_rirs_are_banks_too(small: Path, tmp_path: Path) -> None:
                     row = stored[str(place.bank_rir)]
                     assert rir.tobytes() == row["rir"]
                     assert group.listener == Pose(
-                        tuple(row["listener_position"]),  # type: ignore[arg-type]
-                        tuple(row["listener_orientation"]),  # type: ignore[arg-type]
+                        tuple(row["listener_position"]),
+                        tuple(row["listener_orientation"]),
                     )
 
 
@@ -257,14 +237,14 @@ def test_our_rirs_in_the_released_layout_make_scenes_of_the_official_splits(
 ) -> None:
     """Written as mp3d_reverb: from one listener of a scene, or with mixing from four different ones."""
     lists: dict[str, list[ReverbEntry]] = {"train": [], "eval": []}
-    for k, row in enumerate(rows(bank, "rirs")):
+    for k, row in enumerate(rows_of(bank, "rirs")):
         listener, source = np.array(row["listener_position"]), np.array(row["source_position"])
         moved = (k % 4) * np.array([0.5, 0.0, 0.0]) if mix else np.zeros(3)
         entry = ReverbEntry(
             f"{row['room_id']}/{k}.npy",
             tuple(listener + moved),
             tuple(source + moved),
-            np.frombuffer(row["rir"], "<f4").reshape(2, -1),  # type: ignore[call-overload]
+            np.frombuffer(row["rir"], "<f4").reshape(2, -1),
         )
         lists["train" if str(row["rir_id"]).startswith("train") else "eval"].append(entry)
     tree = write_mp3d_reverb(tmp_path / "mp3d_reverb", lists)
@@ -278,13 +258,13 @@ def test_our_rirs_in_the_released_layout_make_scenes_of_the_official_splits(
     assert validate_dataset(tmp_path / "out").problems == ()
     assert rerender_scenes(tmp_path / "out", 10) == (10, [])
     training = {entry.fname.partition("/")[0] for entry in lists["train"]}
-    found = [scene for path in DatasetFolder(tmp_path / "out").tables("scenes") for scene in read_scenes(path)]
+    found = scenes_of(tmp_path / "out")
     assert {scene.split for scene in found} == {"train", "test"}
     for scene in found:
         assert (scene.split == "train") == (scene.room_id in training)
         assert scene.rir_time_zero == "direct"
         assert all(source.line_of_sight is None and source.drr_db is None for source in scene.sources)
-    names = {name for row in rows(tmp_path / "out", "groups") for name in row["bank_rirs"]}  # type: ignore[attr-defined]
+    names = {name for row in rows_of(tmp_path / "out", "groups") for name in row["bank_rirs"]}
     assert names <= {entry.fname for entries in lists.values() for entry in entries}
     assert json.loads((tmp_path / "out/_spatialqa/run.json").read_text())["engine"]["name"] == "bank:soundspaces"
 

@@ -6,15 +6,12 @@ from pathlib import Path
 import pytest
 
 from spatialqa.clips.clip_table import LICENCE
-from spatialqa.core.scene import Scene
-from spatialqa.dataset.folder import DatasetFolder
-from spatialqa.dataset.reading import read_scenes, scene_files
 from spatialqa.dataset.validation.dataset import validate_dataset
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.qa.make import make_qa
 from spatialqa.qa.recipe import QaRecipe
-from tests.conftest import render
 from tests.fixtures.audioset import Segment, flac_bytes, sound, write_hub, write_segments, write_sound, write_strong
+from tests.fixtures.datasets import render, scenes_of
 
 pytestmark = pytest.mark.soundspaces
 
@@ -63,10 +60,6 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if segment.video_id == BROKEN:
             path.write_bytes(path.read_bytes()[:4000])
     return root
-
-
-def scenes_of(root: Path) -> list[Scene]:
-    return [scene for path in scene_files(DatasetFolder(root)) for scene in read_scenes(path)]
 
 
 def rejects_of(root: Path) -> list[dict[str, str]]:

@@ -3,7 +3,6 @@
 import io
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,8 @@ from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.schema import TABLES
 from spatialqa.dataset.validation.dataset import validate_dataset
 from spatialqa.generation.rerender import rerender_scenes
-from tests.conftest import SMALL, render
 from tests.dataset.changing import changed
+from tests.fixtures.datasets import planned
 
 # The tables as published, in order; a name alone is a string. A `sources` column has its own list.
 PUBLISHED = {
@@ -269,7 +268,7 @@ def test_the_card_names_the_folder_even_when_it_is_the_current_one(
 
 
 def test_the_card_of_a_plan_says_that_there_is_no_audio(small: Path, tmp_path: Path) -> None:
-    render(replace(SMALL, plan_only=True, save_rirs=False, scenes=8), tmp_path / "plan")
+    planned(tmp_path / "plan", 8)
     card = (tmp_path / "plan" / "README.md").read_text()
     assert "the scenes are planned, without audio" in card
     assert "HRTF" not in card

@@ -14,31 +14,26 @@ import soundfile
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.records import write_record
 from spatialqa.dataset.validation.dataset import validate_dataset
-from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.qa.make import make_qa
+from spatialqa.qa.options import TYPES
 from spatialqa.qa.recipe import QaRecipe
-from tests.conftest import render
 from tests.dataset.changing import changed
+from tests.fixtures import datasets
 
 
 @pytest.fixture(scope="module")
 def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """2000 planned scenes of one to three sources, and their questions."""
-    root = tmp_path_factory.mktemp("planned") / "data"
-    recipe = RenderRecipe(
-        plan_only=True,
-        scenes=2000,
+    return datasets.planned(
+        tmp_path_factory.mktemp("planned") / "data",
+        2000,
+        QaRecipe(types=TYPES, rationale=True),
         splits="0.8,0.1,0.1",
         scenes_per_group=250,
         sources_per_group=16,
         sources_per_scene={1: 0.3, 2: 0.5, 3: 0.2},
         scenes_per_shard=250,
-        home_kinds=["shoebox"],
-        workers=0,
     )
-    render(recipe, root)
-    make_qa(root, QaRecipe(types=("A", "B", "C", "D", "E", "X"), rationale=True))
-    return root
 
 
 def test_every_question_of_a_planned_data_set_is_answered_the_same(planned: Path) -> None:
@@ -55,7 +50,7 @@ def test_four_options_and_margins_of_zero_agree_too(planned: Path, tmp_path: Pat
     shutil.copytree(planned, root)
     recipe = QaRecipe(
         name="bare",
-        types=("A", "B", "C", "D", "E", "X"),
+        types=TYPES,
         answer_form="mcq",
         balance=False,
         rationale=True,

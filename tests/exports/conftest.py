@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from spatialqa.qa.make import make_qa
+from spatialqa.qa.options import TYPES
 from spatialqa.qa.recipe import QaRecipe
-from tests.conftest import SMALL, render
+from tests.fixtures.datasets import SMALL, dataset, shared
 
 HARD = replace(
     SMALL,
@@ -25,8 +25,8 @@ HARD = replace(
 @pytest.fixture(scope="session")
 def hard(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """14 scenes of one to three sources in three splits, with RIRs, open questions and multiple choice."""
-    root = tmp_path_factory.mktemp("hard") / "data"
-    render(HARD, root)
-    make_qa(root, QaRecipe(types=("A", "B", "C", "D", "E", "X"), balance=False))
-    make_qa(root, QaRecipe(answer_form="mcq", balance=False, name="mcq"))
-    return root
+    asked = (
+        QaRecipe(types=TYPES, balance=False),
+        QaRecipe(answer_form="mcq", balance=False, name="mcq"),
+    )
+    return shared(tmp_path_factory, "hard", lambda root: dataset(root, HARD, *asked))

@@ -21,10 +21,8 @@ from spatialqa.generation.rebuild import is_recipes_export, rebuild
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.rerender import rerender_scenes
 from spatialqa.interop.without_audio import export_recipes
-from spatialqa.qa.make import make_qa
 from spatialqa.qa.recipe import QaRecipe
-from tests.conftest import SMALL, Silent, render
-from tests.test_execution import hashes
+from tests.fixtures.datasets import SMALL, Silent, dataset, hashes, render
 
 pytestmark = pytest.mark.soundspaces
 
@@ -119,8 +117,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
         scenes_per_shard=3,
         workers=0,
     )
-    render(recipe, top / "data")
-    make_qa(top / "data", QaRecipe(types=("A", "B", "D")))
+    dataset(top / "data", recipe, QaRecipe(types=("A", "B", "D")))
     export_recipes(top / "data", top / "export")
     return top
 

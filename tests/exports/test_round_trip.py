@@ -7,7 +7,8 @@ import pytest
 from spatialqa.interop.spatialsoundqa.importer import import_spatialsoundqa
 from spatialqa.interop.spatialsoundqa.writer import export_spatialsoundqa
 from spatialqa.scoring.score import score
-from tests.imports.released_files import rows_of, write_truth
+from tests.fixtures.datasets import rows_of
+from tests.imports.released_files import write_truth
 
 pytestmark = pytest.mark.soundspaces
 

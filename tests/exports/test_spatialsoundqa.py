@@ -3,12 +3,9 @@
 import json
 import shutil
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,21 +18,16 @@ from spatialqa.errors import DatasetError
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.interop.spatialsoundqa.released_names import audio_name, dry_signal, file_name
 from spatialqa.interop.spatialsoundqa.writer import ReleasedSummary, _notes, _why_not, export_spatialsoundqa
-from tests.conftest import SMALL, render
 from tests.exports.released_reader import hear, location, read_places, read_records
+from tests.fixtures.datasets import PLANNED, Row, planned, rows_of
 
 pytestmark = pytest.mark.soundspaces
 SPLITS = {"train": "train", "validation": "validation", "test": "eval"}
-Row = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
 def exported(hard: Path, tmp_path_factory: pytest.TempPathFactory) -> ReleasedSummary:
     return export_spatialsoundqa(hard, tmp_path_factory.mktemp("released") / "export")
-
-
-def rows_of(root: Path, kind: str) -> list[Row]:
-    return [row for path in DatasetFolder(root).tables(kind) for row in pq.read_table(path).to_pylist()]
 
 
 def paired(hard: Path, exported: ReleasedSummary) -> list[tuple[Row, Row, Row]]:
@@ -150,10 +142,10 @@ def test_what_the_form_cannot_hold_is_refused(small: Path, hard: Path, tmp_path:
         export_spatialsoundqa(small, tmp_path / "a")
     with pytest.raises(DatasetError, match="holds no questions in 'qa-other'"):
         export_spatialsoundqa(hard, tmp_path / "b", table="qa-other")
-    planned = tmp_path / "planned"
-    render(replace(SMALL, plan_only=True, save_rirs=False, scenes=4, sample_rate=32000, splits="1,0,0"), planned)
+    plan = planned(tmp_path / "planned", 4, splits="1,0,0")
+    assert PLANNED.sample_rate == 32000
     with pytest.raises(DatasetError, match="holds planned scenes without audio"):
-        export_spatialsoundqa(planned, tmp_path / "c")
+        export_spatialsoundqa(plan, tmp_path / "c")
     assert not any((tmp_path / name).exists() for name in "abc")
 
 

@@ -3,22 +3,14 @@
 import json
 import tarfile
 from pathlib import Path
-from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 
-from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.errors import DatasetError
 from spatialqa.interop.webdataset import export_webdataset
-from tests.conftest import SMALL, render
+from tests.fixtures.datasets import planned, rows_of
 
 pytestmark = pytest.mark.soundspaces
-Row = dict[str, Any]
-
-
-def rows_of(root: Path, kind: str) -> list[Row]:
-    return [row for path in DatasetFolder(root).tables(kind) for row in pq.read_table(path).to_pylist()]
 
 
 def samples(path: Path) -> dict[str, dict[str, bytes]]:
@@ -84,9 +76,7 @@ def test_another_export_or_folder_is_refused(small: Path, tmp_path: Path) -> Non
 
 
 def test_a_plan_has_no_sound_to_export(tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    render(replace(SMALL, plan_only=True, save_rirs=False, scenes=4, splits="1,0,0"), tmp_path / "planned")
+    planned(tmp_path / "planned", 4, splits="1,0,0")
     with pytest.raises(DatasetError, match="has no audio; render it first"):
         export_webdataset(tmp_path / "planned", tmp_path / "wds")
     assert not list((tmp_path / "wds").glob("*.tar"))

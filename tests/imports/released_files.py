@@ -5,11 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
-from spatialqa.dataset.folder import DatasetFolder
-
-Row = dict[str, Any]
+from tests.fixtures.datasets import rows_of
 
 # The head is at (1, 1.5, 2) and faces -z: left is -x, front is -z, above is +y.
 SENSOR = "1.0,1.5,2.0"
@@ -79,10 +75,6 @@ def write_release(root: Path, records: Any = None, split: str = "eval", wrapped:
     (root / "mp3d_reverb").mkdir(exist_ok=True)
     (root / "mp3d_reverb" / f"{split}_reverberation.json").write_text(json.dumps({"data": items}))
     return root
-
-
-def rows_of(root: Path, kind: str) -> list[Row]:
-    return [row for path in DatasetFolder(root).tables(kind) for row in pq.read_table(path).to_pylist()]
 
 
 def write_truth(path: Path, root: Path) -> Path:

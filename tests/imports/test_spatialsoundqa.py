@@ -15,7 +15,8 @@ from spatialqa.interop.spatialsoundqa.importer import import_spatialsoundqa
 from spatialqa.qa.make import make_qa
 from spatialqa.qa.recipe import QaRecipe
 from spatialqa.scoring.score import score
-from tests.imports.released_files import RECORDS, SENSOR, Row, rows_of, write_release, write_truth
+from tests.fixtures.datasets import Row, rows_of
+from tests.imports.released_files import RECORDS, SENSOR, write_release, write_truth
 
 
 def test_every_type_is_read_with_its_truth(tmp_path: Path) -> None:

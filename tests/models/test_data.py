@@ -30,7 +30,7 @@ from spatialqa.models.data.scenes import (
     paper_vocabulary,
     shuffled_batches,
 )
-from tests.conftest import SMALL, render
+from tests.fixtures.datasets import SMALL, render
 
 
 def digest(batch: Batch) -> str:

@@ -16,7 +16,7 @@ from spatialqa.models.spatial_ast.model import ModelError, read_weights
 from spatialqa.models.training.run_folder import BEST, save
 from spatialqa.qa.make import make_qa
 from spatialqa.qa.recipe import QaRecipe
-from tests.conftest import SMALL, render
+from tests.fixtures.datasets import SMALL, render
 from tests.models.test_answer import GREEDY, lines
 from tests.models.test_train_bat import QUICK
 

@@ -39,7 +39,7 @@ from spatialqa.models.spatial_ast.train import new_model, open_held_out, train
 from spatialqa.models.training.run_folder import read_log
 from spatialqa.qa.listener_view import view
 from spatialqa.qa.options import AskOptions
-from tests.conftest import render
+from tests.fixtures.datasets import render
 
 SCENES = RenderRecipe(
     scenes=40,

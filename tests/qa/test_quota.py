@@ -9,11 +9,10 @@ import pytest
 
 from spatialqa.core.scene import Scene
 from spatialqa.errors import RecipeError
-from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.qa.make import make_qa
 from spatialqa.qa.quota import Quota
 from spatialqa.qa.recipe import QaRecipe
-from tests.conftest import render
+from tests.fixtures.datasets import planned
 from tests.fixtures.scenes import random_scenes
 
 ALL_ASKABLE = QaRecipe(balance=False, direction_margin_deg=0.0, relation_margin_deg=0.0, distance_margin_m=0.0)
@@ -65,7 +64,7 @@ def test_counts_that_cannot_be(changes: dict[str, object], text: str) -> None:
 
 
 def test_a_data_set_has_the_counts_of_its_recipe(tmp_path: Path) -> None:
-    render(RenderRecipe(scenes=120, home_kinds=["shoebox"], splits="1,0,0", plan_only=True, workers=0), tmp_path)
+    planned(tmp_path, 120, splits="1,0,0")
     wanted = {"A": 10, "B": 12, "C": 8, "D": 9, "E": 20}
     summary = make_qa(tmp_path, replace(ALL_ASKABLE, type_counts=wanted))
     rows = pq.read_table(tmp_path / "qa", columns=["type", "scene_id"]).to_pylist()

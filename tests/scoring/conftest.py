@@ -4,22 +4,19 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from spatialqa.core.scene import Scene
-from spatialqa.dataset.schema import SCENES, with_metadata
 from spatialqa.qa.make import make_qa
 from spatialqa.qa.options import TYPES
 from spatialqa.qa.recipe import QaRecipe
+from tests.fixtures.datasets import Row, shared, written
 from tests.fixtures.scenes import random_scenes, with_angles
 
 HOUSES = 60
 TEST_SCENES, TRAIN_SCENES = 800, 50
-Row = dict[str, Any]
 Write = Callable[[Iterable[tuple[str, str]]], Path]
 
 
@@ -32,26 +29,18 @@ def placed(scene: Scene, split: str, index: int) -> Scene:
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """850 random scenes and the questions of every type: open in `qa`, with options in `qa-mcq`. Do not change it."""
-    root = tmp_path_factory.mktemp("scored")
-    (root / "_spatialqa").mkdir()
-    (root / "scenes").mkdir()
-    run = {
-        "fingerprint_hash": "0",
-        "spatialqa": "0",
-        "recipe": {"rooms": "-", "clips": "-", "sample_rate": 32000, "duration_s": 10, "gain_db": -24, "seed": 0},
-        "engine": {"name": "none", "version": "-", "hrtf": "-"},
-        "plan": {"shards": [], "houses": {}, "clips": {}},
-        "attributions": [],
-    }
-    (root / "_spatialqa" / "run.json").write_text(json.dumps(run))
-    for split, count, seed in (("test", TEST_SCENES, 1), ("train", TRAIN_SCENES, 2)):
-        drawn = random_scenes(count, seed, source_counts=(1, 1, 2, 2, 3, 4))
-        rows = [{**placed(scene, split, i).to_row(), "audio": None} for i, scene in enumerate(drawn)]
-        table = pa.Table.from_pylist(rows, schema=with_metadata(SCENES))
-        pq.write_table(table, root / "scenes" / f"{split}-00000-of-00001.parquet")
-    make_qa(root, QaRecipe(types=TYPES))
-    make_qa(root, QaRecipe(types=TYPES, answer_form="mcq", name="mcq"))
-    return root
+    rows = [
+        {**placed(scene, split, i).to_row(), "audio": None}
+        for split, count, seed in (("test", TEST_SCENES, 1), ("train", TRAIN_SCENES, 2))
+        for i, scene in enumerate(random_scenes(count, seed, source_counts=(1, 1, 2, 2, 3, 4)))
+    ]
+
+    def make(root: Path) -> None:
+        written(root, rows)
+        make_qa(root, QaRecipe(types=TYPES))
+        make_qa(root, QaRecipe(types=TYPES, answer_form="mcq", name="mcq"))
+
+    return shared(tmp_path_factory, "scored", make)
 
 
 def questions(root: Path, table: str = "qa", split: str = "test") -> list[Row]:
