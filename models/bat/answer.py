@@ -36,10 +36,10 @@ from spatialqa.models.bat.questions import Questions, encoded, in_parts, open_sc
 from spatialqa.models.bat.recipe import AnswerRecipe
 from spatialqa.models.data.provenance import ORIGIN, Heard
 from spatialqa.models.data.scenes import Rows, SceneIndex, loader
-from spatialqa.models.spatial_ast.evaluate import choose_device, refuse_rate
-from spatialqa.models.spatial_ast.model import ModelError, SpatialAST, read_weights
-from spatialqa.models.spatial_ast.recipe import TrainRecipe
-from spatialqa.models.training.run_folder import weights_file
+from spatialqa.models.spatial_ast.inference import refuse_rate
+from spatialqa.models.spatial_ast.model import SpatialAST
+from spatialqa.models.training.checkpoint import ModelError, read_weights, weights_file
+from spatialqa.models.training.process import autocast, choose_device
 
 SCENES_TOGETHER = 64  # their questions are answered in the order of their lengths
 LONGEST_S = 600.0  # of a recording that is read whole
@@ -110,7 +110,7 @@ class Answerer:
         self.recipe = recipe
         if recipe.threads:
             torch.set_num_threads(recipe.threads)
-        self.device = choose_device(TrainRecipe(device=recipe.device))
+        self.device = choose_device(recipe.device)
         content = read_weights(self.file)
         bat, encoder = self._unpacked(content)
         if encoder is None:
@@ -123,8 +123,7 @@ class Answerer:
             )
         self.bat: BAT = bat.to(self.device)
         self.encoder: SpatialAST = encoder.to(self.device)
-        half = recipe.amp == "bf16" or (recipe.amp == "auto" and self.device.type == "cuda")
-        self.autocast = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=half)
+        self.autocast = autocast(self.device, recipe.amp)
 
     def _unpacked(self, content: Mapping[str, Any]) -> tuple[BAT, SpatialAST | None]:
         """Return the models of a file, with the LLM where it is now."""

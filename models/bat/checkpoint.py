@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from spatialqa.models.bat.llm import TINY, need, tiny_llm, tiny_tokenizer
 from spatialqa.models.bat.model import BAT, PRESETS, BATConfig, Projector, make_grounding
-from spatialqa.models.spatial_ast.model import ModelError, SpatialAST, SpatialASTConfig, read_weights
-from spatialqa.models.training.run_folder import save
+from spatialqa.models.spatial_ast.model import SpatialAST, SpatialASTConfig
+from spatialqa.models.training.checkpoint import ModelError, read_weights, save
 
 __all__ = ["load_bat", "load_released", "pack", "save_bat", "unpack"]
 

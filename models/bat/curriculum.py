@@ -22,7 +22,7 @@ from spatialqa.models.bat.questions import (
 )
 from spatialqa.models.bat.recipe import BATRecipe
 from spatialqa.models.data.scenes import SceneDataset
-from spatialqa.models.spatial_ast.evaluate import refuse_rate
+from spatialqa.models.spatial_ast.inference import refuse_rate
 
 
 @dataclass(frozen=True)

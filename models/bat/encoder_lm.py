@@ -15,9 +15,9 @@ from spatialqa.models.bat.checkpoint import load_bat
 from spatialqa.models.bat.model import BAT, IGNORED, PRESETS, Text
 from spatialqa.models.bat.questions import AskedBatch, QuestionSet
 from spatialqa.models.bat.recipe import BATRecipe
-from spatialqa.models.spatial_ast.model import ModelError, SpatialAST
-from spatialqa.models.spatial_ast.train import Process
-from spatialqa.models.training.run_folder import weights_file
+from spatialqa.models.spatial_ast.model import SpatialAST
+from spatialqa.models.training.checkpoint import ModelError, weights_file
+from spatialqa.models.training.process import Process
 
 LOSS = "loss"
 

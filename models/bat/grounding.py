@@ -18,7 +18,8 @@ from torch.nn import functional
 
 from spatialqa.core.ontology import ontology
 from spatialqa.errors import RecipeError
-from spatialqa.models.spatial_ast.model import SpatialAST, read_weights
+from spatialqa.models.spatial_ast.model import SpatialAST
+from spatialqa.models.training.checkpoint import read_weights
 
 SHARPNESS = 12.0
 EVEN = 0.3  # likeness at which a word names a sound as likely as none

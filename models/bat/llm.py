@@ -18,7 +18,7 @@ import torch
 
 from spatialqa.core.ontology import ontology
 from spatialqa.errors import MissingDependencyError
-from spatialqa.models.spatial_ast.model import ModelError
+from spatialqa.models.training.checkpoint import ModelError
 from spatialqa.qa import answer_text
 from spatialqa.qa.templating.slots import DIRECTIONS, TABLES
 from spatialqa.qa.templating.template_file import Slot, Template

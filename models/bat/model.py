@@ -26,7 +26,7 @@ from torch.nn import functional
 
 from spatialqa.models.bat.grounding import OF_A_SOUND, Grounding
 from spatialqa.models.bat.llm import PROMPT, SMOLLM2, TINY, make_llm, need, tiny_llm
-from spatialqa.models.spatial_ast.model import ModelError
+from spatialqa.models.training.checkpoint import ModelError
 from spatialqa.qa.answer_text import sound_of
 
 __all__ = ["BAT", "PRESETS", "PROMPT", "BATConfig", "Projector", "Text", "make_grounding"]

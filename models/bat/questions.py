@@ -26,10 +26,10 @@ from spatialqa.core import seeds
 from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.reading import read_rows
 from spatialqa.errors import DatasetError
-from spatialqa.models.data.feature_cache import CachedScenes, maps_identity
+from spatialqa.models.data.feature_cache import CachedScenes
 from spatialqa.models.data.scenes import Rows, SceneDataset
-from spatialqa.models.spatial_ast.evaluate import hear
-from spatialqa.models.spatial_ast.model import SpatialAST
+from spatialqa.models.spatial_ast.inference import hear
+from spatialqa.models.spatial_ast.model import SpatialAST, maps_identity
 
 ANY_NUMBER = range(1, 100)  # of sources
 POOLED = 32  # batches whose questions are sorted by length together

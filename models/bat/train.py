@@ -38,24 +38,11 @@ from spatialqa.models.bat.questions import AskedBatch, open_scenes
 from spatialqa.models.bat.recipe import TYPES, BATRecipe
 from spatialqa.models.data.provenance import Heard, Leaks, heard_by, leaks_of
 from spatialqa.models.spatial_ast.losses import learning_rate
-from spatialqa.models.spatial_ast.model import ModelError, load_checkpoint, read_weights
-from spatialqa.models.spatial_ast.recipe import TrainRecipe
-from spatialqa.models.spatial_ast.train import Process, join
+from spatialqa.models.spatial_ast.model import load_checkpoint
 from spatialqa.models.training import plots
-from spatialqa.models.training.run_folder import (
-    BEST,
-    LAST,
-    LOG,
-    PLOT,
-    VALIDATION,
-    Log,
-    Report,
-    claim,
-    read_last,
-    read_log,
-    save,
-    weights_file,
-)
+from spatialqa.models.training.checkpoint import BEST, LAST, ModelError, read_last, read_weights, save, weights_file
+from spatialqa.models.training.process import Process, autocast, join
+from spatialqa.models.training.run_folder import LOG, PLOT, VALIDATION, Log, Report, claim, read_log
 
 LOG_COLUMNS = ("step", "stage", "epoch", "lr", LOSS, "gradient_norm", "questions_per_s", "loading")
 VALIDATION_COLUMNS = (
@@ -76,7 +63,7 @@ def train(folders: Sequence[Path], recipe: BATRecipe) -> Path:
         RecipeError: the recipe does not fit the machine or the data.
     """
     began = time.monotonic()
-    process = join(TrainRecipe(device=recipe.device, threads=recipe.threads, batch_size=recipe.batch_size))
+    process = join(recipe.device, recipe.threads, recipe.batch_size)
     encoder_file = find_encoder(recipe)
     leaks = leaks_of(folders, recipe.leaks)
     if recipe.grounded:
@@ -194,8 +181,7 @@ class Trainer:
             betas=(recipe.beta1, recipe.beta2),
             fused=True,
         )
-        half = recipe.amp == "bf16" or (recipe.amp == "auto" and process.device.type == "cuda")
-        self.autocast = torch.autocast(process.device.type, dtype=torch.bfloat16, enabled=half)
+        self.autocast = autocast(process.device, recipe.amp)
         self.state = State()
         self.known = {
             **(leaks.heard | heard_before(recipe, encoder_file)).stored(),

@@ -23,7 +23,6 @@ from spatialqa.core.files import commit_file
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.errors import DatasetError
 from spatialqa.models.data.scenes import Batch, Roots, Rows, SceneDataset, loader
-from spatialqa.models.spatial_ast.model import SpatialAST
 
 BATCH = 64
 
@@ -104,11 +103,6 @@ class CachedScenes(SceneDataset):
                 f"{self.file.parent}: {needed / 1e9:,.1f} GB are needed for what the model makes of {len(self):,} "
                 f"scenes, and {free / 1e9:,.1f} GB are free; make room, or name a folder on another disk with --cache"
             )
-
-
-def maps_identity(model: SpatialAST) -> dict[str, Any]:
-    """Return what decides the maps that a model starts from: all models with one front end share them."""
-    return {"maps": 1, **model.config.front_end()}
 
 
 def _hashes(root: Path) -> list[str]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.reading import read_rows, scene_files
 from spatialqa.errors import DatasetError
-from spatialqa.models.spatial_ast.model import ModelError, read_weights
+from spatialqa.models.training.checkpoint import ModelError, read_weights
 
 ORIGIN = ("scene_id", "room_set", "house_id", "sources")
 

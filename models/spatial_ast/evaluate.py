@@ -8,7 +8,7 @@
 Only scenes with one source are judged. The same checkpoint on the same scenes gives the same figures: nothing is drawn.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,30 +17,23 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor
 
 from spatialqa.core.console import stderr, stdout
 from spatialqa.core.files import commit_json
 from spatialqa.core.svg import write_svg
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_scenes, scene_files
-from spatialqa.errors import DatasetError, RecipeError
+from spatialqa.errors import DatasetError
 from spatialqa.models.data.scenes import SceneDataset, loader
-from spatialqa.models.spatial_ast import metrics
+from spatialqa.models.spatial_ast import metrics, plots
+from spatialqa.models.spatial_ast.inference import posterior_of, predict, refuse_rate
 from spatialqa.models.spatial_ast.metrics import Figure, Places, Posterior, Truth
 from spatialqa.models.spatial_ast.model import (
-    Heads,
-    ModelError,
-    SpatialAST,
-    from_distance_class,
-    from_elevation_class,
-    from_model_azimuth,
     load_checkpoint,
-    read_weights,
 )
 from spatialqa.models.spatial_ast.recipe import TrainRecipe
-from spatialqa.models.training import plots
-from spatialqa.models.training.run_folder import BEST
+from spatialqa.models.training.checkpoint import BEST, ModelError, read_weights
+from spatialqa.models.training.process import choose_device
 from spatialqa.qa.options import AskOptions
 
 _TITLES = {
@@ -139,42 +132,6 @@ def read_truths(folders: Sequence[Path], split: str, vocabulary: Sequence[str]) 
     )
 
 
-def hear(waveform: Tensor, ears: str) -> Tensor:
-    """Return waveforms (B, 2, n) as they are, with the ears `swapped`, or with the mean of both in each (`same`)."""
-    if ears == "swapped":
-        return waveform.flip(1)
-    return waveform.mean(1, keepdim=True).expand_as(waveform) if ears == "same" else waveform
-
-
-def predict(model: SpatialAST, waveforms: Iterable[Tensor], device: torch.device, ears: str = "both") -> Heads:
-    """Return what predict_slots does, but of several slots only the one whose likeliest class is likeliest."""
-    heads = predict_slots(model, waveforms, device, ears)
-    if heads.classes.dim() == 2:
-        return heads
-    slot = heads.classes.amax(2).argmax(1)
-    return Heads(*(logits[torch.arange(len(slot)), slot] for logits in heads))
-
-
-def predict_slots(model: SpatialAST, waveforms: Iterable[Tensor], device: torch.device, ears: str = "both") -> Heads:
-    """Return the logits of all waveforms, of all slots, on the CPU, computed in float32 and evaluation mode."""
-    training = model.training
-    model.eval()
-    with torch.no_grad():
-        parts = [Heads(*(logits.float().cpu() for logits in model(hear(w.to(device), ears)))) for w in waveforms]
-    model.train(training)
-    return Heads(*(torch.cat(logits) for logits in zip(*parts, strict=True)))
-
-
-def posterior_of(heads: Heads) -> Posterior:
-    """Return probabilities of logits, with our angles and metres on their axes."""
-    soft = [logits.double().softmax(-1).numpy() for logits in (heads.azimuth, heads.elevation, heads.distance)]
-    axes = [
-        border(torch.arange(p.shape[-1])).double().numpy()
-        for border, p in zip((from_model_azimuth, from_elevation_class, from_distance_class), soft, strict=True)
-    ]
-    return Posterior(soft[0], soft[1], soft[2], heads.classes.double().numpy(), axes[0], axes[1], axes[2])
-
-
 def evaluate(folders: Sequence[Path], checkpoint: Path, recipe: TrainRecipe, device: torch.device) -> Evaluation:
     """Judge one checkpoint, a file or a run's folder, on the split `recipe.split` of data sets.
 
@@ -195,15 +152,6 @@ def evaluate(folders: Sequence[Path], checkpoint: Path, recipe: TrainRecipe, dev
     posterior = posterior_of(predict(model, batches, device, recipe.ears))
     assert ids == data.index.scene_id.tolist()
     return judge(posterior, truth, str(checkpoint), folders, recipe, decoders, stored["houses"])
-
-
-def refuse_rate(data: SceneDataset, model: SpatialAST) -> None:
-    """Raise RecipeError when scenes have another rate than the model listens at."""
-    if data.sample_rate != model.config.sample_rate:
-        raise RecipeError(
-            f"the scenes are at {data.sample_rate} Hz and the model listens at {model.config.sample_rate} Hz: render "
-            f"them with --sample-rate {model.config.sample_rate}"
-        )
 
 
 def judge(
@@ -258,7 +206,7 @@ def evaluate_all(folders: Sequence[Path], checkpoints: Sequence[Path], recipe: T
     """
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
-    device = choose_device(recipe)
+    device = choose_device(recipe.device)
     found = []
     for checkpoint in checkpoints:
         evaluation = evaluate(folders, checkpoint, recipe, device)
@@ -273,13 +221,6 @@ def evaluate_all(folders: Sequence[Path], checkpoints: Sequence[Path], recipe: T
         found.append(evaluation)
     print_evaluations(found)
     return found
-
-
-def choose_device(recipe: TrainRecipe) -> torch.device:
-    """Return the device of a recipe; RecipeError where it asks for a GPU and there is none."""
-    if recipe.device == "cuda" and not torch.cuda.is_available():
-        raise RecipeError("device cuda: torch finds no GPU here; use --device auto")
-    return torch.device("cuda" if recipe.device != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 def print_evaluations(found: Sequence[Evaluation]) -> None:

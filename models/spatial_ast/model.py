@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from spatialqa.errors import SpatialQAError
+from spatialqa.models.training.checkpoint import ModelError, read_weights
 
 TABLE_S = 10.0  # what the positional table's n_frames stand for
 N_CUES = 9
@@ -35,10 +35,6 @@ MIRRORED = {  # where each map comes from, and its sign, when the ears change pl
     "mel+ipd": {"binaural": ([1, 0, 2, 3], [1.0, 1.0, 1.0, -1.0])},
     "cues": {"binaural": (list(range(N_CUES)), [1.0, 1.0, 1.0, -1.0, 1.0, -1.0, -1.0, 1.0, -1.0])},
 }
-
-
-class ModelError(SpatialQAError):
-    """A model cannot be made as configured, or its weights cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -572,6 +568,11 @@ class SpatialAST(nn.Module):
         return patches
 
 
+def maps_identity(model: SpatialAST) -> dict[str, Any]:
+    """Return what decides the maps that a model starts from: all models with one front end share them."""
+    return {"maps": 1, **model.config.front_end()}
+
+
 # --- sounds to slots ------------------------------------------------------------------------------------------------
 
 
@@ -642,17 +643,3 @@ def load_audiomae(model: SpatialAST, path: Path | str) -> list[str]:
         raise ModelError(f"{path}: holds no layer of the shape of this model; AudioMAE ViT-B fits the preset paper")
     model.load_state_dict({name: weights[name] for name in taken}, strict=False)
     return taken
-
-
-def read_weights(path: Path | str) -> dict[str, Any]:
-    """Read a file of tensors and plain values; raises ModelError for any other, and runs no code that is in it."""
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise ModelError(f"{path}: no such file") from None
-    except Exception as error:  # torch.load raises what it likes
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"{path}: cannot be read as weights ({reason})") from None
-    if not isinstance(content, dict):
-        raise ModelError(f"{path}: holds a {type(content).__name__}, not weights by name")
-    return content

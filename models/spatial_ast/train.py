@@ -10,13 +10,10 @@ A run's folder holds best.pt (the weights that did best in validation), last.pt 
 that was not: the order of the data and what is masked are drawn for each step from the seed, not one after the other.
 """
 
-import contextlib
 import math
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -29,13 +26,13 @@ from torch.utils.data import DataLoader
 from spatialqa.core import seeds
 from spatialqa.core.console import stderr
 from spatialqa.dataset.folder import DatasetFolder, split_of
-from spatialqa.errors import DatasetError, RecipeError
-from spatialqa.models.data.feature_cache import CachedScenes, maps_identity
+from spatialqa.errors import DatasetError
+from spatialqa.models.data.feature_cache import CachedScenes
 from spatialqa.models.data.on_the_fly import OnTheFlyDataset
 from spatialqa.models.data.provenance import Heard, Leaks, heard_by, leaks_of
 from spatialqa.models.data.scenes import Batch, NoScenesError, SceneDataset, class_vocabulary, loader
 from spatialqa.models.spatial_ast import metrics
-from spatialqa.models.spatial_ast.evaluate import choose_device, posterior_of, predict_slots, refuse_rate
+from spatialqa.models.spatial_ast.inference import posterior_of, predict_slots, refuse_rate
 from spatialqa.models.spatial_ast.losses import (
     LOSS_COLUMNS,
     STAGES,
@@ -46,9 +43,11 @@ from spatialqa.models.spatial_ast.losses import (
     parameter_groups,
     stage_weights,
 )
-from spatialqa.models.spatial_ast.model import PRESETS, Heads, ModelError, SpatialAST, load_audiomae, read_weights
+from spatialqa.models.spatial_ast.model import PRESETS, Heads, SpatialAST, load_audiomae, maps_identity
 from spatialqa.models.spatial_ast.recipe import TrainRecipe
-from spatialqa.models.training.run_folder import BEST, LAST, Report, claim, read_last, save, weights_file
+from spatialqa.models.training.checkpoint import BEST, LAST, ModelError, read_last, read_weights, save, weights_file
+from spatialqa.models.training.process import Process, autocast, join
+from spatialqa.models.training.run_folder import Report, claim
 
 SLOTS_APART = 0.1  # standard deviation, about that of trained tokens
 
@@ -61,7 +60,7 @@ def train(folders: Sequence[Path], recipe: TrainRecipe) -> Path:
         RecipeError: the recipe does not fit the machine or the data.
     """
     began = time.monotonic()
-    process = join(recipe)
+    process = join(recipe.device, recipe.threads, recipe.batch_size)
     vocabulary = class_vocabulary(folders)
     leaks = leaks_of(folders, recipe.leaks)
     if process.main:
@@ -74,53 +73,6 @@ def train(folders: Sequence[Path], recipe: TrainRecipe) -> Path:
     finally:
         trainer.close()
     return trainer.result()
-
-
-@dataclass(frozen=True)
-class Process:
-    """This process among those that torchrun started; alone, it is the first of one."""
-
-    rank: int
-    world: int
-    device: torch.device
-
-    @property
-    def main(self) -> bool:
-        """Whether this is the process that writes and prints."""
-        return self.rank == 0
-
-    @contextlib.contextmanager
-    def first(self) -> Iterator[None]:
-        """Let the first process go through this before the others, which then find what it has written."""
-        if self.world > 1 and not self.main:
-            dist.barrier()
-        yield
-        if self.world > 1 and self.main:
-            dist.barrier()
-
-    def mean(self, values: Tensor) -> Tensor:
-        """Return the mean of a tensor over all processes."""
-        if self.world > 1:
-            dist.all_reduce(values)
-        return values / self.world
-
-
-def join(recipe: TrainRecipe) -> Process:
-    """Return this process's place; under torchrun, meet the others first."""
-    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    if recipe.threads:
-        torch.set_num_threads(recipe.threads)
-    device = choose_device(recipe)
-    if device.type == "cuda":
-        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
-        torch.cuda.set_device(device)
-        torch.backends.cuda.matmul.allow_tf32 = True
-    if world > 1 and not dist.is_initialized():
-        # one process may make a cache for hours while the others wait; torchrun ends them all where one dies
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(days=2))
-    if recipe.batch_size % world:
-        raise RecipeError(f"batch_size {recipe.batch_size} cannot be shared out evenly among {world} processes")
-    return Process(rank, world, device)
 
 
 def new_model(recipe: TrainRecipe, n_classes: int, vocabulary: Sequence[str] = ()) -> SpatialAST:
@@ -315,8 +267,7 @@ class Trainer:
         self.trained: nn.Module = torch.compile(self.model) if recipe.compile else self.model
         if process.world > 1:
             self.trained = nn.parallel.DistributedDataParallel(self.trained)
-        half = recipe.amp == "bf16" or (recipe.amp == "auto" and process.device.type == "cuda")
-        self.autocast = torch.autocast(process.device.type, dtype=torch.bfloat16, enabled=half)
+        self.autocast = autocast(process.device, recipe.amp)
         self.report = Report(self.run, sum(self.epochs) * self.steps_per_epoch) if process.main else None
         self.saved = time.monotonic()
 

@@ -2,37 +2,26 @@
 
 import contextlib
 import csv
-import io
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from spatialqa.core.console import stderr, stdout
-from spatialqa.core.files import commit_file, commit_json
+from spatialqa.core.files import commit_json
 from spatialqa.core.svg import write_svg
 from spatialqa.dataset.folder import DatasetFolder, changed_keys
 from spatialqa.errors import DatasetError
 from spatialqa.models.spatial_ast import metrics
 from spatialqa.models.spatial_ast.losses import LOSS_COLUMNS, STAGES
-from spatialqa.models.spatial_ast.model import ModelError, read_weights
 from spatialqa.models.training import plots
 
-BEST, LAST = "best.pt", "last.pt"
 RUN_FILE, LOG, VALIDATION, PLOT = "run.json", "log.csv", "validation.csv", "loss.svg"
 LOG_COLUMNS = ("step", "stage", "epoch", "lr", *LOSS_COLUMNS, "gradient_norm", "sounds_per_s", "loading")
 VALIDATION_COLUMNS = ("step", "stage", "epoch", *LOSS_COLUMNS, *metrics.FIGURES)
-
-
-def weights_file(path: Path | str) -> Path:
-    """Return the file of a checkpoint, or of the best weights where it is a run's folder."""
-    file = Path(os.path.expanduser(path))
-    return file / BEST if file.is_dir() else file
 
 
 def claim(run: Path, folders: Sequence[Path], identity: dict[str, Any]) -> None:
@@ -55,25 +44,6 @@ def claim(run: Path, folders: Sequence[Path], identity: dict[str, Any]) -> None:
     if run.exists() and (not run.is_dir() or any(run.iterdir())):
         raise DatasetError(f"{run}: is not empty and no training run; name a new or an empty folder with --run")
     commit_json(file, {**record, "folders": [str(folder.absolute()) for folder in folders]})
-
-
-def read_last(path: Path) -> dict[str, Any]:
-    """Return the checkpoint that a run goes on from; raises ModelError when it is none, saying what to do."""
-    content = read_weights(path)
-    if missing := {"state", "optimizer"} - content.keys():
-        raise ModelError(f"{path}: has no {min(missing)}, so no run can go on from it; remove it to begin anew")
-    return content
-
-
-def save(path: Path, content: dict[str, Any]) -> None:
-    """Write tensors and plain values, whole or not at all."""
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-
-    def write(aside: Path) -> None:
-        aside.write_bytes(buffer.getbuffer())
-
-    commit_file(path, write)
 
 
 class Log:

@@ -8,7 +8,7 @@ import torch
 from spatialqa.models.bat.checkpoint import pack
 from spatialqa.models.bat.model import BAT, BATConfig
 from spatialqa.models.data.provenance import Heard
-from spatialqa.models.training.run_folder import save
+from spatialqa.models.training.checkpoint import save
 from tests.models.test_questions_data import encoder_of
 
 

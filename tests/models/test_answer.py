@@ -28,8 +28,7 @@ from spatialqa.models.bat.model import BAT, BATConfig
 from spatialqa.models.bat.questions import open_scenes
 from spatialqa.models.bat.recipe import AnswerRecipe
 from spatialqa.models.data.scenes import loader
-from spatialqa.models.spatial_ast.model import ModelError
-from spatialqa.models.training.run_folder import save
+from spatialqa.models.training.checkpoint import ModelError, save
 from spatialqa.scoring.score import score
 from tests.models.test_questions_data import encoder_of
 

@@ -24,7 +24,8 @@ from spatialqa.models.bat.llm import PROMPT, tiny_llm, tiny_tokenizer  # noqa: E
 from spatialqa.models.bat.model import BAT, IGNORED, PRESETS, BATConfig, Projector  # noqa: E402
 from spatialqa.models.bat.recipe import BATRecipe  # noqa: E402
 from spatialqa.models.spatial_ast.model import PRESETS as ENCODERS  # noqa: E402
-from spatialqa.models.spatial_ast.model import ModelError, SpatialAST, read_weights  # noqa: E402
+from spatialqa.models.spatial_ast.model import SpatialAST  # noqa: E402
+from spatialqa.models.training.checkpoint import ModelError, read_weights  # noqa: E402
 
 MINI = BATConfig(
     llm="tiny",

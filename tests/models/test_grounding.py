@@ -15,8 +15,8 @@ from spatialqa.models.bat.checkpoint import load_bat, pack, save_bat, unpack  # 
 from spatialqa.models.bat.grounding import Grounding, class_names  # noqa: E402
 from spatialqa.models.bat.llm import tiny_llm, tiny_tokenizer  # noqa: E402
 from spatialqa.models.bat.model import BAT, BATConfig, make_grounding  # noqa: E402
-from spatialqa.models.spatial_ast.model import ModelError, SpatialAST, SpatialASTConfig  # noqa: E402
-from spatialqa.models.training.run_folder import save  # noqa: E402
+from spatialqa.models.spatial_ast.model import SpatialAST, SpatialASTConfig  # noqa: E402
+from spatialqa.models.training.checkpoint import ModelError, save  # noqa: E402
 
 WIDTH = 24
 NAMES = (

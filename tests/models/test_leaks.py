@@ -12,8 +12,7 @@ from spatialqa.models.bat.curriculum import without
 from spatialqa.models.bat.questions import open_scenes, read_questions
 from spatialqa.models.bat.train import train
 from spatialqa.models.data.provenance import Heard, clip_number, find_leaks, leaks_of, refuse_leaks
-from spatialqa.models.spatial_ast.model import ModelError, read_weights
-from spatialqa.models.training.run_folder import BEST, save
+from spatialqa.models.training.checkpoint import BEST, ModelError, read_weights, save
 from spatialqa.qa.make import make_qa
 from spatialqa.qa.recipe import QaRecipe
 from tests.fixtures.datasets import SMALL, render

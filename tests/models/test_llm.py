@@ -19,7 +19,7 @@ from spatialqa.core.ontology import ontology  # noqa: E402
 from spatialqa.errors import MissingDependencyError  # noqa: E402
 from spatialqa.models.bat import llm  # noqa: E402
 from spatialqa.models.bat.llm import END, PROMPT, make_llm, tiny_llm, tiny_tokenizer  # noqa: E402
-from spatialqa.models.spatial_ast.model import ModelError  # noqa: E402
+from spatialqa.models.training.checkpoint import ModelError  # noqa: E402
 from spatialqa.qa.answer_text import location_answer, sound_of  # noqa: E402
 
 TOKENIZER = tiny_tokenizer()
@@ -68,7 +68,8 @@ def test_every_word_of_every_label_is_a_token() -> None:
 
 def test_the_tokenizer_is_the_same_in_every_process() -> None:
     code = (
-        "import hashlib; from spatialqa.models import llm; print(hashlib.sha256(llm._trained().encode()).hexdigest())"
+        "import hashlib; from spatialqa.models.bat.llm import _trained; "
+        "print(hashlib.sha256(_trained().encode()).hexdigest())"
     )
     here = hashlib.sha256(llm._trained().encode()).hexdigest()
     for threads in ("1", "3"):

@@ -19,7 +19,6 @@ from spatialqa.core.geometry import spherical
 from spatialqa.models.spatial_ast.model import (
     N_CUES,
     PRESETS,
-    ModelError,
     SpatialAST,
     SpatialASTConfig,
     distance_class,
@@ -33,6 +32,7 @@ from spatialqa.models.spatial_ast.model import (
     mel_filters,
     to_model_azimuth,
 )
+from spatialqa.models.training.checkpoint import ModelError
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 LAYOUT, PARITY = SHARED / "spatial_ast_state_dict.json", SHARED / "spatial_ast_parity.npz"

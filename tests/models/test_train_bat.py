@@ -26,9 +26,9 @@ from spatialqa.models.bat.encoder_lm import cut, encoded_part, new_listener
 from spatialqa.models.bat.recipe import BATRecipe, Stage, stages
 from spatialqa.models.bat.train import Trainer, heard_before, identity_of, train
 from spatialqa.models.data.provenance import Heard, Leaks
-from spatialqa.models.spatial_ast.model import ModelError
-from spatialqa.models.spatial_ast.train import Process
-from spatialqa.models.training.run_folder import claim, read_log, save
+from spatialqa.models.training.checkpoint import ModelError, save
+from spatialqa.models.training.process import Process
+from spatialqa.models.training.run_folder import claim, read_log
 from tests.models.test_questions_data import encoder_of, made_up
 
 QUICK = BATRecipe(

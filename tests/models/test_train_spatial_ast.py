@@ -21,7 +21,8 @@ from spatialqa.models.data.on_the_fly import OnTheFlyDataset
 from spatialqa.models.data.provenance import Heard, find_leaks, refuse_leaks
 from spatialqa.models.data.scenes import Batch, SceneDataset
 from spatialqa.models.spatial_ast import metrics
-from spatialqa.models.spatial_ast.evaluate import evaluate, evaluate_all, hear, judge, read_truth, refuse_rate
+from spatialqa.models.spatial_ast.evaluate import evaluate, evaluate_all, judge, read_truth
+from spatialqa.models.spatial_ast.inference import hear, refuse_rate
 from spatialqa.models.spatial_ast.losses import (
     augment,
     azimuth_target,
@@ -33,9 +34,10 @@ from spatialqa.models.spatial_ast.losses import (
     stage_weights,
 )
 from spatialqa.models.spatial_ast.metrics import Posterior
-from spatialqa.models.spatial_ast.model import PRESETS, Heads, ModelError, SpatialAST, read_weights, to_model_azimuth
+from spatialqa.models.spatial_ast.model import PRESETS, Heads, SpatialAST, to_model_azimuth
 from spatialqa.models.spatial_ast.recipe import TrainRecipe
 from spatialqa.models.spatial_ast.train import new_model, open_held_out, train
+from spatialqa.models.training.checkpoint import ModelError, read_weights
 from spatialqa.models.training.run_folder import read_log
 from spatialqa.qa.listener_view import view
 from spatialqa.qa.options import AskOptions
