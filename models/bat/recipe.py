@@ -3,12 +3,12 @@
 No torch here: the command line reads these fields before it knows whether anything will be trained.
 """
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from spatialqa.core.recipe_keys import key
 from spatialqa.errors import RecipeError
+from spatialqa.models.training.recipe import ComputeKeys, TrainingKeys
 
 TYPES = ("A", "B", "C", "D", "E", "X")
 SHAPE = (  # keys that not given are those of bat.PRESETS for the LLM
@@ -38,7 +38,18 @@ class Stage(NamedTuple):
 
 
 @dataclass(frozen=True)
-class BATRecipe:
+class LLMKeys(ComputeKeys):
+    """How the language model is held, in training and in answering."""
+
+    llm_dtype: str = key(
+        "auto",
+        "how a frozen LLM is held: auto takes bf16 on a GPU; 4-bit needs bitsandbytes",
+        choices=("auto", "float32", "bf16", "4-bit"),
+    )
+
+
+@dataclass(frozen=True)
+class BATRecipe(LLMKeys, TrainingKeys):
     """Everything that decides what `spatialqa train-baseline --model bat` trains.
 
     Curriculum, optimiser, batch and the shape beside a large LLM are those of BAT (arXiv 2402.01591).
@@ -69,11 +80,6 @@ class BATRecipe:
     llm_layers: int | None = key(None, "layers of the LLM tiny", minimum=1)
     llm_heads: int | None = key(None, "heads of the LLM tiny", minimum=1)
     qa_name: str | None = key(None, "train on the questions in qa-NAME instead of qa")
-    leaks: str = key(
-        "refuse",
-        "training scenes whose house or clip another of the data sets holds out: refuse to train, or leave them out",
-        choices=("refuse", "leave-out"),
-    )
     rationale: bool = key(
         False,
         "learn to write a question's rationale before its answer, where make-qa --rationale made one; not the paper's",
@@ -101,7 +107,6 @@ class BATRecipe:
     beta1: float = key(0.9, "AdamW's first beta", minimum=0.0, maximum=1.0)
     beta2: float = key(0.95, "AdamW's second beta", minimum=0.0, maximum=1.0)
     weight_decay: float = key(0.05, "AdamW's, on matrices", minimum=0.0)
-    clip_norm: float = key(1.0, "greatest norm of the gradient; 0 for any", minimum=0.0)
     validation_questions: int = key(
         1000, "questions of the validation split that a pass ends with; 0 for all", minimum=0
     )
@@ -116,20 +121,6 @@ class BATRecipe:
     cache: str | None = key(
         None, "folder of what the encoder makes of every scene, shared by runs; default in the run's", execution=True
     )
-    time_limit_min: float | None = key(
-        None,
-        "stop after so many minutes, the making of a cache among them; the same command goes on",
-        minimum=0.0,
-        execution=True,
-    )
-    checkpoint_s: float = key(60.0, "seconds between checkpoints", minimum=0.0, execution=True)
-    device: str = key("auto", "auto takes a GPU where there is one", choices=("auto", "cpu", "cuda"), execution=True)
-    amp: str = key("auto", "matrix products in bf16: auto does on a GPU", choices=("auto", "bf16", "off"))
-    llm_dtype: str = key(
-        "auto",
-        "how a frozen LLM is held: auto takes bf16 on a GPU; 4-bit needs bitsandbytes",
-        choices=("auto", "float32", "bf16", "4-bit"),
-    )
     gradient_checkpointing: bool = key(False, "compute the LLM's layers twice to save memory", execution=True)
     parallel: str = key(
         "ddp",
@@ -138,7 +129,6 @@ class BATRecipe:
         execution=True,
     )
     workers: int = key(0, "processes that decode scenes for the cache", minimum=0, execution=True)
-    threads: int | None = key(None, "CPU threads of torch; default as torch chooses", minimum=1, execution=True)
 
     def __post_init__(self) -> None:
         stages(self.curriculum)
@@ -155,18 +145,9 @@ class BATRecipe:
         given = {name: value for name in SHAPE if (value := getattr(self, name)) is not None}
         return given if self.normalise == "auto" else given | {"normalise": self.normalise == "each"}
 
-    def identity(self) -> dict[str, Any]:
-        """Return the keys that shape the weights: no execution keys, and of paths only that they were given."""
-        identity: dict[str, Any] = {}
-        for f in dataclasses.fields(self):
-            if not f.metadata["execution"]:
-                value = getattr(self, f.name)
-                identity[f.name] = "given" if f.metadata["path"] and value is not None else value
-        return identity
-
 
 @dataclass(frozen=True)
-class AnswerRecipe:
+class AnswerRecipe(LLMKeys):
     """Everything that decides how `spatialqa answer` and `spatialqa listen` answer."""
 
     split: str = key("test", "whose questions are answered", choices=("train", "validation", "test"))
@@ -186,25 +167,13 @@ class AnswerRecipe:
     silence: bool = key(False, "control: let the model hear silence in the place of every scene")
     llm: str | None = key(None, "the language model's folder, where it is not where training found it")
     batch_size: int = key(32, "questions that are answered together", minimum=1)
-    device: str = key("auto", "auto takes a GPU where there is one", choices=("auto", "cpu", "cuda"), execution=True)
-    amp: str = key("auto", "matrix products in bf16: auto does on a GPU", choices=("auto", "bf16", "off"))
-    llm_dtype: str = key(
-        "auto",
-        "how a frozen LLM is held: auto takes bf16 on a GPU; 4-bit needs bitsandbytes",
-        choices=("auto", "float32", "bf16", "4-bit"),
-    )
     workers: int = key(0, "processes that decode scenes", minimum=0, execution=True)
-    threads: int | None = key(None, "CPU threads of torch; default as torch chooses", minimum=1, execution=True)
 
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.types) - set(TYPES)):
             raise RecipeError(f"types: {unknown[0]!r} is none of {', '.join(TYPES)}")
         if self.silence and self.ears != "both":
             raise RecipeError("silence and ears are two controls: give one of them")
-
-    def identity(self) -> dict[str, Any]:
-        """Return the keys that shape the answers."""
-        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if not f.metadata["execution"]}
 
 
 def stages(curriculum: str) -> tuple[Stage, ...]:

@@ -3,16 +3,15 @@
 No torch here: the command line reads these fields before it knows whether anything will be trained.
 """
 
-import dataclasses
 from dataclasses import dataclass
-from typing import Any
 
 from spatialqa.core.recipe_keys import key
 from spatialqa.errors import RecipeError
+from spatialqa.models.training.recipe import TrainingKeys
 
 
 @dataclass(frozen=True)
-class TrainRecipe:
+class TrainRecipe(TrainingKeys):
     """Everything that decides what `spatialqa train-baseline` trains, and how what it trained is judged.
 
     Loss weights, layer decay, weight decay, learning rates and warm-up are those of Spatial-AST (arXiv 2402.01591).
@@ -28,11 +27,6 @@ class TrainRecipe:
     )
     max_sources: int = key(
         1, "train on scenes with up to so many sounds; the model answers for so many", minimum=1, maximum=4
-    )
-    leaks: str = key(
-        "refuse",
-        "training scenes whose house or clip another of the data sets holds out: refuse to train, or leave them out",
-        choices=("refuse", "leave-out"),
     )
     init: str | None = key(None, "weights to start from: a run's folder, a checkpoint, or AudioMAE's", path=True)
     data: str = key(
@@ -57,7 +51,6 @@ class TrainRecipe:
     layer_decay: float = key(
         0.75, "learning rate of each layer over that of the next one up", minimum=1e-3, maximum=1.0
     )
-    clip_norm: float = key(1.0, "greatest norm of the gradient; 0 for any", minimum=0.0)
     class_weight: float = key(1250.0, "weight of the class's binary cross-entropy", minimum=0.0)
     distance_weight: float = key(1.0, "weight of the distance's cross-entropy", minimum=0.0)
     azimuth_weight: float = key(2.0, "weight of the azimuth's cross-entropy", minimum=0.0)
@@ -73,18 +66,8 @@ class TrainRecipe:
     shuffle_labels: bool = key(False, "control: give every training sound the labels of another one")
     seed: int = key(0, "seed of weights, order and masking", minimum=0)
     run: str = key("spatialqa-model", "folder of checkpoints, logs and plots", execution=True)
-    time_limit_min: float | None = key(
-        None,
-        "stop after so many minutes, the making of a cache among them; the same command goes on",
-        minimum=0.0,
-        execution=True,
-    )
-    checkpoint_s: float = key(60.0, "seconds between checkpoints", minimum=0.0, execution=True)
-    device: str = key("auto", "auto takes a GPU where there is one", choices=("auto", "cpu", "cuda"), execution=True)
-    amp: str = key("auto", "matrix products in bf16: auto does on a GPU", choices=("auto", "bf16", "off"))
     compile: bool = key(False, "compile the model (torch.compile)", execution=True)
     workers: int = key(0, "processes that decode scenes; 0 decodes in the training process", minimum=0, execution=True)
-    threads: int | None = key(None, "CPU threads of torch; default as torch chooses", minimum=1, execution=True)
     split: str = key("test", "evaluation: which split", execution=True)
     ears: str = key(
         "both",
@@ -106,12 +89,3 @@ class TrainRecipe:
             raise RecipeError("cache keeps what is the same in every pass, and data on-the-fly is not: leave one out")
         if self.class_epochs + self.joint_epochs == 0:
             raise RecipeError("class_epochs and joint_epochs are both 0: there is nothing to train")
-
-    def identity(self) -> dict[str, Any]:
-        """Return the keys that shape the weights: no execution keys, and of paths only that they were given."""
-        identity = {}
-        for f in dataclasses.fields(self):
-            if not f.metadata["execution"]:
-                value = getattr(self, f.name)
-                identity[f.name] = "given" if f.metadata["path"] and value is not None else value
-        return identity

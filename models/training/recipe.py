@@ -1,0 +1,51 @@
+"""Recipe keys that mean the same in every model: how it is computed, and how a training runs.
+
+A model's recipe inherits these and adds its own; command line options and recipe keys are the same fields. No torch
+here: the command line reads these classes before it knows whether anything will be trained.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from spatialqa.core.recipe_keys import key
+
+
+@dataclass(frozen=True)
+class ComputeKeys:
+    """The machine and the precision that a model is computed with."""
+
+    device: str = key("auto", "auto takes a GPU where there is one", choices=("auto", "cpu", "cuda"), execution=True)
+    amp: str = key("auto", "matrix products in bf16: auto does on a GPU", choices=("auto", "bf16", "off"))
+    threads: int | None = key(None, "CPU threads of torch; default as torch chooses", minimum=1, execution=True)
+
+    def identity(self) -> dict[str, Any]:
+        """Return the keys that decide the result: no execution keys, and of paths only that they were given."""
+        identity: dict[str, Any] = {}
+        for f in dataclasses.fields(self):
+            if not f.metadata["execution"]:
+                value = getattr(self, f.name)
+                identity[f.name] = "given" if f.metadata["path"] and value is not None else value
+        return identity
+
+
+@dataclass(frozen=True)
+class TrainingKeys(ComputeKeys):
+    """The keys of every training; `run`, `patience` and `seed` have their defaults and help in the model's recipe."""
+
+    run: str = key("spatialqa-run", "folder of checkpoints, logs and plots", execution=True)
+    time_limit_min: float | None = key(
+        None,
+        "stop after so many minutes, the making of a cache among them; the same command goes on",
+        minimum=0.0,
+        execution=True,
+    )
+    checkpoint_s: float = key(60.0, "seconds between checkpoints", minimum=0.0, execution=True)
+    patience: int = key(0, "end a stage after so many epochs without a better validation loss; 0 never", minimum=0)
+    clip_norm: float = key(1.0, "greatest norm of the gradient; 0 for any", minimum=0.0)
+    leaks: str = key(
+        "refuse",
+        "training scenes whose house or clip another of the data sets holds out: refuse to train, or leave them out",
+        choices=("refuse", "leave-out"),
+    )
+    seed: int = key(0, "seed of all that is random", minimum=0)
