@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,44 +22,23 @@ from spatialqa.models.bat.questions import (
 from spatialqa.models.bat.recipe import BATRecipe
 from spatialqa.models.data.scenes import SceneDataset
 from spatialqa.models.spatial_ast.inference import refuse_rate
+from spatialqa.models.training.loop import Plan
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How many steps there are. per_epoch: of a whole pass, by stage. steps: of a stage, with a last pass cut short."""
+def plan_of(recipe: BATRecipe, data: Sequence[QuestionSet]) -> Plan:
+    """Return how many steps the curriculum of a recipe takes on the questions of each stage."""
+    per_epoch = tuple(max(1, len(stage) // recipe.batch_size) for stage in data)
+    steps = tuple(max(1, round(n * stage.epochs)) for n, stage in zip(per_epoch, recipe.stages, strict=True))
+    return Plan(tuple(map(str, recipe.stages)), per_epoch, steps)
 
-    per_epoch: tuple[int, ...]
-    steps: tuple[int, ...]
-    warmup: int
 
-    @classmethod
-    def of(cls, recipe: BATRecipe, data: Sequence[QuestionSet]) -> "Plan":
-        """Return the plan of a recipe for the questions of each stage."""
-        per_epoch = tuple(max(1, len(stage) // recipe.batch_size) for stage in data)
-        passes = [stage.epochs for stage in recipe.stages]
-        steps = tuple(max(1, round(n * each)) for n, each in zip(per_epoch, passes, strict=True))
-        rising, left = 0.0, recipe.warmup_epochs
-        for n, each in zip(per_epoch, passes, strict=True):
-            rising += n * min(each, left)
-            left -= min(each, left)
-        return cls(per_epoch, steps, min(round(rising), sum(steps) // 2))
-
-    @property
-    def total(self) -> int:
-        """All steps."""
-        return sum(self.steps)
-
-    def done(self, stage: int, epoch: int, batch: int) -> int:
-        """Return how many steps of the plan lie before this one."""
-        return sum(self.steps[:stage]) + epoch * self.per_epoch[stage] + batch
-
-    def epochs(self, stage: int) -> int:
-        """Return the passes of a stage; the last may be cut short."""
-        return -(-self.steps[stage] // self.per_epoch[stage])
-
-    def batches(self, stage: int, epoch: int) -> int:
-        """Return the batches of a pass."""
-        return min(self.per_epoch[stage], self.steps[stage] - epoch * self.per_epoch[stage])
+def warmup_steps(recipe: BATRecipe, plan: Plan) -> int:
+    """Return in how many steps the learning rate rises: those of `warmup_epochs`, at most half of all."""
+    rising, left = 0.0, recipe.warmup_epochs
+    for n, stage in zip(plan.per_epoch, recipe.stages, strict=True):
+        rising += n * min(stage.epochs, left)
+        left -= min(stage.epochs, left)
+    return min(round(rising), plan.total // 2)
 
 
 def open_questions(

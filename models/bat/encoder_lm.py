@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,8 +18,7 @@ from spatialqa.models.bat.recipe import BATRecipe
 from spatialqa.models.spatial_ast.model import SpatialAST
 from spatialqa.models.training.checkpoint import ModelError, weights_file
 from spatialqa.models.training.process import Process
-
-LOSS = "loss"
+from spatialqa.models.training.run_folder import LOSS
 
 
 class Listener(nn.Module):
@@ -129,12 +128,20 @@ def cut(batch: AskedBatch, parts: int) -> Iterator[AskedBatch]:
         yield AskedBatch(batch.sound[rows[0] : rows[-1] + 1], *([column[k] for k in rows] for column in columns))
 
 
-def encoded_part(model: Listener, batch: AskedBatch, device: torch.device) -> tuple[Tensor, Text, int]:
-    """Return sound and text on the device, and how many tokens the loss is on."""
+class EncodedPart(NamedTuple):
+    """Some questions on the device, and on how many of the text's tokens the loss is; sound as in QuestionBatch."""
+
+    sound: Tensor
+    text: Text
+    n_answered: int
+
+
+def encoded_part(model: Listener, batch: AskedBatch, device: torch.device) -> EncodedPart:
+    """Return sound and text of questions on the device."""
     text = model.bat.encode(batch.questions, batch.answers)
     assert text.labels is not None
     count = int((text.labels != IGNORED).sum())
-    return batch.sound.to(device, non_blocking=True), text.to(device), count
+    return EncodedPart(batch.sound.to(device, non_blocking=True), text.to(device), count)
 
 
 def measure(model: Listener, asked: QuestionSet, batch_size: int, autocast: torch.autocast) -> dict[str, float]:

@@ -1,6 +1,5 @@
 """What Spatial-AST is trained to make small, and the rules by which its weights move (arXiv 2402.01591)."""
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -137,13 +136,6 @@ def parameter_groups(model: SpatialAST, weight_decay: float, layer_decay: float)
         )
         group["params"].append(parameter)
     return list(groups.values())
-
-
-def learning_rate(done: float, warmup: float, peak: float, least: float) -> float:
-    """Return the learning rate when a share `done` of a stage is over: a straight rise, then half a cosine."""
-    if done < warmup:
-        return peak * done / warmup
-    return least + (peak - least) * 0.5 * (1.0 + math.cos(math.pi * min(1.0, (done - warmup) / max(1e-9, 1 - warmup))))
 
 
 def augment(batch: Batch, recipe: TrainRecipe, mirrored: Callable[[Tensor], Tensor]) -> Batch:

@@ -13,13 +13,13 @@ that was not: the order of the data and what is masked are drawn for each step f
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -38,16 +38,17 @@ from spatialqa.models.spatial_ast.losses import (
     STAGES,
     augment,
     by_class,
-    learning_rate,
     losses,
     parameter_groups,
     stage_weights,
 )
 from spatialqa.models.spatial_ast.model import PRESETS, Heads, SpatialAST, load_audiomae, maps_identity
 from spatialqa.models.spatial_ast.recipe import TrainRecipe
-from spatialqa.models.training.checkpoint import BEST, LAST, ModelError, read_last, read_weights, save, weights_file
-from spatialqa.models.training.process import Process, autocast, join
-from spatialqa.models.training.run_folder import Report, claim
+from spatialqa.models.spatial_ast.report import SpatialASTReport
+from spatialqa.models.training.checkpoint import BEST, read_weights, weights_file
+from spatialqa.models.training.loop import Plan, Schedule, StepResult, Trainer
+from spatialqa.models.training.process import Process, join
+from spatialqa.models.training.run_folder import claim
 
 SLOTS_APART = 0.1  # standard deviation, about that of trained tokens
 
@@ -65,14 +66,7 @@ def train(folders: Sequence[Path], recipe: TrainRecipe) -> Path:
     leaks = leaks_of(folders, recipe.leaks)
     if process.main:
         claim(Path(recipe.run), folders, {"recipe": recipe.identity(), "classes": list(vocabulary)})
-    trainer = Trainer(folders, recipe, process, vocabulary, leaks, began)
-    try:
-        trainer.resume()
-        while trainer.state.stage < len(STAGES) and trainer.run_stage():
-            pass
-    finally:
-        trainer.close()
-    return trainer.result()
+    return SpatialASTTrainer(folders, recipe, process, vocabulary, leaks, began).train()
 
 
 def new_model(recipe: TrainRecipe, n_classes: int, vocabulary: Sequence[str] = ()) -> SpatialAST:
@@ -219,20 +213,12 @@ def open_held_out(
     return HeldOut(data, Batch(waveform=torch.empty(0), **data.truth(np.arange(len(data)))))
 
 
-@dataclass
-class State:
-    """How far a run is: passes and batches done of a stage, and what early stopping remembers of the stage."""
+class SpatialASTTrainer(Trainer[Batch]):
+    """A run of Spatial-AST: two stages, each with a new optimizer and from the best weights of the one before."""
 
-    stage: int = 0
-    epoch: int = 0
-    batch: int = 0
-    step: int = 0
-    best: float = math.inf
-    waited: int = 0
-
-
-class Trainer:
-    """One run: its data, model and optimiser, how far it is, and its logs."""
+    report_class = SpatialASTReport
+    rate_option = "--base-lr"
+    recipe: TrainRecipe
 
     def __init__(
         self,
@@ -243,11 +229,11 @@ class Trainer:
         leaks: Leaks,
         began: float,
     ) -> None:
-        self.recipe, self.process, self.began = recipe, process, began
-        self.run = Path(recipe.run)
+        super().__init__(recipe, process, began)
         self.model = new_model(recipe, len(vocabulary), vocabulary).to(process.device)
         heard = leaks.heard | (heard_by(weights_file(recipe.init)) if recipe.init else Heard())
         self.known = {"vocabulary": list(vocabulary), **heard.stored()}
+        self.decoders = {"direction": "median", "distance": "window"}
         with process.first():
             self.data = open_training(folders, vocabulary, recipe, self.model)
         if leaks.scenes:
@@ -255,21 +241,20 @@ class Trainer:
             stderr.print(f"{left_out} training scenes are left out: another data set holds out their house or clip")
         for data in self.data:
             refuse_rate(data, self.model)
-        self.state = State()
         self.epochs = (recipe.class_epochs, recipe.joint_epochs)
-        self.steps_per_epoch = len(self._order())
-        if not self.steps_per_epoch:
+        per_epoch = len(self._order())
+        if not per_epoch:
             raise DatasetError(
                 f"{', '.join(map(str, folders))}: too few training scenes for {process.world} processes; use fewer"
             )
+        self.plan = Plan(STAGES, (per_epoch,) * len(STAGES), tuple(n * per_epoch for n in self.epochs))
+        peak = recipe.base_lr * recipe.batch_size / 256
+        self.schedule = Schedule(peak, recipe.min_lr, recipe.warmup, per_stage=True)
         self.optimizer = self._new_optimizer()
         self.held_out = open_held_out(folders, vocabulary, recipe, self.model) if process.main else None
-        self.trained: nn.Module = torch.compile(self.model) if recipe.compile else self.model
+        self.module = torch.compile(self.model) if recipe.compile else self.model
         if process.world > 1:
-            self.trained = nn.parallel.DistributedDataParallel(self.trained)
-        self.autocast = autocast(process.device, recipe.amp)
-        self.report = Report(self.run, sum(self.epochs) * self.steps_per_epoch) if process.main else None
-        self.saved = time.monotonic()
+            self.module = nn.parallel.DistributedDataParallel(self.module)
 
     def _new_optimizer(self) -> torch.optim.AdamW:
         groups = parameter_groups(self.model, self.recipe.weight_decay, self.recipe.layer_decay)
@@ -291,7 +276,7 @@ class Trainer:
         epoch = f"{self.state.stage}/{self.state.epoch}"
         return seeds.rng(self.recipe.seed, "data sets", epoch).permutation(np.repeat(np.arange(len(counts)), counts))
 
-    def _batches(self) -> Iterator[Batch]:
+    def batches(self) -> Iterator[Batch]:
         """Yield what is left of the epoch."""
         order = self._order()
         done = np.bincount(order[: self.state.batch], minlength=len(self.data))
@@ -299,125 +284,46 @@ class Trainer:
         for k in order[self.state.batch :]:
             yield next(streams[k])
 
-    def resume(self) -> None:
-        """Go back to the last checkpoint, if there is one."""
-        if (self.run / LAST).is_file():
-            content = read_last(self.run / LAST)
-            self.state = State(**content["state"])
-            self.model.load_state_dict(content["model"])
-            self.optimizer.load_state_dict(content["optimizer"])
-        if self.report:
-            self.report.begin(self.state.step)
+    def _loss_weights(self) -> Tensor:
+        return stage_weights(self.recipe, STAGES[self.state.stage])
 
-    def run_stage(self) -> bool:
-        """Go through the stage's epochs; False when the time is up before its end."""
-        state, stage = self.state, STAGES[self.state.stage]
-        while state.epoch < self.epochs[state.stage] and not self._patience_is_over():
-            if not self._run_epoch(stage):
-                return False
-            state.epoch, state.batch = state.epoch + 1, 0
-            self._validate(stage)
-            self._save()
-        if self.held_out and state.best < math.inf:
-            self.model.load_state_dict(read_weights(self.run / BEST)["model"])
-        self._share([*self.model.state_dict().values()])
-        state.stage, state.epoch, state.best, state.waited = state.stage + 1, 0, math.inf, 0
-        self.optimizer = self._new_optimizer()
-        self._save()
-        return True
-
-    def _patience_is_over(self) -> bool:
-        return 0 < self.recipe.patience <= self.state.waited
-
-    def _run_epoch(self, stage: str) -> bool:
-        """Train on what is left of the epoch; False when the time is up."""
-        weights = stage_weights(self.recipe, stage).to(self.process.device)
-        self.trained.train()
-        asked = time.monotonic()
-        for batch in self._batches():
-            begun = time.monotonic()
-            over = self._step(batch.to(self.process.device), stage, weights, asked, begun)
-            if over or time.monotonic() - self.saved >= self.recipe.checkpoint_s:
-                self._save()
-            if over:
-                return False
-            asked = time.monotonic()
-        return True
-
-    def _step(self, batch: Batch, stage: str, weights: Tensor, asked: float, begun: float) -> bool:
-        """Take one step and log it; return whether the time is up."""
-        recipe, state = self.recipe, self.state
-        torch.manual_seed(seeds.derived_seed(recipe.seed, "step", f"{state.step}/{self.process.rank}"))
-        batch = augment(batch, recipe, self.model.mirrored)
+    def backward(self, batch: Batch) -> StepResult:
+        """Augment a batch, compute the four losses, and the gradient of their weighted sum."""
+        device = self.process.device
+        weights = self._loss_weights().to(device)
+        batch = augment(batch.to(device), self.recipe, self.model.mirrored)
         with self.autocast:
-            logits = self.trained(batch.waveform, mask=recipe.masking)
-        parts = torch.stack(losses(Heads(*(x.float() for x in logits)), batch, weights, recipe.smoothing_deg))
+            logits = self.module(batch.waveform, mask=self.recipe.masking)
+        parts = torch.stack(losses(Heads(*(x.float() for x in logits)), batch, weights, self.recipe.smoothing_deg))
         loss = (weights * parts).sum()
-        self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip_norm or math.inf)
-        done = (state.epoch * self.steps_per_epoch + state.batch) / (self.epochs[state.stage] * self.steps_per_epoch)
-        peak = recipe.base_lr * recipe.batch_size / 256
-        rate = learning_rate(done, recipe.warmup, peak, min(recipe.min_lr, peak))
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * group["scale"]
-        self.optimizer.step()
-        state.step, state.batch = state.step + 1, state.batch + 1
-        limit = recipe.time_limit_min
-        minutes = (time.monotonic() - self.began) / 60
-        over = torch.tensor([float(limit is not None and minutes >= limit)], device=parts.device)
-        *shared, over_share = self.process.mean(torch.cat([loss.detach()[None], parts.detach(), over])).tolist()
-        if not math.isfinite(shared[0]):
-            raise ModelError(f"the loss is {shared[0]} at step {state.step}: lower --base-lr or set --clip-norm")
-        if self.report:
-            now = time.monotonic()
-            speed = {"sounds_per_s": len(batch.waveform) * self.process.world / (now - asked)}
-            waited = {"loading": (begun - asked) / (now - asked)}
-            row = dict(zip(LOSS_COLUMNS, shared, strict=True))
-            where = {"step": state.step, "stage": stage, "epoch": state.epoch + 1, "lr": rate}
-            self.report.step({**where, **row, "gradient_norm": float(norm), **speed, **waited})
-        if over_share > 0 and self.report:
-            stderr.print(f"{self.run}: the time is up after step {state.step}; the same command goes on")
-        return bool(over_share > 0)
+        return StepResult(torch.cat([loss.detach()[None], parts.detach()]), len(batch.waveform))
 
-    def _validate(self, stage: str) -> None:
-        """Measure the validation split, keep the weights if they are the best of the stage, and report."""
-        state, weights = self.state, stage_weights(self.recipe, stage)
-        if self.held_out:
-            measured, decoders = self.held_out.measure(self.model, weights, self.recipe, self.process.device)
-            better = measured["loss"] < state.best
-            state.best, state.waited = (measured["loss"], 0) if better else (state.best, state.waited + 1)
-        else:
-            measured, decoders, better = {}, {"direction": "median", "distance": "window"}, True
-        if self.report:
-            if better:
-                content = {"model": self.model.state_dict(), "config": self.model.config.to_dict()}
-                save(self.run / BEST, {**content, **self.known, "decoders": decoders})
-            self.report.epoch({"step": state.step, "stage": stage, "epoch": state.epoch, **measured}, self.epochs)
-        memory = torch.tensor([state.best, state.waited], dtype=torch.float64, device=self.process.device)
-        self._share([memory])
-        state.best, state.waited = float(memory[0]), int(memory[1])
+    def validate(self) -> dict[str, float]:
+        """Return losses and localisation errors of the validation splits, in the first process alone."""
+        if self.held_out is None:
+            return {}
+        measured, self.decoders = self.held_out.measure(
+            self.model, self._loss_weights(), self.recipe, self.process.device
+        )
+        return measured
 
-    def result(self) -> Path:
-        """Return the file of the best weights so far, or of the last ones before the first pass is over."""
-        best = self.run / BEST
-        return best if best.is_file() else self.run / LAST
+    def best_content(self) -> dict[str, Any]:
+        """Return weights and configuration, what the model was trained on, and the decoders that did best."""
+        content = {"model": self.model.state_dict(), "config": self.model.config.to_dict()}
+        return {**content, **self.known, "decoders": self.decoders}
 
-    def _share(self, tensors: Sequence[Tensor]) -> None:
-        """Give every process the first one's values."""
-        if self.process.world > 1:
-            for tensor in tensors:
-                dist.broadcast(tensor, 0)
+    def weights(self) -> dict[str, Any]:
+        """Return the model."""
+        return {"model": self.model.state_dict()}
 
-    def _save(self) -> None:
-        self.saved = time.monotonic()
-        if self.process.main:
-            content = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
-            save(self.run / LAST, {**content, "state": asdict(self.state)})
+    def load_weights(self, content: dict[str, Any]) -> None:
+        """Take the model over."""
+        self.model.load_state_dict(content["model"])
 
-    def close(self) -> None:
-        """Close the logs and leave the other processes."""
-        if self.report:
-            self.report.close()
-        if self.process.world > 1:
-            dist.destroy_process_group()
+    def end_stage(self) -> None:
+        """Go back to the best weights of the stage, and begin the next with a new optimizer."""
+        if self.held_out and self.state.best < math.inf:
+            self.model.load_state_dict(read_weights(self.folder / BEST)["model"])
+        self.process.share(self.model.state_dict().values())
+        self.optimizer = self._new_optimizer()

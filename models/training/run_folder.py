@@ -1,11 +1,16 @@
-"""The folder of a training run: whose it is, its checkpoints, logs and plot, and what is said while it runs."""
+"""The run directory: a check that it is this run's own, its CSV logs and plot, and the progress that is printed.
+
+Beside these it holds the checkpoints (checkpoint.py). A model's report is a subclass of Report with its own columns.
+"""
 
 import contextlib
 import csv
+import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -15,17 +20,19 @@ from spatialqa.core.files import commit_json
 from spatialqa.core.svg import write_svg
 from spatialqa.dataset.folder import DatasetFolder, changed_keys
 from spatialqa.errors import DatasetError
-from spatialqa.models.spatial_ast import metrics
-from spatialqa.models.spatial_ast.losses import LOSS_COLUMNS, STAGES
 from spatialqa.models.training import plots
 
 RUN_FILE, LOG, VALIDATION, PLOT = "run.json", "log.csv", "validation.csv", "loss.svg"
-LOG_COLUMNS = ("step", "stage", "epoch", "lr", *LOSS_COLUMNS, "gradient_norm", "sounds_per_s", "loading")
-VALIDATION_COLUMNS = ("step", "stage", "epoch", *LOSS_COLUMNS, *metrics.FIGURES)
+LOSS = "loss"  # the column of the loss that is trained on
 
 
 def claim(run: Path, folders: Sequence[Path], identity: dict[str, Any]) -> None:
-    """Make this the folder of a run on some data, or check that it is this run's; `identity` is what decides weights.
+    """Make this the directory of a run on some data sets, or check that it is this run's own.
+
+    Args:
+        run: the directory.
+        folders: the data sets.
+        identity: all that decides the weights beside the data, as plain values.
 
     Raises:
         DatasetError: it holds something else, or a run with another recipe or other data; the message names what.
@@ -47,7 +54,7 @@ def claim(run: Path, folders: Sequence[Path], identity: dict[str, Any]) -> None:
 
 
 class Log:
-    """A CSV file with a row a step; when a run goes on, rows beyond its checkpoint are dropped and made again."""
+    """A CSV file with a row a step; when a run resumes, rows beyond its checkpoint are dropped and written again."""
 
     def __init__(self, path: Path, columns: Sequence[str], done: int) -> None:
         kept = [row for row in _rows(path) if float(row["step"]) <= done] if path.is_file() else []
@@ -86,8 +93,15 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return [row for row in csv.DictReader(file) if None not in row.values()]
 
 
-class Report:
-    """What the first process writes and shows: logs, the plot, TensorBoard where it is installed, and the time left."""
+class Report(ABC):
+    """What the first process writes and shows: logs, the plot, TensorBoard where it is installed, and the time left.
+
+    A model's subclass names its columns and words its validation figures.
+    """
+
+    examples: ClassVar[str]  # what a batch consists of: the log has a column EXAMPLES_per_s
+    loss_columns: ClassVar[tuple[str, ...]]  # the loss, then its parts, in the order in which a step returns them
+    validation_columns: ClassVar[tuple[str, ...]]  # what validation measures
 
     def __init__(self, run: Path, steps: int) -> None:
         self.run, self.steps, self.done = run, steps, 0
@@ -103,10 +117,16 @@ class Report:
             disable=not stderr.is_terminal,
         )
 
+    @abstractmethod
+    def validation_text(self, row: dict[str, Any]) -> str:
+        """Return the figures of a row of validation.csv in words."""
+
     def begin(self, step: int) -> None:
         """Open the logs where a checkpoint left them: after so many steps."""
-        self.log = Log(self.run / LOG, LOG_COLUMNS, step)
-        self.validation = Log(self.run / VALIDATION, VALIDATION_COLUMNS, step)
+        position = ("step", "stage", "epoch")
+        columns = (*position, "lr", *self.loss_columns, "gradient_norm", f"{self.examples}_per_s", "loading")
+        self.log = Log(self.run / LOG, columns, step)
+        self.validation = Log(self.run / VALIDATION, (*position, *self.validation_columns), step)
         self.logs = [self.log, self.validation]
         self.bar.start()
         self.task = self.bar.add_task("training", total=self.steps, completed=step)
@@ -117,25 +137,27 @@ class Report:
         """Log a step."""
         self.done += 1
         self.log.row(row)
-        self.bar.update(self.task, advance=1, description=f"{row['stage']} {row['epoch']}, loss {row['loss']:.2f}")
+        self.bar.update(self.task, advance=1, description=f"{row['stage']} {row['epoch']}, loss {row[LOSS]:.2f}")
         self._board("step", row)
 
-    def epoch(self, row: dict[str, Any], epochs: tuple[int, ...]) -> None:
-        """Log a pass over the training split, draw the plot and say how long it will take."""
+    def epoch(self, row: dict[str, Any], epochs: int, steps_left: int) -> None:
+        """Log an epoch and its validation, draw the plot, and print the losses and the time left.
+
+        Args:
+            row: of validation.csv; without figures where there is nothing to validate with.
+            epochs: of the stage.
+            steps_left: of the whole run.
+        """
         self.validation.row(row)
         self._board("validation", row)
-        rows = read_log(self.run / LOG)
-        write_svg(self.run / PLOT, plots.losses(rows, read_log(self.run / VALIDATION), LOSS_COLUMNS))
-        left = (self.steps - row["step"]) * (time.monotonic() - self.started) / max(1, self.done) / 60
-        last = [float(r["loss"]) for r in rows if r["stage"] == row["stage"] and r["epoch"] == row["epoch"]]
-        text = f"{row['stage']} {row['epoch']}/{epochs[STAGES.index(row['stage'])]}: loss {np.mean(last):.3f}"
-        if "loss" in row:
-            text += (
-                f", validation {row['loss']:.3f}, MAE {row['mae_deg']:.1f} degrees, left or right "
-                f"{100 * row['left_right']:.1f} %, front or behind {100 * row['front_behind']:.1f} %, "
-                f"DER {100 * row['der']:.1f} %"
-            )
-        stdout.print(f"{text}; {left:.1f} min left")
+        steps = read_log(self.run / LOG)
+        write_svg(self.run / PLOT, plots.losses(steps, read_log(self.run / VALIDATION), self.loss_columns))
+        own = [float(step[LOSS]) for step in steps if all(step[name] == row[name] for name in ("stage", "epoch"))]
+        text = f"{row['stage']} {row['epoch']}/{epochs}: loss {np.mean(own) if own else math.nan:.3f}"
+        if LOSS in row:
+            text += f", validation {self.validation_text(row)}"
+        minutes = steps_left * (time.monotonic() - self.started) / max(1, self.done) / 60
+        stdout.print(f"{text}; {minutes:.1f} min left")
 
     def _board(self, group: str, row: dict[str, Any]) -> None:
         if self.board:

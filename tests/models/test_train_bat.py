@@ -21,10 +21,10 @@ from spatialqa.core.recipe_keys import build
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.models.bat import train as train_bat
 from spatialqa.models.bat.checkpoint import load_bat, save_bat
-from spatialqa.models.bat.curriculum import Plan
+from spatialqa.models.bat.curriculum import plan_of, warmup_steps
 from spatialqa.models.bat.encoder_lm import cut, encoded_part, new_listener
 from spatialqa.models.bat.recipe import BATRecipe, Stage, stages
-from spatialqa.models.bat.train import Trainer, heard_before, identity_of, train
+from spatialqa.models.bat.train import BATTrainer, heard_before, identity_of, train
 from spatialqa.models.data.provenance import Heard, Leaks
 from spatialqa.models.training.checkpoint import ModelError, save
 from spatialqa.models.training.process import Process
@@ -92,14 +92,14 @@ def test_keys_are_checked_and_execution_is_no_identity() -> None:
 
 def test_a_plan_counts_steps_of_stages_with_a_pass_cut_short() -> None:
     recipe = BATRecipe(curriculum="A:2;A,E:1.5", batch_size=10, warmup_epochs=3.0)
-    plan = Plan.of(recipe, [made_up(45), made_up(104)])
+    plan = plan_of(recipe, [made_up(45), made_up(104)])
     assert plan.per_epoch == (4, 10)
     assert plan.steps == (8, 15)
-    assert plan.warmup == 11  # not 8 + 10: at most half
+    assert warmup_steps(recipe, plan) == 11  # not 8 + 10: at most half
     assert (plan.total, plan.epochs(0), plan.epochs(1)) == (23, 2, 2)
     assert [plan.batches(1, epoch) for epoch in (0, 1)] == [10, 5]
     assert plan.done(1, 1, 3) == 8 + 10 + 3
-    assert Plan.of(replace(recipe, warmup_epochs=1.0), [made_up(45), made_up(104)]).warmup == 4
+    assert warmup_steps(replace(recipe, warmup_epochs=1.0), plan) == 4
 
 
 def test_a_batch_is_cut_into_parts_that_together_are_all_of_it() -> None:
@@ -187,7 +187,7 @@ def in_two_processes(recipe: BATRecipe, small: Path, script: Path, before: str =
     script.write_text(
         "import os, pathlib, sys\nimport torch\nfrom torch.distributed import distributed_c10d\n"
         "from torch.distributed.tensor import DTensor\n"
-        "from spatialqa.models import train_bat\nfrom spatialqa.models.bat.recipe import BATRecipe\n"
+        "from spatialqa.models.bat import train as train_bat\nfrom spatialqa.models.bat.recipe import BATRecipe\n"
         "make, made = train_bat.new_listener, []\n"
         "say = sys.stdout.write\n"  # a line at once: print's pieces of two processes would mix
         "def keep(*given):\n"
@@ -338,18 +338,18 @@ class Killed(BaseException):
 def watched(monkeypatch: pytest.MonkeyPatch, losses: Iterator[float]) -> dict[tuple[int, int], list[Weights]]:
     """Let validation find these losses; return the weights before and after each pass, as training goes on."""
     found: dict[tuple[int, int], list[Weights]] = {}
-    run_epoch = Trainer._run_epoch
+    run_epoch = BATTrainer._run_epoch
 
-    def held(trainer: Trainer) -> Weights:
+    def held(trainer: BATTrainer) -> Weights:
         return {name.removeprefix("bat."): p.detach().clone() for name, p in trainer.trained.items()}
 
-    def watch(trainer: Trainer) -> bool:
+    def watch(trainer: BATTrainer) -> bool:
         own = found.setdefault((trainer.state.stage, trainer.state.epoch), [held(trainer)])
         went_on = run_epoch(trainer)
         own.append(held(trainer))
         return went_on
 
-    monkeypatch.setattr(Trainer, "_run_epoch", watch)
+    monkeypatch.setattr(BATTrainer, "_run_epoch", watch)
     monkeypatch.setattr(train_bat, "measure", lambda *given: {"loss": next(losses)})
     return found
 
@@ -391,17 +391,17 @@ def test_a_run_that_is_killed_between_two_stages_has_the_losses_of_one_that_was_
     watched(monkeypatch, iter([3.0, 2.0, 2.5, 5.0, 4.0]))
     train([small], whole)
     watched(monkeypatch, iter([3.0, 2.0, 2.5, 5.0, 4.0]))
-    save_state, go_back = Trainer._save, Trainer._return_to_best
+    save_state, go_back = BATTrainer._save, BATTrainer._return_to_best
 
-    def before_going_back(trainer: Trainer) -> None:
+    def before_going_back(trainer: BATTrainer) -> None:
         raise Killed
 
-    def before_saving(trainer: Trainer) -> None:
+    def before_saving(trainer: BATTrainer) -> None:
         if (trainer.state.stage, trainer.state.batch) == (1, 0):
             raise Killed
         save_state(trainer)
 
-    def after_saving(trainer: Trainer) -> None:
+    def after_saving(trainer: BATTrainer) -> None:
         save_state(trainer)
         if (trainer.state.stage, trainer.state.batch) == (1, 0):
             raise Killed
@@ -411,10 +411,10 @@ def test_a_run_that_is_killed_between_two_stages_has_the_losses_of_one_that_was_
         ("_save", before_saving, save_state),
         ("_save", after_saving, save_state),
     ):
-        monkeypatch.setattr(Trainer, name, kill)
+        monkeypatch.setattr(BATTrainer, name, kill)
         with pytest.raises(Killed):
             train([small], killed)
-        monkeypatch.setattr(Trainer, name, own)
+        monkeypatch.setattr(BATTrainer, name, own)
     train([small], killed)
     assert logged(tmp_path / "killed") == logged(tmp_path / "whole")
     ends = [torch.load(tmp_path / name / "best.pt", weights_only=True) for name in ("whole", "killed")]
@@ -461,14 +461,14 @@ def test_every_second_question_is_turned_in_training(small: Path, encoder: Path,
     train([small], calm)
     first = float(logged(tmp_path / "run")[0][3])
     process = Process(0, 1, torch.device("cpu"))
-    trainer = Trainer([small], calm, process, encoder / "best.pt", Leaks(Heard(), [], set()), 0.0)
+    trainer = BATTrainer([small], calm, process, encoder / "best.pt", Leaks(Heard(), [], set()), 0.0)
     asked = trainer.stages[0]
     rows = asked.batches(calm.batch_size, calm.seed, "0/0")[0]
     losses = []
     for turned in (asked.turned(calm.seed, "0/0"), None):
-        sound, text, _ = encoded_part(trainer.model, asked.read(rows, turned), process.device)
+        sound, text, _ = encoded_part(trainer.module, asked.read(rows, turned), process.device)
         with torch.no_grad():
-            losses.append(float(trainer.model.bat(sound, text)))
+            losses.append(float(trainer.module.bat(sound, text)))
     trainer.close()
     assert first == pytest.approx(losses[0], rel=1e-6)
     assert abs(first - losses[1]) > 1e-3
@@ -481,7 +481,7 @@ def test_a_share_of_the_questions_is_asked_in_silence(small: Path, encoder: Path
     for name, given in (ways | {"half": {"silent_share": 0.5}}).items():
         recipe = replace(QUICK, encoder=str(encoder), run=str(tmp_path / name), encoder_frozen=frozen, **given)
         process = Process(0, 1, torch.device("cpu"))
-        trainer = Trainer([small], recipe, process, encoder / "best.pt", Leaks(Heard(), [], set()), 0.0)
+        trainer = BATTrainer([small], recipe, process, encoder / "best.pt", Leaks(Heard(), [], set()), 0.0)
         asked = trainer.stages[1]
         chosen = asked.silenced(0, "1/0", recipe.silent_share) if recipe.silent_share else None
         heard[name] = asked.read(np.arange(len(asked)), silenced=chosen).sound

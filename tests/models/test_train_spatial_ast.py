@@ -28,7 +28,6 @@ from spatialqa.models.spatial_ast.losses import (
     azimuth_target,
     by_class,
     elevation_target,
-    learning_rate,
     losses,
     parameter_groups,
     stage_weights,
@@ -38,6 +37,7 @@ from spatialqa.models.spatial_ast.model import PRESETS, Heads, SpatialAST, to_mo
 from spatialqa.models.spatial_ast.recipe import TrainRecipe
 from spatialqa.models.spatial_ast.train import new_model, open_held_out, train
 from spatialqa.models.training.checkpoint import ModelError, read_weights
+from spatialqa.models.training.loop import learning_rate
 from spatialqa.models.training.run_folder import read_log
 from spatialqa.qa.listener_view import view
 from spatialqa.qa.options import AskOptions
