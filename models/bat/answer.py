@@ -34,7 +34,7 @@ from spatialqa.models.bat.encoder_lm import llm_options
 from spatialqa.models.bat.model import BAT
 from spatialqa.models.bat.questions import Questions, encoded, in_parts, open_scenes, read_questions
 from spatialqa.models.bat.recipe import AnswerRecipe
-from spatialqa.models.data.provenance import ORIGIN, Heard
+from spatialqa.models.data.provenance import ORIGIN, TrainingProvenance
 from spatialqa.models.data.scenes import Rows, SceneIndex, loader
 from spatialqa.models.spatial_ast.inference import refuse_rate
 from spatialqa.models.spatial_ast.model import SpatialAST
@@ -43,7 +43,7 @@ from spatialqa.models.training.process import autocast, choose_device
 
 SCENES_TOGETHER = 64  # their questions are answered in the order of their lengths
 LONGEST_S = 600.0  # of a recording that is read whole
-UNSAID = Heard(clips=None)
+UNKNOWN_PROVENANCE = TrainingProvenance(clips=None)
 NORMALISED = 0.98  # peaks from here to full scale
 LARGEST_GAIN_DB = 120.0
 
@@ -58,16 +58,16 @@ class AnswerSummary:
 
 
 @dataclass(frozen=True)
-class Known:
-    """What a file says of its training: on which houses and clips, samples of a scene (None: unsaid), how."""
+class TrainingConditions:
+    """What a checkpoint says of its training: houses and clips, samples of a scene (None: not stored), and controls."""
 
-    heard: Heard = UNSAID
+    provenance: TrainingProvenance = UNKNOWN_PROVENANCE
     n_samples: int | None = None
     ears: str = "both"
     silence: bool = False
 
     @classmethod
-    def of(cls, stored: Any, sample_rate: int, where: Path) -> "Known":
+    def of(cls, stored: Any, sample_rate: int, where: Path) -> "TrainingConditions":
         """Read it as training wrote it; None is nothing known. Raises ModelError for anything else."""
         if stored is None:
             return cls()
@@ -82,7 +82,7 @@ class Known:
         }
         wrong = [name for name, fine in right.items() if not fine]
         try:
-            heard = Heard.of(stored)
+            provenance = TrainingProvenance.of(stored)
         except ValueError as error:
             wrong.append(str(error))
         if wrong:
@@ -90,7 +90,7 @@ class Known:
                 f"{where}: cannot have been trained with {wrong[0]} {stored[wrong[0]]!r:.60}; it is damaged, or no "
                 f"checkpoint of train-baseline"
             )
-        return cls(heard=heard, **known)
+        return cls(provenance=provenance, **known)
 
 
 class Answerer:
@@ -115,11 +115,11 @@ class Answerer:
         bat, encoder = self._unpacked(content)
         if encoder is None:
             raise ModelError(f"{self.file}: holds no encoder to listen with; use a checkpoint of train-baseline")
-        self.known = Known.of(content.get("known"), encoder.config.sample_rate, self.file)
-        if recipe.ears != "both" and (self.known.silence or self.known.ears == "same"):
-            heard = "silence" if self.known.silence else "the mean of both ears in each"
+        self.trained_with = TrainingConditions.of(content.get("known"), encoder.config.sample_rate, self.file)
+        if recipe.ears != "both" and (self.trained_with.silence or self.trained_with.ears == "same"):
+            control = "silence" if self.trained_with.silence else "the mean of both ears in each"
             raise RecipeError(
-                f"{self.file}: was trained on {heard}, so --ears {recipe.ears} means nothing: leave it out"
+                f"{self.file}: was trained on {control}, so --ears {recipe.ears} means nothing: leave it out"
             )
         self.bat: BAT = bat.to(self.device)
         self.encoder: SpatialAST = encoder.to(self.device)
@@ -142,9 +142,9 @@ class Answerer:
 
     def hear(self, waveform: Tensor) -> Tensor:
         """Return the encoder's tokens of waveforms (B, 2, n), or of silence, as the recipe has it."""
-        heard = torch.zeros_like(waveform) if self.recipe.silence or self.known.silence else waveform
-        ears = self.recipe.ears if self.recipe.ears != "both" else self.known.ears
-        return encoded(self.encoder, heard, ears)
+        silent = self.recipe.silence or self.trained_with.silence
+        ears = self.recipe.ears if self.recipe.ears != "both" else self.trained_with.ears
+        return encoded(self.encoder, torch.zeros_like(waveform) if silent else waveform, ears)
 
     def answer(self, tokens: Tensor, questions: Sequence[str]) -> list[str]:
         """Return what the model says to each question, with its rationale before; tokens: (questions, n, D)."""
@@ -165,26 +165,26 @@ def answer(root: Path, checkpoint: Path, to: Path, recipe: AnswerRecipe) -> Answ
         RecipeError: the scenes have another rate than the model listens at, or the model was trained on a control.
     """
     scenes = open_scenes([root], recipe.split)
-    asked = read_questions(scenes, table_name(recipe.qa_name), recipe.types)
+    questions = read_questions(scenes, table_name(recipe.qa_name), recipe.types)
     model = Answerer(checkpoint, recipe)
     refuse_rate(scenes, model.encoder)
-    if recipe.unseen and model.known.heard.clips is None:
+    if recipe.unseen and model.trained_with.provenance.clips is None:
         raise ModelError(
             f"{model.file}: does not say on which houses and clips it and its encoder were trained, which --unseen has "
             f"to know; train both again"
         )
-    heard = scenes_heard(model.known.heard, scenes.index)
-    if heard and not recipe.unseen:
+    contaminated = contaminated_scenes(model.trained_with.provenance, scenes.index)
+    if contaminated and not recipe.unseen:
         stderr.print(
-            f"warning: {root}: {len(heard)} of these {len(scenes)} scenes have a house or a clip that the model was "
-            f"trained on; --unseen leaves them out"
+            f"warning: {root}: {len(contaminated)} of these {len(scenes)} scenes have a house or a clip that the model "
+            f"was trained on; --unseen leaves them out"
         )
     done = _claim(to, root, recipe, model.file)
     of_scene: dict[int, list[int]] = defaultdict(list)
-    for k, scene in enumerate(asked.scene.tolist()):
+    for k, scene in enumerate(questions.scene.tolist()):
         of_scene[scene].append(k)
     if recipe.unseen:
-        of_scene = {scene: rows for scene, rows in of_scene.items() if scene not in heard}
+        of_scene = {scene: rows for scene, rows in of_scene.items() if scene not in contaminated}
         if not of_scene:
             raise DatasetError(
                 f"{root}: every scene that is asked about in the {recipe.split} split has a house or a clip that the "
@@ -193,10 +193,10 @@ def answer(root: Path, checkpoint: Path, to: Path, recipe: AnswerRecipe) -> Answ
     if recipe.limit:
         chosen = sorted(of_scene)[: recipe.limit]
         of_scene = {scene: of_scene[scene] for scene in chosen}
-    wanted = {asked.qa_id[k] for rows in of_scene.values() for k in rows}
+    wanted = {questions.qa_id[k] for rows in of_scene.values() for k in rows}
     if strangers := done - wanted:
         raise DatasetError(f"{to}: holds an answer to {min(strangers)}, which is not asked here; remove it")
-    first = next((k for k, rows in sorted(of_scene.items()) if any(asked.qa_id[r] not in done for r in rows)), None)
+    first = next((k for k, rows in sorted(of_scene.items()) if any(questions.qa_id[r] not in done for r in rows)), None)
     if first is None:
         return AnswerSummary(to, len(done), len(done))
     start = first // SCENES_TOGETHER
@@ -205,15 +205,15 @@ def answer(root: Path, checkpoint: Path, to: Path, recipe: AnswerRecipe) -> Answ
         for batch in loader(scenes, SCENES_TOGETHER, recipe.workers, start=start):
             own = [k for k in range(len(batch.waveform)) if number + k in of_scene]
             rows = np.array([row for k in own for row in of_scene[number + k]], dtype=np.int64)
-            if any(asked.qa_id[row] not in done for row in rows):
+            if any(questions.qa_id[row] not in done for row in rows):
                 tokens = model.hear(batch.waveform[own])
-                place = {number + k: i for i, k in enumerate(own)}
-                for part in _by_length(asked, rows, recipe.batch_size):
-                    missing = [row for row in part if asked.qa_id[row] not in done]
+                row_of_scene = {number + k: i for i, k in enumerate(own)}
+                for part in _by_length(questions, rows, recipe.batch_size):
+                    missing = [row for row in part if questions.qa_id[row] not in done]
                     if missing:
-                        heard = tokens[[place[int(asked.scene[row])] for row in part]]
-                        said = model.answer(heard, [asked.question[row] for row in part])
-                        _append(to, _lines(asked, part, said, done))
+                        own_tokens = tokens[[row_of_scene[int(questions.scene[row])] for row in part]]
+                        said = model.answer(own_tokens, [questions.question[row] for row in part])
+                        _append(to, _lines(questions, part, said, done))
             number += len(batch.waveform)
             progress.update(min(number, len(scenes)), len(scenes))
             if number > max(of_scene):
@@ -221,21 +221,23 @@ def answer(root: Path, checkpoint: Path, to: Path, recipe: AnswerRecipe) -> Answ
     return AnswerSummary(to, len(wanted), len(done))
 
 
-def _by_length(asked: Questions, rows: Rows, batch_size: int) -> Iterator[Rows]:
+def _by_length(questions: Questions, rows: Rows, batch_size: int) -> Iterator[Rows]:
     """Yield questions in batches of about the same length: the same ones whatever is done already."""
-    lengths = np.array([len(asked.question[row]) for row in rows])
+    lengths = np.array([len(questions.question[row]) for row in rows])
     order = rows[np.argsort(lengths, kind="stable")]
     for k in range(0, len(order), batch_size):
         yield order[k : k + batch_size]
 
 
-def _lines(asked: Questions, rows: Rows, said: Sequence[str], done: set[str]) -> bytes:
+def _lines(questions: Questions, rows: Rows, said: Sequence[str], done: set[str]) -> bytes:
     """Return a line for every answer that was not there."""
     lines = []
     for row, text in zip(rows, said, strict=True):
-        if asked.qa_id[row] not in done:
+        if questions.qa_id[row] not in done:
             rationale, answer = in_parts(text)
-            line = {"qa_id": asked.qa_id[row], "prediction": answer} | ({"rationale": rationale} if rationale else {})
+            line = {"qa_id": questions.qa_id[row], "prediction": answer}
+            if rationale:
+                line["rationale"] = rationale
             lines.append(json.dumps(line, ensure_ascii=False) + "\n")
     return "".join(lines).encode()
 
@@ -280,13 +282,13 @@ def _claim(to: Path, root: Path, recipe: AnswerRecipe, checkpoint: Path) -> set[
         raise DatasetError(f"{to}: cannot be gone on with ({' '.join(str(error).split())[:200]}); remove it") from None
 
 
-def scenes_heard(heard: Heard, index: SceneIndex) -> set[int]:
+def contaminated_scenes(provenance: TrainingProvenance, index: SceneIndex) -> set[int]:
     """Return which scenes, by their numbers in an index, have a house or a clip of these."""
     ids = {
         (number, row["scene_id"])
         for number, path in enumerate(index.files)
         for row in read_rows(path, ORIGIN)
-        if heard.has(row)
+        if provenance.has(row)
     }
     return {k for k, key in enumerate(zip(index.file.tolist(), index.scene_id.tolist(), strict=True)) if key in ids}
 
@@ -326,8 +328,8 @@ def listen(wav: Path, question: str, checkpoint: Path, recipe: AnswerRecipe, gai
     at = int(model.encoder.config.sample_rate)
     if rate != at:
         waveform = soxr.resample(waveform.T, rate, at).T
-    heard = fit(waveform, model.known.n_samples or waveform.shape[1], at, wav)
-    (said,) = model.answer(model.hear(torch.from_numpy(heard)[None]), [question])
+    fitted = fit(waveform, model.trained_with.n_samples or waveform.shape[1], at, wav)
+    (said,) = model.answer(model.hear(torch.from_numpy(fitted)[None]), [question])
     return in_parts(said)[1]
 
 

@@ -10,9 +10,9 @@ from spatialqa.core.console import stderr
 from spatialqa.core.files import sha256_of
 from spatialqa.dataset.folder import DatasetFolder, split_of, table_name
 from spatialqa.errors import DatasetError
-from spatialqa.models.bat.encoder_lm import Listener
+from spatialqa.models.bat.encoder_lm import EncoderLM
 from spatialqa.models.bat.questions import (
-    NothingAskedError,
+    NoQuestionsError,
     Questions,
     QuestionSet,
     encoder_rows,
@@ -44,7 +44,7 @@ def warmup_steps(recipe: BATRecipe, plan: Plan) -> int:
 def open_questions(
     scenes: SceneDataset,
     recipe: BATRecipe,
-    model: Listener,
+    model: EncoderLM,
     encoder_file: Path,
     left_out: Collection[tuple[Path, str]] = (),
 ) -> QuestionSet:
@@ -52,7 +52,7 @@ def open_questions(
 
     Raises:
         DatasetError: they cannot be read.
-        NothingAskedError: nothing is asked there.
+        NoQuestionsError: nothing is asked there.
         RecipeError: the scenes have another rate than the encoder listens at.
     """
     refuse_rate(scenes, model.encoder)
@@ -71,13 +71,13 @@ def open_questions(
     return QuestionSet(questions, rows, length, None if recipe.encoder_frozen else model.encoder.mirrored, quiet)
 
 
-def of_stages(asked: QuestionSet, folders: Sequence[Path], recipe: BATRecipe, processes: int) -> list[QuestionSet]:
+def of_stages(questions: QuestionSet, folders: Sequence[Path], recipe: BATRecipe, processes: int) -> list[QuestionSet]:
     """Return the questions that each stage trains on.
 
     Raises:
         DatasetError: a stage has none, or fewer than there are processes.
     """
-    stages = [asked.of_types(stage.types) for stage in recipe.stages]
+    stages = [questions.of_types(stage.types) for stage in recipe.stages]
     for stage, own in zip(recipe.stages, stages, strict=True):
         if len(own) < processes:
             raise DatasetError(
@@ -91,7 +91,7 @@ def without(questions: Questions, scenes: SceneDataset, left_out: Collection[tup
     """Return the questions that are not about some scenes, named by file and id, and say how many those are.
 
     Raises:
-        NothingAskedError: none is left.
+        NoQuestionsError: none is left.
     """
     index = scenes.index
     names = ((index.files[index.file[k]], index.scene_id[k]) for k in questions.scene.tolist())
@@ -101,12 +101,12 @@ def without(questions: Questions, scenes: SceneDataset, left_out: Collection[tup
         f"their house or clip"
     )
     if not kept.any():
-        raise NothingAskedError("nothing is left to train on; render the data sets with other seeds")
+        raise NoQuestionsError("nothing is left to train on; render the data sets with other seeds")
     return questions.take(np.flatnonzero(kept))
 
 
 def open_held_out(
-    folders: Sequence[Path], recipe: BATRecipe, model: Listener, encoder_file: Path
+    folders: Sequence[Path], recipe: BATRecipe, model: EncoderLM, encoder_file: Path
 ) -> QuestionSet | None:
     """Return the validation questions, or None where there are none: then the last weights are kept.
 
@@ -117,9 +117,9 @@ def open_held_out(
     why = "no data set has a validation split"
     if having:
         try:
-            asked = open_questions(open_scenes(having, "validation"), recipe, model, encoder_file)
-            return asked.sample(recipe.validation_questions, recipe.seed)
-        except NothingAskedError as error:
+            questions = open_questions(open_scenes(having, "validation"), recipe, model, encoder_file)
+            return questions.sample(recipe.validation_questions, recipe.seed)
+        except NoQuestionsError as error:
             why = str(error)
     stderr.print(f"nothing to validate with, so the last weights are kept: {why}")
     return None

@@ -13,7 +13,7 @@ from spatialqa.core import seeds
 from spatialqa.errors import RecipeError
 from spatialqa.models.bat.checkpoint import load_bat
 from spatialqa.models.bat.model import BAT, IGNORED, PRESETS, Text
-from spatialqa.models.bat.questions import AskedBatch, QuestionSet
+from spatialqa.models.bat.questions import QuestionBatch, QuestionSet
 from spatialqa.models.bat.recipe import BATRecipe
 from spatialqa.models.spatial_ast.model import SpatialAST
 from spatialqa.models.training.checkpoint import ModelError, weights_file
@@ -21,7 +21,7 @@ from spatialqa.models.training.process import Process
 from spatialqa.models.training.run_folder import LOSS
 
 
-class Listener(nn.Module):
+class EncoderLM(nn.Module):
     """An encoder and what answers, as one; a frozen encoder is past, and its tokens come in its place."""
 
     def __init__(self, encoder: SpatialAST, bat: BAT, frozen: bool, masking: bool = False) -> None:
@@ -30,7 +30,7 @@ class Listener(nn.Module):
         for parameter in encoder.parameters():
             parameter.requires_grad = parameter.requires_grad and not frozen
 
-    def train(self, mode: bool = True) -> "Listener":
+    def train(self, mode: bool = True) -> "EncoderLM":
         """Turn masking and dropout on or off; a frozen encoder has neither."""
         super().train(mode)
         self.encoder.train(mode and not self.frozen)
@@ -45,7 +45,7 @@ class Listener(nn.Module):
         return {name: p for name, p in self.named_parameters() if p.requires_grad}
 
 
-def new_listener(recipe: BATRecipe, encoder: SpatialAST, process: Process, names: tuple[str, ...] = ()) -> Listener:
+def new_encoder_lm(recipe: BATRecipe, encoder: SpatialAST, process: Process, names: tuple[str, ...] = ()) -> EncoderLM:
     """Return the model of a recipe with its first weights, the same for the same seed.
 
     Args:
@@ -77,13 +77,13 @@ def new_listener(recipe: BATRecipe, encoder: SpatialAST, process: Process, names
         bat = BAT(config, checkpointing=recipe.gradient_checkpointing, **options)
     if bat.grounding is not None:
         bat.grounding.take_over(encoder)
-    model = Listener(encoder, bat, recipe.encoder_frozen, recipe.masking)
+    model = EncoderLM(encoder, bat, recipe.encoder_frozen, recipe.masking)
     if recipe.parallel == "fsdp" and process.world > 1:
         share_layers(model, process.device)
     return model.to(process.device)
 
 
-def share_layers(model: Listener, device: torch.device) -> None:
+def share_layers(model: EncoderLM, device: torch.device) -> None:
     """Let every process hold a part of each layer of a frozen LLM (FSDP2); what is trained is held by all.
 
     Raises:
@@ -107,7 +107,7 @@ def llm_options(llm_dtype: str, device: torch.device, frozen: bool) -> dict[str,
     return {"dtype": torch.bfloat16 if half else torch.float32, "four_bit": llm_dtype == "4-bit"}
 
 
-def parameter_groups(model: Listener, recipe: BATRecipe) -> list[dict[str, Any]]:
+def parameter_groups(model: EncoderLM, recipe: BATRecipe) -> list[dict[str, Any]]:
     """Return AdamW's groups: `scale` multiplies the learning rate; vectors (biases, norms) do not decay."""
     groups: dict[tuple[bool, bool], dict[str, Any]] = {}
     for name, parameter in model.trained().items():
@@ -121,11 +121,11 @@ def parameter_groups(model: Listener, recipe: BATRecipe) -> list[dict[str, Any]]
     return list(groups.values())
 
 
-def cut(batch: AskedBatch, parts: int) -> Iterator[AskedBatch]:
+def cut(batch: QuestionBatch, parts: int) -> Iterator[QuestionBatch]:
     """Yield a batch in so many parts, or in as many as it has questions."""
     for rows in np.array_split(np.arange(len(batch.questions)), min(parts, len(batch.questions))):
         columns = (batch.questions, batch.answers, batch.types)
-        yield AskedBatch(batch.sound[rows[0] : rows[-1] + 1], *([column[k] for k in rows] for column in columns))
+        yield QuestionBatch(batch.sound[rows[0] : rows[-1] + 1], *([column[k] for k in rows] for column in columns))
 
 
 class EncodedPart(NamedTuple):
@@ -136,7 +136,7 @@ class EncodedPart(NamedTuple):
     n_answered: int
 
 
-def encoded_part(model: Listener, batch: AskedBatch, device: torch.device) -> EncodedPart:
+def encoded_part(model: EncoderLM, batch: QuestionBatch, device: torch.device) -> EncodedPart:
     """Return sound and text of questions on the device."""
     text = model.bat.encode(batch.questions, batch.answers)
     assert text.labels is not None
@@ -144,14 +144,14 @@ def encoded_part(model: Listener, batch: AskedBatch, device: torch.device) -> En
     return EncodedPart(batch.sound.to(device, non_blocking=True), text.to(device), count)
 
 
-def measure(model: Listener, asked: QuestionSet, batch_size: int, autocast: torch.autocast) -> dict[str, float]:
+def measure(model: EncoderLM, questions: QuestionSet, batch_size: int, autocast: torch.autocast) -> dict[str, float]:
     """Return the mean loss of answers, each weighing the same, and that of every type."""
     device = next(model.bat.encoder_projector.parameters()).device
     found: dict[str, list[float]] = {}
     model.eval()
     with torch.no_grad(), autocast:
-        for rows in asked.in_order(batch_size):
-            batch = asked.read(rows)
+        for rows in questions.in_order(batch_size):
+            batch = questions.read(rows)
             sound, text, _ = encoded_part(model, batch, device)
             each = model.bat(model.tokens(sound), text, each=True).float().tolist()
             for kind, loss in zip(batch.types, each, strict=True):

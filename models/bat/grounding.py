@@ -26,7 +26,7 @@ EVEN = 0.3  # likeness at which a word names a sound as likely as none
 OF_A_SOUND = 3  # tokens that Spatial-AST has for each: distance, direction, class
 
 
-def class_names(encoder_file: Path) -> tuple[str, ...]:
+def encoder_class_names(encoder_file: Path) -> tuple[str, ...]:
     """Return what the classes of an encoder are called, in lower case.
 
     Raises:

@@ -159,7 +159,7 @@ def _language() -> Iterator[str]:
     names = [answer_text.sound_of(label) for label in labels]
     for template in bundled_templates().all():
         for turn in range(_turns(template)):
-            yield _asked(template, turn, names, octants, distances)
+            yield _filled(template, turn, names, octants, distances)
     for name, label in zip(names, labels, strict=True):
         yield from (name, f"{label}; {label}")
     for octant in octants:
@@ -177,7 +177,7 @@ def _turns(template: Template) -> int:
     return max([8, *(len(part) for part in template.parts if isinstance(part, tuple))])
 
 
-def _asked(
+def _filled(
     template: Template, turn: int, names: list[str], octants: list[tuple[str, str, str]], distances: list[float]
 ) -> str:
     """Return the question that takes the turn-th alternative everywhere."""

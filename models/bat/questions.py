@@ -3,9 +3,9 @@
     scenes = open_scenes([OUT], "train")
     questions = read_questions(scenes, "qa")
     lengths = np.array([len(text) for text in questions.question])
-    asked = QuestionSet(questions, encoder_rows(scenes, encoder, cache, {"encoder": "one"}), lengths)
-    for rows in asked.batches(32, seed=0, epoch="0/0"):
-        batch = asked.read(rows)
+    question_set = QuestionSet(questions, encoder_rows(scenes, encoder, cache, {"encoder": "one"}), lengths)
+    for rows in question_set.batches(32, seed=0, epoch="0/0"):
+        batch = question_set.read(rows)
 
 The order is a pure function of seed and epoch, so a run goes on in the middle of an epoch by leaving out what is done.
 Questions of about the same length share a batch, since the shorter ones are padded.
@@ -42,7 +42,7 @@ _HOUR = re.compile(r"\b(1[0-2]|[1-9])(?= o'clock)")
 _OTHER_SIDE = {"left": "right", "right": "left", "Left": "Right", "Right": "Left", "LEFT": "RIGHT", "RIGHT": "LEFT"}
 
 
-class NothingAskedError(DatasetError):
+class NoQuestionsError(DatasetError):
     """A split of whole data sets has no question of these types."""
 
 
@@ -100,7 +100,7 @@ def read_questions(
     Raises:
         DatasetError: a data set has no such table, a question is about a scene that is not there, or no question has
             the rationale that is asked for.
-        NothingAskedError: there is no such question.
+        NoQuestionsError: there is no such question.
     """
     index, roots = scenes.index, data_sets(scenes)
     root_of_file = np.array([roots.index(path.parent.parent) for path in index.files])
@@ -132,7 +132,7 @@ def read_questions(
                     columns[name].append(row[name])
     if not rows:
         of = f" of type {', '.join(types)}" if types is not None else ""
-        raise NothingAskedError(
+        raise NoQuestionsError(
             f"{', '.join(map(str, roots))}: nothing{of} is asked in the {scenes.split} split; see --types of make-qa"
         )
     if rationale and not explained:
@@ -222,7 +222,7 @@ def _maker(encoder: SpatialAST, frozen: bool, ears: str, mirror: bool) -> Callab
 
 
 @dataclass(frozen=True, eq=False)
-class AskedBatch:
+class QuestionBatch:
     """Some questions. sound: float32 (B, ...), the encoder's tokens or maps of the scene of each."""
 
     sound: Tensor
@@ -280,22 +280,22 @@ class QuestionSet:
 
         The last few that make no whole batch are left out; they are others in every epoch.
         """
-        draw = seeds.rng(seed, "questions", epoch)
-        order = draw.permutation(len(self))
+        rng = seeds.rng(seed, "questions", epoch)
+        order = rng.permutation(len(self))
         size = min(batch_size, len(order))
         order = order[: len(order) // size * size]
         parts = []
         for start in range(0, len(order), POOLED * size):
             pool = order[start : start + POOLED * size]
             parts += list(pool[np.argsort(self.length[pool], kind="stable")].reshape(-1, size))
-        return [parts[k] for k in draw.permutation(len(parts))]
+        return [parts[k] for k in rng.permutation(len(parts))]
 
     def in_order(self, batch_size: int) -> list[Rows]:
         """Return every question once, by length."""
         order = np.argsort(self.length, kind="stable")
         return [order[k : k + batch_size] for k in range(0, len(order), batch_size)]
 
-    def turned(self, seed: int, epoch: str) -> npt.NDArray[np.bool_]:
+    def flipped(self, seed: int, epoch: str) -> npt.NDArray[np.bool_]:
         """Return of which questions an epoch swaps left and right: about half of them."""
         return seeds.rng(seed, "mirror", epoch).random(len(self)) < 0.5
 
@@ -306,14 +306,14 @@ class QuestionSet:
     def read(
         self,
         rows: Rows,
-        turned: npt.NDArray[np.bool_] | None = None,
+        flipped: npt.NDArray[np.bool_] | None = None,
         silenced: npt.NDArray[np.bool_] | None = None,
-    ) -> AskedBatch:
+    ) -> QuestionBatch:
         """Return these questions, bool (questions,) says of which with left and right swapped or with silence.
 
         Left and right change places in sound and text.
         """
-        own = np.zeros(len(rows), dtype=np.bool_) if turned is None else turned[rows]
+        own = np.zeros(len(rows), dtype=np.bool_) if flipped is None else flipped[rows]
         stored = self.rows.shape[1] > 1
         sound = self.rows[self.questions.scene[rows], own.astype(np.int64) * stored].astype(np.float32)
         if own.any() and not stored:
@@ -326,7 +326,7 @@ class QuestionSet:
             [mirrored(column[k]) if turn else column[k] for k, turn in zip(rows, own, strict=True)]
             for column in (self.questions.question, self.questions.answer)
         ]
-        return AskedBatch(torch.from_numpy(sound), texts[0], texts[1], [self.questions.type[k] for k in rows])
+        return QuestionBatch(torch.from_numpy(sound), texts[0], texts[1], [self.questions.type[k] for k in rows])
 
 
 def mirrored(text: str) -> str:

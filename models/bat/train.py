@@ -28,18 +28,18 @@ from spatialqa.models.bat.checkpoint import pack
 from spatialqa.models.bat.curriculum import of_stages, open_held_out, open_questions, plan_of, warmup_steps
 from spatialqa.models.bat.encoder_lm import (
     EncodedPart,
-    Listener,
+    EncoderLM,
     cut,
     encoded_part,
     measure,
-    new_listener,
+    new_encoder_lm,
     parameter_groups,
 )
-from spatialqa.models.bat.grounding import class_names
+from spatialqa.models.bat.grounding import encoder_class_names
 from spatialqa.models.bat.questions import open_scenes
 from spatialqa.models.bat.recipe import BATRecipe
 from spatialqa.models.bat.report import BATReport
-from spatialqa.models.data.provenance import Heard, Leaks, heard_by, leaks_of
+from spatialqa.models.data.provenance import Contamination, TrainingProvenance, contamination_of, provenance_of
 from spatialqa.models.spatial_ast.model import load_checkpoint
 from spatialqa.models.training.checkpoint import BEST, ModelError, read_weights, weights_file
 from spatialqa.models.training.loop import Schedule, StepResult, Trainer
@@ -58,12 +58,12 @@ def train(folders: Sequence[Path], recipe: BATRecipe) -> Path:
     began = time.monotonic()
     process = join(recipe.device, recipe.threads, recipe.batch_size)
     encoder_file = find_encoder(recipe)
-    leaks = leaks_of(folders, recipe.leaks)
+    contamination = contamination_of(folders, recipe.leaks)
     if recipe.grounded:
-        class_names(encoder_file)  # before the run is this recipe's
+        encoder_class_names(encoder_file)  # before the run is this recipe's
     if process.main:
         claim(Path(recipe.run), folders, identity_of(recipe, folders, encoder_file))
-    return BATTrainer(folders, recipe, process, encoder_file, leaks, began).train()
+    return BATTrainer(folders, recipe, process, encoder_file, contamination, began).train()
 
 
 def find_encoder(recipe: BATRecipe) -> Path:
@@ -84,9 +84,9 @@ def find_encoder(recipe: BATRecipe) -> Path:
     return path
 
 
-def heard_before(recipe: BATRecipe, encoder: Path) -> Heard:
+def inherited_provenance(recipe: BATRecipe, encoder: Path) -> TrainingProvenance:
     """Return what the encoder, and the BAT of `init`, were trained on."""
-    return heard_by(encoder) | (heard_by(weights_file(recipe.init)) if recipe.init else Heard())
+    return provenance_of(encoder) | (provenance_of(weights_file(recipe.init)) if recipe.init else TrainingProvenance())
 
 
 def identity_of(recipe: BATRecipe, folders: Sequence[Path], encoder: Path) -> dict[str, Any]:
@@ -102,7 +102,7 @@ class BATTrainer(Trainer[list[EncodedPart]]):
     report_class = BATReport
     rate_option = "--lr"
     recipe: BATRecipe
-    module: Listener
+    module: EncoderLM
 
     def __init__(
         self,
@@ -110,16 +110,16 @@ class BATTrainer(Trainer[list[EncodedPart]]):
         recipe: BATRecipe,
         process: Process,
         encoder_file: Path,
-        leaks: Leaks,
+        contamination: Contamination,
         began: float,
     ) -> None:
         super().__init__(recipe, process, began)
         encoder = load_checkpoint(encoder_file).to(process.device)
-        names = class_names(encoder_file) if recipe.grounded else ()
-        self.module = new_listener(recipe, encoder, process, names)
+        names = encoder_class_names(encoder_file) if recipe.grounded else ()
+        self.module = new_encoder_lm(recipe, encoder, process, names)
         scenes = open_scenes(folders, "train")
         with process.first():
-            data = open_questions(scenes, recipe, self.module, encoder_file, leaks.scenes)
+            data = open_questions(scenes, recipe, self.module, encoder_file, contamination.scenes)
             held_out = open_held_out(folders, recipe, self.module, encoder_file)
         self.stages = of_stages(data, folders, recipe, process.world)
         self.held_out = [held_out and held_out.of_types(stage.types) for stage in recipe.stages]
@@ -133,8 +133,8 @@ class BATTrainer(Trainer[list[EncodedPart]]):
             betas=(recipe.beta1, recipe.beta2),
             fused=True,
         )
-        self.known = {
-            **(leaks.heard | heard_before(recipe, encoder_file)).stored(),
+        self.training_record = {
+            **(contamination.trained_on | inherited_provenance(recipe, encoder_file)).stored(),
             "types": sorted({kind for stage in recipe.stages for kind in stage.types}),
             "n_samples": scenes.index.n_samples,
             "ears": recipe.ears,
@@ -145,7 +145,7 @@ class BATTrainer(Trainer[list[EncodedPart]]):
         """Yield this process's share of every batch that is left of the epoch, cut into parts to accumulate."""
         recipe, state, process = self.recipe, self.state, self.process
         questions, epoch = self.stages[state.stage], f"{state.stage}/{state.epoch}"
-        flipped = questions.turned(recipe.seed, epoch) if recipe.mirror else None
+        flipped = questions.flipped(recipe.seed, epoch) if recipe.mirror else None
         silenced = questions.silenced(recipe.seed, epoch, recipe.silent_share) if recipe.silent_share else None
         batches = questions.batches(recipe.batch_size, recipe.seed, epoch)[
             : self.plan.batches(state.stage, state.epoch)
@@ -187,7 +187,7 @@ class BATTrainer(Trainer[list[EncodedPart]]):
 
     def best_content(self) -> dict[str, Any]:
         """Return what answers: BAT, its encoder, and what both were trained on."""
-        return pack(self.module.bat, self.module.encoder) | {"known": self.known}
+        return pack(self.module.bat, self.module.encoder) | {"known": self.training_record}
 
     def weights(self) -> dict[str, Any]:
         """Return what is trained, with all of an encoder that is."""

@@ -25,8 +25,8 @@ from spatialqa.banks.bank import Bank
 from spatialqa.banks.engine import resample_rir
 from spatialqa.banks.open_bank import open_bank
 from spatialqa.clips.prepare import DrySignal, cut_to_scene
+from spatialqa.core import seeds
 from spatialqa.core.scene import Scene, rir_id
-from spatialqa.core.seeds import derived_seed
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_rows
 from spatialqa.dataset.schema import SCENES
@@ -34,7 +34,7 @@ from spatialqa.errors import ClipError, DatasetError
 from spatialqa.generation.recipe import RenderRecipe, stored_recipe
 from spatialqa.generation.replay import StoredRun
 from spatialqa.generation.sound_sampling import SoundSampler
-from spatialqa.models.data.scenes import LANES, Batch, RowReader, Rows, SceneDataset, Targets, class_names
+from spatialqa.models.data.scenes import LANES, Batch, RowReader, Rows, SceneDataset, Targets, class_ids
 
 _ATTEMPTS = 16
 
@@ -133,7 +133,7 @@ class OnTheFlyDataset(SceneDataset):
         for k, cut in enumerate(cut for _, cuts in drawn for cut in cuts):
             dry[k, cut.onset : cut.onset + cut.audio.size] = cut.audio
         if self._sampler is not None:
-            truth["classes"] = torch.stack([self._multi_hot(class_names(s.labels, s.mids)) for s in sources])
+            truth["classes"] = torch.stack([self._multi_hot(class_ids(s.labels, s.mids)) for s in sources])
         counts = [len(scene.sources) for scene, _ in drawn for _ in scene.sources]
         shares = [1.0 / n if self.recipe.mix == "mean" else 1.0 for n in counts]
         rirs = self._rirs([source.rir_id for source in sources])
@@ -171,7 +171,7 @@ class OnTheFlyDataset(SceneDataset):
         """Return a scene with other sounds at the same places."""
         assert self._sampler is not None
         if self._sampled_epoch != epoch:
-            seed = derived_seed(self.seed, "fresh", f"{self.split}/{epoch}")
+            seed = seeds.derived_seed(self.seed, "fresh", f"{self.split}/{epoch}")
             self._sampler = dataclasses.replace(self._sampler, recipe=dataclasses.replace(self.recipe, seed=seed))
             self._sampled_epoch = epoch
         return self._sampler.redraw(scene, attempt)

@@ -1,8 +1,12 @@
-"""What was a model trained on, and does one data set train on a house or a clip that another one holds out?"""
+"""Training provenance and contamination: the houses and clips that a model was trained on.
+
+Data sets that are trained on together are contaminated where one trains on a house or a clip that another one holds
+out. A checkpoint stores its provenance, so that `answer --unseen` leaves out what the model has seen.
+"""
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,7 +22,7 @@ ORIGIN = ("scene_id", "room_set", "house_id", "sources")
 
 
 @dataclass(frozen=True)
-class Heard:
+class TrainingProvenance:
     """What a model was trained on.
 
     houses: as `room_set/house_id`. clips: the clip_number of each; None where the model, or one that it began from,
@@ -28,10 +32,10 @@ class Heard:
     houses: frozenset[str] = frozenset()
     clips: frozenset[int] | None = frozenset()
 
-    def __or__(self, other: Self) -> "Heard":
+    def __or__(self, other: Self) -> "TrainingProvenance":
         """Return what either was trained on."""
         clips = None if self.clips is None or other.clips is None else self.clips | other.clips
-        return Heard(self.houses | other.houses, clips)
+        return TrainingProvenance(self.houses | other.houses, clips)
 
     def has(self, row: Mapping[str, Any]) -> bool:
         """Return whether a scene has a house or a clip of these."""
@@ -56,19 +60,20 @@ class Heard:
 
 
 @dataclass(frozen=True)
-class Leaks:
+class Contamination:
     """What data sets that are trained on together hold out from one another.
 
-    heard: the houses and clips of all training scenes but the leaking ones. shared: those that one data set trains on
-    and another holds out. scenes: the training scenes that have one of them, by file and id.
+    trained_on: the houses and clips of all training scenes but the contaminated ones. shared: the houses and clips that
+    one data set trains on and another holds out. scenes: the contaminated training scenes, which have one of these, by
+    file and id.
     """
 
-    heard: Heard
-    shared: list[str]
-    scenes: set[tuple[Path, str]]
+    trained_on: TrainingProvenance
+    shared: list[str] = field(default_factory=list)
+    scenes: set[tuple[Path, str]] = field(default_factory=set)
 
 
-def heard_by(file: Path) -> Heard:
+def provenance_of(file: Path) -> TrainingProvenance:
     """Return what a file of weights, Spatial-AST's or BAT's, says that it was trained on.
 
     Raises:
@@ -77,12 +82,12 @@ def heard_by(file: Path) -> Heard:
     content = read_weights(file)
     known = content.get("known", content)
     try:
-        return Heard.of(known if isinstance(known, Mapping) else {})
+        return TrainingProvenance.of(known if isinstance(known, Mapping) else {})
     except ValueError as error:
         raise ModelError(f"{file}: its {error} cannot be what it was trained on; it is damaged") from None
 
 
-def find_leaks(folders: Sequence[Path]) -> Leaks:
+def find_contamination(folders: Sequence[Path]) -> Contamination:
     """Compare what the data sets train on with what they hold out."""
     files = [path for folder in folders for path in scene_files(DatasetFolder(folder))]
     held_out: set[str] = set()
@@ -104,7 +109,8 @@ def find_leaks(folders: Sequence[Path]) -> Leaks:
                     house, *own = _names(row)
                     houses.add(house)
                     clips.update(own)
-    return Leaks(Heard(frozenset(houses), frozenset(map(clip_number, clips))), sorted(shared), scenes)
+    trained_on = TrainingProvenance(frozenset(houses), frozenset(map(clip_number, clips)))
+    return Contamination(trained_on, sorted(shared), scenes)
 
 
 def clip_number(name: str) -> int:
@@ -124,28 +130,28 @@ def _origins(row: Mapping[str, Any]) -> list[str]:
     return [f"the house {house}", *(f"the clip {clip}" for clip in clips)]
 
 
-def leaks_of(folders: Sequence[Path], leaks: str) -> Leaks:
-    """Return the scenes to leave out of training, none where leaks are to be refused; see refuse_leaks.
+def contamination_of(folders: Sequence[Path], leaks: str) -> Contamination:
+    """Return the contamination of data sets: with `leaks` "refuse" there is none, see refuse_contamination.
 
     Raises:
         DatasetError: one data set trains on what another one holds out, or one is named twice.
     """
     if again := [folder for k, folder in enumerate(folders) if folder.resolve() in {f.resolve() for f in folders[:k]}]:
         raise DatasetError(f"{again[0]}: is named twice; name each data set once")
-    return find_leaks(folders) if leaks == "leave-out" else Leaks(refuse_leaks(folders), [], set())
+    return find_contamination(folders) if leaks == "leave-out" else Contamination(refuse_contamination(folders))
 
 
-def refuse_leaks(folders: Sequence[Path]) -> Heard:
+def refuse_contamination(folders: Sequence[Path]) -> TrainingProvenance:
     """Return the houses and clips that are trained on.
 
     Raises:
         DatasetError: one data set trains on a house or a clip that another one validates or tests with.
     """
-    leaks = find_leaks(folders)
-    if leaks.shared:
+    contamination = find_contamination(folders)
+    if shared := contamination.shared:
         raise DatasetError(
-            f"{', '.join(map(str, folders))}: {leaks.shared[-1]} is in the training split of one and held out in "
-            f"another ({len(leaks.shared)} such houses and clips): render them with other seeds, or leave such scenes "
-            f"out of the training with --leaks leave-out"
+            f"{', '.join(map(str, folders))}: {shared[-1]} is in the training split of one and held out in another "
+            f"({len(shared)} such houses and clips): render them with other seeds, or leave such scenes out of the "
+            f"training with --leaks leave-out"
         )
-    return leaks.heard
+    return contamination.trained_on

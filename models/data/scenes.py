@@ -25,9 +25,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from spatialqa.core import seeds
 from spatialqa.core.audio_io import decode_flac
 from spatialqa.core.ontology import ontology
-from spatialqa.core.seeds import rng
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import scene_files
 from spatialqa.errors import DatasetError
@@ -90,7 +90,7 @@ class NoScenesError(DatasetError):
 # --- which classes --------------------------------------------------------------------------------------------------
 
 
-def class_names(labels: Sequence[str], mids: Sequence[str | None]) -> list[str]:
+def class_ids(labels: Sequence[str], mids: Sequence[str | None]) -> list[str]:
     """Return what a source's labels are called in a vocabulary: their mids, and a custom label's own name."""
     return [mid or label for label, mid in zip(labels, mids, strict=True)]
 
@@ -131,7 +131,7 @@ class SceneIndex:
     scene_id: npt.NDArray[np.str_]
     gain_db: npt.NDArray[np.float32]
     first: Rows  # (scenes + 1,)
-    place: npt.NDArray[np.float32]  # (sources, 3): azimuth_deg, elevation_deg, distance_m
+    position: npt.NDArray[np.float32]  # (sources, 3): azimuth_deg, elevation_deg, distance_m
     first_class: Rows  # (sources + 1,)
     class_index: Rows  # into the vocabulary
     sample_rate: int
@@ -184,7 +184,9 @@ def index_scenes(
     ((sample_rate, duration_s),) = shapes
     lists = table["sources"].combine_chunks()
     flat = lists.flatten()
-    place = [flat.field(name).to_numpy(zero_copy_only=False) for name in ("azimuth_deg", "elevation_deg", "distance_m")]
+    position = [
+        flat.field(name).to_numpy(zero_copy_only=False) for name in ("azimuth_deg", "elevation_deg", "distance_m")
+    ]
     names = pc.coalesce(flat.field("mids").flatten(), flat.field("labels").flatten())
     owner = np.repeat(np.arange(len(flat)), flat.field("labels").value_lengths().to_numpy())
     index = pc.fill_null(pc.index_in(names, pa.array(list(vocabulary), pa.string())), -1).to_numpy()
@@ -196,7 +198,7 @@ def index_scenes(
         scene_id=np.array(table["scene_id"].to_pylist()),
         gain_db=table["gain_db"].to_numpy().astype(np.float32),
         first=_starts(lists.value_lengths().to_numpy()),
-        place=np.stack(place, axis=1).astype(np.float32),
+        position=np.stack(position, axis=1).astype(np.float32),
         first_class=_starts(np.bincount(owner, minlength=len(flat))),
         class_index=index,
         sample_rate=sample_rate,
@@ -239,7 +241,7 @@ def _starts(counts: npt.NDArray[Any]) -> Rows:
 # --- in which order -------------------------------------------------------------------------------------------------
 
 
-def shuffled_batches(file: Rows, batch_size: int, draw: np.random.Generator, lanes: int = LANES) -> list[Rows]:
+def shuffled_batches(file: Rows, batch_size: int, rng: np.random.Generator, lanes: int = LANES) -> list[Rows]:
     """Return every scene once, in whole batches but the last, so mixed that files can be read from front to end.
 
     Files are dealt to lanes. In a lane, slices of SLICE scenes of SLICES_MIXED files at a time are shuffled together.
@@ -249,11 +251,11 @@ def shuffled_batches(file: Rows, batch_size: int, draw: np.random.Generator, lan
     Args:
         file: int64 (scenes,), ascending: which file each lies in.
         batch_size: scenes in a batch.
-        draw: the source of randomness.
+        rng: the source of randomness.
         lanes: how many.
     """
     of_file = np.split(np.arange(len(file)), np.flatnonzero(np.diff(file)) + 1)
-    order = draw.permutation(len(of_file))
+    order = rng.permutation(len(of_file))
     whole: list[list[Rows]] = []
     left: list[Rows] = []
     for lane in range(lanes):
@@ -262,13 +264,13 @@ def shuffled_batches(file: Rows, batch_size: int, draw: np.random.Generator, lan
         for k in range(0, len(own), SLICES_MIXED):
             together = own[k : k + SLICES_MIXED]
             for start in range(0, max(map(len, together)), SLICE):
-                mixed.append(draw.permutation(np.concatenate([rows[start : start + SLICE] for rows in together])))
+                mixed.append(rng.permutation(np.concatenate([rows[start : start + SLICE] for rows in together])))
         rows = np.concatenate(mixed)
         cut = len(rows) // batch_size * batch_size
         whole.append(list(rows[:cut].reshape(-1, batch_size)))
         left.append(rows[cut:])
     batches = [lane[k] for k in range(max(map(len, whole))) for lane in whole if k < len(lane)]
-    rest = draw.permutation(np.concatenate(left))
+    rest = rng.permutation(np.concatenate(left))
     return batches + [rest[k : k + batch_size] for k in range(0, len(rest), batch_size)]
 
 
@@ -387,8 +389,8 @@ class SceneDataset:
         """
         if not self.shuffle:
             return [self.used[k : k + batch_size] for k in range(0, len(self.used), batch_size)]
-        draw = rng(self.seed, "epoch", f"{self.split}/{epoch}")
-        batches = [self.used[b] for b in shuffled_batches(self.index.file[self.used], batch_size, draw, self.lanes)]
+        rng = seeds.rng(self.seed, "epoch", f"{self.split}/{epoch}")
+        batches = [self.used[b] for b in shuffled_batches(self.index.file[self.used], batch_size, rng, self.lanes)]
         return batches[:-1] if len(batches) > 1 and len(batches[-1]) < batch_size else batches
 
     def read(self, scenes: Rows, reader: RowReader, epoch: int) -> Batch:
@@ -417,7 +419,7 @@ class SceneDataset:
         classes = torch.zeros(len(source), len(self.vocabulary))
         for k, row in enumerate(source):
             classes[k, torch.from_numpy(index.class_index[index.first_class[row] : index.first_class[row + 1]])] = 1.0
-        azimuth, elevation, distance = torch.from_numpy(index.place[source]).unbind(1)
+        azimuth, elevation, distance = torch.from_numpy(index.position[source]).unbind(1)
         return {
             "scene_id": index.scene_id[scenes].tolist(),
             "scene": torch.from_numpy(np.repeat(np.arange(len(scenes)), counts)),

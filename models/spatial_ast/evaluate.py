@@ -2,7 +2,7 @@
 
     spatialqa train-baseline OUT --evaluate RUN                 a run's best checkpoint, on OUT's test split
     spatialqa train-baseline OUT --evaluate RUN1,RUN2,RUN3      several training seeds: mean and spread
-    spatialqa train-baseline OUT --evaluate RUN --ears swapped  control: left and right change places
+    spatialqa train-baseline OUT --evaluate RUN --ears swapped  control: left and right change positions
     spatialqa train-baseline OUT --evaluate RUN --ears same     control: the side falls to chance
 
 Only scenes with one source are judged. The same checkpoint on the same scenes gives the same figures: nothing is drawn.
@@ -27,7 +27,7 @@ from spatialqa.errors import DatasetError
 from spatialqa.models.data.scenes import SceneDataset, loader
 from spatialqa.models.spatial_ast import metrics, plots
 from spatialqa.models.spatial_ast.inference import posterior_of, predict, refuse_rate
-from spatialqa.models.spatial_ast.metrics import Figure, Places, Posterior, Truth
+from spatialqa.models.spatial_ast.metrics import Figure, GroundTruth, Positions, Posterior
 from spatialqa.models.spatial_ast.model import (
     load_checkpoint,
 )
@@ -78,7 +78,7 @@ class Evaluation:
         return {**asdict(self), "octant_names": list(metrics.OCTANTS)}
 
 
-def read_truth(folder: Path, split: str, vocabulary: Sequence[str]) -> tuple[list[str], Truth]:
+def read_ground_truth(folder: Path, split: str, vocabulary: Sequence[str]) -> tuple[list[str], GroundTruth]:
     """Return the ids of a split's one-source scenes, in the order of the files, and what is true of their sounds.
 
     It comes from the tables alone, by another way than what training is given.
@@ -97,8 +97,8 @@ def read_truth(folder: Path, split: str, vocabulary: Sequence[str]) -> tuple[lis
     columns = np.array([(s.azimuth_deg, s.elevation_deg, s.distance_m) for s in sources]).reshape(-1, 3).T
     drr = [np.nan if s.drr_db is None else s.drr_db for s in sources]
     seen = [-1 if s.line_of_sight is None else int(s.line_of_sight) for s in sources]
-    truth = Truth(
-        Places(*columns),
+    truth = GroundTruth(
+        Positions(*columns),
         classes,
         [f"{scene.room_set}/{scene.house_id}" for scene in scenes],
         np.array(drr, dtype=np.float64),
@@ -107,9 +107,13 @@ def read_truth(folder: Path, split: str, vocabulary: Sequence[str]) -> tuple[lis
     return [scene.scene_id for scene in scenes], truth
 
 
-def read_truths(folders: Sequence[Path], split: str, vocabulary: Sequence[str]) -> tuple[list[str], Truth]:
-    """Return `read_truth` of several data sets, one after the other; DatasetError when there is no one-source scene."""
-    read = [read_truth(folder, split, vocabulary) for folder in folders]
+def read_ground_truths(folders: Sequence[Path], split: str, vocabulary: Sequence[str]) -> tuple[list[str], GroundTruth]:
+    """Return `read_ground_truth` of several data sets, one after the other.
+
+    Raises:
+        DatasetError: there is no one-source scene.
+    """
+    read = [read_ground_truth(folder, split, vocabulary) for folder in folders]
     truths = [truth for _, truth in read]
     ids = [scene_id for own, _ in read for scene_id in own]
     if not ids:
@@ -117,14 +121,14 @@ def read_truths(folders: Sequence[Path], split: str, vocabulary: Sequence[str]) 
             f"{', '.join(map(str, folders))}: the {split} split has no scene with one source to judge; render with "
             f"--sources-per-scene 1=1"
         )
-    places = Places(
+    positions = Positions(
         *(
-            np.concatenate([getattr(truth.places, name) for truth in truths])
+            np.concatenate([getattr(truth.positions, name) for truth in truths])
             for name in ("azimuth_deg", "elevation_deg", "distance_m")
         )
     )
-    return ids, Truth(
-        places,
+    return ids, GroundTruth(
+        positions,
         np.concatenate([truth.classes for truth in truths]),
         [house for truth in truths for house in truth.house],
         np.concatenate([truth.drr_db for truth in truths]),
@@ -144,7 +148,7 @@ def evaluate(folders: Sequence[Path], checkpoint: Path, recipe: TrainRecipe, dev
     if "vocabulary" not in stored:
         raise ModelError(f"{path}: does not say which classes it knows, so it is no checkpoint of train-baseline")
     vocabulary, decoders = stored["vocabulary"], stored["decoders"]
-    ids, truth = read_truths(folders, recipe.split, vocabulary)
+    ids, truth = read_ground_truths(folders, recipe.split, vocabulary)
     data = SceneDataset(folders, recipe.split, vocabulary, 1, shuffle=False)
     model = load_checkpoint(path).to(device)
     refuse_rate(data, model)
@@ -156,7 +160,7 @@ def evaluate(folders: Sequence[Path], checkpoint: Path, recipe: TrainRecipe, dev
 
 def judge(
     posterior: Posterior,
-    truth: Truth,
+    truth: GroundTruth,
     checkpoint: str,
     folders: Sequence[Path],
     recipe: TrainRecipe,
@@ -165,11 +169,11 @@ def judge(
 ) -> Evaluation:
     """Return every figure of what a model believes, against what is true; `trained_on` are the houses it knows."""
     direction = decoders["direction"] if recipe.decode == "auto" else recipe.decode
-    places = metrics.decode(posterior, direction, decoders["distance"])
-    columns = metrics.errors(places, truth.places)
+    positions = metrics.decode(posterior, direction, decoders["distance"])
+    columns = metrics.errors(positions, truth.positions)
     everything = np.arange(len(truth.house))
     in_sight = truth.line_of_sight
-    asked = metrics.plane_angles_deg(truth.places).min(1) >= AskOptions.direction_margin_deg
+    asked = metrics.plane_angles_deg(truth.positions).min(1) >= AskOptions.direction_margin_deg
     chosen = (everything, np.flatnonzero(in_sight == 1), np.flatnonzero(in_sight == 0), np.flatnonzero(asked))
     rows = dict(zip(PARTS, chosen, strict=True))
     known = np.ones(truth.classes.shape[1], dtype=np.bool_)
@@ -191,11 +195,11 @@ def judge(
         n_classes,
         direction,
         decoders["distance"],
-        metrics.best_decoders(posterior, truth.places)[2],
+        metrics.best_decoders(posterior, truth.positions)[2],
         parts,
-        metrics.by_bin(columns, truth.places.distance_m, metrics.DISTANCE_EDGES_M),
+        metrics.by_bin(columns, truth.positions.distance_m, metrics.DISTANCE_EDGES_M),
         metrics.by_bin(columns, truth.drr_db, metrics.DRR_EDGES_DB),
-        metrics.octant_confusion(places, truth.places).tolist(),
+        metrics.octant_confusion(positions, truth.positions).tolist(),
     )
 
 

@@ -39,7 +39,7 @@ _CHUNK = 1024
 
 
 @dataclass(frozen=True, eq=False)
-class Places:
+class Positions:
     """Where n sounds are, or are said to be: three float64 arrays (n,)."""
 
     azimuth_deg: FloatArray
@@ -52,10 +52,10 @@ class Places:
 
 
 @dataclass(frozen=True, eq=False)
-class Truth:
+class GroundTruth:
     """What is true of n sounds; `classes` is bool (n, n_classes), `drr_db` is NaN and `line_of_sight` -1 if unknown."""
 
-    places: Places
+    positions: Positions
     classes: BoolArray
     house: Sequence[str]
     drr_db: FloatArray
@@ -88,7 +88,7 @@ class Figure:
     constant: float
 
 
-def decode(posterior: Posterior, direction: str, distance: str) -> Places:
+def decode(posterior: Posterior, direction: str, distance: str) -> Positions:
     """Return one place for every row.
 
     direction: `argmax` takes the likeliest azimuth and the likeliest elevation; `mean` the circular mean of azimuth and
@@ -103,7 +103,7 @@ def decode(posterior: Posterior, direction: str, distance: str) -> Places:
         metres = p @ axis
     else:
         metres = _window(p, axis)
-    return Places(azimuth, elevation, metres)
+    return Positions(azimuth, elevation, metres)
 
 
 def _argmax(posterior: Posterior) -> tuple[FloatArray, FloatArray]:
@@ -155,16 +155,16 @@ def _window(p: FloatArray, axis_m: FloatArray) -> FloatArray:
     return best
 
 
-def errors(places: Places, truth: Places) -> dict[str, FloatArray]:
+def errors(positions: Positions, truth: Positions) -> dict[str, FloatArray]:
     """Return one column a figure, float64 (n,): the angle in degrees, and 1 or 0 for each of the others."""
-    a, b = places.vectors(), truth.vectors()
+    a, b = positions.vectors(), truth.vectors()
     angle = np.degrees(np.arctan2(np.linalg.norm(np.cross(a, b), axis=1), (a * b).sum(axis=1)))
     columns = {
         "mae_deg": angle,
         "er20": angle > _ER_DEG,
-        "der": np.abs(places.distance_m - truth.distance_m) > _DER_M,
+        "der": np.abs(positions.distance_m - truth.distance_m) > _DER_M,
         **{name: word == true for (name, word), true in zip(_words(a).items(), _words(b).values(), strict=True)},
-        "octant": octants(places) == octants(truth),
+        "octant": octants(positions) == octants(truth),
     }
     return {name: np.asarray(column, dtype=np.float64) for name, column in columns.items()}
 
@@ -175,25 +175,25 @@ def _words(vectors: FloatArray) -> dict[str, BoolArray]:
     return {"left_right": x < 0, "front_behind": z < 0, "above_below": y > 0}
 
 
-def plane_angles_deg(places: Places) -> FloatArray:
-    """Return how far places are from the planes where left, front and above change, degrees, float64 (n, 3)."""
-    return np.degrees(np.arcsin(np.clip(np.abs(places.vectors()), 0.0, 1.0)))
+def plane_angles_deg(positions: Positions) -> FloatArray:
+    """Return how far positions are from the planes where left, front and above change, degrees, float64 (n, 3)."""
+    return np.degrees(np.arcsin(np.clip(np.abs(positions.vectors()), 0.0, 1.0)))
 
 
-def octants(places: Places) -> IntArray:
+def octants(positions: Positions) -> IntArray:
     """Return the index in OCTANTS of every place, int64 (n,)."""
-    left, front, above = _words(places.vectors()).values()
+    left, front, above = _words(positions.vectors()).values()
     return np.asarray(4 * ~left + 2 * ~front + ~above, dtype=np.int64)
 
 
-def octant_confusion(places: Places, truth: Places) -> IntArray:
+def octant_confusion(positions: Positions, truth: Positions) -> IntArray:
     """Return int64 (8, 8): how many sounds of the row's octant were put into the column's."""
     table = np.zeros((8, 8), dtype=np.int64)
-    np.add.at(table, (octants(truth), octants(places)), 1)
+    np.add.at(table, (octants(truth), octants(positions)), 1)
     return table
 
 
-def constants(truth: Places) -> dict[str, float]:
+def constants(truth: Positions) -> dict[str, float]:
     """Return, figure by figure, the best that one and the same answer to every sound reaches on these very sounds."""
     azimuth, elevation = np.meshgrid(np.arange(-178.0, 181.0, 4.0), np.arange(-88.0, 89.0, 4.0))
     grid, vectors = cartesian(azimuth.ravel(), elevation.ravel()), truth.vectors()
@@ -215,10 +215,10 @@ def constants(truth: Places) -> dict[str, float]:
     }
 
 
-def figures(columns: Mapping[str, FloatArray], truth: Truth, rows: IntArray, seed: int = 0) -> dict[str, Figure]:
+def figures(columns: Mapping[str, FloatArray], truth: GroundTruth, rows: IntArray, seed: int = 0) -> dict[str, Figure]:
     """Return every figure over these rows, with intervals from a bootstrap over houses."""
     bootstrap = Bootstrap([truth.house[i] for i in rows], seed)
-    best = constants(_at(truth.places, rows))
+    best = constants(_at(truth.positions, rows))
     result = {}
     for name in FIGURES:
         column = columns[name][rows]
@@ -228,12 +228,12 @@ def figures(columns: Mapping[str, FloatArray], truth: Truth, rows: IntArray, see
     return result
 
 
-def _at(places: Places, rows: IntArray) -> Places:
-    return Places(places.azimuth_deg[rows], places.elevation_deg[rows], places.distance_m[rows])
+def _at(positions: Positions, rows: IntArray) -> Positions:
+    return Positions(positions.azimuth_deg[rows], positions.elevation_deg[rows], positions.distance_m[rows])
 
 
 def mean_average_precision(
-    scores: FloatArray, truth: Truth, in_training: BoolArray, rows: IntArray, seed: int = 0
+    scores: FloatArray, truth: GroundTruth, in_training: BoolArray, rows: IntArray, seed: int = 0
 ) -> tuple[Figure, int] | None:
     """Return mAP over the classes that training has and these rows have, and how many those are; None for no class.
 
@@ -263,7 +263,7 @@ def by_bin(
     return result
 
 
-def best_decoders(posterior: Posterior, truth: Places) -> tuple[str, str, dict[str, float]]:
+def best_decoders(posterior: Posterior, truth: Positions) -> tuple[str, str, dict[str, float]]:
     """Return the decoder of direction with the least MAE, that of distance with the least DER, and all their errors."""
     measured = {}
     for name in DIRECTION_DECODERS:

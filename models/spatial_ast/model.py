@@ -548,9 +548,9 @@ class SpatialAST(nn.Module):
         """Set a stretch of frames and one of mel bands to zero in every example (SpecAugment, Park et al. 2019)."""
         for axis, widest in ((2, self.config.specaugment_time), (3, self.config.specaugment_mel)):
             n = maps.shape[axis]
-            draw = torch.rand(2, len(maps), 1, device=maps.device)
-            width = (draw[0] * min(widest, n)).floor()
-            first = (draw[1] * (n - width)).floor()
+            uniform = torch.rand(2, len(maps), 1, device=maps.device)
+            width = (uniform[0] * min(widest, n)).floor()
+            first = (uniform[1] * (n - width)).floor()
             at = torch.arange(n, device=maps.device)
             blank = (at >= first) & (at < first + width)
             maps = maps.masked_fill(blank[:, None, :, None] if axis == 2 else blank[:, None, None, :], 0.0)

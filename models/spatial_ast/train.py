@@ -29,7 +29,7 @@ from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.errors import DatasetError
 from spatialqa.models.data.feature_cache import CachedScenes
 from spatialqa.models.data.on_the_fly import OnTheFlyDataset
-from spatialqa.models.data.provenance import Heard, Leaks, heard_by, leaks_of
+from spatialqa.models.data.provenance import Contamination, TrainingProvenance, contamination_of, provenance_of
 from spatialqa.models.data.scenes import Batch, NoScenesError, SceneDataset, class_vocabulary, loader
 from spatialqa.models.spatial_ast import metrics
 from spatialqa.models.spatial_ast.inference import posterior_of, predict_slots, refuse_rate
@@ -63,10 +63,10 @@ def train(folders: Sequence[Path], recipe: TrainRecipe) -> Path:
     began = time.monotonic()
     process = join(recipe.device, recipe.threads, recipe.batch_size)
     vocabulary = class_vocabulary(folders)
-    leaks = leaks_of(folders, recipe.leaks)
+    contamination = contamination_of(folders, recipe.leaks)
     if process.main:
         claim(Path(recipe.run), folders, {"recipe": recipe.identity(), "classes": list(vocabulary)})
-    return SpatialASTTrainer(folders, recipe, process, vocabulary, leaks, began).train()
+    return SpatialASTTrainer(folders, recipe, process, vocabulary, contamination, began).train()
 
 
 def new_model(recipe: TrainRecipe, n_classes: int, vocabulary: Sequence[str] = ()) -> SpatialAST:
@@ -187,12 +187,12 @@ class HeldOut:
         heads = predict_slots(model, (batch.waveform for batch in batches), device)
         parts = torch.stack(losses(heads, self.truth, weights, recipe.smoothing_deg))
         columns = dict(zip(LOSS_COLUMNS, [float((weights * parts).sum()), *parts.tolist()], strict=True))
-        places = metrics.Places(
+        positions = metrics.Positions(
             *(x.double().numpy() for x in (self.truth.azimuth_deg, self.truth.elevation_deg, self.truth.distance_m))
         )
         posterior = posterior_of(by_class(heads, self.truth))
-        direction, distance, _ = metrics.best_decoders(posterior, places)
-        errors = metrics.errors(metrics.decode(posterior, direction, distance), places)
+        direction, distance, _ = metrics.best_decoders(posterior, positions)
+        errors = metrics.errors(metrics.decode(posterior, direction, distance), positions)
         found = {name: float(errors[name].mean()) for name in metrics.FIGURES}
         return columns | found, {"direction": direction, "distance": distance}
 
@@ -226,18 +226,19 @@ class SpatialASTTrainer(Trainer[Batch]):
         recipe: TrainRecipe,
         process: Process,
         vocabulary: Sequence[str],
-        leaks: Leaks,
+        contamination: Contamination,
         began: float,
     ) -> None:
         super().__init__(recipe, process, began)
         self.model = new_model(recipe, len(vocabulary), vocabulary).to(process.device)
-        heard = leaks.heard | (heard_by(weights_file(recipe.init)) if recipe.init else Heard())
-        self.known = {"vocabulary": list(vocabulary), **heard.stored()}
+        before = provenance_of(weights_file(recipe.init)) if recipe.init else TrainingProvenance()
+        provenance = contamination.trained_on | before
+        self.training_record = {"vocabulary": list(vocabulary), **provenance.stored()}
         self.decoders = {"direction": "median", "distance": "window"}
         with process.first():
             self.data = open_training(folders, vocabulary, recipe, self.model)
-        if leaks.scenes:
-            left_out = sum(data.leave_out(leaks.scenes) for data in self.data)
+        if contamination.scenes:
+            left_out = sum(data.leave_out(contamination.scenes) for data in self.data)
             stderr.print(f"{left_out} training scenes are left out: another data set holds out their house or clip")
         for data in self.data:
             refuse_rate(data, self.model)
@@ -311,7 +312,7 @@ class SpatialASTTrainer(Trainer[Batch]):
     def best_content(self) -> dict[str, Any]:
         """Return weights and configuration, what the model was trained on, and the decoders that did best."""
         content = {"model": self.model.state_dict(), "config": self.model.config.to_dict()}
-        return {**content, **self.known, "decoders": self.decoders}
+        return {**content, **self.training_record, "decoders": self.decoders}
 
     def weights(self) -> dict[str, Any]:
         """Return the model."""

@@ -7,7 +7,7 @@ import torch
 
 from spatialqa.models.bat.checkpoint import pack
 from spatialqa.models.bat.model import BAT, BATConfig
-from spatialqa.models.data.provenance import Heard
+from spatialqa.models.data.provenance import TrainingProvenance
 from spatialqa.models.training.checkpoint import save
 from tests.models.test_questions_data import encoder_of
 
@@ -17,7 +17,10 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run of an encoder with its first weights."""
     run = tmp_path_factory.mktemp("encoder")
     model = encoder_of()
-    save(run / "best.pt", {"model": model.state_dict(), "config": model.config.to_dict(), **Heard().stored()})
+    save(
+        run / "best.pt",
+        {"model": model.state_dict(), "config": model.config.to_dict(), **TrainingProvenance().stored()},
+    )
     return run
 
 
@@ -44,6 +47,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for layer in (bat.encoder_projector.linear, *bat.llm.model.layers[0].modules()):
             if isinstance(layer, torch.nn.Linear):
                 layer.weight *= 50.0
-    known = {**Heard().stored(), "n_samples": 32000, "ears": "both", "silence": False}
+    known = {**TrainingProvenance().stored(), "n_samples": 32000, "ears": "both", "silence": False}
     save(run / "best.pt", pack(bat, encoder_of()) | {"known": known})
     return run

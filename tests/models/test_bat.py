@@ -84,9 +84,9 @@ def listener() -> BAT:
     torch.manual_seed(1)
     model = BAT(MINI, tokenizer=TOKENIZER).train()
     optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
-    draw = torch.Generator().manual_seed(2)
+    rng = torch.Generator().manual_seed(2)
     for _ in range(120):
-        tokens, answers = heard(12, draw)
+        tokens, answers = heard(12, rng)
         loss = model(tokens, model.encode([QUESTIONS[k % 3] for k in range(12)], answers))
         optimizer.zero_grad()
         loss.backward()
@@ -95,10 +95,10 @@ def listener() -> BAT:
     return model.eval()
 
 
-def heard(n: int, draw: Any) -> tuple[Any, list[str]]:
+def heard(n: int, rng: Any) -> tuple[Any, list[str]]:
     patterns = torch.randn(3, 7, 24, generator=torch.Generator().manual_seed(8))
-    which = torch.randint(3, (n,), generator=draw)
-    return patterns[which] + 0.3 * torch.randn(n, 7, 24, generator=draw), [ANSWERS[k] for k in which.tolist()]
+    which = torch.randint(3, (n,), generator=rng)
+    return patterns[which] + 0.3 * torch.randn(n, 7, 24, generator=rng), [ANSWERS[k] for k in which.tolist()]
 
 
 # --- the released layout --------------------------------------------------------------------------------------------
@@ -166,13 +166,13 @@ def test_lora_adapts_what_the_paper_says_with_the_released_names(folder: str) ->
 def test_a_file_in_the_released_layout_is_read(
     adapter: str, prefix: str, wrapped: bool, folder: str, tmp_path: Path
 ) -> None:
-    draw = torch.Generator().manual_seed(6)
+    rng = torch.Generator().manual_seed(6)
     shapes = {f"encoder_projector.{k}": v for k, v in layout(32, 24, 32, 4, 2).items()}
     for k in range(2):
         for part in ("q_proj", "v_proj"):
             name = f"llm.base_model.model.model.layers.{k}.self_attn.{part}"
             shapes |= {f"{name}.lora_A{adapter}.weight": (3, 32), f"{name}.lora_B{adapter}.weight": (32, 3)}
-    weights = {prefix + name: torch.randn(shape, generator=draw) for name, shape in shapes.items()}
+    weights = {prefix + name: torch.randn(shape, generator=rng) for name, shape in shapes.items()}
     torch.save({"model": weights} if wrapped else weights, tmp_path / "released.pt")
     config = replace(MINI, llm=folder, lora_rank=3)
     model = load_released(tmp_path / "released.pt", config)

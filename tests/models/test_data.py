@@ -247,8 +247,8 @@ def rms_dbfs(a: Any, b: Any, gain_db: float) -> float:
 
 
 def test_the_batched_convolution_is_the_renderers() -> None:
-    draw = np.random.default_rng(0)
-    dry, rir = draw.standard_normal((3, 4000), np.float32), draw.standard_normal((3, 2, 900), np.float32)
+    rng = np.random.default_rng(0)
+    dry, rir = rng.standard_normal((3, 4000), np.float32), rng.standard_normal((3, 2, 900), np.float32)
     together = convolve(torch.from_numpy(dry), torch.from_numpy(rir)).numpy()
     for k in range(3):
         np.testing.assert_allclose(together[k], convolve_exactly(dry[k], rir[k])[:, :4000], atol=2e-4)

@@ -12,7 +12,7 @@ from torch.nn import functional  # noqa: E402
 
 from spatialqa.errors import RecipeError  # noqa: E402
 from spatialqa.models.bat.checkpoint import load_bat, pack, save_bat, unpack  # noqa: E402
-from spatialqa.models.bat.grounding import Grounding, class_names  # noqa: E402
+from spatialqa.models.bat.grounding import Grounding, encoder_class_names  # noqa: E402
 from spatialqa.models.bat.llm import tiny_llm, tiny_tokenizer  # noqa: E402
 from spatialqa.models.bat.model import BAT, BATConfig, make_grounding  # noqa: E402
 from spatialqa.models.spatial_ast.model import SpatialAST, SpatialASTConfig  # noqa: E402
@@ -204,7 +204,7 @@ def test_it_begins_with_what_the_encoder_knows(tmp_path: Path) -> None:
     tokens = torch.randn(2, WIDTH)
     assert torch.equal(grounding.head(grounding.norm(tokens)), encoder.head(encoder.fc_norm(tokens)))
     save(tmp_path / "best.pt", {"model": encoder.state_dict(), "vocabulary": ["/m/0bt9lr", "My own", "/m/07qrkrw"]})
-    assert class_names(tmp_path / "best.pt") == ("dog", "my own", "meow")
+    assert encoder_class_names(tmp_path / "best.pt") == ("dog", "my own", "meow")
     save(tmp_path / "bare.pt", {"model": encoder.state_dict()})
     with pytest.raises(RecipeError, match=r"bare\.pt: does not name its classes, which --grounded has to know"):
-        class_names(tmp_path / "bare.pt")
+        encoder_class_names(tmp_path / "bare.pt")

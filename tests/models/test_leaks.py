@@ -11,7 +11,13 @@ from spatialqa.models.bat.answer import answer
 from spatialqa.models.bat.curriculum import without
 from spatialqa.models.bat.questions import open_scenes, read_questions
 from spatialqa.models.bat.train import train
-from spatialqa.models.data.provenance import Heard, clip_number, find_leaks, leaks_of, refuse_leaks
+from spatialqa.models.data.provenance import (
+    TrainingProvenance,
+    clip_number,
+    contamination_of,
+    find_contamination,
+    refuse_contamination,
+)
 from spatialqa.models.training.checkpoint import BEST, ModelError, read_weights, save
 from spatialqa.qa.make import make_qa
 from spatialqa.qa.recipe import QaRecipe
@@ -40,7 +46,7 @@ def clips(root: Path, *splits: str) -> set[str]:
 
 
 def test_the_scenes_that_leak_are_those_whose_house_or_clip_is_held_out(small: Path, more: Path) -> None:
-    leaks = find_leaks([small, more])
+    contamination = find_contamination([small, more])
     held_out = houses(small, "validation", "test"), clips(small, "validation", "test")
     expected = {
         (path, row["scene_id"])
@@ -49,18 +55,20 @@ def test_the_scenes_that_leak_are_those_whose_house_or_clip_is_held_out(small: P
         if f"{row['room_set']}/{row['house_id']}" in held_out[0]
         or held_out[1] & {source["clip_sha256"] for source in row["sources"]}
     }
-    assert leaks.scenes == expected
+    assert contamination.scenes == expected
     assert 0 < len(expected) < 32
-    assert not held_out[0].intersection(leaks.heard.houses)
-    assert leaks.heard.houses <= houses(small, "train") | houses(more, "train")
-    assert leaks.heard.clips is not None
-    assert not leaks.heard.clips.intersection(map(clip_number, held_out[1]))
-    assert leaks.heard.clips <= set(map(clip_number, clips(small, "train") | clips(more, "train")))
+    assert not held_out[0].intersection(contamination.trained_on.houses)
+    assert contamination.trained_on.houses <= houses(small, "train") | houses(more, "train")
+    assert contamination.trained_on.clips is not None
+    assert not contamination.trained_on.clips.intersection(map(clip_number, held_out[1]))
+    assert contamination.trained_on.clips <= set(map(clip_number, clips(small, "train") | clips(more, "train")))
     with pytest.raises(DatasetError, match="is in the training split of one and held out in another"):
-        refuse_leaks([small, more])
-    own = refuse_leaks([small])
-    assert own == Heard(frozenset(houses(small, "train")), frozenset(map(clip_number, clips(small, "train"))))
-    assert Heard.of(own.stored()) == own
+        refuse_contamination([small, more])
+    own = refuse_contamination([small])
+    assert own == TrainingProvenance(
+        frozenset(houses(small, "train")), frozenset(map(clip_number, clips(small, "train")))
+    )
+    assert TrainingProvenance.of(own.stored()) == own
 
 
 def test_what_leaks_is_left_out_of_training(
@@ -75,13 +83,13 @@ def test_what_leaks_is_left_out_of_training(
     known = set(read_weights(best)["known"]["houses"])
     assert known
     assert not known & houses(small, "validation", "test")
-    left_out = find_leaks([small, more]).scenes
+    left_out = find_contamination([small, more]).scenes
     assert f"{len(left_out)} training scenes with " in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_data_set_is_named_once(small: Path) -> None:
     with pytest.raises(DatasetError, match="is named twice; name each data set once"):
-        leaks_of([small, small.parent / "." / small.name], "refuse")
+        contamination_of([small, small.parent / "." / small.name], "refuse")
 
 
 def test_nothing_but_leaks_is_an_error(small: Path) -> None:
@@ -97,10 +105,10 @@ def test_nothing_but_leaks_is_an_error(small: Path) -> None:
     assert first[1] not in {scenes.index.scene_id[k] for k in left.scene}
 
 
-def with_heard(model: Path, heard: Heard, to: Path) -> Path:
+def with_provenance(model: Path, provenance: TrainingProvenance, to: Path) -> Path:
     """Write the file of a model that says that it was trained on these."""
     content = read_weights(model / BEST)
-    save(to, content | {"known": content["known"] | heard.stored()})
+    save(to, content | {"known": content["known"] | provenance.stored()})
     return to
 
 
@@ -111,12 +119,12 @@ def test_only_what_is_unseen_is_asked_about(small: Path, model: Path, tmp_path: 
     a_house = min(houses(small, "test"))
     a_clip = min(source["clip_sha256"] for row in rows for source in row["sources"])
     unseen = replace(GREEDY, unseen=True)
-    for name, heard in (
-        ("house", Heard(frozenset({a_house}))),
-        ("clip", Heard(clips=frozenset({clip_number(a_clip)}))),
+    for name, provenance in (
+        ("house", TrainingProvenance(frozenset({a_house}))),
+        ("clip", TrainingProvenance(clips=frozenset({clip_number(a_clip)}))),
     ):
         to = tmp_path / f"{name}.jsonl"
-        answer(small, with_heard(model, heard, tmp_path / f"{name}.pt"), to, unseen)
+        answer(small, with_provenance(model, provenance, tmp_path / f"{name}.pt"), to, unseen)
         seen = {
             row["scene_id"]
             for row in rows
@@ -127,10 +135,10 @@ def test_only_what_is_unseen_is_asked_about(small: Path, model: Path, tmp_path: 
         assert lines(to).keys() == wanted
         assert 0 < len(wanted) < len(asked)
         assert json.loads((tmp_path / f"{name}.jsonl.run.json").read_text())["recipe"]["unseen"] is True
-    every = with_heard(model, Heard(frozenset(houses(small, "test"))), tmp_path / "all.pt")
+    every = with_provenance(model, TrainingProvenance(frozenset(houses(small, "test"))), tmp_path / "all.pt")
     with pytest.raises(DatasetError, match="every scene that is asked about in the test split"):
         answer(small, every, tmp_path / "none.jsonl", unseen)
-    unsaid = with_heard(model, Heard(clips=None), tmp_path / "unsaid.pt")
+    unsaid = with_provenance(model, TrainingProvenance(clips=None), tmp_path / "unsaid.pt")
     with pytest.raises(ModelError, match="does not say on which houses and clips"):
         answer(small, unsaid, tmp_path / "none.jsonl", unseen)
     assert not (tmp_path / "none.jsonl").exists()

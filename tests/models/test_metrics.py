@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from spatialqa.core.geometry import direction_words, great_circle_deg
 from spatialqa.models.spatial_ast import metrics
-from spatialqa.models.spatial_ast.metrics import Places, Posterior, Truth, constants, decode, errors, figures
+from spatialqa.models.spatial_ast.metrics import GroundTruth, Positions, Posterior, constants, decode, errors, figures
 
 AZIMUTHS = np.arange(-180.0, 180.0)
 ELEVATIONS = np.arange(-90.0, 90.0)
@@ -15,14 +15,14 @@ DISTANCES = np.arange(21) / 2
 FloatArray = npt.NDArray[np.float64]
 
 
-def places(*rows: tuple[float, float, float]) -> Places:
+def places(*rows: tuple[float, float, float]) -> Positions:
     azimuth, elevation, distance = np.array(rows, dtype=np.float64).T
-    return Places(azimuth, elevation, distance)
+    return Positions(azimuth, elevation, distance)
 
 
-def random_places(n: int, seed: int = 0) -> Places:
-    draw = np.random.default_rng(seed)
-    return Places(draw.uniform(-179, 180, n), draw.uniform(-60, 60, n), draw.uniform(0.5, 10, n))
+def random_places(n: int, seed: int = 0) -> Positions:
+    rng = np.random.default_rng(seed)
+    return Positions(rng.uniform(-179, 180, n), rng.uniform(-60, 60, n), rng.uniform(0.5, 10, n))
 
 
 def posterior(azimuth: dict[float, float], elevation: dict[float, float], distance: dict[float, float]) -> Posterior:
@@ -35,11 +35,11 @@ def posterior(azimuth: dict[float, float], elevation: dict[float, float], distan
     return Posterior(rows[0], rows[1], rows[2], np.zeros((1, 3)), AZIMUTHS, ELEVATIONS, DISTANCES)
 
 
-def truth_at(at: Places, houses: int = 20) -> Truth:
+def truth_at(at: Positions, houses: int = 20) -> GroundTruth:
     n = len(at.azimuth_deg)
     classes = np.zeros((n, 3), dtype=bool)
     classes[np.arange(n), np.arange(n) % 2] = True
-    return Truth(at, classes, [f"house-{i % houses}" for i in range(n)], np.zeros(n), np.ones(n, dtype=np.int64))
+    return GroundTruth(at, classes, [f"house-{i % houses}" for i in range(n)], np.zeros(n), np.ones(n, dtype=np.int64))
 
 
 @given(st.floats(-180, 180), st.floats(-89, 89), st.floats(-180, 180), st.floats(-89, 89), st.floats(0.5, 10))
@@ -79,15 +79,15 @@ def test_argmax_and_mean_of_azimuth_across_the_back() -> None:
 
 
 def test_the_median_direction_has_the_least_expected_angle() -> None:
-    draw = np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     p = posterior({60: 0.45, 130: 0.35, -20: 0.2}, {-10: 0.6, 40: 0.4}, {2: 1.0})
-    azimuth = draw.choice(AZIMUTHS, 4000, p=p.azimuth[0])
-    elevation = draw.choice(ELEVATIONS, 4000, p=p.elevation[0])
-    drawn = Places(azimuth, elevation, np.ones(4000))
+    azimuth = rng.choice(AZIMUTHS, 4000, p=p.azimuth[0])
+    elevation = rng.choice(ELEVATIONS, 4000, p=p.elevation[0])
+    drawn = Positions(azimuth, elevation, np.ones(4000))
     expected = {}
     for name in metrics.DIRECTION_DECODERS:
         said = decode(p, name, "argmax")
-        same = Places(np.full(4000, said.azimuth_deg[0]), np.full(4000, said.elevation_deg[0]), np.ones(4000))
+        same = Positions(np.full(4000, said.azimuth_deg[0]), np.full(4000, said.elevation_deg[0]), np.ones(4000))
         expected[name] = float(errors(same, drawn)["mae_deg"].mean())
     assert expected["median"] < min(expected["argmax"], expected["mean"])
     assert expected["median"] < constants(drawn)["mae_deg"] + 2.0  # the grid of the median is coarser
@@ -112,10 +112,10 @@ def test_a_sharp_posterior_decodes_to_its_place_by_every_decoder() -> None:
 def test_no_constant_answer_is_better_than_the_best_constant() -> None:
     true = random_places(300)
     best = constants(true)
-    draw = np.random.default_rng(2)
+    rng = np.random.default_rng(2)
     for _ in range(100):
-        az, el, metres = draw.uniform(-180, 180), draw.uniform(-60, 60), draw.uniform(0.5, 10)
-        same = Places(np.full(300, az), np.full(300, el), np.full(300, metres))
+        az, el, metres = rng.uniform(-180, 180), rng.uniform(-60, 60), rng.uniform(0.5, 10)
+        same = Positions(np.full(300, az), np.full(300, el), np.full(300, metres))
         for name, column in errors(same, true).items():
             value = float(column.mean())
             slack = 0.7 if name == "mae_deg" else 0.011 if name == "er20" else 1e-12  # a 4-degree grid of directions
@@ -130,7 +130,9 @@ def test_the_best_constant_distance_is_the_fullest_metre() -> None:
 
 def test_figures_carry_intervals_over_houses_and_the_constant() -> None:
     true = random_places(400)
-    said = Places(true.azimuth_deg, true.elevation_deg, true.distance_m + np.where(np.arange(400) % 4 == 0, 2.0, 0.0))
+    said = Positions(
+        true.azimuth_deg, true.elevation_deg, true.distance_m + np.where(np.arange(400) % 4 == 0, 2.0, 0.0)
+    )
     result = figures(errors(said, true), truth_at(true), np.arange(400))
     der = result["der"]
     assert der.value == 0.25
@@ -162,7 +164,7 @@ def test_map_counts_only_classes_of_training_and_its_constant_is_the_share_of_a_
 
 def test_bins_divide_the_rows_and_judge_each_part_by_itself() -> None:
     true = random_places(200)
-    said = Places(true.azimuth_deg, true.elevation_deg, np.where(true.distance_m < 3, true.distance_m, 0.0))
+    said = Positions(true.azimuth_deg, true.elevation_deg, np.where(true.distance_m < 3, true.distance_m, 0.0))
     bins = metrics.by_bin(errors(said, true), true.distance_m, metrics.DISTANCE_EDGES_M)
     assert sum(int(part["n"] or 0) for part in bins) == 200
     assert [part["der"] for part in bins] == [0, 0, 0, 1, 1, 1]
@@ -170,9 +172,9 @@ def test_bins_divide_the_rows_and_judge_each_part_by_itself() -> None:
 
 
 def test_decoders_are_chosen_by_their_measured_error() -> None:
-    draw = np.random.default_rng(3)
+    rng = np.random.default_rng(3)
     n = 200
-    true = Places(draw.choice([-60.0, 60.0], n), np.zeros(n), np.full(n, 3.0))
+    true = Positions(rng.choice([-60.0, 60.0], n), np.zeros(n), np.full(n, 3.0))
     p_azimuth = np.full((n, 360), 1e-6)
     p_azimuth[np.arange(n), (true.azimuth_deg + 180).astype(int)] = 0.6
     p_azimuth[np.arange(n), (180 - true.azimuth_deg).astype(int)] = 0.4  # the mean of the two lies in between

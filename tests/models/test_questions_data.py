@@ -11,7 +11,7 @@ from spatialqa.dataset.reading import read_rows
 from spatialqa.errors import DatasetError
 from spatialqa.models.bat.questions import (
     POOLED,
-    NothingAskedError,
+    NoQuestionsError,
     Questions,
     QuestionSet,
     encoded,
@@ -89,7 +89,7 @@ def test_what_is_not_asked_is_said(small: Path) -> None:
     scenes = open_scenes([small], "train")
     with pytest.raises(DatasetError, match=r"in 'qa-other' \(it has qa\); run `spatialqa make-qa"):
         read_questions(scenes, "qa-other")
-    with pytest.raises(NothingAskedError, match="nothing of type X is asked in the train split"):
+    with pytest.raises(NoQuestionsError, match="nothing of type X is asked in the train split"):
         read_questions(scenes, "qa", ["X"])
 
 
@@ -135,11 +135,11 @@ def test_maps_are_mirrored_when_they_are_read_as_tokens_are_when_they_are_made(s
     scenes, encoder = open_scenes([small], "test"), encoder_of()
     questions = read_questions(scenes, "qa")
     length = np.zeros(len(questions), dtype=np.int64)
-    turned = np.arange(len(questions)) % 2 == 0
+    flipped = np.arange(len(questions)) % 2 == 0
     tokens = QuestionSet(questions, encoder_rows(scenes, encoder, tmp_path, {}, mirror=True), length)
     rows = encoder_rows(scenes, encoder, tmp_path, {}, frozen=False, mirror=True)
     maps = QuestionSet(questions, rows, length, encoder.mirrored).of_types(["A", "B", "C", "D", "E"])
-    one, other = (asked.read(np.arange(len(questions)), turned) for asked in (tokens, maps))
+    one, other = (asked.read(np.arange(len(questions)), flipped) for asked in (tokens, maps))
     assert one.questions == other.questions
     with torch.no_grad():
         again = encoder.forward_tokens(other.sound)
@@ -217,13 +217,13 @@ def test_a_batch_has_the_rows_of_its_scenes_and_turned_ones_change_sides() -> No
     plain = asked.read(rows)
     assert plain.sound[:, 0, 0].tolist() == [3, 2, 4]
     assert plain.answers == ["left", "left", "No"]
-    turned = np.zeros(20, dtype=np.bool_)
-    turned[[9, 4]] = True
-    half = asked.read(rows, turned)
+    flipped = np.zeros(20, dtype=np.bool_)
+    flipped[[9, 4]] = True
+    half = asked.read(rows, flipped)
     assert half.sound[:, 0, 0].tolist() == [3, 102, 104]
     assert half.answers == ["left", "right", "No"]
     assert [text.rsplit(" ", 1)[1] for text in half.questions] == ["left?", "right?", "right?"]
-    assert 0.3 < made_up(1000).turned(0, "0/0").mean() < 0.7
+    assert 0.3 < made_up(1000).flipped(0, "0/0").mean() < 0.7
 
 
 def test_silenced_questions_have_the_row_of_silence_and_keep_their_texts() -> None:
@@ -236,12 +236,12 @@ def test_silenced_questions_have_the_row_of_silence_and_keep_their_texts() -> No
     assert torch.equal(some.sound[[0, 2]], plain.sound[[0, 2]])
     assert (some.sound[1] == 7.0).all()
     assert (some.questions, some.answers) == (plain.questions, plain.answers)
-    both = asked.read(rows, turned=np.ones(20, dtype=np.bool_), silenced=silenced)
+    both = asked.read(rows, flipped=np.ones(20, dtype=np.bool_), silenced=silenced)
     assert (both.sound[1] == 7.0).all()
     assert both.answers[1] == mirrored(plain.answers[1])
     many = made_up(2000)
     assert 0.03 < many.silenced(0, "0/0", 0.05).mean() < 0.07
-    assert not np.array_equal(many.silenced(0, "0/0", 0.5), many.turned(0, "0/0"))
+    assert not np.array_equal(many.silenced(0, "0/0", 0.5), many.flipped(0, "0/0"))
     assert not np.array_equal(many.silenced(0, "0/0", 0.5), many.silenced(0, "0/1", 0.5))
 
 

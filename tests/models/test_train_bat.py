@@ -22,10 +22,10 @@ from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.models.bat import train as train_bat
 from spatialqa.models.bat.checkpoint import load_bat, save_bat
 from spatialqa.models.bat.curriculum import plan_of, warmup_steps
-from spatialqa.models.bat.encoder_lm import cut, encoded_part, new_listener
+from spatialqa.models.bat.encoder_lm import cut, encoded_part, new_encoder_lm
 from spatialqa.models.bat.recipe import BATRecipe, Stage, stages
-from spatialqa.models.bat.train import BATTrainer, heard_before, identity_of, train
-from spatialqa.models.data.provenance import Heard, Leaks
+from spatialqa.models.bat.train import BATTrainer, identity_of, inherited_provenance, train
+from spatialqa.models.data.provenance import Contamination, TrainingProvenance
 from spatialqa.models.training.checkpoint import ModelError, save
 from spatialqa.models.training.process import Process
 from spatialqa.models.training.run_folder import claim, read_log
@@ -188,7 +188,7 @@ def in_two_processes(recipe: BATRecipe, small: Path, script: Path, before: str =
         "import os, pathlib, sys\nimport torch\nfrom torch.distributed import distributed_c10d\n"
         "from torch.distributed.tensor import DTensor\n"
         "from spatialqa.models.bat import train as train_bat\nfrom spatialqa.models.bat.recipe import BATRecipe\n"
-        "make, made = train_bat.new_listener, []\n"
+        "make, made = train_bat.new_encoder_lm, []\n"
         "say = sys.stdout.write\n"  # a line at once: print's pieces of two processes would mix
         "def keep(*given):\n"
         "    group = distributed_c10d._get_default_group()._get_backend(torch.device('cpu'))\n"
@@ -196,7 +196,7 @@ def in_two_processes(recipe: BATRecipe, small: Path, script: Path, before: str =
         "    made.append(make(*given))\n"
         "    say(f'shared {sum(isinstance(p, DTensor) for p in made[0].parameters())}\\n')\n"
         "    return made[0]\n"
-        f"train_bat.new_listener = keep\n{before}"
+        f"train_bat.new_encoder_lm = keep\n{before}"
         f"train_bat.train([pathlib.Path({str(small)!r})], BATRecipe(**{values!r}))\n"
         "held = [*made[0].trained().values(), *made[0].encoder.buffers()]\n"
         "say(f'weights {sum(float(w.detach().double().abs().sum()) for w in held)}\\n')\n"
@@ -283,7 +283,7 @@ def test_a_grounded_run_goes_on_with_the_same_losses_and_knows_the_encoders_clas
     vocabulary = ["/m/0bt9lr", "/m/07qrkrw", *(f"sound {k}" for k in range(2, ears.config.n_classes))]
     content = {"model": ears.state_dict(), "config": ears.config.to_dict(), "vocabulary": vocabulary}
     (tmp_path / "ears").mkdir()
-    save(tmp_path / "ears" / "best.pt", content | Heard().stored())
+    save(tmp_path / "ears" / "best.pt", content | TrainingProvenance().stored())
     recipe = replace(QUICK, encoder=str(tmp_path / "ears"), curriculum="A,B:2", grounded=True)
     train([small], replace(recipe, run=str(tmp_path / "whole")))
     for _ in range(2):
@@ -309,7 +309,7 @@ def test_an_encoder_that_names_no_classes_is_refused_before_there_is_a_run(
         train([small], recipe)
     assert not (tmp_path / "run").exists()
     with pytest.raises(ModelError, match="classes, 3 with names"):
-        new_listener(recipe, encoder_of(), Process(0, 1, torch.device("cpu")), ("dog", "cat", "bell"))
+        new_encoder_lm(recipe, encoder_of(), Process(0, 1, torch.device("cpu")), ("dog", "cat", "bell"))
 
 
 def test_a_grounded_model_goes_on_with_the_classes_of_the_encoder_that_is_named(tmp_path: Path) -> None:
@@ -317,9 +317,9 @@ def test_a_grounded_model_goes_on_with_the_classes_of_the_encoder_that_is_named(
     torch.nn.init.normal_(other.head.weight)
     names = tuple(f"sound {k}" for k in range(one.config.n_classes))
     process = Process(0, 1, torch.device("cpu"))
-    first = new_listener(replace(QUICK, grounded=True), one, process, names)
+    first = new_encoder_lm(replace(QUICK, grounded=True), one, process, names)
     save_bat(tmp_path / "best.pt", first.bat)
-    again = new_listener(replace(QUICK, grounded=True, init=str(tmp_path)), other, process, names)
+    again = new_encoder_lm(replace(QUICK, grounded=True, init=str(tmp_path)), other, process, names)
     assert again.bat.grounding is not None
     assert torch.equal(again.bat.grounding.head.weight, other.head.weight)
     assert torch.equal(again.bat.encoder_projector.query, first.bat.encoder_projector.query)
@@ -461,12 +461,12 @@ def test_every_second_question_is_turned_in_training(small: Path, encoder: Path,
     train([small], calm)
     first = float(logged(tmp_path / "run")[0][3])
     process = Process(0, 1, torch.device("cpu"))
-    trainer = BATTrainer([small], calm, process, encoder / "best.pt", Leaks(Heard(), [], set()), 0.0)
+    trainer = BATTrainer([small], calm, process, encoder / "best.pt", Contamination(TrainingProvenance()), 0.0)
     asked = trainer.stages[0]
     rows = asked.batches(calm.batch_size, calm.seed, "0/0")[0]
     losses = []
-    for turned in (asked.turned(calm.seed, "0/0"), None):
-        sound, text, _ = encoded_part(trainer.module, asked.read(rows, turned), process.device)
+    for flipped in (asked.flipped(calm.seed, "0/0"), None):
+        sound, text, _ = encoded_part(trainer.module, asked.read(rows, flipped), process.device)
         with torch.no_grad():
             losses.append(float(trainer.module.bat(sound, text)))
     trainer.close()
@@ -481,7 +481,7 @@ def test_a_share_of_the_questions_is_asked_in_silence(small: Path, encoder: Path
     for name, given in (ways | {"half": {"silent_share": 0.5}}).items():
         recipe = replace(QUICK, encoder=str(encoder), run=str(tmp_path / name), encoder_frozen=frozen, **given)
         process = Process(0, 1, torch.device("cpu"))
-        trainer = BATTrainer([small], recipe, process, encoder / "best.pt", Leaks(Heard(), [], set()), 0.0)
+        trainer = BATTrainer([small], recipe, process, encoder / "best.pt", Contamination(TrainingProvenance()), 0.0)
         asked = trainer.stages[1]
         chosen = asked.silenced(0, "1/0", recipe.silent_share) if recipe.silent_share else None
         heard[name] = asked.read(np.arange(len(asked)), silenced=chosen).sound
@@ -559,17 +559,17 @@ def test_an_encoder_for_another_rate_is_refused(small: Path, tmp_path: Path) -> 
 
 def test_what_a_run_starts_from_was_trained_on_is_known(encoder: Path, trained: Path, tmp_path: Path) -> None:
     content = torch.load(trained / "best.pt", weights_only=True)
-    elsewhere = Heard(frozenset({"mp3d/elsewhere"}), frozenset({1, -(2**63)}))
+    elsewhere = TrainingProvenance(frozenset({"mp3d/elsewhere"}), frozenset({1, -(2**63)}))
     save(tmp_path / "before.pt", content | {"known": content["known"] | elsewhere.stored()})
     ears = torch.load(encoder / "best.pt", weights_only=True)
-    here = Heard(frozenset({"mp3d/here"}), frozenset({1, 7}))
+    here = TrainingProvenance(frozenset({"mp3d/here"}), frozenset({1, 7}))
     save(tmp_path / "ears.pt", ears | here.stored())
-    assert heard_before(QUICK, tmp_path / "ears.pt") == here
+    assert inherited_provenance(QUICK, tmp_path / "ears.pt") == here
     recipe = replace(QUICK, init=str(tmp_path / "before.pt"))
-    both = Heard(frozenset({"mp3d/elsewhere", "mp3d/here"}), frozenset({-(2**63), 1, 7}))
-    assert heard_before(recipe, tmp_path / "ears.pt") == both
+    both = TrainingProvenance(frozenset({"mp3d/elsewhere", "mp3d/here"}), frozenset({-(2**63), 1, 7}))
+    assert inherited_provenance(recipe, tmp_path / "ears.pt") == both
     save(tmp_path / "ears.pt", {name: value for name, value in ears.items() if name != "clips"})
-    assert heard_before(recipe, tmp_path / "ears.pt").clips is None
+    assert inherited_provenance(recipe, tmp_path / "ears.pt").clips is None
     save(tmp_path / "ears.pt", ears | {"clips": [1.5]})
     with pytest.raises(ModelError, match=r"ears\.pt: its clips cannot be what it was trained on"):
-        heard_before(QUICK, tmp_path / "ears.pt")
+        inherited_provenance(QUICK, tmp_path / "ears.pt")

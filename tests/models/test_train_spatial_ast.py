@@ -18,10 +18,10 @@ from spatialqa.dataset.reading import read_rows, read_scenes, scene_files
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.models.data.on_the_fly import OnTheFlyDataset
-from spatialqa.models.data.provenance import Heard, find_leaks, refuse_leaks
+from spatialqa.models.data.provenance import TrainingProvenance, find_contamination, refuse_contamination
 from spatialqa.models.data.scenes import Batch, SceneDataset
 from spatialqa.models.spatial_ast import metrics
-from spatialqa.models.spatial_ast.evaluate import evaluate, evaluate_all, judge, read_truth
+from spatialqa.models.spatial_ast.evaluate import evaluate, evaluate_all, judge, read_ground_truth
 from spatialqa.models.spatial_ast.inference import hear, refuse_rate
 from spatialqa.models.spatial_ast.losses import (
     augment,
@@ -82,16 +82,16 @@ def flip_ears(waveform: torch.Tensor) -> torch.Tensor:
 
 
 def batch_of(n: int, n_classes: int = 5, samples: int = 4000) -> Batch:
-    draw = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     return Batch(
-        waveform=torch.randn(n, 2, samples, generator=draw),
+        waveform=torch.randn(n, 2, samples, generator=rng),
         scene_id=[f"train-{k:08d}" for k in range(n)],
         scene=torch.arange(n),
         slot=torch.zeros(n, dtype=torch.int64),
         classes=torch.eye(n_classes)[torch.arange(n) % n_classes],
-        azimuth_deg=torch.rand(n, generator=draw) * 360 - 180,
-        elevation_deg=torch.rand(n, generator=draw) * 100 - 50,
-        distance_m=torch.rand(n, generator=draw) * 9 + 0.5,
+        azimuth_deg=torch.rand(n, generator=rng) * 360 - 180,
+        elevation_deg=torch.rand(n, generator=rng) * 100 - 50,
+        distance_m=torch.rand(n, generator=rng) * 9 + 0.5,
     )
 
 
@@ -139,8 +139,8 @@ def test_two_sounds_may_be_answered_by_the_slots_in_any_order() -> None:
         batch, scene=torch.tensor([0, 0]), slot=torch.tensor([0, 1]), waveform=batch.waveform[:1], scene_id=["a"]
     )
     weights = stage_weights(TrainRecipe(), "joint")
-    draw = torch.Generator().manual_seed(1)
-    heads = Heads(*(torch.randn(1, 2, n, generator=draw) for n in (5, 21, 360, 180)))
+    rng = torch.Generator().manual_seed(1)
+    heads = Heads(*(torch.randn(1, 2, n, generator=rng) for n in (5, 21, 360, 180)))
     heads.azimuth[0, 1, to_model_azimuth(batch.azimuth_deg[0])] += 50.0
     heads.azimuth[0, 0, to_model_azimuth(batch.azimuth_deg[1])] += 50.0
     swapped = Heads(*(logits.flip(1) for logits in heads))
@@ -155,8 +155,8 @@ def test_a_sound_is_placed_by_the_slot_that_answers_for_its_class() -> None:
         batch, scene=torch.tensor([0, 0]), slot=torch.tensor([0, 1]), waveform=batch.waveform[:1], scene_id=["a"]
     )
     batch = replace(batch, classes=torch.eye(5)[:2])
-    draw = torch.Generator().manual_seed(1)
-    heads = Heads(*(torch.randn(1, 2, n, generator=draw) for n in (5, 21, 360, 180)))
+    rng = torch.Generator().manual_seed(1)
+    heads = Heads(*(torch.randn(1, 2, n, generator=rng) for n in (5, 21, 360, 180)))
     heads.classes[0] = 10.0 * torch.eye(5)[[1, 0]]  # the first slot hears the second sound
     heads.azimuth[0, 0, to_model_azimuth(batch.azimuth_deg[0])] += 50.0  # and where it is is no reason to choose it
     found = by_class(heads, batch)
@@ -339,8 +339,8 @@ def test_data_sets_that_hold_out_what_another_trains_on_are_refused(one_source: 
     other = tmp_path / "other"
     render(replace(SCENES, splits="1,0,0", plan_only=True), other)  # the same homes, all to train on
     with pytest.raises(DatasetError, match="is in the training split of one and held out in another"):
-        refuse_leaks([one_source, other])
-    refuse_leaks([one_source])
+        refuse_contamination([one_source, other])
+    refuse_contamination([one_source])
 
 
 def test_a_model_of_one_sound_goes_on_with_two(
@@ -348,18 +348,18 @@ def test_a_model_of_one_sound_goes_on_with_two(
 ) -> None:
     two = tmp_path / "two"
     render(replace(SCENES, sources_per_scene={2: 1.0}, scenes=24, save_rirs=False), two)
-    leaks = find_leaks([one_source, two])
-    assert leaks.scenes
+    contamination = find_contamination([one_source, two])
+    assert contamination.scenes
     recipe = replace(QUICK, init=str(trained), max_sources=2, class_epochs=0, run=str(tmp_path / "run"))
     with pytest.raises(DatasetError, match="leave such scenes out of the training with --leaks leave-out"):
         train([one_source, two], recipe)
     best = train([one_source, two], replace(recipe, leaks="leave-out"))
     said = " ".join(capsys.readouterr().err.split())
-    assert f"{len(leaks.scenes)} training scenes are left out" in said
+    assert f"{len(contamination.scenes)} training scenes are left out" in said
     before, after = read_weights(trained / "best.pt"), read_weights(best)
-    assert Heard.of(after) == leaks.heard | Heard.of(before)
-    assert leaks.heard.clips
-    assert Heard.of(before).clips
+    assert TrainingProvenance.of(after) == contamination.trained_on | TrainingProvenance.of(before)
+    assert contamination.trained_on.clips
+    assert TrainingProvenance.of(before).clips
     tokens = after["model"]["cls_tokens"].reshape(2, 3, -1)
     assert not torch.equal(tokens[0], tokens[1])
     (row,) = read_log(tmp_path / "run" / "validation.csv")
@@ -469,21 +469,21 @@ def test_a_recipe_chooses_what_the_model_hears_and_how_many_sounds_it_answers_fo
 
 
 def test_the_truth_of_a_split_is_that_of_its_tables(one_source: Path) -> None:
-    ids, truth = read_truth(one_source, "test", ["/m/05tny_"])
+    ids, truth = read_ground_truth(one_source, "test", ["/m/05tny_"])
     assert len(ids) == len(truth.house) == 8
     assert all(scene_id.startswith("test-") for scene_id in ids)
-    assert np.isfinite(truth.places.azimuth_deg).all()
+    assert np.isfinite(truth.positions.azimuth_deg).all()
 
 
 def test_a_model_that_knows_where_everything_is_gets_everything_right(one_source: Path) -> None:
-    _, truth = read_truth(one_source, "test", ["/m/05tny_", "/m/07qrkrw"])
+    _, truth = read_ground_truth(one_source, "test", ["/m/05tny_", "/m/07qrkrw"])
     azimuths, elevations, distances = np.arange(-180.0, 180.0), np.arange(-90.0, 90.0), np.arange(21) / 2
     nearest = [
         np.eye(len(axis))[np.abs(axis[None] - values[:, None]).argmin(axis=1)]
         for axis, values in (
-            (azimuths, truth.places.azimuth_deg),
-            (elevations, truth.places.elevation_deg),
-            (distances, truth.places.distance_m),
+            (azimuths, truth.positions.azimuth_deg),
+            (elevations, truth.positions.elevation_deg),
+            (distances, truth.positions.distance_m),
         )
     ]
     scores = truth.classes.astype(np.float64)
