@@ -1,1 +1,1 @@
-"""The reference models that learn from what spatialqa writes."""
+"""Two reference models that train and score on spatialqa data sets: Spatial-AST (encoder) and BAT (audio QA)."""

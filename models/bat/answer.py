@@ -1,11 +1,11 @@
-"""Answers the questions of a data set, or one question about a recording, with a trained BAT.
+"""Answers with a trained BAT: the questions of a data set, or one question about a recording.
 
     spatialqa answer OUT --model RUN --to preds.jsonl           then: spatialqa score preds.jsonl OUT
-    spatialqa answer OUT --model RUN --to control.jsonl --silence         control: nothing to hear
+    spatialqa answer OUT --model RUN --to control.jsonl --silence         control: no audio
     spatialqa listen recording.wav "Where is the sound, and how far away is it?" --model RUN
 
-Answers are written as they come, and the same command goes on after a kill. Which weights, options and data they are of
-stands in a second file beside them, preds.jsonl.run.json.
+Answers are appended as they come, and the same command resumes after a kill. A second file beside them,
+preds.jsonl.run.json, says which weights, options and data they are of.
 """
 
 import json

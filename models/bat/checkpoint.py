@@ -1,10 +1,10 @@
-"""BAT's files: what training writes and `answer` reads, and the released layout.
+"""Checkpoints of BAT: the files that training writes and `answer` reads, and the released layout.
 
-    save_bat("best.pt", model, encoder)             # what was trained, and the encoder that makes it whole
+    save_bat("best.pt", model, encoder)             # what was trained, and the encoder that makes it complete
     model, encoder = load_bat("best.pt")
     model = load_released("released.pt", config)    # encoder_projector.* and LoRA's matrices by peft's names
 
-What a file says is compared with what it holds before memory is taken for it, and loaded strictly.
+A file's configuration is compared with the shapes of its tensors before memory is taken for it; loading is strict.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""What BAT's curriculum asks, stage by stage, and in how many steps."""
+"""The curriculum of BAT: the questions of every stage, and how many steps the stages take."""
 
 import functools
 from collections.abc import Collection, Sequence

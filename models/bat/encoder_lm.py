@@ -1,4 +1,4 @@
-"""What is trained of BAT: an encoder and what answers, as one model, whole in each process or shared out among them."""
+"""Encoder and BAT as the one model that is trained: construction, FSDP sharding, parameter groups, validation loss."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,7 +22,7 @@ from spatialqa.models.training.run_folder import LOSS
 
 
 class EncoderLM(nn.Module):
-    """An encoder and what answers, as one; a frozen encoder is past, and its tokens come in its place."""
+    """An encoder and BAT as one module; where the encoder is frozen, its precomputed tokens are the input instead."""
 
     def __init__(self, encoder: SpatialAST, bat: BAT, frozen: bool, masking: bool = False) -> None:
         super().__init__()

@@ -1,9 +1,9 @@
-"""Lets the words of a question take up what was heard of the sound that they name; the paper's BAT has nothing of it.
+"""Label-conditioned audio embeddings (`grounded`): adds a sound's audio tokens to the words of a prompt that name it.
 
-The language model tiny hardly learns to look up which of two sounds a question is about, not even in text, so it is
-given that (docs/models.md; larger ones were hardly tried). The encoder's class tokens are read as the names of what
-they may be, in the language model's own embeddings, and a word that is like one of these, more than like all names, has
-that sound's tokens added to it.
+Not in the paper. The language model tiny hardly learns to look up which of two sounds a question is about, not even in
+text, so this does it (docs/models.md; larger ones were hardly tried). The encoder's class tokens give a distribution
+over class names, and through these an embedding of each sound in the language model's own space. A word whose embedding
+is closer to one sound than to the average name has that sound's tokens added to it.
 
     grounding = Grounding(192, 2, [[17, 4], [9]], 192)       # two sounds; two classes, named by these tokens
     words = grounding(tokens, words, prompt, embedding)
@@ -27,7 +27,7 @@ OF_A_SOUND = 3  # tokens that Spatial-AST has for each: distance, direction, cla
 
 
 def encoder_class_names(encoder_file: Path) -> tuple[str, ...]:
-    """Return what the classes of an encoder are called, in lower case.
+    """Return the names of the classes of an encoder, in lower case.
 
     Raises:
         ModelError: the file cannot be read.
@@ -44,7 +44,7 @@ def encoder_class_names(encoder_file: Path) -> tuple[str, ...]:
 
 
 class Grounding(nn.Module):
-    """Adds to words what was heard of the sounds that they name."""
+    """Adds to the embeddings of words the audio tokens of the sound that they name."""
 
     spelled: Tensor
     is_letter: Tensor
@@ -73,12 +73,12 @@ class Grounding(nn.Module):
         self.register_buffer("is_letter", letters, persistent=False)
 
     def take_over(self, encoder: SpatialAST) -> None:
-        """Begin with what the encoder knows of its classes."""
+        """Copy the encoder's class head and its norm, from which the classes of sounds are read."""
         self.norm.load_state_dict(encoder.fc_norm.state_dict())
         self.head.load_state_dict(encoder.head.state_dict())
 
     def forward(self, tokens: Tensor, words: Tensor, prompt: Tensor, embedding: nn.Module) -> Tensor:
-        """Return the words, (B, L, D), with what was heard added to those of the prompt that name it.
+        """Return the words, (B, L, D), with audio tokens added to those of the prompt that name a sound.
 
         Args:
             tokens: of the encoder, float (B, n, encoder_width).

@@ -1,10 +1,10 @@
-"""BAT: a language model that answers questions from what Spatial-AST heard.
+"""BAT, the model: a language model that answers questions about audio that a Spatial-AST encoder has embedded.
 
 The model of "BAT: Learning to Reason about Spatial Sounds with Large Language Models" (Zheng et al., ICML 2024,
-arXiv 2402.01591): the encoder's tokens -> Q-Former with learned queries -> linear and LayerNorm -> as many embeddings
-that a causal language model finds before the prompt.
+arXiv 2402.01591): encoder tokens -> Q-Former with learned queries -> linear and LayerNorm -> audio embeddings, which
+stand before the prompt in the input of a causal language model.
 
-    model = BAT(PRESETS["tiny"])                                        # or bat_files.load_bat("best.pt")[0]
+    model = BAT(PRESETS["tiny"])                                        # or checkpoint.load_bat("best.pt")[0]
     loss = model(tokens, model.encode(questions, answers))              # tokens: float (B, n, encoder_width)
     model.generate(tokens, ["Where is the sound of the dog, and how far is it?"])   # ["left, front, above; 2.5m"]
 

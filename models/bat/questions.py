@@ -1,4 +1,4 @@
-"""Questions with what an encoder makes of their scenes, as batches: the `qa` table joined to a file of encoder outputs.
+"""Questions as training batches: the `qa` table joined to what the encoder computes from each question's scene.
 
     scenes = open_scenes([OUT], "train")
     questions = read_questions(scenes, "qa")
@@ -7,7 +7,7 @@
     for rows in question_set.batches(32, seed=0, epoch="0/0"):
         batch = question_set.read(rows)
 
-The order is a pure function of seed and epoch, so a run goes on in the middle of an epoch by leaving out what is done.
+The order is a pure function of seed and epoch, so a run resumes in the middle of an epoch by leaving out what is done.
 Questions of about the same length share a batch, since the shorter ones are padded.
 """
 
@@ -169,7 +169,7 @@ def encoder_rows(
         folder: where it is kept; read again by later runs.
         identity: of the encoder's weights, plain values.
         frozen: the tokens; else the maps that a trained encoder starts from.
-        ears: what it is given, see evaluate_spatial_ast.hear.
+        ears: what it is given, see inference.hear.
         silence: a control: all scenes have the row of silence, and none is read.
         mirror: of tokens, also those of the scenes with their ears swapped.
         workers: processes that decode scenes.
@@ -223,7 +223,7 @@ def _maker(encoder: SpatialAST, frozen: bool, ears: str, mirror: bool) -> Callab
 
 @dataclass(frozen=True, eq=False)
 class QuestionBatch:
-    """Some questions. sound: float32 (B, ...), the encoder's tokens or maps of the scene of each."""
+    """Questions and answers. sound: float32 (B, ...), the encoder's tokens or maps of the scene of each."""
 
     sound: Tensor
     questions: list[str]
@@ -239,7 +239,7 @@ class QuestionSet:
         rows: float16 (scenes, 1 or 2, ...), see encoder_rows.
         length: int64 (questions,), by which they share a batch: tokens of question and answer, say.
         swapped: gives rows with the ears swapped, where they are not stored: SpatialAST.mirrored, of maps.
-        quiet: float16 (...), the row of silence, where some are to be asked with nothing to hear.
+        quiet: float16 (...), the row of silence, for audio dropout.
     """
 
     def __init__(
@@ -296,11 +296,11 @@ class QuestionSet:
         return [order[k : k + batch_size] for k in range(0, len(order), batch_size)]
 
     def flipped(self, seed: int, epoch: str) -> npt.NDArray[np.bool_]:
-        """Return of which questions an epoch swaps left and right: about half of them."""
+        """Return which questions an epoch flips left-right in sound and text (augmentation): about half of them."""
         return seeds.rng(seed, "mirror", epoch).random(len(self)) < 0.5
 
     def silenced(self, seed: int, epoch: str, share: float) -> npt.NDArray[np.bool_]:
-        """Return which questions an epoch asks with nothing to hear: about this share of them."""
+        """Return of which questions an epoch silences the audio (audio dropout): about this share of them."""
         return seeds.rng(seed, "silent", epoch).random(len(self)) < share
 
     def read(
@@ -309,9 +309,12 @@ class QuestionSet:
         flipped: npt.NDArray[np.bool_] | None = None,
         silenced: npt.NDArray[np.bool_] | None = None,
     ) -> QuestionBatch:
-        """Return these questions, bool (questions,) says of which with left and right swapped or with silence.
+        """Return these questions.
 
-        Left and right change places in sound and text.
+        Args:
+            rows: which ones.
+            flipped: bool (questions,), those whose left and right change places, in sound and text.
+            silenced: bool (questions,), those with silence in the place of their sound.
         """
         own = np.zeros(len(rows), dtype=np.bool_) if flipped is None else flipped[rows]
         stored = self.rows.shape[1] > 1

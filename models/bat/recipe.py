@@ -1,6 +1,7 @@
-"""Every choice of BAT's training and answering as a key: command line options and recipe keys are the same fields.
+"""The recipes of BAT: every key of its training and of its answers, as command line options and as YAML.
 
-No torch here: the command line reads these fields before it knows whether anything will be trained.
+A command line option and a recipe key are the same field. No torch here: the command line reads these fields before it
+knows whether anything will be trained.
 """
 
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ SHAPE = (  # keys that not given are those of bat.PRESETS for the LLM
 
 
 class Stage(NamedTuple):
-    """One stage of a curriculum: which types of questions are asked, and how many passes over them there are."""
+    """One stage of a curriculum: its types of questions, and its epochs over them."""
 
     types: tuple[str, ...]
     epochs: float
@@ -183,12 +184,12 @@ def stages(curriculum: str) -> tuple[Stage, ...]:
         names, _, epochs = part.partition(":")
         types = tuple(name.strip() for name in names.split(","))
         try:
-            passes = float(epochs)
+            n_epochs = float(epochs)
         except ValueError:
-            passes = 0.0
-        if not 0.0 < passes < 1e6 or not set(types) <= set(TYPES) or len(set(types)) < len(types):
+            n_epochs = 0.0
+        if not 0.0 < n_epochs < 1e6 or not set(types) <= set(TYPES) or len(set(types)) < len(types):
             raise RecipeError(
                 f"curriculum: {part.strip()!r} is no stage; write types and passes over them, such as A,B:2;A,B,C,D,E:3"
             )
-        found.append(Stage(types, passes))
+        found.append(Stage(types, n_epochs))
     return tuple(found)

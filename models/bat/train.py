@@ -1,15 +1,15 @@
-"""Trains BAT by a curriculum: first to perceive one sound, then one of several, then to reason (arXiv 2402.01591).
+"""Trains BAT by a curriculum: perception of one sound, then of one among several, then reasoning (arXiv 2402.01591).
 
-    spatialqa train-baseline OUT --model bat --encoder RUN --run BAT         train; run it again and it goes on
+    spatialqa train-baseline OUT --model bat --encoder RUN --run BAT         train; the same command resumes
     spatialqa train-baseline OUT --model bat --encoder RUN --llm smollm2     another language model
     spatialqa train-baseline OUT --model bat --encoder RUN --curriculum A,B,C,D,E:7       one stage (ablation)
-    spatialqa train-baseline OUT --model bat --encoder RUN --silence         control: nothing to hear in training
+    spatialqa train-baseline OUT --model bat --encoder RUN --silence         control: trained without audio
     torchrun --nproc-per-node 8 --no-python spatialqa train-baseline OUT --model bat --encoder RUN --llm FOLDER
 
-The loss is on the answer and the token that ends it alone. What the encoder makes of every scene is computed once: the
-tokens where it is frozen, else the maps that it starts from. A run's folder holds best.pt (one file that answers),
-last.pt (what is needed to go on), log.csv (a row a step), validation.csv (a row a pass) and loss.svg. A run that was
-killed and goes on has the same losses as one that was not.
+The loss is on the answer and the token that ends it alone. What the encoder computes from a scene is computed once: its
+tokens where it is frozen, else the maps that it starts from. The run directory holds best.pt (one file that answers),
+last.pt (the state to resume from), log.csv (a row a step), validation.csv (a row an epoch) and loss.svg. The loop
+itself is training/loop.py.
 """
 
 import math
@@ -48,7 +48,7 @@ from spatialqa.models.training.run_folder import claim
 
 
 def train(folders: Sequence[Path], recipe: BATRecipe) -> Path:
-    """Train a model, or go on with a run that was stopped, and return the file of its best weights.
+    """Train a model, or resume a run that was stopped, and return the file of its best weights.
 
     Raises:
         DatasetError: a data set cannot be used, or the run's folder holds another run.

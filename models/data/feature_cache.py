@@ -1,4 +1,4 @@
-"""What a frozen part of a model makes of every scene, computed once and kept in a file: maps, or an encoder's tokens.
+"""Feature cache: what a frozen part of a model computes from every scene (maps, or encoder tokens), kept in a file.
 
 data = CachedScenes(OUT, "train", vocabulary, make=model.maps, folder=Path("cache"), identity={"n_fft": 1024})
 for batch in loader(data, batch_size=32):

@@ -1,4 +1,4 @@
-"""Scenes that need not be stored as sound: clips and RIRs, convolved when they are asked for, on a GPU where one is.
+"""Training scenes made on the fly: dry clips convolved with stored RIRs, on a GPU where there is one.
 
 The RIRs must exist: those of a data set rendered with --save-rirs, or the bank that it was planned from (`spatialqa
 render OUT --rooms bank:DIR --plan-only` writes no sound at all).

@@ -6,7 +6,7 @@
         heads = model(batch.to("cuda").waveform)
 
 The order of scenes is a pure function of seed, epoch and batch size: it does not depend on how many workers there are
-or which process of several asks, and a run goes on in the middle of an epoch with `loader(..., start=batches done)`.
+or which process of several asks, and a run resumes in the middle of an epoch with `loader(..., start=batches done)`.
 """
 
 import dataclasses
@@ -73,7 +73,7 @@ class Batch(Targets):
     """Some scenes.
 
     waveform: float32 (B, 2, n), left and right, at signal level (the gain of the data set undone); or what a cache
-    keeps of it (see cache.py).
+    keeps of it (see feature_cache.py).
     """
 
     waveform: Tensor
@@ -91,7 +91,7 @@ class NoScenesError(DatasetError):
 
 
 def class_ids(labels: Sequence[str], mids: Sequence[str | None]) -> list[str]:
-    """Return what a source's labels are called in a vocabulary: their mids, and a custom label's own name."""
+    """Return the ids of a source's labels in a vocabulary: their AudioSet mids, or a custom label's own name."""
     return [mid or label for label, mid in zip(labels, mids, strict=True)]
 
 
@@ -467,7 +467,7 @@ def loader(
         batch_size: scenes in a batch of one process.
         workers: processes that read and decode; 0 does it here. Batches and their order are the same for any number.
         epoch: which one.
-        start: leave out so many batches, to go on where a run was stopped.
+        start: leave out so many batches, to resume where a run was stopped.
         rank: of `world` training processes, which one this is; each has another part, all the same number of batches.
         world: how many training processes there are.
     """

@@ -1,1 +1,1 @@
-"""Spatial-AST: the model, its training, evaluation and inference."""
+"""Spatial-AST: the audio encoder, its training, evaluation and inference."""

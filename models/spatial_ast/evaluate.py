@@ -1,11 +1,13 @@
-"""Judges checkpoints of Spatial-AST on a split of data sets: the paper's figures, their parts, and what beats no ears.
+"""Evaluates checkpoints of Spatial-AST on a split of data sets: the paper's figures beside constant baselines.
 
     spatialqa train-baseline OUT --evaluate RUN                 a run's best checkpoint, on OUT's test split
     spatialqa train-baseline OUT --evaluate RUN1,RUN2,RUN3      several training seeds: mean and spread
-    spatialqa train-baseline OUT --evaluate RUN --ears swapped  control: left and right change positions
-    spatialqa train-baseline OUT --evaluate RUN --ears same     control: the side falls to chance
+    spatialqa train-baseline OUT --evaluate RUN --ears swapped  control: channels swapped, left and right change places
+    spatialqa train-baseline OUT --evaluate RUN --ears same     control: mono downmix, left or right falls to chance
 
-Only scenes with one source are judged. The same checkpoint on the same scenes gives the same figures: nothing is drawn.
+Figures are of all sounds, of those in line of sight, of the occluded ones, and of those that make-qa asks about; all
+by distance and by DRR too. Only scenes with one source are evaluated. The same checkpoint on the same scenes gives the
+same figures: nothing is random.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -51,10 +53,10 @@ PARTS = ("all", "line of sight", "occluded", "asked")
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What one checkpoint reached.
+    """The figures of one checkpoint.
 
-    `parts` has the figures of all sounds, of those in sight, of the others, and of those whose direction make-qa asks:
-    5 degrees or more from every plane where a word changes.
+    `parts` has those of all sounds, of those in line of sight, of the occluded ones, and of those whose direction
+    make-qa asks about: 5 degrees or more from every plane where a direction word changes.
     """
 
     checkpoint: str
@@ -79,9 +81,9 @@ class Evaluation:
 
 
 def read_ground_truth(folder: Path, split: str, vocabulary: Sequence[str]) -> tuple[list[str], GroundTruth]:
-    """Return the ids of a split's one-source scenes, in the order of the files, and what is true of their sounds.
+    """Return the ids of a split's one-source scenes, in the order of the files, and the ground truth of their sounds.
 
-    It comes from the tables alone, by another way than what training is given.
+    It is read from the tables, independently of the batches that training is given.
     """
     number = {mid: k for k, mid in enumerate(vocabulary)}
     scenes = [

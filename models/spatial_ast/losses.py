@@ -1,4 +1,4 @@
-"""What Spatial-AST is trained to make small, and the rules by which its weights move (arXiv 2402.01591)."""
+"""Training losses, targets, augmentation and parameter groups of Spatial-AST (arXiv 2402.01591)."""
 
 from collections.abc import Callable
 from dataclasses import replace

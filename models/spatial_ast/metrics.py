@@ -1,7 +1,7 @@
-"""What an encoder's outputs are worth: positions decoded from posteriors, their errors, and what needs no ears.
+"""Localisation metrics and constant baselines: positions decoded from posteriors, and their errors.
 
 Plain numpy, and angles as everywhere else in spatialqa: azimuth in (-180, 180], positive to the left. A row is one
-sound. Every figure is the mean of one column of `errors`, so a part of the rows (the occluded ones, those at 3 m) is
+sound. Every figure is the mean of one column of `errors`, so a subset of the rows (the occluded ones, those at 3 m) is
 judged by the same rule as all of them. MAE, ER20 and DER are those of Spatial-AST (arXiv 2402.01591).
 """
 
@@ -40,7 +40,7 @@ _CHUNK = 1024
 
 @dataclass(frozen=True, eq=False)
 class Positions:
-    """Where n sounds are, or are said to be: three float64 arrays (n,)."""
+    """Positions of n sounds, true or estimated, relative to the head: three float64 arrays (n,)."""
 
     azimuth_deg: FloatArray
     elevation_deg: FloatArray
@@ -53,7 +53,7 @@ class Positions:
 
 @dataclass(frozen=True, eq=False)
 class GroundTruth:
-    """What is true of n sounds; `classes` is bool (n, n_classes), `drr_db` is NaN and `line_of_sight` -1 if unknown."""
+    """Ground truth of n sounds; `classes` is bool (n, n_classes), `drr_db` is NaN and `line_of_sight` -1 if unknown."""
 
     positions: Positions
     classes: BoolArray
@@ -64,7 +64,7 @@ class GroundTruth:
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """What a model believes of n sounds: probabilities over each axis, and the value of every class on the axis.
+    """Posteriors of n sounds: probabilities over each axis, and the value of every class on the axis.
 
     azimuth (n, a), elevation (n, e), distance (n, d), each row adding to 1; classes (n, n_classes), any scores.
     """
@@ -89,11 +89,11 @@ class Figure:
 
 
 def decode(posterior: Posterior, direction: str, distance: str) -> Positions:
-    """Return one place for every row.
+    """Return one position for every row.
 
     direction: `argmax` takes the likeliest azimuth and the likeliest elevation; `mean` the circular mean of azimuth and
     the mean of elevation; `median` the direction with the least expected angle to the truth (the best one for MAE).
-    distance: `argmax`; `mean`; `window`, the place where most probability lies within 0.5 m (the best one for DER).
+    distance: `argmax`; `mean`; `window`, the distance where most probability lies within 0.5 m (the best one for DER).
     """
     azimuth, elevation = {"argmax": _argmax, "mean": _mean, "median": _median}[direction](posterior)
     p, axis = posterior.distance, posterior.distance_m
@@ -181,7 +181,7 @@ def plane_angles_deg(positions: Positions) -> FloatArray:
 
 
 def octants(positions: Positions) -> IntArray:
-    """Return the index in OCTANTS of every place, int64 (n,)."""
+    """Return the index in OCTANTS of every position, int64 (n,)."""
     left, front, above = _words(positions.vectors()).values()
     return np.asarray(4 * ~left + 2 * ~front + ~above, dtype=np.int64)
 

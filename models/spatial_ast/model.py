@@ -1,4 +1,4 @@
-"""Spatial-AST: a transformer that tells from two ears what sounds, from which direction and how far away.
+"""Spatial-AST, the audio encoder: a transformer that predicts class, direction and distance from binaural audio.
 
 The encoder of "BAT: Learning to Reason about Spatial Sounds with Large Language Models" (Zheng et al., ICML 2024,
 arXiv 2402.01591). With PRESETS["paper"] weights in the released layout load with strict=True and give the same numbers.
@@ -6,11 +6,12 @@ arXiv 2402.01591). With PRESETS["paper"] weights in the released layout load wit
     model = SpatialAST(PRESETS["paper"])          # or load_checkpoint("spatial_ast.pth")
     heads = model(waveform)                       # float32 (B, 2, n), left and right ear, at 32 kHz
 
-What goes through it: STFT -> mel levels and interaural phase -> one fused map -> patches -> ViT -> three tokens
-(distance, direction, class) -> four heads. With `slots` above 1 there are three tokens for each of that many sounds,
-and `match_slots` finds which slot answers for which sound.
+The forward pass: STFT -> mel levels and interaural phase -> one fused map -> patches -> ViT -> three tokens (distance,
+direction, class) -> four heads. With `slots` above 1 there are three tokens for each of that many sounds, and
+`match_slots` assigns sounds to slots (permutation-invariant training).
 
-The model has its own angles; they meet ours in the functions from `to_model_azimuth` on, and nowhere else.
+The model has angles of its own; they are converted from and to ours in the functions from `to_model_azimuth` on, and
+nowhere else.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""The picture of an evaluation: confusion of octants, and errors against distance and DRR, as SVG."""
+"""Plot of an evaluation of Spatial-AST: confusion of octants, and errors against distance and DRR, as SVG."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any

@@ -1,6 +1,7 @@
-"""Every choice of a training run as a key: a command line option and a recipe's `train` section are the same field.
+"""The recipe of Spatial-AST: every key of its training and evaluation, as command line options and as YAML.
 
-No torch here: the command line reads these fields before it knows whether anything will be trained.
+A command line option and a key of a recipe's `train` section are the same field. No torch here: the command line reads
+these fields before it knows whether anything will be trained.
 """
 
 from dataclasses import dataclass

@@ -1,13 +1,12 @@
-"""Trains Spatial-AST in the paper's two stages: first what sounds, then also where (arXiv 2402.01591).
+"""Trains Spatial-AST in the paper's two stages: first the class alone, then direction and distance too (2402.01591).
 
-    spatialqa train-baseline OUT --preset tiny --run RUN           train; run it again after a kill and it goes on
+    spatialqa train-baseline OUT --preset tiny --run RUN           train; after a kill the same command resumes
     spatialqa train-baseline FOLEY DEBIAN --recipe baseline-tiny   on several data sets at once
     torchrun --nproc-per-node 8 --no-python spatialqa train-baseline OUT --preset paper --batch-size 512
-    spatialqa train-baseline OUT --shuffle-labels --run RUN        control: labels that mean nothing give chance
+    spatialqa train-baseline OUT --shuffle-labels --run RUN        control: shuffled labels give chance
 
-A run's folder holds best.pt (the weights that did best in validation), last.pt (all that is needed to go on), log.csv
-(a row a step), validation.csv (a row a pass) and loss.svg. A run that was killed and goes on has the same losses as one
-that was not: the order of the data and what is masked are drawn for each step from the seed, not one after the other.
+The run directory holds best.pt (the best weights in validation), last.pt (the state to resume from), log.csv (a row a
+step), validation.csv (a row an epoch) and loss.svg. The loop itself is training/loop.py.
 """
 
 import math
@@ -54,7 +53,7 @@ SLOTS_APART = 0.1  # standard deviation, about that of trained tokens
 
 
 def train(folders: Sequence[Path], recipe: TrainRecipe) -> Path:
-    """Train a model, or go on with a run that was stopped, and return the file of its best weights.
+    """Train a model, or resume a run that was stopped, and return the file of its best weights.
 
     Raises:
         DatasetError: a data set cannot be used, or the run's folder holds another run.
@@ -171,9 +170,9 @@ def open_training(
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """Scenes of the validation splits, with as many sounds as are trained on, and what is true of them.
+    """Scenes of the validation splits, with as many sounds as are trained on, and their ground truth.
 
-    Of a model with several slots a sound's place is what the slot says that answers for its class.
+    With several slots, the position of a sound is taken from the slot that is assigned to its class.
     """
 
     data: SceneDataset

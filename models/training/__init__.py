@@ -1,1 +1,1 @@
-"""What the training of every model shares: loop, processes, checkpoints, run directory, plots."""
+"""What the training of every model shares: loop, recipe keys, processes, checkpoints, run directory, plot."""

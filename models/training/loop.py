@@ -6,7 +6,7 @@
         def __init__(self, recipe, process, began):
             super().__init__(recipe, process, began)
             self.module = ...                    # and plan, schedule, optimizer: see Trainer
-        def batches(self): ...                   # and six more hooks
+        def batches(self): ...                   # and the six other hooks below
     best = MyTrainer(recipe, process, time.monotonic()).train()
 
 What the loop does, and in which order:

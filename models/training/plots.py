@@ -1,4 +1,4 @@
-"""The picture of a training run: its losses against its steps, as SVG; and the axes that other plots are drawn in."""
+"""Plot of a training run: losses against steps, as SVG; Frame maps values to pixels for this and other plots."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -43,12 +43,12 @@ class Frame:
         yield line(self.left, self.top, self.left, self.top + self.height, GREY)
 
 
-def losses(steps: Sequence[Mapping[str, Any]], passes: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
+def losses(steps: Sequence[Mapping[str, Any]], epochs: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
     """Return the losses of a run against its steps, a plot each.
 
     Args:
         steps: the rows of log.csv; means of neighbours are drawn, and a line where a stage ends.
-        passes: the rows of validation.csv.
+        epochs: the rows of validation.csv.
         columns: which losses.
     """
     width, height, across = 300, 150, 3
@@ -62,7 +62,7 @@ def losses(steps: Sequence[Mapping[str, Any]], passes: Sequence[Mapping[str, Any
     for k, name in enumerate(columns):
         left, top = 60 + (width + 60) * (k % across), 66 + (height + 66) * (k // across)
         train = _thinned([(float(row["step"]), float(row[name])) for row in steps])
-        held = [(float(row["step"]), float(row[name])) for row in passes if row.get(name) not in (None, "")]
+        held = [(float(row["step"]), float(row[name])) for row in epochs if row.get(name) not in (None, "")]
         values = [y for _, y in train + held] or [0.0]
         frame = Frame(left, top, width, height, (0.0, last), (min(values), max(values)))
         parts += frame.drawn(name)

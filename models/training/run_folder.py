@@ -54,7 +54,7 @@ def claim(run: Path, folders: Sequence[Path], identity: dict[str, Any]) -> None:
 
 
 class Log:
-    """A CSV file with a row a step; when a run resumes, rows beyond its checkpoint are dropped and written again."""
+    """A CSV file with a row a step or an epoch; on resume, rows beyond the checkpoint are dropped and rewritten."""
 
     def __init__(self, path: Path, columns: Sequence[str], done: int) -> None:
         kept = [row for row in _rows(path) if float(row["step"]) <= done] if path.is_file() else []
