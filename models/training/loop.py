@@ -14,7 +14,7 @@ What the loop does, and in which order:
 - A stage is a number of epochs (Plan). After each epoch it calls `validate`, keeps `best.pt` where the loss is the
   stage's lowest, and writes `last.pt`. With `patience` a stage ends early. `end_stage` prepares the next one.
 - A step seeds torch from (seed, step, rank), calls `backward`, clips the gradient, sets the learning rate (Schedule),
-  moves the optimizer, checks that the loss is finite, and logs.
+  steps the optimizer, checks that the loss is finite, and logs.
 - `last.pt` is written every `checkpoint_s` seconds, after each epoch and stage, and when `time_limit_min` is over; the
   same call resumes from it.
 
