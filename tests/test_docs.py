@@ -8,7 +8,19 @@ import pytest
 REPO = Path(__file__).parents[1]
 PAGES = [REPO / "README.md", *sorted((REPO / "docs").glob("*.md"))]
 NAMED = re.compile(r"`([\w./-]+/[\w.-]+\.(?:py|yaml|tsv|md|toml|json))`")
-OURS = ("core", "rooms", "clips", "acoustics", "banks", "dataset", "generation", "qa", "scoring", "audit", "interop")
+OURS: tuple[str, ...] = (
+    "core",
+    "rooms",
+    "clips",
+    "acoustics",
+    "banks",
+    "dataset",
+    "generation",
+    "qa",
+    "scoring",
+    "audit",
+    "interop",
+)
 OURS += ("bench", "cli", "models", "tests", "docs", "recipes", "templates", "spatialqa", "data")
 
 

@@ -15,7 +15,7 @@ from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_audio, read_rows, scene_files
 from spatialqa.dataset.validation.dataset import validate_dataset
 from spatialqa.generation.rerender import rerender_scenes
-from spatialqa.qa.options import TYPES
+from spatialqa.qa.ask_options import TYPES
 from spatialqa.qa.recipe import QaRecipe
 from tests.dataset.changing import changed
 from tests.fixtures.datasets import SMALL, dataset

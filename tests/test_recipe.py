@@ -15,7 +15,7 @@ from spatialqa.errors import RecipeError
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.models.bat.recipe import AnswerRecipe, BATRecipe
 from spatialqa.models.spatial_ast.recipe import TrainRecipe
-from spatialqa.qa.options import AskOptions
+from spatialqa.qa.ask_options import AskOptions
 from spatialqa.qa.recipe import QaRecipe
 
 REPO = Path(__file__).parents[1]

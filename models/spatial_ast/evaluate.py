@@ -36,7 +36,7 @@ from spatialqa.models.spatial_ast.model import (
 from spatialqa.models.spatial_ast.recipe import TrainRecipe
 from spatialqa.models.training.checkpoint import BEST, ModelError, read_weights
 from spatialqa.models.training.process import choose_device
-from spatialqa.qa.options import AskOptions
+from spatialqa.qa.ask_options import AskOptions
 
 _TITLES = {
     "map": "mAP, %",

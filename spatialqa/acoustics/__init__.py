@@ -1,1 +1,1 @@
-"""Room + listener + sources -> room impulse responses. Nothing outside this package knows which engine runs."""
+"""Acoustic engines: from a room, a listener and sources to room impulse responses."""

@@ -1,4 +1,4 @@
-"""audit: do text-only baselines beat chance on the questions of a data set? And what else the table shows."""
+"""The audit: do text-only baselines beat chance on the questions of a data set?"""
 
 from collections import Counter
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""What an audit found: records, JSON, tables on the terminal."""
+"""Reports of the audit: records, JSON, and tables on the terminal."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace

@@ -1,4 +1,4 @@
-"""What a question leaves to be guessed, as a list of guesses of which some are right."""
+"""Prediction targets of the audit: the candidate answers of each question, and which are right."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace

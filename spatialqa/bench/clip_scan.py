@@ -1,4 +1,4 @@
-"""How fast file names are found and indexed, against a bare walk of the same tree.
+"""Benchmarks how fast file names are found and indexed, against a bare walk of the same tree.
 
     python -m spatialqa.bench.clip_scan [FOLDER]
 
@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from spatialqa.clips.audioset.file_index import index_files
 from spatialqa.clips.audioset.youtube_names import ID_LENGTH, parse_names
-from spatialqa.clips.file_index import index_files
 from spatialqa.core import seeds
 
 _ID_CHARACTERS = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Measures what simplifying a large mesh costs and changes: time, memory, shape, materials, RT60, DRR, lines of sight.
+"""Benchmarks mesh simplification: time, memory, and changes of shape, materials, RT60, DRR and lines of sight.
 
 A scan is imitated from any room: its faces are cut to a given number, and all surfaces are moved by a smooth random
 field of 5 mm, as the noise of depth cameras. Loads run in processes of their own, so that each has its own peak memory.
@@ -31,10 +31,10 @@ from spatialqa.core.geometry import FloatArray, Pose
 from spatialqa.core.scene import Place
 from spatialqa.rooms.mesh.cache import MeshCache
 from spatialqa.rooms.mesh.mesh_rooms import MeshRooms
+from spatialqa.rooms.mesh.rays import RayCaster, ray_efficiency
 from spatialqa.rooms.mesh.simplify import MAX_ERROR_M, LabelledMesh, prepare_mesh
 from spatialqa.rooms.mesh.surface import face_normals, surface_distances, surface_points, triangle_areas
 from spatialqa.rooms.placement.placer import Placer
-from spatialqa.rooms.placement.rays import RayCaster, ray_efficiency
 from spatialqa.rooms.room import Room
 
 SAMPLE_RATE = 32_000

@@ -1,4 +1,4 @@
-"""Which engines, clip sources and optional packages are usable here, and how to get the others."""
+"""Checks which engines, clip sources and optional packages can be used here, and says how to get the others."""
 
 import importlib.metadata
 import shutil

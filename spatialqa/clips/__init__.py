@@ -1,1 +1,1 @@
-"""What sounds: sets of labelled dry clips."""
+"""Sets of labelled dry clips."""

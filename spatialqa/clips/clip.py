@@ -1,4 +1,4 @@
-"""What every kind of clip looks like to the rest, and how it becomes the dry signal of a scene."""
+"""The protocol of clip sets: records of labelled dry clips, and how one is loaded."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Which labels a clip keeps, so that it is the thing that it is called: classes, label quality, one sound or several.
+"""Selects the labels to keep for each clip: by class, label quality, and number of labels.
 
 Works on label lists as arrays, since AudioSet has two million of them.
 """

@@ -1,4 +1,4 @@
-"""Keeps Ctrl-C from getting lost: what is raised in a callback of native code is printed there and forgotten.
+"""Delays Ctrl-C while native code calls back into Python, which would otherwise swallow it.
 
 libsndfile calls back into Python for every stretch of a stream in memory, so an interrupt in the midst of it would end
 nothing. Wherever such calls are made:

@@ -1,4 +1,4 @@
-"""Where randomness comes from: streams keyed by (seed, stage, stable id), never by worker, order or time."""
+"""Random generators keyed by (seed, stage, stable id), never by worker, order or time."""
 
 import hashlib
 

@@ -10,9 +10,9 @@ import yaml
 from spatialqa.core.files import commit_text
 from spatialqa.core.scene import EngineIdentity
 from spatialqa.dataset.folder import DatasetFolder, split_of, split_order
+from spatialqa.dataset.json_records import RunRecord
 from spatialqa.dataset.licences import guarded_rooms
 from spatialqa.dataset.reading import read_rows
-from spatialqa.dataset.records import RunRecord
 
 _MAX_ATTRIBUTIONS = 200
 

@@ -1,4 +1,4 @@
-"""How a file becomes part of a data set: written aside, re-opened, hashed, synced, renamed, and only then recorded."""
+"""Commits a table as one Parquet file: written under a temporary name, re-opened, hashed, synced, renamed."""
 
 from pathlib import Path
 

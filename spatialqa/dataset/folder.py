@@ -1,4 +1,4 @@
-"""The folder of a data set: where its parts lie, what run made it, which shards are committed."""
+"""The folder of a data set: its paths, its records, its lock, and which shards are committed."""
 
 import contextlib
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from spatialqa.core.scene import SPLITS
-from spatialqa.dataset.records import (
+from spatialqa.dataset.json_records import (
     QuestionsRecord,
     Reject,
     RunRecord,

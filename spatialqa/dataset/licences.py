@@ -1,4 +1,4 @@
-"""What a publisher should know of the licences of what a data set was made from."""
+"""Licence warnings: inputs of a data set that may not simply be published."""
 
 from collections.abc import Collection, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The inputs of a recipe: its rooms, its clips and its engine. Below this module nothing knows what a recipe is."""
+"""Builds the rooms, the clips and the engine that a recipe names; no package below `generation` knows about recipes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace

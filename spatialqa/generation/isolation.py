@@ -1,4 +1,4 @@
-"""Isolation of engine crashes: engines are native code and may take the process down with them.
+"""Detects engine crashes: a journal names the group being simulated, and a suspect group is tried in a child process.
 
 A journal remembers what was being simulated when that happened, and the suspect group is tried in a process of its own:
 if that dies too, the group is rejected; if not, the death came from outside (a kill, a full machine) and the group is

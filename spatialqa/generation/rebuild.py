@@ -1,4 +1,4 @@
-"""Renders an export of recipes again, from its stored rows and not by planning: a missing clip costs only its scenes.
+"""Renders the audio of an export without audio again, from its stored rows; a missing clip costs only its scenes.
 
 Every file is compared with the sha256 that the export records. What cannot be made - a clip that is not there or has
 other content, a room that differs - goes to the rejects with the reason.
@@ -21,8 +21,8 @@ from spatialqa.core.recipe_keys import build
 from spatialqa.dataset.card import write_card
 from spatialqa.dataset.commit import commit_table
 from spatialqa.dataset.folder import DatasetFolder, changed_keys, check_shard_name, check_table_path
+from spatialqa.dataset.json_records import ExportRecord, RebuildRecord, RunRecord, ShardRecord, write_record
 from spatialqa.dataset.reading import read_rows, schema_of
-from spatialqa.dataset.records import ExportRecord, RebuildRecord, RunRecord, ShardRecord, write_record
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.generation.rebuild_shard import RebuildJob, StoredShard, rebuild_on_worker, rebuild_shard
 from spatialqa.generation.recipe import RenderRecipe, absolute_paths

@@ -1,4 +1,4 @@
-"""Makes one shard of an export of recipes again: its stored groups simulated, its stored scenes rendered."""
+"""Rebuilds one shard of an export without audio: simulates its stored groups and renders its stored scenes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,8 +12,8 @@ from spatialqa.core.files import FileRecord, commit_text
 from spatialqa.core.scene import Scene, place_index
 from spatialqa.dataset.commit import commit_table
 from spatialqa.dataset.folder import DatasetFolder, check_table_path
+from spatialqa.dataset.json_records import EngineName, RebuiltShard, Reject, ShardRecord, json_lines
 from spatialqa.dataset.reading import read_rows, schema_of
-from spatialqa.dataset.records import EngineName, RebuiltShard, Reject, ShardRecord, json_lines
 from spatialqa.dataset.schema import AUDIO_COLUMNS
 from spatialqa.errors import ClipError, ClipGoneError, DatasetError, EngineError, RoomError
 from spatialqa.generation.recipe import RenderRecipe

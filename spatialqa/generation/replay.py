@@ -1,4 +1,4 @@
-"""Stored groups and scenes brought back to sound from their rows alone: rooms, clips and engine opened again."""
+"""Opens the inputs of a stored run and simulates its stored groups again."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
@@ -10,7 +10,7 @@ from spatialqa.acoustics.engine import Engine, OpenRoom
 from spatialqa.clips.clip_table import by_id
 from spatialqa.clips.prepare import PreparedClip, PreparedClips
 from spatialqa.core.scene import ListenerGroup, Scene
-from spatialqa.dataset.records import RunRecord
+from spatialqa.dataset.json_records import RunRecord
 from spatialqa.errors import ClipError, DatasetError, RoomError
 from spatialqa.generation.inputs import clips_for, engine_for, rooms_for
 from spatialqa.generation.recipe import RenderRecipe

@@ -1,4 +1,4 @@
-"""Renders stored scenes again from their rows alone and compares the audio bit for bit."""
+"""Checks reproducibility: renders stored scenes again and compares the audio bit for bit."""
 
 from collections import defaultdict
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A run: a recipe with its rooms, clips, engine and plan resolved, and the fingerprint that says which run it is."""
+"""Prepares a run: opens a recipe's rooms, clips and engine, makes the plan, and computes the fingerprint."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from spatialqa.clips.clip_table import ClipTable
 from spatialqa.clips.decode import ffmpeg_version
 from spatialqa.core.files import digest
 from spatialqa.core.scene import EngineIdentity
-from spatialqa.dataset.records import Attribution, PlanRecord, RunRecord
+from spatialqa.dataset.json_records import Attribution, PlanRecord, RunRecord
 from spatialqa.errors import ClipError
 from spatialqa.generation.inputs import clips_for, engine_for, refuse_idle_keys, rooms_for, with_roots
 from spatialqa.generation.plan import RunPlan, plan_bank, plan_run

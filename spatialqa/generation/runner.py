@@ -1,4 +1,4 @@
-"""Runs the shards of a run, in this process or on Ray, and resumes: a committed shard is never made again."""
+"""Executes the shards of a run, in this process or on Ray, and skips those that are committed already."""
 
 import os
 import socket
@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 from spatialqa.core.files import commit_text
 from spatialqa.dataset.card import write_card
 from spatialqa.dataset.folder import DatasetFolder, changed_keys
-from spatialqa.dataset.records import ShardRecord
+from spatialqa.dataset.json_records import ShardRecord
 from spatialqa.errors import DatasetError, MissingDependencyError, SpatialQAError
 from spatialqa.generation.inputs import engine_for
 from spatialqa.generation.plan import RunPlan

@@ -1,4 +1,4 @@
-"""How the scenes of a split are laid out: which shard and which listener group of which room each belongs to."""
+"""Assigns the scenes of a split to shards, rooms and listener groups."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

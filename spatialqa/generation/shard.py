@@ -22,7 +22,7 @@ from spatialqa.core.scene import ListenerGroup, Scene
 from spatialqa.core.stopwatch import Stopwatch
 from spatialqa.dataset.commit import commit_table
 from spatialqa.dataset.folder import DatasetFolder
-from spatialqa.dataset.records import EngineName, Reject, ShardRecord, json_lines
+from spatialqa.dataset.json_records import EngineName, Reject, ShardRecord, json_lines
 from spatialqa.dataset.schema import GROUPS, RIRS, SCENES
 from spatialqa.errors import ClipError, ClipGoneError, EngineError, PlacementError, RecipeError, SpatialQAError
 from spatialqa.generation.inputs import engine_for

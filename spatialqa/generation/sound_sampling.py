@@ -1,4 +1,4 @@
-"""Which clips sound in a scene, from where in the clip and when: drawn from the seed and the id of the scene alone."""
+"""Draws the sounds of scenes: which clips, from where in the clip, and when they start."""
 
 from array import array
 from collections import defaultdict

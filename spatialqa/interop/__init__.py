@@ -1,3 +1,3 @@
-"""Data sets in other people's formats, and without what licences keep from being published."""
+"""Other formats: exports for other readers, exports without audio, and the importer of released questions."""
 
 FORMATS = ("spatialsoundqa", "webdataset", "recipes")

@@ -1,4 +1,4 @@
-"""The folder that an export goes to: claimed by a marker, so that a second run goes on and nobody's files are lost."""
+"""The folder that an export is written to: claimed by a marker, so that a second run resumes and foreign files stay."""
 
 import shutil
 from collections.abc import Mapping

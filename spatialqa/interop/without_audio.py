@@ -1,4 +1,4 @@
-"""Writes a data set without its sounds: everything that it takes to render it again, and nothing that a licence guards.
+"""Exports a data set without audio: all that it takes to render it again, and nothing that a licence protects.
 
 The folder is a data set like any other - scenes, groups, questions, card - whose scenes have no audio and whose RIRs
 have no samples. Every file of the original is listed with its sha256; `spatialqa.generation.rebuild` makes them again.
@@ -17,8 +17,8 @@ from spatialqa.core.files import FileRecord, commit_text
 from spatialqa.dataset.card import write_card
 from spatialqa.dataset.commit import commit_table
 from spatialqa.dataset.folder import RUN_FILE, DatasetFolder
+from spatialqa.dataset.json_records import ExportRecord, ShardRecord, write_record
 from spatialqa.dataset.reading import read_rows, scene_files, schema_of
-from spatialqa.dataset.records import ExportRecord, ShardRecord, write_record
 from spatialqa.dataset.schema import AUDIO_COLUMNS
 from spatialqa.errors import DatasetError
 from spatialqa.generation.recipe import RenderRecipe

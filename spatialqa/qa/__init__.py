@@ -1,1 +1,1 @@
-"""Scene -> questions and answers. Reads geometry and labels, never audio."""
+"""Questions and answers about scenes; reads geometry and labels, never audio."""

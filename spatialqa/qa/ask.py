@@ -10,11 +10,11 @@ from spatialqa.core import seeds
 from spatialqa.core.scene import Scene
 from spatialqa.qa import extended, perception, reasoning
 from spatialqa.qa.answer_text import sound_of
+from spatialqa.qa.ask_options import AskOptions
 from spatialqa.qa.balance import Balance, Survey
 from spatialqa.qa.distractors import LETTERS, OptionPool, four_options
 from spatialqa.qa.fact import TO_BALANCE, TOO_FEW_OPTIONS, Fact, Finder, pick, pick_fact
 from spatialqa.qa.listener_view import SceneView, view
-from spatialqa.qa.options import AskOptions
 from spatialqa.qa.question import Question
 from spatialqa.qa.rationale import rationale_of
 from spatialqa.qa.templating.slots import FORMS, SUBTYPES

@@ -1,4 +1,4 @@
-"""Balance over a data set: what the scenes offer is counted first, and then thinned where it favours an answer.
+"""Removes answer bias: counts what the scenes offer, then drops questions that make an answer predictable.
 
 Within one scene the finders already give Yes and No the same chance. What is left is bias of the scenes themselves:
 rooms with more space below the ears than above, or a loud class that is never masked and so is asked about from further

@@ -1,4 +1,4 @@
-"""Type X, beyond SpatialSoundQA and off by default: clock direction, count, nearest and farthest, same room.
+"""Questions of type X, beyond SpatialSoundQA: clock direction, count, nearest and farthest, same room.
 
 A clock lies flat around the listener: 12 o'clock is ahead, 3 o'clock to the right. Height plays no part.
 """
@@ -6,6 +6,7 @@ A clock lies flat around the listener: 12 o'clock is ahead, 3 o'clock to the rig
 import math
 
 from spatialqa.qa import answer_text as text
+from spatialqa.qa.ask_options import AskOptions
 from spatialqa.qa.fact import (
     MASKED,
     NEAR_BOUNDARY,
@@ -23,7 +24,6 @@ from spatialqa.qa.fact import (
     yes_no,
 )
 from spatialqa.qa.listener_view import SceneView, SourceView
-from spatialqa.qa.options import AskOptions
 
 MOST_COUNTED = 4
 # Above 60 degrees of elevation, 5 degrees of great circle are 10 or more of azimuth: a third of an hour's sector.

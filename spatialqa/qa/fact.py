@@ -1,4 +1,4 @@
-"""What a scene lets one ask: facts with their answers, before they have words."""
+"""Facts: the possible questions about a scene with their answers, before wording."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -6,8 +6,8 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from spatialqa.qa.ask_options import AskOptions
 from spatialqa.qa.listener_view import SceneView
-from spatialqa.qa.options import AskOptions
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""A scene as its listener has it: each source in the head frame, and what may be said of it."""
+"""The sources of a scene in the listener's head frame, and which of them may be asked about."""
 
 import math
 import zlib
@@ -9,7 +9,7 @@ from spatialqa.core import geometry
 from spatialqa.core.ontology import ontology
 from spatialqa.core.scene import Scene, Source
 from spatialqa.errors import DatasetError
-from spatialqa.qa.options import AskOptions
+from spatialqa.qa.ask_options import AskOptions
 
 
 class Axis(NamedTuple):

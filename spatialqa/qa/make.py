@@ -17,14 +17,14 @@ from spatialqa.core.scene import Scene
 from spatialqa.dataset.card import write_card
 from spatialqa.dataset.commit import commit_table
 from spatialqa.dataset.folder import DatasetFolder, split_of, table_name
+from spatialqa.dataset.json_records import QuestionsRecord, SkipCount, write_record
 from spatialqa.dataset.reading import read_scenes, scene_files
-from spatialqa.dataset.records import QuestionsRecord, SkipCount, write_record
 from spatialqa.dataset.schema import QA
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.qa.ask import ONE_SCENE, DataSetView, SceneQuestions, ask, survey
+from spatialqa.qa.ask_options import AskOptions
 from spatialqa.qa.balance import Balance, Survey, balance_from, preference_from
 from spatialqa.qa.distractors import pool_from
-from spatialqa.qa.options import AskOptions
 from spatialqa.qa.quota import Quota
 from spatialqa.qa.recipe import QaRecipe
 from spatialqa.qa.templating.slots import SUBTYPES

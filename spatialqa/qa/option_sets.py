@@ -1,4 +1,4 @@
-"""Sets of options of which each member is the answer equally often, however unevenly the data set has them as answers.
+"""Sets of answer options chosen so that every member is the right answer equally often.
 
 Let a set be drawn for an answer in proportion to the product of factors of its members. It is then shown with any of
 its members as the answer equally often when each item, over all sets that hold it, is shown as often as it is an

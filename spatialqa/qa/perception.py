@@ -1,9 +1,10 @@
-"""Types A to D: what sounds, where it is, what is at a place, and where a class is.
+"""Questions of types A to D: what sounds, where it is, what is at a place, and where a class is.
 
 A and B are asked of scenes with one source, C and D of scenes with two or more.
 """
 
 from spatialqa.qa import answer_text as text
+from spatialqa.qa.ask_options import AskOptions
 from spatialqa.qa.fact import (
     MASKED,
     NEAR_BOUNDARY,
@@ -15,7 +16,6 @@ from spatialqa.qa.fact import (
     why_not_named,
 )
 from spatialqa.qa.listener_view import AXES, SceneView, SourceView
-from spatialqa.qa.options import AskOptions
 
 
 def classification(view: SceneView, options: AskOptions) -> Facts:

@@ -1,4 +1,4 @@
-"""So many questions of each type, one fresh scene for each, as SpatialSoundQA has them.
+"""Draws a fixed number of questions of each type, at most one a scene, as SpatialSoundQA has them.
 
 Which scene serves which type is drawn while the scenes stream by: a scene is taken in proportion to what is still
 wanted over what is still to come (selection sampling: Knuth, The Art of Computer Programming 2, 3.4.2), so that the
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from spatialqa.core import seeds
 from spatialqa.core.scene import Scene
-from spatialqa.qa.options import ONE_SOURCE, SEVERAL_SOURCES
+from spatialqa.qa.ask_options import ONE_SOURCE, SEVERAL_SOURCES
 from spatialqa.qa.templating.slots import SUBTYPES
 
 

@@ -1,4 +1,4 @@
-"""Why an answer is right, in a few sentences, from the same numbers as the answer.
+"""Rationales: why an answer is right, in a few sentences, from the same numbers as the answer.
 
 Positions are in the listener's head frame: metres to the left or right, ahead or behind, above or below the ears.
 In brief they are in half metres, of what is compared alone: "left 1m; right 0.5m -> left, asked right". The scene is
@@ -9,10 +9,10 @@ told in half metres too, before what is brief: the nearest source first, each wi
 import numpy as np
 
 from spatialqa.qa.answer_text import direction_text, distance_answer, sound_of
+from spatialqa.qa.ask_options import AskOptions
 from spatialqa.qa.extended import clock_hour
 from spatialqa.qa.fact import Fact, pick
 from spatialqa.qa.listener_view import AXES, SceneView, SourceView
-from spatialqa.qa.options import AskOptions
 
 _AMOUNT = {"left": "to the left", "right": "to the right", "front": "ahead", "behind": "behind",
            "above": "above the ears", "below": "below the ears"}  # fmt: skip

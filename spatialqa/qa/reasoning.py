@@ -1,4 +1,4 @@
-"""Type E: how the sources of a scene with two or more relate.
+"""Questions of type E: how the sources of a scene with two or more relate.
 
 Everything is in the listener's head frame. "left of", "in front of" and "above" another source mean further to the
 left, further forward (along the nose, not nearer to the listener) and higher: a smaller x, a smaller z, a larger y.
@@ -14,6 +14,7 @@ a class that always lies above another.
 from itertools import permutations
 
 from spatialqa.qa import answer_text as text
+from spatialqa.qa.ask_options import AskOptions
 from spatialqa.qa.fact import (
     NEAR_BOUNDARY,
     NEEDS_TWO_SOURCES,
@@ -26,7 +27,6 @@ from spatialqa.qa.fact import (
     yes_no,
 )
 from spatialqa.qa.listener_view import AXES, HORIZONTAL_AXES, SceneView
-from spatialqa.qa.options import AskOptions
 
 
 def _named_pairs(view: SceneView) -> list[tuple[int, int]] | str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from spatialqa.core.recipe_keys import key
-from spatialqa.qa.options import ANSWER_FORMS, RATIONALE_FORMS, AskOptions, check_counts
+from spatialqa.qa.ask_options import ANSWER_FORMS, RATIONALE_FORMS, AskOptions, check_counts
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Where sound happens: room sets, their materials, and the placement of listeners and sources."""
+"""Room sets, their materials, and the placement of listeners and sources."""

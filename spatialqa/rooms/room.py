@@ -1,4 +1,4 @@
-"""What every kind of room looks like to the rest: a triangle mesh with a material for every face, and its regions."""
+"""The protocol of room sets, and the record of a room: a triangle mesh with a material for every face, and regions."""
 
 import hashlib
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Where answers go wrong: perception against reasoning, by the angle between sources, by distance and by masking.
+"""Error analysis: errors by perception and reasoning, by angle between sources, by distance and by masking.
 
     analysis = analyse(Path("preds.jsonl"), Path("OUT"), control=Path("silent.jsonl"))
     print_analysis(analysis)

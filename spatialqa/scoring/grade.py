@@ -1,4 +1,4 @@
-"""Measures one answer against its question: by subtype, into sums that metrics are ratios of."""
+"""Grades one answer against its reference: by subtype, into sums that metrics are ratios of."""
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field

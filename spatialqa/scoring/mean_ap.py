@@ -1,4 +1,4 @@
-"""Mean average precision of answers as retrieval of classes (BAT, arXiv 2402.01591): macro over the classes."""
+"""Average precision: the formula, macro-averaged over classes (BAT, arXiv 2402.01591)."""
 
 import numpy as np
 import numpy.typing as npt

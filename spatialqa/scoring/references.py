@@ -1,4 +1,4 @@
-"""What the answers of a data set are measured against: its questions, and what its scenes add to them."""
+"""Reference answers: the questions of a data set, with the scene data that scoring needs."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What scoring found: metrics with their intervals, by subtype and as SpatialSoundQA's paper groups them."""
+"""Results of scoring: metrics with their intervals, by subtype and grouped as in the paper of SpatialSoundQA."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass

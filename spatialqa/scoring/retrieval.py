@@ -1,4 +1,4 @@
-"""Scores of answers against class names, and their mean average precision with its interval."""
+"""Mean average precision of free-form answers as retrieval of classes, with its confidence interval."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""score: pairs predictions with questions, measures every answer and sums up."""
+"""Scores predictions: pairs them with questions, grades each answer, and sums up."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence

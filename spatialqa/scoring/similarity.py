@@ -1,4 +1,4 @@
-"""How alike an answer and the name of a sound class are: cosines of texts, by letters or by a sentence model."""
+"""Text similarity between answers and class names: cosines by letters, or of a sentence model."""
 
 import importlib
 import math

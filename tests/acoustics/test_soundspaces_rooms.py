@@ -11,7 +11,7 @@ from spatialqa.acoustics.soundspaces import rlr_api
 from spatialqa.acoustics.soundspaces.engine import SoundSpacesEngine
 from spatialqa.core.geometry import Pose, Vec3, yaw_quaternion
 from spatialqa.errors import EngineError, RoomError
-from spatialqa.rooms.placement.rays import sphere_directions
+from spatialqa.rooms.mesh.rays import sphere_directions
 from spatialqa.rooms.room import Room
 from tests.acoustics.boxes import CEILING, box_mesh, eyring_s, joined, material, room, shoebox, without
 from tests.acoustics.hearing import RATE, Rir, energy, ild_db

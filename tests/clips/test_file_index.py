@@ -6,9 +6,9 @@ import pyarrow as pa
 import pytest
 
 from spatialqa.bench.clip_scan import bench_scan
-from spatialqa.clips import file_index
+from spatialqa.clips.audioset import file_index
+from spatialqa.clips.audioset.file_index import FileIndex, index_files
 from spatialqa.clips.audioset.youtube_names import PREFERRED_SUFFIXES, parse_names
-from spatialqa.clips.file_index import FileIndex, index_files
 from spatialqa.errors import ClipError
 
 

@@ -12,10 +12,10 @@ import pytest
 import soundfile
 
 from spatialqa.dataset.folder import DatasetFolder
-from spatialqa.dataset.records import write_record
+from spatialqa.dataset.json_records import write_record
 from spatialqa.dataset.validation.dataset import validate_dataset
+from spatialqa.qa.ask_options import TYPES
 from spatialqa.qa.make import make_qa
-from spatialqa.qa.options import TYPES
 from spatialqa.qa.recipe import QaRecipe
 from tests.dataset.changing import changed
 from tests.fixtures import datasets

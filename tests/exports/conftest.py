@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from spatialqa.qa.options import TYPES
+from spatialqa.qa.ask_options import TYPES
 from spatialqa.qa.recipe import QaRecipe
 from tests.fixtures.datasets import SMALL, dataset, shared
 

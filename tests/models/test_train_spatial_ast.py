@@ -39,8 +39,8 @@ from spatialqa.models.spatial_ast.train import new_model, open_held_out, train
 from spatialqa.models.training.checkpoint import ModelError, read_weights
 from spatialqa.models.training.loop import learning_rate
 from spatialqa.models.training.run_folder import read_log
+from spatialqa.qa.ask_options import AskOptions
 from spatialqa.qa.listener_view import view
-from spatialqa.qa.options import AskOptions
 from tests.fixtures.datasets import render
 
 SCENES = RenderRecipe(

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from spatialqa.core.scene import Scene
 from spatialqa.qa.ask import FINDERS, NOTHING_NEW, SceneQuestions, ask
+from spatialqa.qa.ask_options import TYPES, AskOptions
 from spatialqa.qa.fact import NEEDS_TWO_SOURCES
 from spatialqa.qa.listener_view import view
-from spatialqa.qa.options import TYPES, AskOptions
 from spatialqa.qa.question import Question
 from spatialqa.qa.templating.slots import SUBTYPES
 from spatialqa.qa.templating.templates import bundled_templates

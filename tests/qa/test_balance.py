@@ -8,9 +8,9 @@ import pytest
 
 from spatialqa.core.scene import Scene
 from spatialqa.qa.ask import DataSetView, ask, survey
+from spatialqa.qa.ask_options import TYPES, AskOptions
 from spatialqa.qa.balance import Balance, Survey, balance_from, preference_from
 from spatialqa.qa.fact import TO_BALANCE
-from spatialqa.qa.options import TYPES, AskOptions
 from spatialqa.qa.question import Question
 from spatialqa.qa.templating.templates import bundled_templates
 from tests.fixtures.scenes import heard_at, random_scenes

@@ -10,12 +10,12 @@ from spatialqa.core.ontology import ontology
 from spatialqa.core.scene import Scene
 from spatialqa.qa.answer_text import rounded_m
 from spatialqa.qa.ask import DataSetView, ask, survey
+from spatialqa.qa.ask_options import TYPES, AskOptions
 from spatialqa.qa.balance import Balance, Survey
 from spatialqa.qa.distractors import LETTERS, branch_of, pool_from
 from spatialqa.qa.fact import TOO_FEW_OPTIONS
 from spatialqa.qa.listener_view import AXES
 from spatialqa.qa.option_sets import Sound
-from spatialqa.qa.options import TYPES, AskOptions
 from spatialqa.qa.question import Question
 from spatialqa.qa.templating.templates import bundled_templates
 from tests.fixtures.scenes import heard_at, random_scenes

@@ -6,7 +6,7 @@ import pytest
 
 from spatialqa.errors import RecipeError
 from spatialqa.qa.ask import ask
-from spatialqa.qa.options import RATIONALE_FORMS, TYPES, AskOptions
+from spatialqa.qa.ask_options import RATIONALE_FORMS, TYPES, AskOptions
 from spatialqa.qa.templating.slots import SUBTYPES
 from spatialqa.qa.templating.templates import bundled_templates
 from tests.fixtures.scenes import random_scenes

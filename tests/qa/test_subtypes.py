@@ -4,6 +4,7 @@ import pytest
 
 from spatialqa.core.scene import Scene
 from spatialqa.qa.ask import FINDERS
+from spatialqa.qa.ask_options import AskOptions
 from spatialqa.qa.fact import (
     MASKED,
     NEAR_BOUNDARY,
@@ -16,7 +17,6 @@ from spatialqa.qa.fact import (
     Fact,
 )
 from spatialqa.qa.listener_view import view
-from spatialqa.qa.options import AskOptions
 from spatialqa.qa.templating.slots import SUBTYPES
 from tests.fixtures.scenes import heard_at
 

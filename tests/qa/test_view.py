@@ -5,8 +5,8 @@ import pytest
 from spatialqa.core.geometry import Pose
 from spatialqa.core.scene import Scene
 from spatialqa.errors import DatasetError, RecipeError
+from spatialqa.qa.ask_options import AskOptions
 from spatialqa.qa.listener_view import view
-from spatialqa.qa.options import AskOptions
 from tests.fixtures.scenes import HEAD, heard_at, scene, source
 
 

@@ -19,8 +19,8 @@ from spatialqa.core.geometry import FloatArray, Pose, direction
 from spatialqa.core.scene import Place
 from spatialqa.errors import PlacementError
 from spatialqa.rooms.mesh.mesh_rooms import MeshRooms
-from spatialqa.rooms.placement.clearance import SurfaceDistance
 from spatialqa.rooms.placement.placer import Placer, even_shares
+from spatialqa.rooms.placement.surface_distance import SurfaceDistance
 from spatialqa.rooms.room import Region, Room
 from tests.rooms.shapes import Triangles, box, quad, room, wall_with_door
 

@@ -11,9 +11,9 @@ import pytest
 import trimesh
 
 from spatialqa.errors import MissingDependencyError
+from spatialqa.rooms.mesh.rays import RayCaster, ray_efficiency
 from spatialqa.rooms.mesh.simplify import LabelledMesh, PreparedMesh, preparation, prepare_mesh
 from spatialqa.rooms.mesh.surface import face_normals, nearest_faces, surface_distances, surface_points, triangle_areas
-from spatialqa.rooms.placement.rays import RayCaster, ray_efficiency
 from tests.rooms.shapes import Triangles, box
 
 SIZE = (5.0, 2.6, 4.0)

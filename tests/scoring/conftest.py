@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from spatialqa.core.scene import Scene
+from spatialqa.qa.ask_options import TYPES
 from spatialqa.qa.make import make_qa
-from spatialqa.qa.options import TYPES
 from spatialqa.qa.recipe import QaRecipe
 from tests.fixtures.datasets import Row, shared, written
 from tests.fixtures.scenes import random_scenes, with_angles

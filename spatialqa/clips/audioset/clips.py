@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spatialqa.clips.audioset.file_index import FileIndex, index_files
 from spatialqa.clips.audioset.hub_parquet import HubAudioSetClips
 from spatialqa.clips.audioset.segment_files import Match, SegmentFiles, match_files
 from spatialqa.clips.audioset.segments import SEGMENT_LISTS, SEGMENT_S, Segments, read_segments
@@ -20,7 +21,6 @@ from spatialqa.clips.audioset.youtube_names import parse_names
 from spatialqa.clips.clip import ClipRecord, ClipSet, RawClip, RejectedClip
 from spatialqa.clips.clip_table import MAX_CLIP_S, MAX_EXTRA_S, PREFIX, audioset_table
 from spatialqa.clips.decode import BadSoundError, cause, read_sound, require_sound
-from spatialqa.clips.file_index import FileIndex, index_files
 from spatialqa.clips.label_filter import (
     QUALITY_TABLE,
     ChosenLabels,

@@ -1,4 +1,4 @@
-"""Which file holds which AudioSet segment."""
+"""Matches audio files to AudioSet segments by YouTube id and times."""
 
 import hashlib
 import shutil
@@ -10,11 +10,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spatialqa.clips.audioset.file_index import FileIndex
 from spatialqa.clips.audioset.youtube_names import NamedSegments, parse_names
 from spatialqa.clips.clip import RejectedClip
 from spatialqa.clips.clip_table import find_id
 from spatialqa.clips.decode import SUFFIXES
-from spatialqa.clips.file_index import FileIndex
 
 MOST_LISTED = 1000  # rejected files of one kind that are named one by one
 

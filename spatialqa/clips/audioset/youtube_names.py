@@ -1,4 +1,4 @@
-"""Which AudioSet segment a file holds, by its name: `Y<id>.wav`, `<id>.wav`, `<id>_<start>.*`, `<id>_<start>_<end>.*`.
+"""Parses file names into YouTube ids and times: `Y<id>.wav`, `<id>.wav`, `<id>_<start>.*`, `<id>_<start>_<end>.*`.
 
 A YouTube id has 11 characters of A-Z, a-z, 0-9, "-" and "_", so it may begin with Y and hold or end in "_": it is
 found by its place in the name, never by looking for a separator. The prefix Y may stand before any of the forms.

@@ -1,4 +1,4 @@
-"""Checks a data set: is every file what was committed, every row true to its own geometry, every split apart?"""
+"""Validates a whole data set: files, schemas, scenes, groups, RIRs and splits."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -16,8 +16,8 @@ from spatialqa.core.files import FileRecord, sha256_of
 from spatialqa.core.geometry import direction
 from spatialqa.core.scene import Scene
 from spatialqa.dataset.folder import DatasetFolder, split_of, split_order
+from spatialqa.dataset.json_records import QuestionsRecord, RunRecord, ShardRecord, read_record
 from spatialqa.dataset.reading import read_audio, read_rows, scene_files
-from spatialqa.dataset.records import QuestionsRecord, RunRecord, ShardRecord, read_record
 from spatialqa.dataset.schema import TABLES
 from spatialqa.dataset.validation.ground_truth import SplitTruth
 from spatialqa.dataset.validation.rirs import RirCheck

@@ -1,4 +1,4 @@
-"""What is true of the scenes of a split, as `validate` sees it: where every source lies and what it is called.
+"""Ground truth for validation: where every source of a split lies and what it is called.
 
 Worked out from positions, the listener's pose and labels alone, by code that the questions were not made with.
 """

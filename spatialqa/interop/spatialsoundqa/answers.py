@@ -1,4 +1,4 @@
-"""Reads what a released question asks and answers into the columns of our `qa` table."""
+"""Parses the questions and answers of the release into the columns of our `qa` table."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple

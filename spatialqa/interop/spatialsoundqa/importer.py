@@ -18,7 +18,14 @@ from spatialqa.core.scene import EngineIdentity
 from spatialqa.dataset.card import write_card
 from spatialqa.dataset.commit import commit_table
 from spatialqa.dataset.folder import DatasetFolder
-from spatialqa.dataset.records import Attribution, ImportRecord, PlanRecord, QuestionsRecord, RunRecord, write_record
+from spatialqa.dataset.json_records import (
+    Attribution,
+    ImportRecord,
+    PlanRecord,
+    QuestionsRecord,
+    RunRecord,
+    write_record,
+)
 from spatialqa.dataset.schema import QA, SCENES
 from spatialqa.errors import DatasetError, SpatialQAError
 from spatialqa.interop.spatialsoundqa.answers import read_question

@@ -1,4 +1,4 @@
-"""The released form of SpatialSoundQA (arXiv 2402.01591): names, places and dry signals as its readers want them."""
+"""Maps our names, places and dry signals to SpatialSoundQA's released layout (arXiv 2402.01591)."""
 
 import hashlib
 import re

@@ -17,8 +17,8 @@ from spatialqa.core.audio_io import decode_rir
 from spatialqa.core.files import commit_file, commit_json
 from spatialqa.core.scene import ListenerGroup, Scene, place_index
 from spatialqa.dataset.folder import DatasetFolder, split_of
+from spatialqa.dataset.json_records import RunRecord
 from spatialqa.dataset.reading import join_questions, read_rows, read_scenes, scene_files
-from spatialqa.dataset.records import RunRecord
 from spatialqa.errors import DatasetError
 from spatialqa.generation.recipe import RenderRecipe, stored_recipe
 from spatialqa.generation.replay import StoredRun, by_group

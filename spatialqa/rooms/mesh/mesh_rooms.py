@@ -17,6 +17,7 @@ from spatialqa.core.geometry import z_up_to_world
 from spatialqa.errors import RoomError
 from spatialqa.rooms.materials import guess_material, material
 from spatialqa.rooms.mesh.cache import MeshCache
+from spatialqa.rooms.mesh.rays import RayCaster, ray_efficiency
 from spatialqa.rooms.mesh.reading import SUFFIXES, MeshPart, buffers, habitat_files, one_line, read_parts
 from spatialqa.rooms.mesh.simplify import (
     MAX_ERROR_M,
@@ -26,7 +27,6 @@ from spatialqa.rooms.mesh.simplify import (
     preparation,
     prepare_mesh,
 )
-from spatialqa.rooms.placement.rays import RayCaster, ray_efficiency
 from spatialqa.rooms.room import Room
 
 DEFAULT_MATERIAL = "default"

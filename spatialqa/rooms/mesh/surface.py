@@ -5,7 +5,7 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from spatialqa.core.geometry import FloatArray
-from spatialqa.rooms.placement.rays import RayCaster
+from spatialqa.rooms.mesh.rays import RayCaster
 
 IntArray = npt.NDArray[np.int64]
 

@@ -14,8 +14,8 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from spatialqa.core.geometry import FloatArray
-from spatialqa.rooms.placement.clearance import IntArray, SurfaceDistance
-from spatialqa.rooms.placement.rays import BoolArray, RayCaster
+from spatialqa.rooms.mesh.rays import BoolArray, RayCaster
+from spatialqa.rooms.placement.surface_distance import IntArray, SurfaceDistance
 
 _NODES = 16_000  # for a home of usual size
 _MIN_SPACING_M, _MAX_SPACING_M = 0.1, 0.3  # a wider grid would miss narrow doors

@@ -1,4 +1,4 @@
-"""Where a listener and its sources can be in any room: indoors, over a floor, clear of surfaces, spread evenly.
+"""Places listeners and sources in a room: indoors, over a floor, clear of surfaces, spread evenly.
 
 A Placer draws a pool of valid points once per room. Each listener then takes its sources from the pool by cells of
 octant (left or right, front or behind, above or below) and distance, so that neither bunches at what is typical. Where
@@ -17,9 +17,9 @@ from spatialqa.core import seeds
 from spatialqa.core.geometry import FloatArray, Pose, Vec3, direction, spherical, to_head, yaw_quaternion
 from spatialqa.core.scene import Place
 from spatialqa.errors import PlacementError
-from spatialqa.rooms.placement.clearance import IntArray, SurfaceDistance
+from spatialqa.rooms.mesh.rays import BoolArray, RayCaster
 from spatialqa.rooms.placement.free_space import FreeSpace, survey
-from spatialqa.rooms.placement.rays import BoolArray, RayCaster
+from spatialqa.rooms.placement.surface_distance import IntArray, SurfaceDistance
 from spatialqa.rooms.room import Room
 
 EAR_HEIGHT_M = (1.1, 1.8)  # from a seated child to a standing adult

@@ -1,4 +1,4 @@
-"""Exact distance tests between points and a triangle mesh, fast enough for tens of thousands of points."""
+"""Distance tests between many points and a triangle mesh, exact to rounding."""
 
 from itertools import chain
 
@@ -7,7 +7,7 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from spatialqa.core.geometry import FloatArray
-from spatialqa.rooms.placement.rays import BoolArray
+from spatialqa.rooms.mesh.rays import BoolArray
 
 IntArray = npt.NDArray[np.int64]
 

@@ -1,4 +1,4 @@
-"""Rays against a triangle mesh (Intel Embree): first hits, blocked segments, and how closed a space is."""
+"""A ray caster for triangle meshes (Intel Embree): first hits, blocked segments, and how closed a space is."""
 
 from typing import NamedTuple
 

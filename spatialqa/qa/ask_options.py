@@ -1,4 +1,4 @@
-"""What may be asked, and how clear a scene must be before it is asked."""
+"""The options of `ask`: question types, answer forms, and the least margins for a question."""
 
 import math
 from collections.abc import Mapping
