@@ -7,7 +7,10 @@ DEMO ?= demo-out
 # one engine thread and one BLAS thread a process: parallel work is Ray's
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check bench clean
+# two processes of tests, a file in one of them (tests/conftest.py), the slowest files first
+SPREAD := -n 2 --dist loadfile --no-loadscope-reorder
+
+.PHONY: demo test test-fast check bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/spatialqa render $(DEMO) --recipe recipes/demo.yaml
@@ -16,7 +19,10 @@ demo: $(VENV)/.demo
 	@echo "the data set is in $(DEMO), three of its scenes as WAV files in $(DEMO)-wav"
 
 test: $(VENV)/.test check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SPREAD) --durations=10 -rs
+
+test-fast: $(VENV)/.test  # the inner loop: something of every package, without the checks and what takes seconds
+	$(BIN)/python -m pytest $(SPREAD) -m "not slow"
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .
