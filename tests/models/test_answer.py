@@ -1,12 +1,7 @@
 import itertools
 import json
-import os
 import resource
-import signal
-import subprocess
-import sys
-import time
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +25,7 @@ from spatialqa.models.bat.recipe import AnswerRecipe
 from spatialqa.models.data.scenes import loader
 from spatialqa.models.training.checkpoint import ModelError, save
 from spatialqa.scoring.score import score
+from tests.fixtures.kills import call, kill_when
 from tests.models.test_questions_data import encoder_of
 
 GREEDY = AnswerRecipe(beams=1, max_new_tokens=6, batch_size=4, threads=1, device="cpu")
@@ -102,22 +98,8 @@ def test_a_run_that_is_killed_goes_on_and_gives_the_same_answers(
     small: Path, model: Path, answered: Path, tmp_path: Path
 ) -> None:
     to = tmp_path / "preds.jsonl"
-    values = {f.name: getattr(GREEDY, f.name) for f in fields(GREEDY)}
-    code = (
-        "import sys, pathlib\nfrom spatialqa.models.bat.recipe import AnswerRecipe\n"
-        "from spatialqa.models.bat.answer import answer\n"
-        f"answer(*map(pathlib.Path, sys.argv[1:]), AnswerRecipe(**{values!r}))"
-    )
-    command = [sys.executable, "-c", code, str(small), str(model), str(to)]
-    process = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"})
-    deadline = time.monotonic() + 300
-    while time.monotonic() < deadline and process.poll() is None:
-        if to.is_file() and to.read_bytes().count(b"\n") > 3:
-            break
-        time.sleep(0.001)
-    assert process.poll() is None, "it ended before it could be killed"
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    command = call(answer, small, model, to, GREEDY)
+    kill_when(lambda: to.is_file() and to.read_bytes().count(b"\n") > 3, command)
     assert 0 < to.read_bytes().count(b"\n") < len(lines(answered))
     summary = answer(small, model, to, GREEDY)
     assert lines(to) == lines(answered)

@@ -1,10 +1,8 @@
 import csv
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
@@ -29,6 +27,7 @@ from spatialqa.models.data.provenance import Contamination, TrainingProvenance
 from spatialqa.models.training.checkpoint import ModelError, save
 from spatialqa.models.training.process import Process
 from spatialqa.models.training.run_folder import claim, read_log
+from tests.fixtures.kills import call, kill_when
 from tests.models.test_questions_data import encoder_of, made_up
 
 QUICK = BATRecipe(
@@ -137,22 +136,8 @@ def test_a_run_that_is_killed_and_goes_on_has_the_losses_of_one_that_was_not(
 ) -> None:
     run = tmp_path / "run"
     recipe = replace(QUICK, encoder=str(encoder), run=str(run))
-    values = {f.name: getattr(recipe, f.name) for f in fields(recipe)}
-    code = (
-        "import sys, pathlib\nfrom spatialqa.models.bat.recipe import BATRecipe\n"
-        "from spatialqa.models.bat.train import train\n"
-        f"train([pathlib.Path(sys.argv[1])], BATRecipe(**{values!r}))"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code, str(small)], env=os.environ | {"OMP_NUM_THREADS": "1"})
     log = run / "log.csv"
-    deadline = time.monotonic() + 300
-    while time.monotonic() < deadline and process.poll() is None:
-        if log.is_file() and log.read_text().count("\n") > 7:
-            break
-        time.sleep(0.002)
-    assert process.poll() is None, "it ended before it could be killed"
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    kill_when(lambda: log.is_file() and log.read_text().count("\n") > 7, call(train, [small], recipe))
     assert 7 <= len(logged(run)) < len(logged(trained))
     train([small], recipe)
     assert logged(run) == logged(trained)

@@ -1,11 +1,9 @@
 import csv
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +40,7 @@ from spatialqa.models.training.run_folder import read_log
 from spatialqa.qa.ask_options import AskOptions
 from spatialqa.qa.listener_view import view
 from tests.fixtures.datasets import render
+from tests.fixtures.kills import call, kill_when
 
 SCENES = RenderRecipe(
     scenes=40,
@@ -278,22 +277,8 @@ def test_a_run_that_is_killed_and_goes_on_has_the_losses_of_one_that_was_not(
 ) -> None:
     run = tmp_path / "run"
     recipe = replace(QUICK, run=str(run))
-    values = {f.name: getattr(recipe, f.name) for f in fields(recipe)}
-    code = (
-        "import sys, pathlib\nfrom spatialqa.models.spatial_ast.recipe import TrainRecipe\n"
-        "from spatialqa.models.spatial_ast.train import train\n"
-        f"train([pathlib.Path(sys.argv[1])], TrainRecipe(**{values!r}))"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code, str(one_source)], env=os.environ | {"OMP_NUM_THREADS": "1"})
     log = run / "log.csv"
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        if log.is_file() and log.read_text().count("\n") > 3:
-            break
-        time.sleep(0.002)
-    assert process.poll() is None, "it ended before it could be killed"
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    kill_when(lambda: log.is_file() and log.read_text().count("\n") > 3, call(train, [one_source], recipe))
     assert 3 <= len(logged_losses(run)) < 6
     train([one_source], recipe)
     assert logged_losses(run) == logged_losses(trained)
