@@ -5,6 +5,7 @@ import importlib.metadata
 import pytest
 
 from spatialqa.cli.doctor import findings, print_report
+from spatialqa.core.console import stdout
 
 
 def test_a_missing_package_is_named_with_a_command_that_can_be_copied(
@@ -18,7 +19,7 @@ def test_a_missing_package_is_named_with_a_command_that_can_be_copied(
         return version(name)
 
     monkeypatch.setattr(importlib.metadata, "version", without_sklearn)
-    monkeypatch.setenv("COLUMNS", "600")
+    monkeypatch.setattr(stdout, "width", 600)
     print_report()
     lines = capsys.readouterr().out.splitlines()
     line = next(line for line in lines if "scikit-learn" in line)

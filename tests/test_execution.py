@@ -198,8 +198,9 @@ def test_questions_of_an_unfinished_render_are_not_valid_later(tmp_path: Path) -
     assert any("asked of 8 of 12 scenes" in problem for problem in validate_dataset(tmp_path / "data").problems)
 
 
-def test_scenes_that_clip_are_drawn_again_and_counted(tmp_path: Path) -> None:
-    loud = replace(SMALL, gain_db=-6.0, save_rirs=False, scenes=12, splits="1,0,0")
+def test_scenes_that_clip_are_drawn_again_and_counted(clip_folder: Path, tmp_path: Path) -> None:
+    clips = f"folder:{clip_folder}"  # read, not made: many are drawn
+    loud = replace(SMALL, clips=clips, gain_db=-6.0, save_rirs=False, scenes=12, splits="1,0,0")
     summary = render(loud, tmp_path / "loud")
     assert summary.draws_rejected > 0
     assert summary.scenes <= 12

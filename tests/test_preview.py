@@ -6,6 +6,7 @@ import pytest
 import trimesh
 
 from spatialqa.cli.preview import show
+from spatialqa.core.console import stdout
 from spatialqa.errors import DatasetError
 from spatialqa.qa.recipe import QaRecipe
 from tests.dataset.changing import changed
@@ -39,7 +40,7 @@ def bracketed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_brackets_are_text_and_no_markup(
     bracketed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setattr(stdout, "width", 300)
     show(bracketed, 1, None, 2, None)
     text = capsys.readouterr().out
     assert "room house[old] (den[/bold])" in text

@@ -312,8 +312,8 @@ def test_a_cached_mesh_goes_with_the_class_that_has_each_material_and_with_the_r
     swapped = dict(mpcat40_materials())
     swapped["wall"], swapped["floor"] = swapped["floor"], swapped["wall"]  # the set of materials is the same
     with monkeypatch.context() as other:
-        for module in ("matterport", "matterport_scene"):
-            other.setattr(f"spatialqa.rooms.{module}.mpcat40_materials", lambda: swapped)
+        for module in ("matterport", "matterport_mesh"):
+            other.setattr(f"spatialqa.rooms.scans.{module}.mpcat40_materials", lambda: swapped)
         second = cached()
         assert rooms.content_hash() != before
     assert len(second - first) == 1

@@ -373,7 +373,7 @@ def test_distances_that_few_octants_offer_are_drawn_as_often() -> None:
 
 _PRINT_PLACES = """
 import numpy as np
-from spatialqa.rooms.placement import Placer
+from spatialqa.rooms.placement.placer import Placer
 from tests.rooms.shapes import box, room
 placer = Placer(room(box((0, 0, 0), (5, 2.5, 4)), box((1, 0, 1), (2, 0.8, 2))))
 rng = np.random.default_rng(5)
