@@ -6,6 +6,7 @@ DEMO ?= demo-out
 
 # one engine thread and one BLAS thread a process: parallel work is Ray's
 export OMP_NUM_THREADS ?= 1
+unexport PYTHONDONTWRITEBYTECODE  # tests start a hundred Pythons: none shall compile what another has
 
 # two processes of tests, a file in one of them (tests/conftest.py), the slowest files first
 SPREAD := -n 2 --dist loadfile --no-loadscope-reorder
