@@ -159,7 +159,7 @@ def attributions(run: Run) -> tuple[Attribution, ...]:
 
 def library_versions(recipe: RenderRecipe | None = None) -> dict[str, str]:
     """Return the versions of everything that touches a sample or a byte; of ffmpeg where clips may need it."""
-    packages = ("numpy", "scipy", "soxr", "pyarrow", "embreex", "trimesh")
+    packages = ("numpy", "scipy", "soxr", "pyarrow", "embreex", "mapbox-earcut", "trimesh")
     versions = {"spatialqa": spatialqa.__version__, **{name: version(name) for name in packages}}
     versions["libsndfile"] = soundfile.__libsndfile_version__
     if recipe is not None and recipe.clips.partition(":")[0] == "audioset":

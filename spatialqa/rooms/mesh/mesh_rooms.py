@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from importlib import resources
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +16,9 @@ from spatialqa.core.geometry import z_up_to_world
 from spatialqa.errors import RoomError
 from spatialqa.rooms.materials import guess_material, material
 from spatialqa.rooms.mesh.cache import MeshCache
+from spatialqa.rooms.mesh.parts import MeshPart
 from spatialqa.rooms.mesh.rays import RayCaster, ray_efficiency
-from spatialqa.rooms.mesh.reading import SUFFIXES, MeshPart, buffers, habitat_files, one_line, read_parts
+from spatialqa.rooms.mesh.reading import SUFFIXES, buffers, habitat_files, one_line, read_parts, reader_versions
 from spatialqa.rooms.mesh.simplify import (
     MAX_ERROR_M,
     TARGET_FACES,
@@ -110,7 +110,7 @@ class FileRooms:
             raise RoomError(f"there is no {self.name} room {room_id!r}: the rooms are {listed(self._files)}")
         path = self._files[room_id]
         key = repr(
-            (self.name, path.name, *self._how(), _vocabulary_sha256(), version("trimesh"), *self._hashes(room_id))
+            (self.name, path.name, *self._how(), _vocabulary_sha256(), reader_versions(), *self._hashes(room_id))
         )
         mesh = self._cache.get(key, lambda: self._prepare(path))
         materials = tuple(material(name) for name in mesh.labels)

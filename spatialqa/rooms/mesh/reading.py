@@ -1,35 +1,26 @@
 """Reads mesh files of every kind as parts that share their names: GLB, glTF, OBJ, PLY, STL."""
 
 import json
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import import_module
-from io import BytesIO
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import trimesh
 
-from spatialqa.core.geometry import FloatArray
 from spatialqa.errors import RoomError
+from spatialqa.rooms.mesh.obj import read_obj
+from spatialqa.rooms.mesh.parts import MeshPart
 
 SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".stl")
+
+_READERS = "2"  # raised whenever a file would be read otherwise
 
 _GLB_MAGIC, _GLB_HEADER = b"glTF", 20
 _HABITAT_ENDS = (".house", ".navmesh", ".scn", ".stage_config.json", "_semantic.ply")
 _DRACO, _MESHOPT = "KHR_draco_mesh_compression", "EXT_meshopt_compression"
-
-
-@dataclass(frozen=True, eq=False)
-class MeshPart:
-    """Faces that share their names. names: from the most telling, as the file has them."""
-
-    names: tuple[str, ...]
-    vertices: FloatArray
-    faces: npt.NDArray[np.int64]
 
 
 def read_parts(path: Path, materials: bool = True) -> list[MeshPart]:
@@ -42,13 +33,20 @@ def read_parts(path: Path, materials: bool = True) -> list[MeshPart]:
     _refuse_compressed(path)
     try:
         if path.suffix.lower() == ".obj":
-            return _read_obj(path)
+            return read_obj(path)
         scene = trimesh.load_scene(str(path), process=False, **({} if materials else {"skip_materials": True}))
         return [part for part in _scene_parts(scene) if len(part.faces)]
+    except RoomError:
+        raise
     except Exception as error:  # trimesh lets parser errors of every kind through
         if isinstance(error, MemoryError):
             raise
         raise RoomError(f"cannot read the mesh {path}: {one_line(error)}; the file may be damaged") from error
+
+
+def reader_versions() -> str:
+    """Return what decides how a file is read, for the keys of meshes that are kept: these readers and libraries."""
+    return f"readers {_READERS}, mapbox-earcut {version('mapbox-earcut')}, trimesh {version('trimesh')}"
 
 
 def _scene_parts(scene: Any) -> Iterator[MeshPart]:
@@ -64,45 +62,6 @@ def _scene_parts(scene: Any) -> Iterator[MeshPart]:
             parent = scene.graph.transforms.parents.get(parent)
         vertices = np.asarray(mesh.vertices, dtype=np.float64) @ transform[:3, :3].T + transform[:3, 3]
         yield MeshPart(tuple(dict.fromkeys(filter(None, names))), vertices, np.asarray(mesh.faces, dtype=np.int64))
-
-
-def _read_obj(path: Path) -> list[MeshPart]:
-    """Read an OBJ by parts of one object, group and material each.
-
-    trimesh keeps neither group names nor material names without their .mtl, so each part is renamed before it reads.
-    """
-    state = {"o": "", "g": "", "usemtl": ""}
-    parts: dict[tuple[str, str, str], str] = {}
-    lines: list[str] = []
-    current = None
-    for line in path.read_text(encoding="utf-8", errors="replace").replace("\\\n", " ").splitlines():
-        head, *rest = line.split(maxsplit=1) or [""]
-        if head in state:
-            state[head] = rest[0].strip() if rest else ""
-            if head == "o":
-                state["g"] = ""  # exporters start every object afresh
-        elif head == "f":
-            key = (state["o"], state["g"], state["usemtl"])
-            if key != current:
-                current = key
-                lines.append(f"o part{len(parts) if key not in parts else int(parts[key][4:])}")
-                parts.setdefault(key, lines[-1][2:])
-            lines.append(line)
-        elif head in ("v", "vt", "vn"):
-            lines.append(line)
-    scene = trimesh.load_scene(
-        BytesIO(("\n".join(lines) + "\n").encode()),
-        file_type="obj",
-        process=False,
-        split_objects=True,
-        skip_materials=True,
-    )
-    names = {label: tuple(name for name in (key[1], key[0], key[2]) if name) for key, label in parts.items()}
-    found = []
-    for part in _scene_parts(scene):
-        label = next(m[0] for name in part.names if (m := re.match(r"part\d+", name)))
-        found.append(MeshPart(names[label], part.vertices, part.faces))
-    return [part for part in found if len(part.faces)]
 
 
 def _refuse_compressed(path: Path) -> None:

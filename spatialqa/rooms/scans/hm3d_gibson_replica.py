@@ -17,7 +17,8 @@ import trimesh
 from spatialqa.errors import RoomError
 from spatialqa.rooms.mesh.cache import MeshCache
 from spatialqa.rooms.mesh.mesh_rooms import FileRooms
-from spatialqa.rooms.mesh.reading import MeshPart, one_line
+from spatialqa.rooms.mesh.parts import MeshPart
+from spatialqa.rooms.mesh.reading import one_line
 
 _HM3D_FOLDER = re.compile(r"(?:hm3d-)?(train|val|minival|test)(?:-.+)?")  # as Habitat and as the archives name them
 _HM3D_HOUSE = re.compile(r"\d{5}-(.+)")

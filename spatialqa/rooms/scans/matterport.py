@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from spatialqa.errors import RoomError
 from spatialqa.rooms.materials import material
 from spatialqa.rooms.mesh.cache import MeshCache
 from spatialqa.rooms.mesh.mesh_rooms import DEFAULT_MATERIAL
-from spatialqa.rooms.mesh.reading import habitat_files
+from spatialqa.rooms.mesh.reading import habitat_files, reader_versions
 from spatialqa.rooms.mesh.simplify import MAX_ERROR_M, TARGET_FACES, PreparedMesh, preparation, prepare_mesh
 from spatialqa.rooms.mesh.surface import triangle_areas
 from spatialqa.rooms.room import Room
@@ -111,7 +110,7 @@ class Matterport3DRooms:
             mesh = load_mesh(files, house, self._glb_geometry)
             return prepare_mesh(mesh, self._target_faces, self._max_error_m)
 
-        mesh = self._cache.get(f"{self._mesh_key(files)}, trimesh {version('trimesh')}", make)
+        mesh = self._cache.get(f"{self._mesh_key(files)}, {reader_versions()}", make)
         if not len(mesh.faces):
             raise RoomError(f"{files.ply or files.glb} holds only faces without area: take another copy")
         name_of = [name or self._default.name for name in SURFACES]
