@@ -16,9 +16,10 @@ from spatialqa.core.geometry import z_up_to_world
 from spatialqa.errors import RoomError
 from spatialqa.rooms.materials import guess_material, material
 from spatialqa.rooms.mesh.cache import MeshCache
+from spatialqa.rooms.mesh.gltf import buffers
 from spatialqa.rooms.mesh.parts import MeshPart
 from spatialqa.rooms.mesh.rays import RayCaster, ray_efficiency
-from spatialqa.rooms.mesh.reading import SUFFIXES, buffers, habitat_files, one_line, read_parts, reader_versions
+from spatialqa.rooms.mesh.reading import SUFFIXES, habitat_files, one_line, read_parts, reader_versions
 from spatialqa.rooms.mesh.simplify import (
     MAX_ERROR_M,
     TARGET_FACES,

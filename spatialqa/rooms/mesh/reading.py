@@ -1,8 +1,6 @@
 """Reads mesh files of every kind as parts that share their names: GLB, glTF, OBJ, PLY, STL."""
 
-import json
 from collections.abc import Iterator
-from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ import numpy as np
 import trimesh
 
 from spatialqa.errors import RoomError
+from spatialqa.rooms.mesh.gltf import read_gltf
 from spatialqa.rooms.mesh.obj import read_obj
 from spatialqa.rooms.mesh.parts import MeshPart
 
@@ -18,26 +17,24 @@ SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".stl")
 
 _READERS = "2"  # raised whenever a file would be read otherwise
 
-_GLB_MAGIC, _GLB_HEADER = b"glTF", 20
+_OWN_READERS = {".glb": read_gltf, ".gltf": read_gltf, ".obj": read_obj}
 _HABITAT_ENDS = (".house", ".navmesh", ".scn", ".stage_config.json", "_semantic.ply")
-_DRACO, _MESHOPT = "KHR_draco_mesh_compression", "EXT_meshopt_compression"
 
 
-def read_parts(path: Path, materials: bool = True) -> list[MeshPart]:
+def read_parts(path: Path) -> list[MeshPart]:
     """Return the meshes of a file in its own units and axes, in a stable order, transforms of the scene applied.
 
-    materials: False leaves out the materials' names, and with them what takes most time: the textures.
-
-    Raises RoomError when the file is missing, damaged, or compressed in a way that cannot be read here.
+    Raises RoomError when the file is missing, damaged, or needs something that cannot be read here.
     """
-    _refuse_compressed(path)
     try:
-        if path.suffix.lower() == ".obj":
-            return read_obj(path)
-        scene = trimesh.load_scene(str(path), process=False, **({} if materials else {"skip_materials": True}))
+        if reader := _OWN_READERS.get(path.suffix.lower()):
+            return reader(path)
+        scene = trimesh.load_scene(str(path), process=False)
         return [part for part in _scene_parts(scene) if len(part.faces)]
     except RoomError:
         raise
+    except OSError as error:
+        raise RoomError(f"cannot read the mesh {path}: {error.strerror or one_line(error)}") from error
     except Exception as error:  # trimesh lets parser errors of every kind through
         if isinstance(error, MemoryError):
             raise
@@ -62,58 +59,6 @@ def _scene_parts(scene: Any) -> Iterator[MeshPart]:
             parent = scene.graph.transforms.parents.get(parent)
         vertices = np.asarray(mesh.vertices, dtype=np.float64) @ transform[:3, :3].T + transform[:3, 3]
         yield MeshPart(tuple(dict.fromkeys(filter(None, names))), vertices, np.asarray(mesh.faces, dtype=np.int64))
-
-
-def _refuse_compressed(path: Path) -> None:
-    """Raise for a compression that trimesh does not undo: it would give zeros or noise for vertices."""
-    used = _extensions(path)
-    if _DRACO in used and not _has_draco():
-        raise RoomError(f"{path} is compressed by Draco: pip install DracoPy, or decompress it with another program")
-    if _MESHOPT in used:
-        raise RoomError(f"{path} is compressed by {_MESHOPT}, which cannot be read: decompress it with another program")
-
-
-def _has_draco() -> bool:
-    try:
-        import_module("DracoPy")
-    except ImportError:
-        return False
-    return True
-
-
-def _extensions(path: Path) -> set[str]:
-    """Return the extensions that a glTF file names; none where it is no such file or damaged, as `read_parts` says."""
-    try:
-        with path.open("rb") as stream:
-            if path.suffix.lower() == ".gltf":
-                text = stream.read()
-            elif path.suffix.lower() == ".glb" and (head := stream.read(_GLB_HEADER))[:4] == _GLB_MAGIC:
-                text = stream.read(int.from_bytes(head[12:16], "little"))
-            else:
-                return set()
-        return set(json.loads(text).get("extensionsUsed", ()))
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
-        return set()
-
-
-def buffers(path: Path) -> Iterator[bytes]:
-    """Yield the contents of the files beside a .gltf that hold its vertices and faces; nothing for a missing one.
-
-    Raises OSError when the .gltf cannot be read.
-    """
-    if path.suffix.lower() != ".gltf":
-        return
-    try:
-        uris = [buffer.get("uri", "base64,") for buffer in json.loads(path.read_bytes())["buffers"]]
-        outside = [uri for uri in uris if "base64," not in uri]
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):  # damaged
-        return
-    resolver = trimesh.resolvers.FilePathResolver(str(path))
-    for uri in outside:
-        try:
-            yield resolver.get(uri)
-        except (OSError, ValueError, AttributeError, TypeError):
-            yield b""
 
 
 def habitat_files(scene: Path | None) -> list[Path]:

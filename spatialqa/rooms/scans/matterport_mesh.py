@@ -159,7 +159,7 @@ def _nearest_labels(
 def _read_glb(files: SceneFiles) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]:
     """Return the vertices, z up, and the faces of the GLB; its textures are not read."""
     assert files.glb is not None
-    parts = read_parts(files.glb, materials=False)
+    parts = read_parts(files.glb)
     if not parts:
         raise RoomError(f"{files.glb} holds no faces: a room needs a triangle mesh")
     offsets = np.cumsum([0, *(len(part.vertices) for part in parts)])
