@@ -12,12 +12,13 @@ from spatialqa.errors import RoomError
 from spatialqa.rooms.mesh.gltf import read_gltf
 from spatialqa.rooms.mesh.obj import read_obj
 from spatialqa.rooms.mesh.parts import MeshPart
+from spatialqa.rooms.mesh.ply import read_ply
 
 SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".stl")
 
 _READERS = "2"  # raised whenever a file would be read otherwise
 
-_OWN_READERS = {".glb": read_gltf, ".gltf": read_gltf, ".obj": read_obj}
+_OWN_READERS = {".glb": read_gltf, ".gltf": read_gltf, ".obj": read_obj, ".ply": read_ply}
 _HABITAT_ENDS = (".house", ".navmesh", ".scn", ".stage_config.json", "_semantic.ply")
 
 
