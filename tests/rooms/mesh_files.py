@@ -1,19 +1,27 @@
-"""What the tests of the mesh readers share: areas, volumes, soups of triangles to compare, and the shared cases."""
+"""What the tests of the mesh readers share: the cases, areas and volumes, and files made number by number."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from spatialqa.rooms.mesh.parts import MeshPart
+from spatialqa.rooms.mesh.ply import TYPES
 from spatialqa.rooms.mesh.rays import RayCaster
 from spatialqa.rooms.mesh.reading import read_parts
 
 CASES = Path(__file__).resolve().parents[3] / "shared" / "cases"
 
+XYZ = ("float x", "float y", "float z")
+LIST = ("list uchar int vertex_indices",)
+FORMATS = ("ascii", "binary_little_endian", "binary_big_endian")
+
 Triangles = npt.NDArray[np.float64]  # (n, 3, 3)
+Row = Sequence[Any]  # numbers, and lists of numbers
+Element = tuple[str, Sequence[str], Sequence[Row]]  # its name, its properties as the header has them, its rows
 
 
 def case(name: str) -> Path:
@@ -60,3 +68,25 @@ def blocked(triangles: Triangles, start: Sequence[float], end: Sequence[float]) 
     faces = np.arange(3 * len(triangles), dtype=np.int32).reshape(-1, 3)
     caster = RayCaster(triangles.reshape(-1, 3).astype(np.float32), faces)
     return bool(caster.blocked(np.array([start], dtype=float), np.array([end], dtype=float))[0])
+
+
+def ply(path: Path, form: str, *elements: Element, comment: str = "comment a box", end: str = "\n") -> Path:
+    """Write a PLY file number by number."""
+    header = ["ply", f"format {form} 1.0", comment, "obj_info made by a test"]
+    rows = b""
+    for name, properties, table in elements:
+        header += [f"element {name} {len(table)}", *(f"property {text}" for text in properties)]
+        for row in table:
+            numbers: list[tuple[str, Any]] = []
+            for text, value in zip(properties, row, strict=True):
+                types = text.split()[1:3] if text.startswith("list ") else text.split()[:1]
+                if len(types) == 2:
+                    numbers.append((types[0], len(value)))
+                numbers += [(types[-1], item) for item in (value if len(types) == 2 else [value])]
+            if form == "ascii":
+                rows += (" ".join(str(value) for _, value in numbers) + end).encode()
+            else:
+                order = "<" if form.endswith("little_endian") else ">"
+                rows += b"".join(np.array(value, dtype=order + TYPES[kind]).tobytes() for kind, value in numbers)
+    path.write_bytes((end.join([*header, "end_header"]) + end).encode() + rows)
+    return path

@@ -11,6 +11,7 @@ from spatialqa.rooms.materials import guess_material
 from spatialqa.rooms.mesh.cache import MeshCache
 from spatialqa.rooms.room import Room, RoomSet
 from spatialqa.rooms.scans.hm3d_gibson_replica import GibsonRooms, HM3DRooms, ReplicaRooms
+from tests.rooms.mesh_files import FORMATS, LIST, XYZ, ply
 from tests.rooms.shapes import Triangles, box
 from tests.rooms.test_mesh import as_mesh, material_of
 
@@ -177,6 +178,18 @@ def test_replica_classes_are_materials_and_floors_tell_the_axis(tmp_path: Path) 
     plain = rooms.load("hotel_0")
     assert plain.size == pytest.approx(SIZE)
     assert [material.name for material in plain.materials] == ["default"]
+
+
+def test_replica_polygons_may_have_any_number_of_corners(tmp_path: Path) -> None:
+    replica(tmp_path / "office_0")
+    quads = ReplicaRooms(tmp_path).load("office_0")
+    corners = [(x, y, z) for z in (0, 2.6) for y in (0, 4) for x in (0, 5)]
+    rows = [([0, 1, 3], 3), ([0, 3, 2], 3), ([4, 6, 7, 5], 5), ([0, 4, 5, 1], 8), ([2, 3, 7, 6], 8), ([0, 2, 6, 4], 11)]
+    faces = ("face", (*LIST, "int object_id"), [*rows, ([1, 5, 7], -1), ([7, 3, 1], -1)])
+    ply(tmp_path / "office_0" / "habitat" / "mesh_semantic.ply", FORMATS[1], ("vertex", XYZ, corners), faces)
+    mixed = ReplicaRooms(tmp_path).load("office_0")
+    check_replica(mixed)
+    assert np.bincount(mixed.face_material).tolist() == np.bincount(quads.face_material).tolist()
 
 
 def test_other_classes_of_a_replica_scene_are_another_room(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import struct
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from spatialqa.errors import RoomError
 from spatialqa.rooms.mesh.ply import TYPES
 from spatialqa.rooms.mesh.reading import read_parts
-from tests.rooms.mesh_files import alike, area, case, read, size, volume
+from tests.rooms.mesh_files import FORMATS, LIST, XYZ, Element, Row, alike, area, case, ply, read, size, volume
 
 CORNERS = [(x, y, z) for z in (0, 1) for y in (0, 3) for x in (0, 2)]  # of a block of 2 x 3 x 1 m
 SIDES = [[0, 2, 3, 1], [4, 5, 7, 6], [0, 1, 5, 4], [2, 6, 7, 3], [0, 4, 6, 2], [1, 3, 7, 5]]
@@ -19,35 +18,7 @@ MIXED = [*SIDES[:3], *([side[k] for k in half] for side in SIDES[3:] for half in
 AREA, VOLUME = 22.0, 6.0
 NOTCHED = [(0, 0, 0), (4, 0, 0), (4, 3, 0), (3, 3, 0), (3, 1, 0), (1, 1, 0), (1, 3, 0), (0, 3, 0)]  # 8 m2
 
-Row = Sequence[Any]  # numbers, and lists of numbers
-Element = tuple[str, Sequence[str], Sequence[Row]]  # its name, its properties as the header has them, its rows
-
-XYZ = ("float x", "float y", "float z")
-LIST = ("list uchar int vertex_indices",)
 POINTS: Element = ("vertex", XYZ, CORNERS)
-FORMATS = ("ascii", "binary_little_endian", "binary_big_endian")
-
-
-def ply(path: Path, form: str, *elements: Element, comment: str = "comment a box", end: str = "\n") -> Path:
-    """Write a PLY file number by number."""
-    header = ["ply", f"format {form} 1.0", comment, "obj_info made by a test"]
-    rows = b""
-    for name, properties, table in elements:
-        header += [f"element {name} {len(table)}", *(f"property {text}" for text in properties)]
-        for row in table:
-            numbers: list[tuple[str, Any]] = []
-            for text, value in zip(properties, row, strict=True):
-                types = text.split()[1:3] if text.startswith("list ") else text.split()[:1]
-                if len(types) == 2:
-                    numbers.append((types[0], len(value)))
-                numbers += [(types[-1], item) for item in (value if len(types) == 2 else [value])]
-            if form == "ascii":
-                rows += (" ".join(str(value) for _, value in numbers) + end).encode()
-            else:
-                order = "<" if form.endswith("little_endian") else ">"
-                rows += b"".join(np.array(value, dtype=order + TYPES[kind]).tobytes() for kind, value in numbers)
-    path.write_bytes((end.join([*header, "end_header"]) + end).encode() + rows)
-    return path
 
 
 def faces(polygons: Sequence[Row]) -> list[Row]:

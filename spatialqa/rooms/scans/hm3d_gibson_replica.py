@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 import numpy as np
-import numpy.typing as npt
-import trimesh
 
+from spatialqa.core.geometry import FloatArray
 from spatialqa.errors import RoomError
 from spatialqa.rooms.mesh.cache import MeshCache
 from spatialqa.rooms.mesh.mesh_rooms import FileRooms
-from spatialqa.rooms.mesh.parts import MeshPart
+from spatialqa.rooms.mesh.parts import MeshPart, compact
+from spatialqa.rooms.mesh.ply import Table, corner_lists, polygon_triangles, positions, read_tables
+from spatialqa.rooms.mesh.polygons import Indices
 from spatialqa.rooms.mesh.reading import one_line
 
 _HM3D_FOLDER = re.compile(r"(?:hm3d-)?(train|val|minival|test)(?:-.+)?")  # as Habitat and as the archives name them
@@ -154,35 +155,31 @@ def _replica_classes(path: Path) -> dict[int, str]:
     return classes
 
 
-def _replica_mesh(
-    path: Path,
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return vertices (V, 3), triangles (F, 3) of the file's quads, and the object of each."""
+def _replica_mesh(path: Path) -> tuple[FloatArray, Indices, Indices]:
+    """Return vertices (V, 3), triangles (F, 3) of the file's polygons, and the object of each."""
     try:
-        mesh = trimesh.load_mesh(str(path), process=False)
-        rows = mesh.metadata["_ply_raw"]["face"]["data"]
-        polygons = rows["vertex_indices"]["f1"].astype(np.int64)
-        objects = rows["object_id"].astype(np.int64)
-        vertices = np.asarray(mesh.vertices, dtype=np.float64)
-        fan = [(0, k, k + 1) for k in range(1, polygons.shape[1] - 1)]
-        faces = polygons[:, fan].reshape(-1, 3)
-        if faces.size and not 0 <= faces.min() <= faces.max() < len(vertices):
-            raise ValueError("a face names a vertex that is not there")
-        if objects.max(initial=0) >= 2**20:
-            raise ValueError(f"a face names the object {objects.max():,}")
-    except Exception as error:  # trimesh lets parser errors of every kind through
-        if isinstance(error, MemoryError):
-            raise
-        raise RoomError(
-            f"cannot read the mesh {path}: {one_line(error)}; Replica's has quads with an object_id each, so the file "
-            f"may be damaged"
-        ) from error
-    return vertices, faces, np.repeat(objects, len(fan))
+        tables = read_tables(path, ("vertex", "face"))
+    except OSError as error:
+        raise RoomError(f"cannot read the mesh {path}: {error.strerror or one_line(error)}") from error
+    vertices, polygons = positions(path, tables.get("vertex", Table())), tables.get("face", Table())
+    faces, row = polygon_triangles(path, polygons, vertices)
+    if "object_id" not in polygons.scalars:
+        raise RoomError(f"{path}: the faces have no object_id, as Replica's have, so the file may be damaged")
+    objects = polygons.scalars["object_id"].astype(np.int64)
+    if objects.max(initial=0) >= 2**20:
+        raise RoomError(f"{path}: a face names the object {objects.max():,}, so the file may be damaged")
+    # polygon after polygon, the halves of a quad both from its first corner: the order is part of a room's hash
+    order = np.argsort(row, kind="stable")
+    faces, row = faces[order], row[order]
+    corners = corner_lists(polygons)
+    if corners is not None and len(faces):
+        last = faces[:, 2] == corners.values[(np.cumsum(corners.sizes) - corners.sizes)[row]]
+        faces[last] = faces[last][:, [2, 0, 1]]
+    return vertices, faces, objects[row]
 
 
-def _part(names: tuple[str, ...], vertices: npt.NDArray[np.float64], faces: npt.NDArray[np.int64]) -> MeshPart:
-    used, renumbered = np.unique(faces, return_inverse=True)
-    return MeshPart(names, vertices[used], renumbered.reshape(-1, 3))
+def _part(names: tuple[str, ...], vertices: FloatArray, faces: Indices) -> MeshPart:
+    return MeshPart(names, *compact(vertices, faces))
 
 
 def _vertical_axis(parts: Iterable[MeshPart]) -> str:
