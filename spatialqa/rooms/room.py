@@ -13,6 +13,8 @@ import numpy.typing as npt
 from spatialqa.core.geometry import FloatArray, Vec3
 from spatialqa.rooms.materials import Material
 
+NO_SHIFT: Vec3 = (0.0, 0.0, 0.0)
+
 
 @dataclass(frozen=True)
 class Region:
@@ -52,9 +54,12 @@ class Region:
 class Room:
     """A loaded building in the world frame.
 
-    vertices: float32 (V, 3), metres. faces: int32 (F, 3), indices into vertices, winding free.
+    vertices: float32 (V, 3), metres from `origin`. faces: int32 (F, 3), indices into vertices, winding free.
     face_material: int32 (F,), indices into materials. warnings: what a user should know about this mesh.
     scene_path: the file it was read from, for engines that read scenes themselves; None where there is none.
+    origin: the world point that vertices count from, float64; other than (0, 0, 0) only where the building lies so far
+    from there that float32 would tear its walls. Positions of listeners, sources and regions are world points, those of
+    the file, wherever they are passed or stored.
     """
 
     room_set: str
@@ -67,6 +72,7 @@ class Room:
     regions: tuple[Region, ...] = ()
     warnings: tuple[str, ...] = field(default=())
     scene_path: Path | None = None
+    origin: Vec3 = NO_SHIFT
 
     @cached_property
     def sha256(self) -> str:
@@ -76,7 +82,25 @@ class Room:
             digest.update(str(array.shape).encode())
             digest.update(np.ascontiguousarray(array, dtype=kind).tobytes())
         digest.update(repr(self.materials).encode())
+        if self.is_shifted:  # a moved room has other positions
+            digest.update(repr(self.origin).encode())
         return digest.hexdigest()
+
+    @property
+    def is_shifted(self) -> bool:
+        """Whether vertices count from another point than the world's origin."""
+        return self.origin != NO_SHIFT
+
+    def from_origin(self, position: Vec3) -> Vec3:
+        """Return a world point as the vertices have it: metres from `origin`."""
+        x, y, z = (value - shift for value, shift in zip(position, self.origin, strict=True))
+        return (x, y, z)
+
+    @cached_property
+    def bounds(self) -> tuple[FloatArray, FloatArray]:
+        """The lowest and the highest corner of its bounding box, world metres, float64 (3,) each."""
+        low, high = (np.asarray(edge, dtype=np.float64) for edge in (self.vertices.min(0), self.vertices.max(0)))
+        return low + self.origin, high + self.origin
 
     @cached_property
     def size(self) -> tuple[float, float, float]:

@@ -163,6 +163,27 @@ def test_places_without_sound_are_refused(monkeypatch: pytest.MonkeyPatch) -> No
             opened.rirs(LISTENER, [(0.55, 1.5, -1.0)])
 
 
+def test_a_room_far_from_the_origin_is_given_about_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    engine = make_engine(monkeypatch, arguments=DIRECT)
+    near = hall()
+    far = dataclasses.replace(near, origin=(447_123.0, 52.0, -4_480_766.0), scene_path=tmp_path / "far.glb")
+    write_glb(tmp_path / "far.glb", near.vertices, near.faces)
+    (tmp_path / "far.navmesh").touch()  # Habitat's layout, but its coordinates would be float32
+
+    def there(point: Vec3) -> Vec3:
+        x, y, z = (value + shift for value, shift in zip(point, far.origin, strict=True))
+        return (x, y, z)
+
+    source: Vec3 = (2.0, 1.0, -3.0)
+    with engine.open(near) as opened:
+        here, floor = opened.rirs(LISTENER, [source])[0], opened.navigable_points(5, 1)
+    with engine.open(far) as opened:
+        head = dataclasses.replace(LISTENER, position=there(LISTENER.position))
+        assert opened.rirs(head, [there(source)])[0].tobytes() == here.tobytes()
+        assert (opened.navigable_points(5, 1) == floor + far.origin).all()
+    assert children_of_this_process_are_gone()
+
+
 def test_files_in_habitats_layout_are_read_and_others_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     engine = make_engine(monkeypatch, arguments=DIRECT)
     plain = hall()

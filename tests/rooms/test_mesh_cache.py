@@ -31,6 +31,7 @@ MESH = PreparedMesh(
     max_error_m=0.05,
     labels=("brick", "glass", "plaster"),
     remarks=("the mesh is leaky: 71 % µ",),
+    origin=(447_123.0, 52.0, -4_480_766.0),
 )
 
 
@@ -114,7 +115,7 @@ def _npy() -> bytes:
 
 def _with(faces: npt.NDArray[Any]) -> bytes:
     facts = b'{"faces_before": 80, "faces_without_area": 0, "error_m": 0, "lost_share": 0, "target_faces": null, '
-    facts += b'"max_error_m": 0.05, "labels": [], "remarks": []}'
+    facts += b'"max_error_m": 0.05, "labels": [], "remarks": [], "origin": [0.0, 0.0, 0.0]}'
     return _bytes_of(
         facts=np.frombuffer(facts, np.uint8), vertices=VERTICES, faces=faces, face_material=MESH.face_material
     )

@@ -72,7 +72,7 @@ def raw_rir(
     Args:
         process: a child with a loaded scene.
         config: how to simulate.
-        listener, source: in the world frame.
+        listener, source: in the frame of the scene that the child has loaded.
         changes: acoustic settings by habitat-sim's names, instead of those that the child was started with.
 
     Returns the RIR at the library's own scale, float32 (2, n), and the ray efficiency where this habitat-sim tells it.
@@ -118,7 +118,7 @@ class HabitatRoom(Closing):
         self._start, self._room, self._config, self._gain = start, room, config, gain
         self._efficiency: float | None = None
         self._closed = False
-        semantic = room.scene_path is not None and has_semantics(room.scene_path)
+        semantic = room.scene_path is not None and not room.is_shifted and has_semantics(room.scene_path)
         categories = config.category_materials
         self._database = material_database(categories) if semantic and categories else None
         self._process, objects = self._loaded()
@@ -159,6 +159,7 @@ class HabitatRoom(Closing):
             EngineError: a source lies inside the listener's head, is not heard or too early, or the child failed.
         """
         changes = {} if self._depth is None else {DEPTH: self._depth.depth(listener.position)}
+        here = dataclasses.replace(listener, position=self._room.from_origin(listener.position))
         finished = []
         for source in sources:
             distance = math.dist(listener.position, source)
@@ -168,7 +169,8 @@ class HabitatRoom(Closing):
                     f"keep more than {LISTENER_RADIUS_M} m"
                 )
             try:
-                rir, self._efficiency = raw_rir(self._living(), self._config, listener, source, changes)
+                there = self._room.from_origin(source)
+                rir, self._efficiency = raw_rir(self._living(), self._config, here, there, changes)
             except EngineError as error:
                 if self._database is None or "crashed" not in str(error):
                     raise
@@ -207,7 +209,7 @@ class HabitatRoom(Closing):
             raise EngineError(f"the engine habitat gave no {count} places on the navmesh of room {self._room.room_id}")
         if not np.isfinite(points).all():
             raise PlacementError(f"room {self._room.room_id} has no place on Habitat's navmesh")
-        return points.astype(np.float64)
+        return points.astype(np.float64) + self._room.origin
 
     @property
     def ray_efficiency(self) -> float | None:

@@ -24,8 +24,9 @@ def scene_file(room: Room) -> Iterator[Path]:
     """Give the room's own GLB where it is one of Habitat's, or one made of its mesh that lasts as long as the block.
 
     Only files in Habitat's layout are known to be z-up and in metres; of others the mesh has been turned and scaled.
+    A room far from the origin is always made, as its vertices have it: Habitat computes in float32.
     """
-    if room.scene_path is not None and is_habitats(room.scene_path):
+    if room.scene_path is not None and not room.is_shifted and is_habitats(room.scene_path):
         yield room.scene_path.absolute()
         return
     with tempfile.TemporaryDirectory(prefix="spatialqa-habitat-") as folder:
@@ -88,7 +89,7 @@ def check_bounds(room: Room, bounds: object) -> None:
     """Raise RoomError where Habitat's scene lies elsewhere than the room: another axis is up, or another unit.
 
     Args:
-        room: as listeners and sources are placed in it.
+        room: as its vertices have it.
         bounds: lowest and highest corner of Habitat's scene, metres; None where the build tells none.
     """
     if bounds is None:

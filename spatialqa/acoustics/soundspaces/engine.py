@@ -210,16 +210,20 @@ class SoundSpacesRoom(Closing):
         return [self._finished(*parts) for parts in zip(raw, sources, distances, strict=True)]
 
     def load(self, context: rlr_api.Context, listener: Pose, sources: Sequence[Vec3]) -> None:
-        """Give a fresh context this room, a listener and its sources, all turned alike.
+        """Give a fresh context this room, a listener and its sources, all shifted and turned alike.
 
         An ambisonic listener is never turned: the library's channels would stay as they are, and its rays would not.
         """
         context.add_mesh(self._vertices, self._groups, self._database_path)
         engine = self._engine
         orientation = IDENTITY if engine.channels == "foa" else _turned_head(listener)
-        context.add_listener(_turned(listener.position), orientation, engine.layout, engine.hrtf)
+        context.add_listener(self._inside(listener.position), orientation, engine.layout, engine.hrtf)
         for source in sources:
-            context.add_source(_turned(source))
+            context.add_source(self._inside(source))
+
+    def _inside(self, position: Vec3) -> Vec3:
+        """Return a world point as the library gets it."""
+        return _turned(self._room.from_origin(position))
 
     def _finished(self, rir: Rir, source: Vec3, distance: float) -> Rir:
         where = f"for the source at {source}, {distance:.2f} m from the listener, in room {self._room.room_id}"

@@ -41,10 +41,11 @@ class DepthEstimator:
         self._room = room
         vertices = np.asarray(room.vertices, dtype=np.float64)
         # Embree works in float32: about its middle even a mesh far from the origin keeps its accuracy.
-        self._middle = (vertices.min(axis=0) + vertices.max(axis=0)) / 2
+        middle = (vertices.min(axis=0) + vertices.max(axis=0)) / 2
+        self._middle = middle + room.origin
         self._scene = EmbreeScene(EmbreeDevice())
         faces = np.ascontiguousarray(room.faces, dtype=np.int32)
-        self._mesh = TriangleMesh(self._scene, (vertices - self._middle).astype(np.float32), faces)
+        self._mesh = TriangleMesh(self._scene, (vertices - middle).astype(np.float32), faces)
         reflected = [1.0 - at_frequencies(m.absorption, _BANDS_HZ) for m in room.materials]
         self._reflected = np.clip(np.array(reflected), 0.0, 1.0)
         self._scattering = np.array([at_frequencies(m.scattering, _BANDS_HZ).mean() for m in room.materials])

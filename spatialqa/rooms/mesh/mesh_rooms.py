@@ -12,7 +12,7 @@ import numpy.typing as npt
 import yaml
 
 from spatialqa.core import seeds
-from spatialqa.core.geometry import z_up_to_world
+from spatialqa.core.geometry import FloatArray, Vec3, z_up_to_world
 from spatialqa.errors import RoomError
 from spatialqa.rooms.materials import guess_material, material
 from spatialqa.rooms.mesh.cache import MeshCache
@@ -28,12 +28,14 @@ from spatialqa.rooms.mesh.simplify import (
     preparation,
     prepare_mesh,
 )
-from spatialqa.rooms.room import Room
+from spatialqa.rooms.room import NO_SHIFT, Room
 
 DEFAULT_MATERIAL = "default"
 MIN_EXTENT_M, MAX_EXTENT_M = 1.0, 500.0
+FAR_M = 100.0  # from the origin to a building's middle, along any axis; float32 has steps of 8 micrometres there
 LEAKY_BELOW = 0.9  # share of rays from inside that meet a surface
 
+_VERSION = "2"  # raised whenever the same file would become another room
 _NAMES_SHOWN = 8
 
 
@@ -104,6 +106,9 @@ class FileRooms:
     def load(self, room_id: str) -> Room:
         """Read a file, in metres and in the world frame, or take its mesh from the cache.
 
+        Where the middle of the building is more than FAR_M from the world's origin along an axis, vertices count from
+        there (see Room.origin): that is subtracted in float64, before anything becomes float32.
+
         Raises RoomError when the file is missing, damaged, empty, or has a size that no building has, and
         MissingDependencyError when it must be simplified and meshoptimizer is not installed.
         """
@@ -125,6 +130,7 @@ class FileRooms:
             materials,
             warnings=mesh.remarks,
             scene_path=path,
+            origin=mesh.origin,
         )
 
     def read(self, path: Path) -> tuple[list[MeshPart], str]:
@@ -146,25 +152,27 @@ class FileRooms:
         points = np.concatenate([part.vertices for part in parts]) * self._unit_scale
         if up == "z":
             points = z_up_to_world(points)
-        vertices = points.astype(np.float32)
-        used = np.zeros(len(vertices), dtype=bool)
+        used = np.zeros(len(points), dtype=bool)
         used[faces] = True
-        if not np.isfinite(vertices[used]).all():
+        if not (np.abs(points[used]) <= np.finfo(np.float32).max).all():
             raise RoomError(f"{path} has vertices that are not finite numbers: mend or export the mesh again")
+        origin = _origin(points[used])
+        points[~used] = origin  # a stray vertex may be anything
+        vertices = (points - origin).astype(np.float32)
         labelled = LabelledMesh(vertices, faces.astype(np.int32), face_material)
-        del parts, points, faces, face_material, vertices
+        del parts, points, used, faces, face_material, vertices
         mesh = prepare_mesh(labelled, self._simplify_faces, self._max_error_m)
         if not len(mesh.faces):
             raise RoomError(f"{path} holds only faces without area: a room needs a triangle mesh")
         self._check_size(path, mesh.vertices, up)
         remarks = (*warnings, *mesh.notes(), *_leaks(mesh.vertices, mesh.faces, up))
-        return replace(mesh, labels=names, remarks=remarks)
+        return replace(mesh, labels=names, remarks=remarks, origin=origin)
 
     def _how(self) -> tuple[object, ...]:
         # the map in its order, since the first pattern that matches wins
         patterns = list(self._patterns.items())
         prepared = preparation(self._simplify_faces, self._max_error_m)
-        return (self._up, self._unit_scale, patterns, self._default.name, prepared)
+        return (_VERSION, self._up, self._unit_scale, patterns, self._default.name, prepared)
 
     def _hashes(self, room_id: str, others: Sequence[Path] = ()) -> list[str]:
         """Return the hashes of the files of a room, of other files, and of the buffers beside it."""
@@ -274,6 +282,15 @@ def _read_map(path: Path) -> dict[str, str]:
 def _matches(pattern: str, names: tuple[str, ...]) -> bool:
     wanted = pattern.casefold()
     return any(name.casefold() == wanted or fnmatchcase(name.casefold(), wanted) for name in names)
+
+
+def _origin(points: FloatArray) -> Vec3:
+    """Return the point that vertices should count from, in whole metres: the building's middle where that is far."""
+    middle = (points.min(axis=0) + points.max(axis=0)) / 2
+    if (np.abs(middle) <= FAR_M).all():
+        return NO_SHIFT
+    x, y, z = (float(value) for value in np.round(middle))
+    return (x, y, z)
 
 
 def _leaks(vertices: npt.NDArray[np.float32], faces: npt.NDArray[np.int32], up: str) -> list[str]:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 
-from spatialqa.core.geometry import FloatArray
+from spatialqa.core.geometry import FloatArray, Vec3
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -27,14 +27,18 @@ class Enclosure(NamedTuple):
 
 
 class RayCaster:
-    """A mesh prepared for rays. vertices: float (V, 3), metres; faces: int (F, 3). Winding does not matter."""
+    """A mesh prepared for rays. Winding does not matter.
 
-    def __init__(self, vertices: npt.ArrayLike, faces: npt.ArrayLike) -> None:
+    vertices: float (V, 3), metres from `origin`, a point in the frame of the rays; faces: int (F, 3).
+    """
+
+    def __init__(self, vertices: npt.ArrayLike, faces: npt.ArrayLike, origin: Vec3 = (0.0, 0.0, 0.0)) -> None:
         points = np.asarray(vertices, dtype=np.float64)
-        # Embree computes in float32: the middle of the mesh as origin keeps the rounding small far from (0, 0, 0).
-        self._origin = (points.min(axis=0) + points.max(axis=0)) / 2
+        # Embree computes in float32: about the middle of the mesh the rounding stays small far from (0, 0, 0).
+        middle = (points.min(axis=0) + points.max(axis=0)) / 2
+        self._middle = middle + origin
         self._scene = EmbreeScene()
-        TriangleMesh(self._scene, (points - self._origin).astype(np.float32), np.asarray(faces, dtype=np.int32))
+        TriangleMesh(self._scene, (points - middle).astype(np.float32), np.asarray(faces, dtype=np.int32))
 
     def distances(self, origins: npt.ArrayLike, directions: npt.ArrayLike) -> FloatArray:
         """Return the distance to the first surface in units of each direction's length, inf where there is none.
@@ -54,7 +58,7 @@ class RayCaster:
         return crossed
 
     def _rays(self, origins: npt.ArrayLike, directions: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
-        start = np.atleast_2d(np.asarray(origins, dtype=np.float64) - self._origin).astype(np.float32)
+        start = np.atleast_2d(np.asarray(origins, dtype=np.float64) - self._middle).astype(np.float32)
         start, along = np.broadcast_arrays(start, np.atleast_2d(np.asarray(directions, dtype=np.float32)))
         return np.ascontiguousarray(start), np.ascontiguousarray(along)
 

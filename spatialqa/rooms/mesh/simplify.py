@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from spatialqa.core.geometry import FloatArray
+from spatialqa.core.geometry import FloatArray, Vec3
 from spatialqa.errors import MissingDependencyError
 from spatialqa.rooms.mesh.surface import face_normals, surface_distances, surface_points, triangle_areas
 
@@ -57,7 +57,8 @@ class PreparedMesh(LabelledMesh):
     largest distance found from its surface to the original one, 0 where nothing was simplified. lost_share: the share
     of the original area that lies farther than max_error_m from its surface: slivers that vanished. target_faces,
     max_error_m: what was asked for. labels: the names that face_material numbers; remarks: what else a user should
-    know. Whoever caches the mesh fills these two in, if they are to be kept with it.
+    know; origin: the world point that vertices count from. Whoever caches the mesh fills these three in, if they are to
+    be kept with it.
     """
 
     faces_before: int
@@ -68,6 +69,7 @@ class PreparedMesh(LabelledMesh):
     max_error_m: float = MAX_ERROR_M
     labels: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    origin: Vec3 = (0.0, 0.0, 0.0)
 
     @property
     def simplified(self) -> bool:

@@ -84,10 +84,9 @@ class Placer:
         self.clearance_m = clearance_m
         self.min_distance_m, self.max_distance_m = min_distance_m, max_distance_m
         self.source_height_m, self.ear_height_m = source_height_m, ear_height_m
-        self._caster = RayCaster(room.vertices, room.faces)
-        surface = SurfaceDistance(room.vertices, room.faces)
-        low, high = (np.asarray(edge, dtype=np.float64) for edge in (room.vertices.min(0), room.vertices.max(0)))
-        air = survey(self._caster, surface, low, high, clearance_m)
+        self._caster = RayCaster(room.vertices, room.faces, room.origin)
+        surface = SurfaceDistance(room.vertices, room.faces, room.origin)
+        air = survey(self._caster, surface, *room.bounds, clearance_m)
         self._pool = self._fill(air, surface)
         self._opens_into = _openings(air, room) if source_regions == "connected" else None
         pool = self._pool

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from spatialqa.core.geometry import FloatArray
+from spatialqa.core.geometry import FloatArray, Vec3
 from spatialqa.rooms.mesh.rays import BoolArray
 
 IntArray = npt.NDArray[np.int64]
@@ -27,15 +27,20 @@ class _Pieces:
 
 
 class SurfaceDistance:
-    """A mesh prepared for distance tests. vertices: float (V, 3), metres; faces: int (F, 3).
+    """A mesh prepared for distance tests.
+
+    vertices: float (V, 3), metres from `origin`, a point in the frame of the queries; faces: int (F, 3).
 
     Long triangles are cut into pieces whose centroids stand in a k-d tree. Only where the tree cannot decide, the
     distance to the original triangles is computed, so answers are exact to float64 rounding.
     """
 
-    def __init__(self, vertices: npt.NDArray[np.float32], faces: npt.NDArray[np.int32]) -> None:
-        self._vertices, self._faces = vertices, faces
+    def __init__(
+        self, vertices: npt.NDArray[np.float32], faces: npt.NDArray[np.int32], origin: Vec3 = (0.0, 0.0, 0.0)
+    ) -> None:
+        self._vertices, self._faces, self._origin = vertices, faces, np.asarray(origin)
         centres, radii, owner = _cut(vertices, faces)
+        centres = centres + self._origin
         small = radii < _SMALL_M
         self._classes = [_Pieces(centres[s], radii[s], owner[s]) for s in (small, ~small) if s.any()]
         self.excess_m = float(radii.max())  # how much too large an estimate can be
@@ -69,7 +74,7 @@ class SurfaceDistance:
         gap = np.sqrt(((points[row] - pieces.centres[piece]) ** 2).sum(axis=1)) - pieces.radii[piece]
         close = gap < clearance_m + 1e-6
         row, piece = row[close], piece[close]
-        triangles = self._vertices[self._faces[pieces.owner[piece]]].astype(np.float64)
+        triangles = self._vertices[self._faces[pieces.owner[piece]]].astype(np.float64) + self._origin
         clear = np.ones(len(points), dtype=np.bool_)
         clear[row[point_triangle_distance(points[row], triangles) < clearance_m]] = False
         return clear
