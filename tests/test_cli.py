@@ -40,7 +40,7 @@ def test_help_answers_without_any_heavy_import() -> None:
     assert "make-qa" in done.stdout
 
 
-@pytest.mark.parametrize("words", [[], ["clips"], ["templates"]])
+@pytest.mark.parametrize("words", [[], ["clips"], ["rooms"], ["templates"]])
 def test_a_group_without_a_command_shows_its_help(words: list[str]) -> None:
     done = spatialqa(*words)
     assert done.returncode == 0
@@ -302,3 +302,24 @@ def test_a_failing_template_leaves_the_old_questions(small: Path, tmp_path: Path
     assert "a.yaml" in done.stderr
     assert sorted((path.name, path.stat().st_size) for path in (root / "qa").iterdir()) == before
     assert not list(root.glob(".*"))
+
+
+def test_the_parts_of_a_mesh_are_listed_with_the_reason_of_each_material(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def listed(*options: str) -> str:
+        cli.main(["rooms", "parts", str(tmp_path / "h.obj"), *options], standalone_mode=False)
+        return capsys.readouterr().out
+
+    (tmp_path / "h.obj").write_text(
+        "v 0 0 0\nv 4 0 0\nv 4 0 3\nv 0 0 3\no Floor\nusemtl Carpet\nf 1 2 3 4\no Blob [x]\nf 1 2 3\n"
+        "o Blob [x]\nusemtl\nf 1 2 3\no Table\nusemtl\nf 1 2 4\n"
+    )
+    (tmp_path / "map.yaml").write_text("tab*: steel\n")
+    lines = [re.split(r" {2,}", line) for line in listed("--materials", str(tmp_path / "map.yaml")).splitlines()]
+    assert ["Floor", "Carpet", "12.0 m2", "carpet", "the material 'Carpet'"] in lines
+    assert ["Blob [x]", "Carpet", "6.0 m2", "carpet", "the material 'Carpet'"] in lines
+    assert ["Blob [x]", "-", "6.0 m2", "default", "nothing: it is the default"] in lines
+    assert ["Table", "-", "6.0 m2", "steel", "the map's 'tab*'"] in lines
+    assert lines[-1] == ["in all: carpet 18.0 m2, default 6.0 m2, steel 6.0 m2"]
+    assert "brick 0.1 m2" in listed("--unit-scale", "0.1", "--default-material", "brick")

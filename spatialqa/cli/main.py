@@ -418,6 +418,22 @@ def clips_list(source: str, labels_file: str | None, unknown_labels: str) -> Non
     print_clips(clips_for(build(RenderRecipe, values, "command line")))
 
 
+@cli.group("rooms")
+def rooms_group() -> None:
+    """Inspect rooms."""
+
+
+@rooms_group.command("parts")
+@click.argument("path")
+@keys_of(RenderRecipe, only=("up", "unit_scale", "materials", "default_material"))
+def rooms_parts(path: str, **given: Any) -> None:
+    """List the parts of the mesh (or folder of meshes) PATH with their area, their material, and why they have it."""
+    from spatialqa.cli.output import print_parts
+    from spatialqa.generation.inputs import mesh_rooms_for
+
+    print_parts(mesh_rooms_for(resolve(RenderRecipe, "render", None, given, {"rooms": f"mesh:{path}"})))
+
+
 @cli.command()
 @recipe_option
 @click.option("--qa", is_flag=True, help="Measure make-qa instead of rendering.")

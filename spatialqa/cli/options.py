@@ -37,17 +37,17 @@ class ModelsCommand(click.Command):
                 formatter.write_dl(records)
 
 
-def keys_of(*classes: type, without: Sequence[str] = ()) -> Callable[[F], F]:
+def keys_of(*classes: type, without: Sequence[str] = (), only: Sequence[str] = ()) -> Callable[[F], F]:
     """Give a command one option for every key of some recipe classes; those not given arrive as None.
 
     Where there are several classes, each is a way to run the command that its field `model` names; the help of a key
     that they describe differently has what each of them says, and make the command a ModelsCommand. Keys named in
-    `without` have no effect on the command and are no options of it.
+    `without`, or not named in `only` where there is one, have no effect on the command and are no options of it.
     """
     fields: dict[str, dict[str, dataclasses.Field[Any]]] = {}
     for cls in classes:
         for field in dataclasses.fields(cls):
-            if field.name not in without:
+            if field.name not in without and (not only or field.name in only):
                 fields.setdefault(field.name, {})[_model(cls)] = field
 
     def decorate(command: F) -> F:

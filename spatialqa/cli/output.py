@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # what the commands import when they run, so that `--help` ne
     from spatialqa.generation.runner import RunSummary
     from spatialqa.qa.make import QaSummary
     from spatialqa.qa.templating.template_check import TemplateReport
+    from spatialqa.rooms.mesh.mesh_rooms import MeshRooms
 
 _MAX_LISTED = 20
 _MAX_SIZES = 3
@@ -139,6 +140,25 @@ def print_clips(clips: "ClipSet") -> None:
     stdout.print(f"{len(records)} clips of {len(by_class)} classes")
     for reject in clips.rejected():
         stdout.print(f"left out {reject.path}: {reject.reason}")
+
+
+def print_parts(rooms: "MeshRooms") -> None:
+    """Print the parts of every mesh, the largest first, what each is read as and why; then each material's area."""
+    for room_id in rooms.room_ids(None, 0):
+        parts = rooms.parts(room_id)
+        rows = [("part", "material in the file", "area", "read as", "because of")]
+        rows += [
+            (part.name or "(no name)", part.slot or "-", f"{part.area_m2:.1f} m2", part.material, part.because)
+            for part in parts
+        ]
+        widths = [max(len(row[k]) for row in rows) for k in range(4)]
+        stdout.print(f"{room_id}: {len(parts)} parts", style="bold", markup=False, highlight=False, soft_wrap=True)
+        print_lines(["  ".join([*map(str.ljust, row, widths), row[4]]) for row in rows])
+        areas = {part.material: 0.0 for part in parts}
+        for part in parts:
+            areas[part.material] += part.area_m2
+        largest = sorted(areas.items(), key=lambda item: -item[1])
+        print_lines(["in all: " + ", ".join(f"{name} {area:.1f} m2" for name, area in largest)])
 
 
 def print_templates(report: "TemplateReport") -> None:

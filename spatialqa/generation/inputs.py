@@ -61,7 +61,7 @@ def rooms_for(recipe: RenderRecipe) -> RoomSet:
             raise RecipeError(f"rooms {recipe.rooms!r} and mp3d_root both name a folder: give one of them")
         return _matterport(recipe, path or recipe.mp3d_root)
     if kind == "mesh" and path:
-        return MeshRooms(Path(path), up=recipe.up, unit_scale=recipe.unit_scale, **_mesh_options(recipe))
+        return mesh_rooms_for(recipe)
     if kind in _TREES and path:
         return _TREES[kind](Path(path), **_mesh_options(recipe))
     if kind == "bank" and path:
@@ -80,6 +80,12 @@ def rooms_for(recipe: RenderRecipe) -> RoomSet:
         f"rooms {recipe.rooms!r} is not known: use procedural, mp3d, or mesh:PATH, hm3d:DIR, gibson:DIR, replica:DIR, "
         f"bank:PATH"
     )
+
+
+def mesh_rooms_for(recipe: RenderRecipe) -> MeshRooms:
+    """Return the rooms of a recipe whose `rooms` is mesh:PATH; raises RoomError where they cannot be read."""
+    path = recipe.rooms.partition(":")[2]
+    return MeshRooms(Path(path), up=recipe.up, unit_scale=recipe.unit_scale, **_mesh_options(recipe))
 
 
 def _matterport(recipe: RenderRecipe, root: str | None) -> Matterport3DRooms:

@@ -112,15 +112,35 @@ def _vocabulary() -> tuple[Mapping[str, str], Mapping[str, str]]:
     return tables[0], tables[1]
 
 
+@dataclass(frozen=True)
+class Spoken:
+    """What a name speaks of. substance, thing: the materials of the substance and of the object that it names; word:
+    that object's, without spaces and in the singular.
+    """
+
+    substance: str | None = None
+    thing: str | None = None
+    word: str | None = None
+
+
 def guess_material(name: str) -> str | None:
     """Return the built-in material that an object, group or texture name speaks of, or None when it speaks of none.
 
-    Names are read word by word (`TVCabinet_01`, `wood-floor`, `002_bed`), so `stable` is no table. A substance ("oak",
-    "glass") says more than an object ("table"); among equals the last word counts, as in `table_lamp`.
+    A substance ("oak", "glass") says more than an object ("table").
+    """
+    said = speaks_of(name)
+    return said.substance or said.thing
+
+
+def speaks_of(name: str) -> Spoken:
+    """Return the materials of the substance and of the object in a name.
+
+    Names are read word by word (`TVCabinet_01`, `wood-floor`, `002_bed`), so `stable` is no table. Among equals the
+    last word counts, as in `table_lamp`.
     """
     tokens = [token.lower() for token in _TOKEN.findall(name)]
     substances, objects = _vocabulary()
-    substance = thing = None
+    substance = thing = named = None
     start = 0
     while start < len(tokens):
         step = 1
@@ -129,11 +149,12 @@ def guess_material(name: str) -> str | None:
             word = next((form for form in _singulars(joined) if form in substances or form in objects), None)
             if word is not None:
                 substance = substances.get(word, substance)
-                thing = objects.get(word, thing)
+                if word in objects:
+                    thing, named = objects[word], word
                 step = length
                 break
         start += step
-    return substance or thing
+    return Spoken(substance, thing, named)
 
 
 def _singulars(word: str) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from importlib import resources
 from pathlib import Path
 
@@ -14,9 +13,10 @@ import yaml
 from spatialqa.core import seeds
 from spatialqa.core.geometry import FloatArray, Vec3, z_up_to_world
 from spatialqa.errors import RoomError
-from spatialqa.rooms.materials import guess_material, material
+from spatialqa.rooms.materials import material
 from spatialqa.rooms.mesh.cache import MeshCache
 from spatialqa.rooms.mesh.gltf import buffers
+from spatialqa.rooms.mesh.part_materials import DEFAULT, PartMaterial, PartMaterials, read_part_materials
 from spatialqa.rooms.mesh.parts import MeshPart
 from spatialqa.rooms.mesh.rays import RayCaster, ray_efficiency
 from spatialqa.rooms.mesh.reading import SUFFIXES, habitat_files, one_line, read_parts, reader_versions
@@ -45,8 +45,8 @@ class FileRooms:
     name: the room set's. files: by room id. up: the files' vertical axis, "y" or "z". unit_scale: metres per unit of
     the files. material_map: a YAML file of {pattern: material}; a pattern is a name or has shell wildcards, and names
     are those of objects, their parents, groups and materials, compared without case. The first pattern that matches
-    wins. A name that no pattern matches is read by `guess_material`; what is left takes default_material, with a
-    warning.
+    wins. A part that no pattern matches is read by its names (see part_materials); what is left takes default_material,
+    with a warning.
     simplify_faces, max_error_m: larger meshes are simplified to about so many faces, no surface moving farther than
     that; None keeps all faces. cache: where prepared meshes are kept; None keeps none.
 
@@ -112,9 +112,7 @@ class FileRooms:
         Raises RoomError when the file is missing, damaged, empty, or has a size that no building has, and
         MissingDependencyError when it must be simplified and meshoptimizer is not installed.
         """
-        if room_id not in self._files:
-            raise RoomError(f"there is no {self.name} room {room_id!r}: the rooms are {listed(self._files)}")
-        path = self._files[room_id]
+        path = self._path(room_id)
         key = repr(
             (self.name, path.name, *self._how(), _vocabulary_sha256(), reader_versions(), *self._hashes(room_id))
         )
@@ -133,6 +131,16 @@ class FileRooms:
             origin=mesh.origin,
         )
 
+    def parts(self, room_id: str) -> tuple[PartMaterial, ...]:
+        """Return the parts of a file with what each is read as, the largest first.
+
+        Raises RoomError when the file is missing, damaged or empty.
+        """
+        path = self._path(room_id)
+        parts, up = self.read(path)
+        found = self._part_materials(path, parts, up).parts
+        return tuple(sorted(found, key=lambda part: -part.area_m2))
+
     def read(self, path: Path) -> tuple[list[MeshPart], str]:
         """Return the parts of a file in its own units and axes, and its vertical axis."""
         return read_parts(path), self._up
@@ -141,11 +149,14 @@ class FileRooms:
         """Return the files that the room of a file is made from, buffers beside a .gltf apart."""
         return [path]
 
+    def _path(self, room_id: str) -> Path:
+        if room_id not in self._files:
+            raise RoomError(f"there is no {self.name} room {room_id!r}: the rooms are {listed(self._files)}")
+        return self._files[room_id]
+
     def _prepare(self, path: Path) -> PreparedMesh:
         parts, up = self.read(path)
-        if not parts:
-            raise RoomError(f"{path} holds no faces: a room needs a triangle mesh")
-        names, part_material, warnings = self._materials(path, parts)
+        names, part_material, warnings = self._materials(path, parts, up)
         offsets = np.cumsum([0, *(len(part.vertices) for part in parts)])
         faces = np.concatenate([part.faces + offset for part, offset in zip(parts, offsets, strict=False)])
         face_material = np.repeat(part_material, [len(part.faces) for part in parts]).astype(np.int32)
@@ -183,26 +194,26 @@ class FileRooms:
         except OSError as error:
             raise RoomError(f"cannot read the mesh {path}: {error.strerror or error}") from error
 
-    def _materials(self, path: Path, parts: Sequence[MeshPart]) -> tuple[tuple[str, ...], list[int], list[str]]:
+    def _part_materials(self, path: Path, parts: Sequence[MeshPart], up: str) -> PartMaterials:
+        if not parts:
+            raise RoomError(f"{path} holds no faces: a room needs a triangle mesh")
+        return read_part_materials(path, parts, self._patterns, self._default.name, up, self._unit_scale)
+
+    def _materials(
+        self, path: Path, parts: Sequence[MeshPart], up: str
+    ) -> tuple[tuple[str, ...], list[int], list[str]]:
         """Return the materials in use, the index of each part's material, and warnings."""
-        chosen: list[str | None] = []
-        for part in parts:
-            mapped = next((value for key, value in self._patterns.items() if _matches(key, part.names)), None)
-            chosen.append(mapped or next((found for name in part.names if (found := guess_material(name))), None))
-        unnamed = list(
-            dict.fromkeys(
-                part.names[0] if part.names else "(no name)"
-                for part, found in zip(parts, chosen, strict=True)
-                if found is None
-            )
-        )
+        read = self._part_materials(path, parts, up)
+        unnamed = list(dict.fromkeys(part.name or "(no name)" for part in read.parts if part.why == DEFAULT))
         warnings = []
         if unnamed:
             warnings.append(f"no material is known for {listed(unnamed)}: they are {self._default.name}")
-        idle = [key for key in self._patterns if not any(_matches(key, part.names) for part in parts)]
-        if idle:
-            warnings.append(f"nothing in {path.name} has a name that matches {listed(idle)} of the material map")
-        resolved = [found or self._default.name for found in chosen]
+        if read.idle:
+            warnings.append(f"nothing in {path.name} has a name that matches {listed(read.idle)} of the material map")
+        if read.upright:
+            stand = "stands" if len(read.upright) == 1 else "stand"
+            warnings.append(f"{listed(read.upright)} {stand} upright, and floors lie: check --up (it was {up})")
+        resolved = [part.material for part in read.parts]
         names = sorted(set(resolved))
         return tuple(names), [names.index(name) for name in resolved], warnings
 
@@ -277,11 +288,6 @@ def _read_map(path: Path) -> dict[str, str]:
         except RoomError as error:
             raise RoomError(f"{path}, entry {str(key)!r}: {error}") from error
     return {str(key): str(value) for key, value in content.items()}
-
-
-def _matches(pattern: str, names: tuple[str, ...]) -> bool:
-    wanted = pattern.casefold()
-    return any(name.casefold() == wanted or fnmatchcase(name.casefold(), wanted) for name in names)
 
 
 def _origin(points: FloatArray) -> Vec3:
