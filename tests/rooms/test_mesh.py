@@ -244,6 +244,19 @@ def test_a_size_no_building_has_is_an_error(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("height", "says"),
+    [(1.7, "lower"), (1.9, None), (59.0, None), (61.0, "higher"), (260.0, "higher")],
+)
+def test_a_height_that_is_not_usual_is_warned_of(tmp_path: Path, height: float, says: str | None) -> None:
+    room = load(write(tmp_path / "h.stl", box((0, 0, 0), (420.0, height, 360.0))))
+    found = [text for text in room.warnings if "--unit-scale" in text]
+    assert len(found) == (says is not None)
+    if says:
+        assert f"420 x 360 m and {height:g} m high, {says} than buildings are" in found[0]
+        assert "(it was 1; 0.01 for cm" in found[0]
+
+
 def test_damaged_files_are_errors_that_name_the_file(tmp_path: Path) -> None:
     whole = write(tmp_path / "whole.glb").read_bytes()
     damaged = {

@@ -32,6 +32,7 @@ from spatialqa.rooms.room import NO_SHIFT, Room
 
 DEFAULT_MATERIAL = "default"
 MIN_EXTENT_M, MAX_EXTENT_M = 1.0, 500.0
+USUAL_HEIGHT_M = (1.8, 60.0)  # from a cabin to a cathedral; what lies outside is warned of
 FAR_M = 100.0  # from the origin to a building's middle, along any axis; float32 has steps of 8 micrometres there
 LEAKY_BELOW = 0.9  # share of rays from inside that meet a surface
 
@@ -175,8 +176,8 @@ class FileRooms:
         mesh = prepare_mesh(labelled, self._simplify_faces, self._max_error_m)
         if not len(mesh.faces):
             raise RoomError(f"{path} holds only faces without area: a room needs a triangle mesh")
-        self._check_size(path, mesh.vertices, up)
-        remarks = (*warnings, *mesh.notes(), *_leaks(mesh.vertices, mesh.faces, up))
+        doubts = self._check_size(path, mesh.vertices, up)
+        remarks = (*warnings, *mesh.notes(), *doubts, *_leaks(mesh.vertices, mesh.faces, up))
         return replace(mesh, labels=names, remarks=remarks, origin=origin)
 
     def _how(self) -> tuple[object, ...]:
@@ -217,7 +218,8 @@ class FileRooms:
         names = sorted(set(resolved))
         return tuple(names), [names.index(name) for name in resolved], warnings
 
-    def _check_size(self, path: Path, vertices: npt.NDArray[np.float32], up: str) -> None:
+    def _check_size(self, path: Path, vertices: npt.NDArray[np.float32], up: str) -> list[str]:
+        """Return a warning of a height that is not usual; raises RoomError for a size that no building has."""
         x, y, z = (float(extent) for extent in np.ptp(vertices, axis=0))
         if not MIN_EXTENT_M <= max(x, y, z) <= MAX_EXTENT_M:
             raise RoomError(
@@ -229,6 +231,14 @@ class FileRooms:
                 f"{path} reads as {x:.4g} x {z:.4g} m and {y:.4g} m high: too small for a person; check --up (it was "
                 f"{up}) and --unit-scale (it was {self._unit_scale:g})"
             )
+        low, high = USUAL_HEIGHT_M
+        if low <= y <= high:
+            return []
+        return [
+            f"it reads as {x:.4g} x {z:.4g} m and {y:.4g} m high, {'lower' if y < low else 'higher'} than buildings "
+            f"are: check --unit-scale, the metres per unit of the file (it was {self._unit_scale:g}; 0.01 for cm, "
+            f"0.0254 for inches), and --up (it was {up})"
+        ]
 
 
 class MeshRooms(FileRooms):
