@@ -30,5 +30,6 @@ def from_rlr(rir: Rir, orientation: Quaternion) -> Rir:
         orientation: of the head, head to the library's frame.
     """
     along = rir[1:][_RLR_AXES].astype(np.float64) * _N3D_TO_SN3D
-    turned = _AMBIX_OF_HEAD @ rotation_matrix(orientation).T @ along
+    turn = _AMBIX_OF_HEAD @ rotation_matrix(orientation).T
+    turned = np.sum(turn[:, :, None] * along, axis=1)  # not by BLAS, which rounds as its threads and kernels are
     return np.concatenate([rir[:1], turned.astype(np.float32)])

@@ -2,7 +2,11 @@
 
 Both ears are summed as energies. Of four channels, first-order ambisonics, W alone counts: it is the omnidirectional
 microphone of ISO 3382-1. Decays follow ISO 3382-1: backward integration (Schroeder, 1965), a least-squares line
-from 5 dB below the start, and a tail that is completed beyond a noise floor or a cut (Lundeby et al., 1995).
+from 5 dB below the start, and a tail that is completed beyond a noise floor or a cut (Lundeby et al., 1995). The line
+never runs through the direct sound, and where that is 10 dB above the rest, the integration starts at its end: of a
+near source the first 25 dB would be its own, not the room's.
+
+Sums here are numpy's own. A product of vectors (`@`) goes to BLAS, whose result depends on its number of threads.
 """
 
 import functools
@@ -20,6 +24,8 @@ _ONSET_BELOW_PEAK = 0.01  # 20 dB, the onset of ISO 3382-1
 _BLOCK_S = 0.010
 _AMBISONIC_CHANNELS = 4
 _ABOVE_FLOOR = 10**0.5  # the decay is trusted down to 5 dB above the floor
+_STRONG = 10.0  # 10 dB: a direct sound above this leaves the decay less than 15 of the first 25 dB
+_AUDIBLE = 1e-6  # 60 dB: what follows the direct sound at less than this of it is no room
 _STRAIGHT = 0.7  # a late half this much steeper than the early half is a response that ends, not a room that decays
 
 
@@ -40,11 +46,15 @@ def direct_index(rir: npt.ArrayLike) -> int:
 def rt60(rir: npt.ArrayLike, sample_rate: int) -> float | None:
     """Return the reverberation time T20 in seconds (-5 to -25 dB, times three), 500 Hz to 2 kHz.
 
-    None where the decay has a range under 25 dB before it meets noise or the end of the RIR, or is cut off by that end.
+    The line is laid through what follows the direct sound, as `drr_db` divides the two. None where the decay has not
+    25 dB before it meets noise or the end of the RIR, is cut off by that end, or is 60 dB below the direct sound.
 
     Args:
         rir: (channels, n), linear.
         sample_rate: Hz, above 4000.
+
+    Raises:
+        ValueError: the RIR is silent.
     """
     return _reverberation_time(rir, sample_rate, -25.0)
 
@@ -71,7 +81,7 @@ def drr_db(rir: npt.ArrayLike, sample_rate: int, line_of_sight: bool) -> float |
     if not line_of_sight:
         return None
     energy = _energy(_heard(rir))
-    end = _onset(energy) + round(DIRECT_WINDOW_S * sample_rate)
+    end = _direct_end(energy, sample_rate)
     direct, rest = float(energy[:end].sum()), float(energy[end:].sum())
     return 10 * math.log10(direct / rest) if rest > 0 else None
 
@@ -92,20 +102,33 @@ def _onset(energy: Array) -> int:
     return int(np.argmax(energy >= _ONSET_BELOW_PEAK * energy.max()))
 
 
+def _direct_end(energy: Array, sample_rate: int) -> int:
+    return _onset(energy) + round(DIRECT_WINDOW_S * sample_rate)
+
+
 @functools.cache
 def _band(sample_rate: int) -> Array:
     return np.asarray(butter(3, BAND_HZ, "bandpass", fs=sample_rate, output="sos"), dtype=np.float64)
 
 
 def _reverberation_time(rir: npt.ArrayLike, sample_rate: int, lowest_db: float) -> float | None:
-    filtered = sosfilt(_band(sample_rate), np.asarray(_heard(rir), dtype=np.float64), axis=-1)
-    energy = _energy(filtered)
-    block = round(_BLOCK_S * sample_rate)
-    energy = energy[_onset(energy) :]
-    level = _schroeder_db(energy, block)
+    heard = np.asarray(_heard(rir), dtype=np.float64)
+    whole = _energy(heard)
+    end = _direct_end(whole, sample_rate)
+    direct, rest = float(whole[:end].sum()), float(whole[end:].sum())
+    if not rest > _AUDIBLE * direct:
+        return None
+    start = end if direct > _STRONG * rest else 0
+    # cut before it is filtered, or the filter's own ringing after a strong direct sound would count
+    energy = _energy(sosfilt(_band(sample_rate), heard[:, start:], axis=-1))
+    if start == 0:
+        start = _onset(energy)
+        energy = energy[start:]
+    level = _schroeder_db(energy, round(_BLOCK_S * sample_rate))
     if level is None or level[-1] > lowest_db:
         return None
     span = np.flatnonzero((level <= -5) & (level >= lowest_db))
+    span = span[span >= end - start]
     half = len(span) // 2
     if half < 2:
         return None
@@ -117,11 +140,12 @@ def _reverberation_time(rir: npt.ArrayLike, sample_rate: int, lowest_db: float) 
 
 def _schroeder_db(energy: Array, block: int) -> Array | None:
     """Return the backward-integrated decay in dB, from 0, up to where noise or the end of the RIR takes over."""
-    blocks = energy[: len(energy) // block * block].reshape(-1, block).mean(axis=1)
-    if len(blocks) < 4:
+    if len(energy) < 4 * block:
         return None
+    blocks = energy[: len(energy) // block * block].reshape(-1, block).mean(axis=1)
     floor = blocks[-max(1, len(blocks) // 10) :].mean()
-    smooth = np.convolve(blocks, np.full(3, 1 / 3), mode="same")
+    padded = np.pad(blocks, 1)
+    smooth = (padded[:-2] + padded[1:-1] + padded[2:]) / 3
     peak = int(np.argmax(smooth))
     below = smooth[peak:] < _ABOVE_FLOOR * floor
     knee = peak + int(np.argmax(below)) if below.any() else len(blocks)
@@ -140,4 +164,4 @@ def _schroeder_db(energy: Array, block: int) -> Array | None:
 def _slope(values: Array) -> float:
     position = np.arange(len(values), dtype=np.float64)
     position -= position.mean()
-    return float(position @ values / (position @ position))
+    return float(np.sum(position * values) / np.sum(np.square(position)))

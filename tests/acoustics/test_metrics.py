@@ -1,5 +1,10 @@
 """Metrics against responses whose answer is known."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -48,6 +53,62 @@ def test_a_decay_that_fades_out_early_gives_none() -> None:
     fade_from = round(0.8 * RATE)
     rir[:, fade_from:] *= 10 ** (-np.arange(rir.shape[1] - fade_from) / RATE * 100 / 20)
     assert rt60(rir, RATE) is None
+
+
+def at_ratio(time_s: float, ratio_db: float, length_s: float = 1.2, gap_s: float = 0.004) -> Rir:
+    """Two ears' direct sound, 2 ms long, and a tail of noise that begins `gap_s` after it, `ratio_db` below it."""
+    random = np.random.default_rng(7)
+    n = round(length_s * RATE)
+    tail = random.standard_normal((2, n)) * 10 ** (-3 * np.arange(n) / RATE / time_s)
+    tail[:, : round(gap_s * RATE)] = 0.0
+    direct = np.zeros((2, n))
+    direct[:, :64] = 0.05 * random.standard_normal((2, 64))
+    direct[0, 0], direct[1, 8] = 1.0, 0.6
+    tail *= np.sqrt((direct**2).sum() / (tail**2).sum() * 10 ** (-ratio_db / 10))
+    return np.pad(direct + tail, ((0, 0), (20, 0))).astype(np.float32)
+
+
+@pytest.mark.parametrize("ratio_db", [-5.0, 5.0, 10.0, 20.0, 26.0, 32.0, 50.0])
+@pytest.mark.parametrize("time_s", [0.2, 0.4, 1.0])
+def test_a_strong_direct_sound_is_not_taken_for_the_decay(time_s: float, ratio_db: float) -> None:
+    rir = at_ratio(time_s, ratio_db)
+    assert drr_db(rir, RATE, True) == pytest.approx(ratio_db, abs=0.01)
+    assert rt60(rir, RATE) == pytest.approx(time_s, rel=0.06)
+    assert t30(rir, RATE) == pytest.approx(time_s, rel=0.06)
+
+
+def test_the_time_hardly_depends_on_the_distance() -> None:
+    times = [rt60(at_ratio(0.4, ratio_db), RATE) for ratio_db in range(-5, 35)]
+    assert max(t or 9 for t in times) < 1.1 * min(t or 0 for t in times)
+
+
+@pytest.mark.parametrize("rir", [at_ratio(0.4, 70.0), at_ratio(0.4, 20.0, 0.04), at_ratio(0.2, 20.0)[:, :100]])
+def test_a_tail_too_low_or_too_short_gives_none(rir: Rir) -> None:
+    assert rt60(rir, RATE) is None
+    assert t30(rir, RATE) is None
+
+
+_MEASURE = """
+import hashlib, sys, numpy as np
+from spatialqa.acoustics.ambisonics import from_rlr
+from spatialqa.acoustics.rir_metrics import drr_db, rt60, t30
+rir = np.load(sys.argv[1])
+foa = from_rlr(np.concatenate([rir, rir[:, ::-1]]), (0.8, 0.36, 0.48, 0.0))
+print(rt60(rir, 48_000), t30(rir, 48_000), drr_db(rir, 48_000, True), hashlib.sha256(foa.tobytes()).hexdigest())
+"""
+
+
+def test_no_number_depends_on_the_threads_or_the_kernels_of_blas(tmp_path: Path) -> None:
+    np.save(tmp_path / "rir.npy", decay(3.0, 5.0))
+    command = [sys.executable, "-c", _MEASURE, str(tmp_path / "rir.npy")]
+    running = []
+    for threads, kernels in (("1", "Haswell"), ("2", "Haswell"), ("4", "Nehalem")):
+        environment = {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads, "OPENBLAS_CORETYPE": kernels}
+        running.append(subprocess.Popen(command, env=os.environ | environment, stdout=subprocess.PIPE))
+    said = [process.communicate()[0] for process in running]
+    assert said[0].count(b" ") == 3
+    assert b"None" not in said[0]
+    assert said == [said[0]] * 3
 
 
 def test_the_band_is_500_hz_to_2_khz() -> None:

@@ -97,7 +97,7 @@ def expected_rt60(
     Over 60 homes T20 in the SoundSpaces engine was 1.02 times this in the median, with a standard deviation of 13 %.
     """
     coefficients = np.array([mid_band_absorption(materials[finishes[surface]]) for surface in mesh.surfaces])
-    return float(eyring_rt60(air_volume(mesh.triangles), float(exposed_m2.sum()), exposed_m2 @ coefficients))
+    return float(eyring_rt60(air_volume(mesh.triangles), float(exposed_m2.sum()), np.sum(exposed_m2 * coefficients)))
 
 
 def exposed_areas(plan: FloorPlan, items: Sequence[Item], mesh: HomeMesh) -> npt.NDArray[np.float64]:
@@ -181,7 +181,7 @@ def choose_finishes(
             absorption[:, column] = np.where(np.isnan(values), absorption[:, 0], values)
         volume = room.area * room.ceiling_y - sum(_volume(item) for item in items if item.room == index)
         areas = exposed_m2[numbers]
-        rt60 = eyring_rt60(volume, float(areas.sum()), absorption @ areas)
+        rt60 = eyring_rt60(volume, float(areas.sum()), np.sum(absorption * areas, axis=1))
         error = np.abs(np.log(rt60 / rt60_s))
         row = int(np.argmax(error < _NEAR_ENOUGH)) if error.min() < _NEAR_ENOUGH else int(np.argmin(error))
         for column, names in enumerate(options):
