@@ -27,6 +27,7 @@ def open_engine(
     channels: str = "binaural",
     habitat_python: str | None = None,
     habitat_materials: bool = True,
+    cache: Path | None = None,
 ) -> Engine:
     """Return a configured engine; its identity tells which one `auto` took.
 
@@ -39,6 +40,7 @@ def open_engine(
         channels: "binaural" or "foa".
         habitat_python: the Python that has habitat-sim; None takes this one.
         habitat_materials: whether habitat gives objects the materials of their categories.
+        cache: where an HRTF file is kept in the form that engines read; None takes the default cache.
 
     Raises:
         EngineError: the name is unknown, the engine is not in this version, or it refuses its configuration.
@@ -47,7 +49,7 @@ def open_engine(
     if name in ("auto", "soundspaces"):
         from spatialqa.acoustics.soundspaces.engine import SoundSpacesEngine
 
-        return SoundSpacesEngine(sample_rate, preset, overrides, hrtf, channels)
+        return SoundSpacesEngine(sample_rate, preset, overrides, hrtf, channels, hrtf_cache=cache)
     if name == "habitat":
         from spatialqa.acoustics.habitat.engine import HabitatEngine
         from spatialqa.rooms.materials import material
@@ -56,7 +58,14 @@ def open_engine(
 
         named = {name: material(of or DEFAULT_MATERIAL) for name, of in mpcat40_materials().items()}
         return HabitatEngine(
-            sample_rate, preset, overrides, hrtf, habitat_python, channels, named if habitat_materials else None
+            sample_rate,
+            preset,
+            overrides,
+            hrtf,
+            habitat_python,
+            channels,
+            named if habitat_materials else None,
+            hrtf_cache=cache,
         )
     if name in ENGINE_NAMES:
         raise EngineError(f"the engine {name} is planned and not in this version: use soundspaces")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from spatialqa.acoustics.sofa import delayed
 from spatialqa.banks.bank import Rir, check_rate, check_rir, check_shape
 from spatialqa.core.geometry import FloatArray
 from spatialqa.errors import MissingDependencyError, RoomError
@@ -88,7 +89,9 @@ class SofaFile:
         delay = np.broadcast_to(delay, 2)
         if not np.isfinite(delay).all() or delay.min() < 0 or delay.max() > _MAX_DELAY_S * self.sample_rates[row]:
             raise RoomError(f"{where}: has a delay of {delay.tolist()} samples, not 0 to {_MAX_DELAY_S:g} s")
-        return check_rir(_delayed(rir, delay)[::-1] if self.swapped else _delayed(rir, delay), where)
+        if delay.any():
+            rir = delayed(rir, delay, rir.shape[1] + int(np.ceil(delay.max())))
+        return check_rir(rir[::-1] if self.swapped else rir, where)
 
     @contextmanager
     def _open(self) -> Iterator[Any]:
@@ -212,18 +215,3 @@ def _head_quaternions(axes: FloatArray) -> FloatArray:
     w_first: FloatArray = np.roll(turned, 1, axis=1)
     # of q and -q, which are the same turn, the one with w above 0, so that equal poses have equal bytes
     return np.asarray(np.where(w_first[:, :1] < 0, -w_first, w_first) + 0.0, dtype=np.float64)
-
-
-def _delayed(rir: FloatArray, delay: FloatArray) -> FloatArray:
-    """Return (2, n) later by `delay` samples each; fractions by a phase shift, which is exact within the band."""
-    if not delay.any():
-        return rir
-    n = rir.shape[1] + int(np.ceil(delay.max()))
-    padded = np.pad(rir, ((0, 0), (0, n - rir.shape[1])))
-    result = np.stack([np.roll(channel, int(d)) for channel, d in zip(padded, delay, strict=True)])
-    rest = delay % 1.0
-    if rest.any():
-        cycles = np.fft.rfftfreq(2 * n)[None] * rest[:, None]
-        shifted = np.fft.irfft(np.fft.rfft(result, 2 * n) * np.exp(-2j * np.pi * cycles), 2 * n)[:, :n]
-        result = np.where(rest[:, None] > 0, shifted, result)
-    return np.asarray(result, dtype=np.float64)

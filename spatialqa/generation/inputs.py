@@ -180,6 +180,7 @@ def engine_for(recipe: RenderRecipe) -> Engine:
         recipe.channels,
         recipe.habitat_python,
         recipe.habitat_materials,
+        recipe.cache_folder(),
     )
 
 

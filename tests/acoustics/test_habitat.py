@@ -4,9 +4,11 @@ import dataclasses
 import hashlib
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import trimesh
@@ -292,6 +294,14 @@ def test_an_hrtf_file_goes_to_builds_that_take_one(
     with engine.open(hall()) as opened:
         opened.rirs(LISTENER, [(0.5, 1.5, -3.0)])
     assert lines(record)[-1]["hrtf"] == str(kemar)
+    swapped = tmp_path / "right_first.sofa"
+    shutil.copy(kemar, swapped)
+    with h5py.File(swapped, "r+") as file:
+        file["ReceiverPosition"][:, 1] *= -1
+    arguments = {"hrtf": swapped, "hrtf_cache": tmp_path / "cache"}
+    with make_engine(monkeypatch, arguments=arguments, record=str(record)).open(hall()) as opened:
+        opened.rirs(LISTENER, [(0.5, 1.5, -3.0)])
+    assert Path(lines(record)[-1]["hrtf"]).is_relative_to(tmp_path / "cache")
     with pytest.raises(EngineError, match="has no setListenerHRTF"):
         make_engine(monkeypatch, arguments={"hrtf": kemar}, api="main")
     with pytest.raises(EngineError, match="does not take the HRTF file"):

@@ -127,7 +127,7 @@ def write_sofa(path: Path, rate: float = 44_100.0, ears: int = 2, convention: st
         file.attrs["SOFAConventions"] = np.bytes_(convention)
         file["Data.IR"] = np.zeros((6, ears, 32))
         file["Data.SamplingRate"] = np.array([rate])
-        file["SourcePosition"] = np.array([[azimuth, 0.0, 1.0] for azimuth in range(0, 360, 60)])
+        file["SourcePosition"] = np.array([[azimuth, azimuth % 120 - 60, 1.0] for azimuth in range(0, 360, 60)])
     return path
 
 

@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from spatialqa.acoustics import sofa
 from spatialqa.acoustics.habitat import check as habitat_check
 from spatialqa.acoustics.habitat.process import HOW_TO_GET, HabitatProcess, usable_python
 from spatialqa.acoustics.habitat.room import DEPTH, HabitatConfig, HabitatRoom, load, raw_rir
+from spatialqa.acoustics.hrtf import usable_hrtf
 from spatialqa.acoustics.soundspaces.engine import DEFAULT_HRTF, ENGINE_SPEED_M_S, LISTENER_RADIUS_M
 from spatialqa.acoustics.soundspaces.settings import check_sample_rate, resolve
 from spatialqa.core.geometry import Pose, Vec3
@@ -81,6 +81,7 @@ class HabitatEngine:
             that have none, Habitat gives every surface one material (absorption 0.1).
         timeout_s: for the simulation of one source.
         load_timeout_s: for loading one scene, and for its navmesh.
+        hrtf_cache: where a SOFA file is kept in the form that the library reads; None takes the default cache.
 
     Raises:
         MissingDependencyError: there is no habitat-sim, or one built without audio.
@@ -98,6 +99,7 @@ class HabitatEngine:
         category_materials: Mapping[str, Material] | None = None,
         timeout_s: float = 300.0,
         load_timeout_s: float = 1800.0,
+        hrtf_cache: Path | None = None,
     ) -> None:
         if channels != "binaural":
             raise EngineError(f"the engine habitat gives binaural sound only, not {channels}: use soundspaces")
@@ -106,13 +108,16 @@ class HabitatEngine:
             settings = resolve(preset, overrides)
         except EngineError as error:  # the settings are the same, the name is not
             raise EngineError(str(error).replace("soundspaces", "habitat")) from None
-        hrtf = None if hrtf is None else Path(hrtf).absolute()
-        label = DEFAULT_HRTF if hrtf is None else sofa.usable_label(hrtf, sample_rate, "habitat")
+        own = None if hrtf is None else usable_hrtf(Path(hrtf).absolute(), sample_rate, "habitat", hrtf_cache)
+        label = DEFAULT_HRTF if own is None else own.label
+        hrtf = None if own is None else own.path
         materials = dict(sorted((category_materials or {}).items()))
         self.python = usable_python(python) if python else _own_python()
         self.configuration = HabitatConfig(settings, sample_rate, hrtf, materials, timeout_s, load_timeout_s)
         config: dict[str, Any] = {**settings, "thread_count": 1, "sample_rate": sample_rate, "hrtf": label}
         config["channels"] = channels
+        if own is not None and own.changes:
+            config["hrtf_changes"] = list(own.changes)
         config["category_materials_sha256"] = hashlib.sha256(repr(materials).encode()).hexdigest()
         build = self._checked_build(json.dumps(config, sort_keys=True), set(overrides or {}))
         config |= {name: build.facts[name] for name in ("not_offered", "rlr_sha256")}

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spatialqa.acoustics import ambisonics, sofa
+from spatialqa.acoustics import ambisonics
 from spatialqa.acoustics.engine import Closing
+from spatialqa.acoustics.hrtf import usable_hrtf
 from spatialqa.acoustics.soundspaces import rlr_api
 from spatialqa.acoustics.soundspaces.ray_depth import DepthEstimator
 from spatialqa.acoustics.soundspaces.settings import check_channels, check_sample_rate, resolve
@@ -65,6 +66,7 @@ class SoundSpacesEngine:
         overrides: settings that replace the preset's; names in soundspaces_settings.
         hrtf: a SOFA file (SimpleFreeFieldHRIR) instead of the built-in HRTF.
         channels: "binaural", or "foa" for first-order ambisonics (AmbiX) in the axes of the head.
+        hrtf_cache: where a SOFA file is kept in the form that the library reads; None takes the default cache.
 
     Raises:
         EngineError: a rate, preset, setting, HRTF or layout that cannot be used, or a library that is not the expected
@@ -79,6 +81,7 @@ class SoundSpacesEngine:
         overrides: Mapping[str, Any] | None = None,
         hrtf: Path | None = None,
         channels: str = "binaural",
+        hrtf_cache: Path | None = None,
     ) -> None:
         check_sample_rate(sample_rate)
         self.settings = resolve(preset, overrides)
@@ -86,12 +89,15 @@ class SoundSpacesEngine:
         self.sample_rate = sample_rate
         self.channels = channels
         library = rlr_api.library()
-        self.hrtf = None if hrtf is None else Path(hrtf).absolute()
-        label = DEFAULT_HRTF if self.hrtf is None else sofa.usable_label(self.hrtf, sample_rate, "soundspaces")
+        own = None if hrtf is None else usable_hrtf(Path(hrtf).absolute(), sample_rate, "soundspaces", hrtf_cache)
+        self.hrtf = None if own is None else own.path
+        label = DEFAULT_HRTF if own is None else own.label
         if channels == "foa":
             label = NO_HRTF
         self.gain = self._measured_gain() if self.settings["calibrated"] else 1.0
         config = {**self.settings, "thread_count": 1, "sample_rate": sample_rate, "hrtf": label, "channels": channels}
+        if own is not None and own.changes:
+            config["hrtf_changes"] = list(own.changes)
         digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
         self._identity = EngineIdentity(
             name="soundspaces",
