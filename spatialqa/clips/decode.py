@@ -17,6 +17,7 @@ import soundfile
 
 from spatialqa.clips.clip import RawClip
 from spatialqa.clips.prepare import level_dbfs
+from spatialqa.clips.stated_length import with_stated_length
 from spatialqa.core.interrupts import interrupts_wait
 from spatialqa.errors import ClipError, ClipGoneError
 
@@ -73,7 +74,7 @@ def open_sound(path: Path) -> Iterator[tuple[str, soundfile.SoundFile]]:
 
 
 def sound_header(path: Path) -> tuple[float, int]:
-    """Return the duration in seconds and the sample rate that a file's header tells libsndfile.
+    """Return the duration in seconds and the sample rate of a file, without decoding it.
 
     Raises:
         BadSoundError: it is no sound file that libsndfile reads.
@@ -110,7 +111,7 @@ def _must_be_regular(path: Path) -> None:
 @contextmanager
 def _sound_file(stream: BinaryIO) -> Iterator[soundfile.SoundFile]:
     try:
-        with interrupts_wait(), soundfile.SoundFile(stream) as file:
+        with interrupts_wait(), soundfile.SoundFile(with_stated_length(stream)) as file:
             yield file
     except soundfile.SoundFileError as error:
         raise BadSoundError(f"unreadable: {cause(error)}") from error
