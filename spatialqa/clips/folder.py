@@ -9,7 +9,7 @@ from typing import Literal
 
 from spatialqa.clips.clip import ClipRecord, RawClip, RejectedClip
 from spatialqa.clips.decode import SUFFIXES, BadSoundError, cause, read_sound
-from spatialqa.clips.label_table import Listing, find_table, folder_labels, read_table
+from spatialqa.clips.label_table import Listing, find_table, folder_listings, read_table
 from spatialqa.clips.listed_files import licence_reason, nothing_usable
 from spatialqa.errors import ClipError, ClipGoneError
 
@@ -21,8 +21,9 @@ class FolderClips:
 
     A label is an AudioSet display name, a mid, or a folder's spelling of one (`spatialqa.core.ontology.resolve_label`).
     Without a table a clip has the labels of the nearest sub-folder above it whose name is one ("Dog", "bow_wow";
-    several joined by ";" or "__"). A table (labels.csv, labels.tsv or clips.tsv in the folder, or `labels_file`)
-    decides alone when there is one; see `label_table.read_table` for its columns.
+    several joined by ";" or "__"); a folder that names a part of a data set (train, test, fold1) is none. A table
+    (labels.csv, labels.tsv or clips.tsv in the folder, or `labels_file`) decides alone when there is one; see
+    `label_table.read_table` for its columns.
 
     A file that cannot be used never raises: `rejected()` names it with a reason "kind: detail", where kind is one of
     duplicate, licence, link, missing, name, too short, too long, silent, unlabelled, unknown label, unreadable,
@@ -64,7 +65,7 @@ class FolderClips:
         files, rejected = _sound_files(self.root)
         table = find_table(self.root, labels_file)
         if table is None:
-            listings: Iterable[Listing] = (folder_labels(clip_id, unknown_labels == "custom") for clip_id in files)
+            listings: Iterable[Listing] = folder_listings(files, unknown_labels == "custom")
         else:
             listings = read_table(table, self.root, files, {r.path for r in rejected}, unknown_labels == "custom")
         candidates: list[Listing] = []

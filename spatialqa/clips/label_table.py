@@ -4,7 +4,7 @@ import csv
 import os
 import posixpath
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,12 @@ from spatialqa.core.ontology import LabelRef, ontology, resolve_label
 from spatialqa.errors import ClipError
 
 TABLE_NAMES = ("labels.csv", "labels.tsv", "clips.tsv")
+_SEPARATOR = re.compile(r";|__")
+_PART = re.compile(
+    r"(train|test|valid|val|dev|eval)(ing|ation|uation|elopment)?([ _-]?(set|split|data|clean|\d+))?"
+    r"|(fold|split)[ _-]?\d+",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -26,12 +32,40 @@ class Listing:
     reason: str | None = None
 
 
-def folder_labels(path: str, custom: bool) -> Listing:
-    """Label a file by the nearest sub-folder above it whose name spells AudioSet classes (several joined by ; or __).
+def folder_listings(paths: Collection[str], custom: bool) -> Iterator[Listing]:
+    """Label files by the nearest sub-folder above each whose name spells AudioSet classes (several joined by ; or __).
 
-    With `custom`, a file below no such folder gets the name of the folder it lies in, underscores as spaces.
+    With `custom`, a file below no such folder gets the name of the folder it lies in, underscores as spaces. A folder
+    that names a part of a data set (train, test, validation, dev, eval, fold1, ...) is passed over: a folder `train` is
+    the vehicle only beside folders of other sounds, and where no folder beside it is such a part.
     """
-    nearest_first = [re.split(r";|__", name) for name in reversed(path.split("/")[:-1])]
+    beside: dict[str, set[str]] = {}
+    for path in paths:
+        folders = path.split("/")[:-1]
+        for depth, name in enumerate(folders):
+            beside.setdefault("/".join(folders[:depth]), set()).add(name)
+    parts_of = {at: {name for name in names if _names_a_part(name, names, custom)} for at, names in beside.items()}
+    for path in paths:
+        folders = path.split("/")[:-1]
+        named = [name for depth, name in enumerate(folders) if name not in parts_of["/".join(folders[:depth])]]
+        listing = _by_folders(path, named, custom)
+        if listing.reason and folders and folders[-1] in parts_of["/".join(folders[:-1])]:
+            why = f"unlabelled: {folders[-1]!r} names a part of a data set, not a sound; put it into or around folders "
+            listing = Listing(path, reason=why + "named after sounds, or give a table of labels")
+        yield listing
+
+
+def _names_a_part(name: str, beside: Collection[str], custom: bool) -> bool:
+    if not _PART.fullmatch(name):
+        return False
+    others = [other for other in beside if other != name]
+    if ontology().find(name) is None or any(_PART.fullmatch(other) for other in others):
+        return True
+    return not any(custom or ontology().find(part) for other in others for part in _SEPARATOR.split(other))
+
+
+def _by_folders(path: str, folders: Sequence[str], custom: bool) -> Listing:
+    nearest_first = [_SEPARATOR.split(name) for name in reversed(folders)]
     if not nearest_first:
         return Listing(path, reason="unlabelled: it lies in no sub-folder named after a sound, and there is no table")
     tries = [(parts, False) for parts in nearest_first]

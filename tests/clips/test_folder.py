@@ -92,6 +92,67 @@ def test_labels_come_from_the_nearest_folder_that_is_one(tmp_path: Path) -> None
     }
 
 
+def labels_of(root: Path, *paths: str, custom: bool = False) -> dict[str, str | None]:
+    """The first label of each file, None where it is left out with the hint that its folder is no class."""
+    for path in paths:
+        put(root / path)
+    other = "Dog/always.wav"
+    put(root / "elsewhere" / other)
+    clips = FolderClips(root, unknown_labels="custom" if custom else "error")
+    labels: dict[str, str | None] = {record.clip_id: record.labels[0] for record in clips.records()}
+    for path, reason in reasons(clips).items():
+        assert reason.startswith("unlabelled: ")
+        assert "names a part of a data set, not a sound; put it into or around folders named after sounds" in reason
+        labels[path] = None
+    assert labels.pop(f"elsewhere/{other}") == "Dog"
+    return labels
+
+
+PARTS = ("train", "Train", "training", "test", "validation", "valid", "val", "dev", "eval", "evaluation", "fold1")
+
+
+@pytest.mark.parametrize("part", [*PARTS, "test_set", "fold_10", "split2", "DEV"])
+def test_a_folder_that_names_a_part_of_a_data_set_is_no_class(tmp_path: Path, part: str) -> None:
+    paths = (f"Dog/{part}/a.wav", f"set/{part}/Bark/b.wav", f"set/{part}/c.wav", "set/test/Bark/d.wav")
+    found = labels_of(tmp_path, *paths)
+    assert [found[path] for path in paths] == ["Dog", "Bark", None, "Bark"]
+    found = labels_of(tmp_path / "custom", f"my robot/{part}/a.wav", f"my robot/{part}/deeper/b.wav", custom=True)
+    assert found == {f"my robot/{part}/a.wav": "my robot", f"my robot/{part}/deeper/b.wav": "deeper"}
+
+
+def test_a_flat_train_and_test_folder_gets_a_hint(tmp_path: Path) -> None:
+    for path in ("train/a.wav", "test/b.wav", "fold1/c.wav"):
+        put(tmp_path / path)
+    for unknown in ("error", "custom"):
+        with pytest.raises(ClipError, match="3 unlabelled.*'fold1' names a part of a data set, not a sound"):
+            FolderClips(tmp_path, unknown_labels=unknown)
+
+
+@pytest.mark.parametrize("name", ["Train", "train"])
+def test_beside_other_classes_train_is_the_vehicle(tmp_path: Path, name: str) -> None:
+    found = labels_of(tmp_path, f"{name}/a.wav", "Car/b.wav", f"test/{name}/c.wav", "test/Car/d.wav")
+    # at the top a folder `test` lies beside it
+    assert found == {f"{name}/a.wav": None, "Car/b.wav": "Car", f"test/{name}/c.wav": "Train", "test/Car/d.wav": "Car"}
+    shutil.rmtree(tmp_path / "test")
+    assert labels_of(tmp_path) == {f"{name}/a.wav": "Train", "Car/b.wav": "Car"}
+    shutil.rmtree(tmp_path / "Car")
+    assert labels_of(tmp_path / "deeper", f"Vehicle/{name}/a.wav", "Vehicle/Car/b.wav") == {
+        f"Vehicle/{name}/a.wav": "Train",
+        "Vehicle/Car/b.wav": "Car",
+    }
+    assert labels_of(tmp_path / "by mid", "m_07jdr/a.wav", "test/Dog/b.wav")["m_07jdr/a.wav"] == "Train"
+
+
+CASE = Path(__file__).parents[3] / "shared" / "cases" / "folder_train_is_a_class"
+
+
+@pytest.mark.skipif(not CASE.is_dir(), reason="the shared cases are not here")
+def test_the_shared_case_of_folders_named_train() -> None:
+    assert {record.labels for record in FolderClips(CASE / "clips").records()} == {("Dog",)}
+    with pytest.raises(ClipError, match="4 unlabelled"):
+        FolderClips(CASE / "flat")
+
+
 def test_unknown_labels_are_left_out_with_the_nearest_or_kept_as_custom(tmp_path: Path) -> None:
     put(tmp_path / "Dog" / "a.wav")
     put(tmp_path / "Dogg" / "b.wav")
