@@ -1,4 +1,4 @@
-"""Reads the answers of a model: JSON lines or Parquet, columns qa_id and prediction."""
+"""Reads the answers of a model: JSON lines, Parquet, or two columns of text, qa_id and prediction."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -24,9 +24,10 @@ class Predictions:
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Read a file of predictions; its first bytes tell Parquet from JSON lines.
+    """Read a file of predictions; its first bytes tell Parquet, JSON lines and text of two columns apart.
 
-    A prediction of null is an empty answer. Of rows with the same qa_id the first counts.
+    The text is what SLAM-LLM's decoder writes: a qa_id, a tab, and the answer, which ends with the line. A prediction
+    of null is an empty answer. Of rows with the same qa_id the first counts.
 
     Raises:
         DatasetError: the file cannot be read, or a row is not what it must be (the text names the line or row).
@@ -34,7 +35,7 @@ def read_predictions(path: Path) -> Predictions:
     try:
         with path.open("rb") as stream:
             is_parquet = stream.read(len(_PARQUET_MAGIC)) == _PARQUET_MAGIC
-        rows = _parquet_rows(path) if is_parquet else _json_rows(path)
+        rows = _parquet_rows(path) if is_parquet else _text_rows(path) if _has_columns(path) else _json_rows(path)
         return _collect(path, rows)
     except OSError as error:
         raise DatasetError(f"{path}: the predictions cannot be read ({error.strerror or error})") from None
@@ -76,6 +77,29 @@ def _json_rows(path: Path) -> Iterator[tuple[str, Any, Any]]:
                 if column not in row:
                     raise DatasetError(f"{path}: {where}: has no {column!r} (it has {_short(sorted(row))})")
             yield where, row["qa_id"], row["prediction"]
+
+
+def _has_columns(path: Path) -> bool:
+    """Return whether the first line that is not blank has a tab and does not begin as JSON does."""
+    with path.open("rb") as stream:
+        first = next((line for line in stream if line.strip()), b"").removeprefix(b"\xef\xbb\xbf")
+    return b"\t" in first and not first.lstrip().startswith((b"{", b"[", b'"'))
+
+
+def _text_rows(path: Path) -> Iterator[tuple[str, Any, Any]]:
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream, start=1):
+            where = f"line {number}"
+            try:
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+            except ValueError as error:
+                raise DatasetError(f"{path}: {where}: is not UTF-8 text ({error})") from None
+            if not text.strip():
+                continue
+            qa_id, tab, prediction = text.partition("\t")
+            if not tab:
+                raise DatasetError(f"{path}: {where}: has no tab between qa_id and prediction: {_short(text)}")
+            yield where, qa_id.strip(), prediction.strip()
 
 
 def _parquet_rows(path: Path) -> Iterator[tuple[str, Any, Any]]:

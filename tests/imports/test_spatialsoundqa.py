@@ -210,3 +210,83 @@ def test_what_needs_rendered_scenes_says_so(tmp_path: Path, command: Callable[[P
     import_spatialsoundqa(write_release(tmp_path / "release"), tmp_path / "data")
     with pytest.raises(DatasetError, match="imported from spatialsoundqa, not scenes rendered here"):
         command(tmp_path / "data")
+
+
+def ids(root: Path) -> set[str]:
+    return {row["qa_id"] for row in rows_of(root, "qa")}
+
+
+def as_released(root: Path) -> Path:
+    """The layout of the release: closed-end/STAGE/{train,eval-STAGE-TASK}.json, mp3d_reverb beside closed-end."""
+    release = write_release(root / "SpatialSoundQA")
+    (release / "mp3d_reverb" / "binaural").mkdir()
+    (release / "eval.json").unlink()
+    (release / "AudioSet").mkdir()
+    (release / "AudioSet" / "eval.json").write_text("no question file")
+    stage = release / "closed-end" / "stage2-single"
+    stage.mkdir(parents=True)
+    for name, records in (
+        ("train", RECORDS[:3]),
+        ("eval-stage2-classification", RECORDS[:1]),
+        ("eval-stage2-doa", RECORDS[1:2]),
+    ):
+        (stage / f"{name}.json").write_text(json.dumps({"data": records}))
+    return release
+
+
+@pytest.mark.parametrize("part", [".", "closed-end", "closed-end/stage2-single"])
+def test_the_released_layout_is_read_as_it_lies(tmp_path: Path, part: str) -> None:
+    summary = import_spatialsoundqa(as_released(tmp_path) / part, tmp_path / "data")
+    by_split = {split: sum(n for (of, _), n in summary.questions.items() if of == split) for split in ("train", "test")}
+    assert by_split == {"train": 3, "test": 2}
+    assert summary.scenes == 3
+    assert summary.passed_over == ()
+    assert [Path(path).name for path in summary.place_files] == ["eval_reverberation.json"]
+    assert {"CLASSIFICATION-0", "DOA-1", "train-DOA-1"} <= ids(tmp_path / "data")
+
+
+def test_one_eval_file_needs_no_split(tmp_path: Path) -> None:
+    path = as_released(tmp_path) / "closed-end" / "stage2-single" / "eval-stage2-doa.json"
+    summary = import_spatialsoundqa(path, tmp_path / "data")
+    assert dict(summary.questions) == {("test", "DOA"): 1}
+    assert summary.scenes == 1
+
+
+def test_what_is_not_read_is_named(tmp_path: Path) -> None:
+    release = as_released(tmp_path)
+    stage = release / "closed-end" / "stage2-single"
+    (stage / "notes.json").write_text("{}")
+    (stage / "train.jsonl").write_text("")
+    said = "\n".join(import_spatialsoundqa(release, tmp_path / "data").lines())
+    assert "passed over: closed-end/stage2-single/notes.json: its name tells no split" in said
+    assert "passed over: closed-end/stage2-single/train.jsonl: train.json beside it is read" in said
+    (release / "eval.json").write_text(json.dumps(RECORDS))
+    said = "\n".join(import_spatialsoundqa(release, tmp_path / "near").lines())
+    assert "passed over: closed-end/stage2-single/train.json: lies below the folder with eval.json" in said
+
+
+def test_stages_that_use_an_id_twice_keep_both_questions(tmp_path: Path) -> None:
+    release = as_released(tmp_path)
+    other = release / "closed-end" / "stage3"
+    other.mkdir()
+    changed = dict(RECORDS[1], answer="right, behind, above; 2m")
+    (other / "eval-stage3.json").write_text(json.dumps({"data": [RECORDS[0], changed]}))
+    summary = import_spatialsoundqa(release, tmp_path / "data")
+    assert (summary.repeated, summary.renamed, summary.rejected) == (1, 1, 0)
+    assert {"CLASSIFICATION-0", "DOA-1", "eval-stage3/DOA-1"} <= ids(tmp_path / "data")
+    said = "\n".join(summary.lines())
+    assert "1 records are in several files and were taken once" in said
+    assert "1 questions have the name of their file in their qa_id" in said
+
+
+CASE = Path(__file__).parents[3] / "shared" / "cases" / "spatialsoundqa_release_layout"
+
+
+@pytest.mark.skipif(not CASE.is_dir(), reason="the shared cases are not here")
+def test_the_shared_case_is_imported_and_scored(tmp_path: Path) -> None:
+    summary = import_spatialsoundqa(CASE / "SpatialSoundQA" / "closed-end" / "stage2-single", tmp_path / "data")
+    counts = {("train", "CLASSIFICATION"): 2, ("train", "DOA"): 1, ("test", "CLASSIFICATION"): 2, ("test", "DOA"): 1}
+    assert dict(summary.questions) == counts
+    assert summary.scenes == 4
+    report = score(CASE / "decode_pred", tmp_path / "data", text_model="none")
+    assert report.answered == 2

@@ -40,6 +40,12 @@ def test_null_is_an_empty_answer_and_the_first_of_several_counts(tmp_path: Path)
     assert read.duplicates == {"b": 2}
 
 
+def test_two_columns_of_text_are_what_the_decoder_of_slam_llm_writes(tmp_path: Path) -> None:
+    path = tmp_path / "decode_pred"
+    path.write_text("\ufeffCLASSIFICATION-0\tdog; bark\nDOA-1\t\n\nDOA-2\tleft,\tfront\r\n", encoding="utf-8")
+    assert read_predictions(path).by_id == {"CLASSIFICATION-0": "dog; bark", "DOA-1": "", "DOA-2": "left,\tfront"}
+
+
 GOOD = '{"qa_id": "a", "prediction": "x"}\n'
 
 
@@ -55,6 +61,9 @@ GOOD = '{"qa_id": "a", "prediction": "x"}\n'
         (GOOD + "[" * 100_000, "line 2: is not JSON"),
         ("\n", "holds no predictions"),
         (b"\xff\xfe\x00", "line 1: is not JSON"),
+        ("a\tx\nb x\n", "line 2: has no tab between qa_id and prediction"),
+        ("a\tx\n\ty\n", "line 2: qa_id must be a text, got ''"),
+        (b"a\tx\nb\t\xff\n", "line 2: is not UTF-8 text"),
         (b"PAR1 and nothing else", "cannot be read as Parquet"),
     ],
 )

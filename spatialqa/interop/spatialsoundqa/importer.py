@@ -2,8 +2,8 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,10 @@ class ImportSummary:
     rejected: int
     first_reject: str | None
     disagreeing: int  # questions whose answer is not what the places of their sources say
+    repeated: int = 0  # records that another file holds too
+    renamed: int = 0  # questions whose id another file uses for another question
+    passed_over: tuple[str, ...] = ()  # files that were not read, with the reason
+    place_files: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """Return the summary in words."""
@@ -63,10 +67,19 @@ class ImportSummary:
         if self.first_reject:
             where = f"{self.root}/_spatialqa/rejects/import.jsonl"
             lines.append(f"records left out: {self.rejected} ({where}); the first: {self.first_reject}")
+        lines += [f"passed over: {text}" for text in self.passed_over]
+        if self.repeated:
+            lines.append(f"{self.repeated} records are in several files and were taken once")
+        if self.renamed:
+            lines.append(f"{self.renamed} questions have the name of their file in their qa_id: another has the id")
+        if self.place_files:
+            lines.append(f"places: {', '.join(self.place_files)}")
         if self.disagreeing:
             lines.append(f"{self.disagreeing} answers are not what the places of their sources say")
-        if not self.scenes:
+        if not self.place_files:
             lines.append("no *_reverberation.json was found: answers can be scored, angles in them cannot")
+        elif not self.scenes:
+            lines.append("these are not the places of the questions: answers can be scored, angles in them cannot")
         return [*lines, f"{sum(self.questions.values())} questions of {self.scenes} placed scenes in {self.root}"]
 
 
@@ -80,14 +93,15 @@ def import_spatialsoundqa(
     """Import released question files.
 
     A question's qa_id is `{question_type}-{question_id}`, the key under which the reference code logs its answers;
-    those of splits other than eval have the split in front. A record that cannot be used is left out, counted and
-    written to _spatialqa/rejects/import.jsonl.
+    those of splits other than eval have the split in front. Where two files of one split use an id for different
+    questions, those of the later file have its name in front. A record that cannot be used is left out, counted and
+    written to _spatialqa/rejects/import.jsonl; what another file holds too is counted.
 
     Args:
         source: a question file, or the folder of a release or of our own export.
         root: a new or empty folder, or one with the same import.
         split: of a single file whose name does not tell it.
-        places: *_reverberation.json files; where none is given they are looked for beside the questions.
+        places: *_reverberation.json files; where none is given they are looked for beside the questions and above.
         progress: told now and then how many records have been read.
 
     Raises:
@@ -96,23 +110,37 @@ def import_spatialsoundqa(
     files = find_question_files(source, split)
     place_files = list(places) or find_place_files(source)
     known = read_positions(place_files)
-    hashes = {path.name: sha256_of(path) for path in [*files.values(), *place_files]}
+    hashes = {name: sha256_of(path) for path, name in _names([*files.paths, *place_files]).items()}
     folder = DatasetFolder(root)
     folder.refuse_foreign()
     with folder.lock():
         began_here = folder.claim(_run_record(hashes))
         try:
-            importer = _Importer(folder, known, progress)
-            for ours, path in files.items():
-                importer.add(ours, path)
-            return importer.finish(source)
+            importer = _Importer(folder, known, progress, _names(files.paths))
+            for ours, paths in files.of_split.items():
+                importer.add(ours, paths)
+            summary = importer.finish(source)
+            told = tuple(str(path) for path in place_files)
+            return replace(summary, passed_over=files.passed_over, place_files=told)
         except SpatialQAError:
             if began_here:
-                _give_up(folder, files)
+                _give_up(folder, files.of_split)
             raise
 
 
-def _give_up(folder: DatasetFolder, files: Mapping[str, Path]) -> None:
+def _names(paths: Sequence[Path]) -> dict[Path, str]:
+    """Return a name for each file: its own, with as many folders in front as it takes to tell it from the others."""
+    names = {}
+    for path in dict.fromkeys(paths):
+        others = [other for other in paths if other != path]
+        depth = 1
+        while depth < len(path.parts) and any(other.parts[-depth:] == path.parts[-depth:] for other in others):
+            depth += 1
+        names[path] = "/".join(path.parts[-depth:])
+    return names
+
+
+def _give_up(folder: DatasetFolder, files: Iterable[str]) -> None:
     """Leave nothing behind of an import that failed at once."""
     for split in files:
         (folder.root / "qa" / f"{split}-00000-of-00001.parquet").unlink(missing_ok=True)
@@ -198,21 +226,26 @@ class _Importer:
     """Reads file after file and writes their tables."""
 
     def __init__(
-        self, folder: DatasetFolder, places: Mapping[str, RirPositions], progress: Callable[[int], None] | None
+        self,
+        folder: DatasetFolder,
+        places: Mapping[str, RirPositions],
+        progress: Callable[[int], None] | None,
+        names: Mapping[Path, str],
     ) -> None:
-        self._folder, self._places, self._progress = folder, places, progress
+        self._folder, self._places, self._progress, self._names = folder, places, progress, names
         self._files: list[FileRecord] = []
         self._rejects: list[Row] = []
-        self._seen: set[str] = set()
+        self._seen: dict[str, tuple[str, int]] = {}  # by qa_id: the file, and a hash of the record
+        self._repeated = self._renamed = 0
         self._records = self._scenes = self._disagreeing = self._scenes_in_all = 0
         self._questions: Counter[tuple[str, str]] = Counter()
         self._subtypes: Counter[str] = Counter()
 
-    def add(self, split: str, path: Path) -> None:
-        """Import one question file."""
+    def add(self, split: str, paths: Sequence[Path]) -> None:
+        """Import the question files of one split."""
         scenes: dict[tuple[Sounding, ...], _ReleasedScene] = {}
         batches = []
-        rows = self._rows(split, path, scenes)
+        rows = (row for path in paths for row in self._rows(split, path, scenes))
         while some := list(islice(rows, _ROWS)):
             batches += pa.Table.from_pylist(some, schema=QA).to_batches()
         name = f"{split}-00000-of-00001.parquet"
@@ -224,23 +257,30 @@ class _Importer:
             commit_table(self._folder.root, f"scenes/{name}", pa.Table.from_pylist(known, schema=SCENES), 10_000)
 
     def _rows(self, split: str, path: Path, scenes: dict[tuple[Sounding, ...], _ReleasedScene]) -> Iterator[Row]:
+        file = self._names[path]
         for number, record in enumerate(read_records(path)):
             self._records += 1
             if self._progress:
                 self._progress(self._records)
             try:
                 asked = parse_record(record)
-                qa_id = f"{asked.question_type}-{asked.question_id}"
-                qa_id = qa_id if split == "test" else f"{split}-{qa_id}"
+                plain = f"{asked.question_type}-{asked.question_id}"
+                qa_id = plain = plain if split == "test" else f"{split}-{plain}"
+                if (known := self._seen.get(qa_id)) is not None and known[0] != file:
+                    if known[1] == hash(asked):
+                        self._repeated += 1
+                        continue
+                    qa_id = f"{file.rpartition('.')[0]}/{plain}"
                 if qa_id in self._seen:
                     raise ValueError(f"question_id {asked.question_id} of {asked.question_type} was there before")
                 scene = scenes.get(asked.sounds) or self._scene(f"{split}-{len(scenes):08d}", asked)
                 read = read_question(asked, scene.directions)
             except ValueError as error:
-                self._rejects.append({"file": path.name, "record": number, "reason": str(error)})
+                self._rejects.append({"file": file, "record": number, "reason": str(error)})
                 continue
             scenes[asked.sounds] = scene
-            self._seen.add(qa_id)
+            self._seen[qa_id] = (file, hash(asked))
+            self._renamed += qa_id != plain
             self._disagreeing += read.follows is False
             if read.row["type"] in "AC":
                 for index in read.row["source_indices"]:
@@ -275,5 +315,12 @@ class _Importer:
         write_record(self._folder.questions_file("qa"), record)
         write_card(self._folder)
         return ImportSummary(
-            self._folder.root, self._questions, self._scenes, len(self._rejects), where, self._disagreeing
+            self._folder.root,
+            self._questions,
+            self._scenes,
+            len(self._rejects),
+            where,
+            self._disagreeing,
+            self._repeated,
+            self._renamed,
         )

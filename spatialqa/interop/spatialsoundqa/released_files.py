@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,9 @@ from spatialqa.errors import DatasetError
 # What the released files call a split, and what we call it.
 SPLITS = {"train": "train", "val": "validation", "validation": "validation", "eval": "test", "test": "test"}
 _FOLDERS = ("", "questions", "mp3d_reverb", "reverb")
+_NO_QUESTIONS = ("mp3d_reverb", "reverb", "audioset", "audio", "binaural", "mono")
+_PLACES = "_reverberation.json"
+_DEEPEST, _HIGHEST = 3, 4
 
 
 @dataclass(frozen=True)
@@ -42,42 +46,100 @@ class RirPositions:
     source: Vec3
 
 
-def find_question_files(source: Path, split: str | None = None) -> dict[str, Path]:
-    """Return the question files of a release by our split.
+@dataclass(frozen=True)
+class QuestionFiles:
+    """The question files of a release by our split, in the order in which they are read, and what was not taken.
+
+    passed_over: a line for each file that looks like questions and is not read.
+    """
+
+    of_split: dict[str, tuple[Path, ...]]
+    passed_over: tuple[str, ...]
+
+    @property
+    def paths(self) -> list[Path]:
+        """All files, in the order in which they are read."""
+        return [path for paths in self.of_split.values() for path in paths]
+
+
+def find_question_files(source: Path, split: str | None = None) -> QuestionFiles:
+    """Find the question files of a release.
 
     Args:
-        source: one file, or a folder that holds train, val, eval or test as .json or .jsonl, also under questions/.
+        source: one file, or a folder. Its own files count, those of questions/ below it too; where it has none, those
+            of the folders below, three deep (closed-end/, stage2-single/). A name is that of a split, or begins with
+            one: train.json, eval-stage2-doa.json, val.jsonl.
         split: what a single file is, where its name does not tell.
 
     Raises:
         DatasetError: there is none, or the split of a file cannot be told.
     """
     if source.is_file():
-        known = split or SPLITS.get(source.stem)
+        known = split or _split_of(source)
         if known is None:
             raise DatasetError(f"{source}: its name tells no split ({', '.join(SPLITS)}); say which with --split")
-        return {SPLITS.get(known, known): source}
+        return QuestionFiles({SPLITS.get(known, known): (source,)}, ())
     if not source.is_dir():
         raise DatasetError(f"{source}: no such file or folder; name a question file of SpatialSoundQA or its folder")
-    found: dict[str, Path] = {}
-    for folder in (source, source / "questions"):
-        for name, ours in SPLITS.items():
-            for path in (folder / f"{name}.json", folder / f"{name}.jsonl"):
-                if path.is_file():
-                    found.setdefault(ours, path)
+    found, passed_over = [], []
+    everything = _tables(source)
+    near = [path for path in everything if path.parent in (source, source / "questions")]
+    use_near = any(_split_of(path) for path in near)
+    for path in everything:
+        name = path.relative_to(source).as_posix()
+        if _split_of(path) is None:
+            passed_over.append(f"{name}: its name tells no split; import it by itself with --split")
+        elif use_near and path not in near:
+            passed_over.append(f"{name}: lies below the folder with {near[0].name}; import {name.rpartition('/')[0]}")
+        elif path.suffix == ".jsonl" and path.with_suffix(".json") in everything:
+            passed_over.append(f"{name}: {path.with_suffix('.json').name} beside it is read")
+        else:
+            found.append(path)
     if not found:
         raise DatasetError(
-            f"{source}: holds no question file; looked for {', '.join(SPLITS)} as .json or .jsonl, here and in "
-            f"questions/"
+            f"{source}: holds no question file; looked for {', '.join(SPLITS)} as .json or .jsonl, also with more "
+            f"after a hyphen (eval-stage2-doa.json), here, in questions/ and in the folders below"
         )
-    return {ours: found[ours] for ours in dict.fromkeys(SPLITS.values()) if ours in found}
+    of_split = {
+        ours: tuple(path for path in found if SPLITS[_split_of(path) or ""] == ours)
+        for ours in dict.fromkeys(SPLITS.values())
+    }
+    return QuestionFiles({ours: paths for ours, paths in of_split.items() if paths}, tuple(passed_over))
+
+
+def _split_of(path: Path) -> str | None:
+    """Return the word of SPLITS that a file's name is or begins with."""
+    word = re.split(r"[-_.]", path.stem, maxsplit=1)[0].lower()
+    return word if word in SPLITS else None
+
+
+def _tables(folder: Path, depth: int = 0) -> list[Path]:
+    """Return the JSON files of a folder and of those below it, but for places and for folders of sound."""
+    found = []
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise DatasetError(f"{folder}: cannot be listed ({error.strerror or error})") from None
+    for entry in entries:
+        if entry.name.startswith((".", "_")):
+            continue
+        if entry.suffix in (".json", ".jsonl") and not entry.name.endswith(_PLACES) and entry.is_file():
+            found.append(entry)
+        elif depth < _DEEPEST and entry.name.lower() not in _NO_QUESTIONS and entry.is_dir():
+            found += _tables(entry, depth + 1)
+    return found
 
 
 def find_place_files(source: Path) -> list[Path]:
-    """Return the *_reverberation.json files beside a question file, or in a release's folder and its mp3d_reverb/."""
-    tops = [source] if source.is_dir() else [source.parent, source.parent.parent]
-    folders = [top / name for top in tops for name in _FOLDERS]
-    return sorted({path for folder in folders for path in folder.glob("*_reverberation.json")})
+    """Return the *_reverberation.json files that lie nearest to the questions: beside them, or above, four up.
+
+    At each height the folder itself counts, and its questions/, mp3d_reverb/ and reverb/.
+    """
+    here = (source if source.is_dir() else source.parent).absolute()
+    for top in (here, *here.parents[:_HIGHEST]):
+        if found := sorted({path for name in _FOLDERS for path in (top / name).glob(f"*{_PLACES}")}):
+            return found
+    return []
 
 
 def read_records(path: Path) -> Iterator[Any]:
