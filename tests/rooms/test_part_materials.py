@@ -8,7 +8,7 @@ import trimesh
 
 from spatialqa.rooms.mesh.mesh_rooms import MeshRooms
 from spatialqa.rooms.mesh.part_materials import DEFAULT, MAP, NAME, SLOT, PartMaterial, read_part_materials
-from spatialqa.rooms.mesh.reading import MeshPart
+from spatialqa.rooms.mesh.parts import MeshPart
 from tests.rooms import shapes
 from tests.rooms.shapes import Triangles, box, quad
 
@@ -68,8 +68,8 @@ def areas(parts: tuple[PartMaterial, ...]) -> dict[str, float]:
     return found
 
 
-def part(names: tuple[str, ...], triangles: Triangles = FLAT) -> MeshPart:
-    return MeshPart(names, triangles.reshape(-1, 3), np.arange(3 * len(triangles)).reshape(-1, 3))
+def part(names: tuple[str, ...], triangles: Triangles = FLAT, slot: str = "") -> MeshPart:
+    return MeshPart(names, triangles.reshape(-1, 3), np.arange(3 * len(triangles)).reshape(-1, 3), slot)
 
 
 def read(path: Path, *parts: MeshPart, up: str = "y", **patterns: str) -> list[tuple[str, str]]:
@@ -106,9 +106,7 @@ def test_the_material_slot_says_what_a_surface_is_made_of(tmp_path: Path, suffix
 def test_a_slot_goes_before_names_and_own_names_before_parents(
     tmp_path: Path, names: tuple[str, ...], expected: tuple[str, str]
 ) -> None:
-    path = tmp_path / "h.obj"
-    path.write_text(f"usemtl {names[1]}\n")
-    assert read(path, part(names), patterned="water") == [expected]
+    assert read(tmp_path / "h.obj", part(names, slot=names[1]), patterned="water") == [expected]
 
 
 @pytest.mark.parametrize("name", ["pool_hall.ply", "bed_room.ply", "stone_church.ply", "tv_room.stl"])

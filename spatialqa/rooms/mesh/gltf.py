@@ -206,7 +206,7 @@ class _File:
                     )
                 names = (_name(node.entry), _name(mesh), surface.material, *node.names)
                 part = self._placed(node, nodes, surface, instances)
-                parts.append((_name(node.entry) or str(index), MeshPart(_unique(names), *part)))
+                parts.append((_name(node.entry) or str(index), MeshPart(_unique(names), *part, surface.material)))
         # by the names of nodes: the order is part of a room's hash, and has been this one from the first version on
         return [part for _, part in sorted(parts, key=lambda named: named[0])]
 

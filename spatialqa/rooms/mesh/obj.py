@@ -227,7 +227,7 @@ def _part(names: _Names, vertices: FloatArray, triangles: Indices) -> MeshPart:
     thing, group, material = names
     several = group.split() if len(group.split()) > 1 else []
     said = dict.fromkeys(name for name in (group, thing, material, *several) if name)
-    return MeshPart(tuple(said), *compact(vertices, triangles))
+    return MeshPart(tuple(said), *compact(vertices, triangles), material)
 
 
 def _shown(words: list[bytes]) -> str:

@@ -11,8 +11,6 @@ In order:
 "Floor" is also the word for a storey. A name with it is no floor where all that bears the name, together, has walls.
 """
 
-import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -22,21 +20,19 @@ import numpy as np
 
 from spatialqa.core.geometry import FloatArray
 from spatialqa.rooms.materials import Spoken, speaks_of
-from spatialqa.rooms.mesh.rays import BoolArray
 from spatialqa.rooms.mesh.parts import MeshPart
+from spatialqa.rooms.mesh.rays import BoolArray
 from spatialqa.rooms.mesh.surface import face_normals, triangle_areas
 
 MAP, SLOT, NAME, DEFAULT = "map", "slot", "name", "default"
 _SAID_BY = {MAP: "the map's", SLOT: "the material", NAME: "the name"}
 
 _FLOORS = ("floor", "flooring")
-_NAMELESS = (".ply", ".stl")  # a reader may call their parts by the file
+_NAMELESS = (".ply", ".stl")  # trimesh calls the part of an STL file by the file
 _LEVEL, _UPRIGHT = 0.7, 0.3  # of a face's normal, the vertical part: above the first it lies, below the other it stands
 _WALL_M = 1.5
 _WALL_SHARE = 0.02  # of the area, so that the rim of a slab is no wall
 _TWO_WAYS = 0.1  # of the walls that face across the others: a single plane is none
-_USEMTL = re.compile(rb"^[ \t]*usemtl[ \t]+(.*?)[ \t\r]*$", re.MULTILINE)
-_GLB_HEADER = 20
 
 
 @dataclass(frozen=True)
@@ -82,13 +78,12 @@ def read_part_materials(
     parts: in the file's units and axes. patterns: {pattern: material}, in order. up: the file's vertical axis, "y" or
     "z". unit_scale: metres per unit.
     """
-    slots = _slots_of(path)
     names = [_own_names(path, part) for part in parts]
     areas = [triangle_areas(part.vertices * unit_scale, part.faces) for part in parts]
     lies = _Floors(parts, names, areas, 2 if up == "z" else 1, unit_scale)
     found = []
-    for own, area in zip(names, areas, strict=True):
-        slot = next((k for k in reversed(range(min(len(own), 3))) if own[k] in slots), None)
+    for part, own, area in zip(parts, names, areas, strict=True):
+        slot = own.index(part.slot) if part.slot in own else None
         chosen, why, by = _material(own, slot, patterns, lies.storeys) or (default, DEFAULT, "")
         name = next((text for k, text in enumerate(own) if k != slot), own[0] if own else "")
         slot_name = "" if slot is None else own[slot]
@@ -182,26 +177,6 @@ def _own_names(path: Path, part: MeshPart) -> tuple[str, ...]:
     if path.suffix.lower() not in _NAMELESS:
         return part.names
     return tuple(name for name in part.names if name not in (path.name, path.stem))
-
-
-def _slots_of(path: Path) -> frozenset[str]:
-    """Return the names of the materials that a file declares: those of glTF, and what an OBJ uses.
-
-    The names of a part do not say which of them is its slot's.
-    """
-    try:
-        if path.suffix.lower() == ".obj":
-            return frozenset(name.decode("utf-8", "replace") for name in _USEMTL.findall(path.read_bytes()))
-        with path.open("rb") as stream:
-            if path.suffix.lower() == ".glb":
-                text = stream.read(int.from_bytes(stream.read(_GLB_HEADER)[12:16], "little"))
-            elif path.suffix.lower() == ".gltf":
-                text = stream.read()
-            else:
-                return frozenset()
-        return frozenset(str(item["name"]) for item in json.loads(text).get("materials", ()) if "name" in item)
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):  # for the reader to say
-        return frozenset()
 
 
 def _matches(pattern: str, names: Iterable[str]) -> bool:

@@ -14,12 +14,14 @@ MAX_ELEMENTS = 2**25  # vertices or faces of a file, about 33.6 million: a small
 class MeshPart:
     """Faces that share their names.
 
-    names: from the most telling, as the file has them. vertices: float64 (V, 3). faces: int64 (F, 3).
+    names: from the most telling, as the file has them. vertices: float64 (V, 3). faces: int64 (F, 3). slot: which of
+    the names is that of the material in the file, "" where it has none.
     """
 
     names: tuple[str, ...]
     vertices: FloatArray
     faces: npt.NDArray[np.int64]
+    slot: str = ""
 
 
 def compact(vertices: FloatArray, faces: npt.NDArray[np.int64]) -> tuple[FloatArray, npt.NDArray[np.int64]]:
