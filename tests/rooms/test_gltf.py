@@ -621,3 +621,18 @@ def test_a_closed_surface_keeps_its_volume_whatever_the_mode(file: File, path: P
     triangles = read(file.save(path))
     assert volume(triangles) == pytest.approx(6)
     assert area(triangles) == pytest.approx(22)
+
+
+def test_draco_is_decoded_where_its_library_is_installed(file: File, path: Path) -> None:
+    draco = pytest.importorskip("DracoPy")
+    content = draco.encode(np.array(SQUARE, dtype="f4"), np.array(FACES, dtype="u4").reshape(-1, 3))
+    view = file.view(content)
+    entry = {"componentType": 5126, "count": 4, "type": "VEC3"}
+    compressed = {"KHR_draco_mesh_compression": {"bufferView": view, "attributes": {"POSITION": 0}}}
+    primitive = {"attributes": {"POSITION": file.add("accessors", **entry)}, "extensions": compressed}
+    file.node(mesh=file.mesh(primitive), scale=[2, 2, 2])
+    file.save(path, extensionsUsed=list(compressed), extensionsRequired=list(compressed))
+    assert area(read(path)) == pytest.approx(16, rel=1e-3)
+    path.write_bytes(path.read_bytes().replace(b"DRACO", b"OCARD"))
+    with pytest.raises(RoomError, match=r"h\.glb.*Draco data in primitive 0 of mesh 0"):
+        read_parts(path)
