@@ -542,6 +542,24 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
         ),
         "instances in different numbers, or more than 1,048,576, at node 0",
     ),
+    "more primitives than memory": (
+        broken(
+            lambda f: (
+                f.add("accessors", componentType=5126, count=2**15, type="VEC3"),
+                f.json.update(meshes=[{"primitives": [{"attributes": {"POSITION": 2}}] * 2000}]),
+            )
+        ),
+        "33,554,432 vertices or faces",
+    ),
+    "a meshopt buffer without its data": (
+        broken(
+            lambda f: f.json.update(
+                buffers=[{"byteLength": 0}, {"byteLength": 60}],
+                bufferViews=[{"buffer": 1, "byteLength": 60, "extensions": {"EXT_meshopt_compression": {}}}] * 2,
+            )
+        ),
+        "compressed by EXT_meshopt_compression, which cannot be read",
+    ),
     "more repetitions than memory": (
         broken(
             lambda f: (

@@ -39,6 +39,7 @@ _COMPONENTS = {5120: "i1", 5121: "u1", 5122: "i2", 5123: "u2", 5125: "u4", 5126:
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 _TRIANGLES, _STRIP, _FAN, _MODES = 4, 5, 6, range(7)
 
+_MAX_ZEROS = 2**22  # elements of an accessor without data
 _MAX_INSTANCES = 2**20  # of one node: their matrices take 128 MiB
 _PLACE = {"translation": (0.0, 0.0, 0.0), "rotation": (0.0, 0.0, 0.0, 1.0), "scale": (1.0, 1.0, 1.0)}
 
@@ -200,15 +201,18 @@ class _File:
             for surface in self._morphed(node.entry, mesh):
                 n_vertices += times * len(surface.vertices)
                 n_faces += times * len(surface.faces)
-                if max(n_vertices, n_faces) > MAX_ELEMENTS:
-                    raise RoomError(
-                        f"{self._path} repeats its meshes to more than {MAX_ELEMENTS:,} vertices or faces: export less"
-                    )
+                self._check_count(max(n_vertices, n_faces))
                 names = (_name(node.entry), _name(mesh), surface.material, *node.names)
                 part = self._placed(node, nodes, surface, instances)
                 parts.append((_name(node.entry) or str(index), MeshPart(_unique(names), *part, surface.material)))
         # by the names of nodes: the order is part of a room's hash, and has been this one from the first version on
         return [part for _, part in sorted(parts, key=lambda named: named[0])]
+
+    def _check_count(self, count: int) -> None:
+        if count > MAX_ELEMENTS:
+            raise RoomError(
+                f"{self._path} repeats its data to more than {MAX_ELEMENTS:,} vertices or faces: export fewer"
+            )
 
     # Nodes (3.5)
 
@@ -313,6 +317,7 @@ class _File:
         if not all(isinstance(weight, int | float) for weight in weights):
             raise self._fault(f"has mesh {index} with weights that are no numbers")
         surfaces = []
+        count = 0
         for number, primitive in enumerate(self._list(mesh, "primitives")):
             where = f"primitive {number} of mesh {index}"
             if not isinstance(primitive, dict):
@@ -320,6 +325,8 @@ class _File:
             surface = self._read_primitive(where, primitive, weights)
             if surface is not None and len(surface.faces):
                 surfaces.append(surface)
+                count += max(len(surface.vertices), len(surface.faces))
+                self._check_count(count)
         return surfaces
 
     def _read_primitive(self, where: str, primitive: dict[str, Any], weights: Sequence[float]) -> _Surface | None:
@@ -391,8 +398,8 @@ class _File:
         count = self._whole(entry, "count", where)
         if width not in widths:
             raise self._fault(f"has elements of the type {entry.get('type')!r:.40} in {where}, where others belong")
-        if count > MAX_ELEMENTS:
-            raise self._fault(f"claims {count:,} elements in {where}, and {MAX_ELEMENTS:,} are the most")
+        if count > (MAX_ELEMENTS if "bufferView" in entry else _MAX_ZEROS):
+            raise self._fault(f"claims {count:,} elements in {where}, which is more than are read")
         if "bufferView" in entry:
             at = self._whole(entry, "byteOffset", where, 0)
             values = self._elements(entry["bufferView"], at, count, kind, width, where).astype(np.float64)

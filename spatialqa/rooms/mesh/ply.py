@@ -7,6 +7,7 @@ Format: "The PLY Polygon File Format" (Turk, Stanford 1994), with the type names
 import re
 import warnings
 from abc import ABC, abstractmethod
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -259,7 +260,8 @@ class _Rows(ABC):
             else:
                 steps.append((gap, p.count_type, self.size(p.count_type), self.size(p.type)))
                 gap = 0
-        at, end, begins, lengths = self._at, self._end, [], []
+        at, end = self._at, self._end
+        begins, lengths = array("q"), array("q")
         for row in range(element.count):
             for before, kind, counted, item in steps:
                 at += before
@@ -275,8 +277,8 @@ class _Rows(ABC):
             at += gap
             if at > end:
                 raise self._cut_short(element, f"{row:,}")
-        firsts = np.array(begins, dtype=np.int64).reshape(element.count, len(steps)).T
-        sizes = np.array(lengths, dtype=np.int64).reshape(element.count, len(steps)).T
+        firsts = np.array(begins).reshape(element.count, len(steps)).T
+        sizes = np.array(lengths).reshape(element.count, len(steps)).T
         ends = firsts + sizes * np.array([item for *_, item in steps])[:, None]
         place = np.concatenate([[self._at], ends[-1, :-1] + gap])
         table, k = Table(), 0
