@@ -143,7 +143,7 @@ def _parsed(path: Path, content: bytes) -> dict[str, Any]:
 
 
 def _damaged(path: Path, text: str) -> RoomError:
-    return RoomError(f"cannot read the mesh {path}: it {text}; it may be damaged, so export or download it again")
+    return RoomError(f"cannot read the mesh {path}: it {text}; the file may be damaged, so export or download it again")
 
 
 def _is_data(uri: str) -> bool:
