@@ -51,7 +51,8 @@ class OpenedRoom:
     @property
     def warnings(self) -> list[str]:
         """What a user should know about this room."""
-        return [f"room {self.room.room_id}: {text}" for text in (*self.room.warnings, *self.acoustic.warnings)]
+        placed = self.placer.warnings if self.placer else ()
+        return [f"room {self.room.room_id}: {text}" for text in (*self.room.warnings, *placed, *self.acoustic.warnings)]
 
 
 @dataclass(eq=False)

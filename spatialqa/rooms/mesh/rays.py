@@ -49,6 +49,12 @@ class RayCaster:
         found = self._scene.run(start, along, query="DISTANCE").astype(np.float64)
         return np.where(found > _MISS, np.inf, found)
 
+    def faces(self, origins: npt.ArrayLike, directions: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """Return the first face that each ray meets, -1 where there is none: int64 (n,); see `distances`."""
+        start, along = self._rays(origins, directions)
+        found: npt.NDArray[np.int64] = self._scene.run(start, along, query="INTERSECT").astype(np.int64)
+        return found
+
     def blocked(self, a: npt.ArrayLike, b: npt.ArrayLike) -> BoolArray:
         """Tell for each segment from a to b, (n, 3) each and broadcast, whether a surface crosses it: bool (n,)."""
         start = np.asarray(a, dtype=np.float64)

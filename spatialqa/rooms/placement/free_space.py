@@ -2,8 +2,8 @@
 
 A grid of nodes is laid over the mesh. Neighbours with nothing between them are joined, nodes close to a surface are
 left out so that a crack joins nothing, and cells connected to the exterior are dropped unless walls surround them.
-A space in which nobody could stand (the inside of a wardrobe or of a wall) is dropped too. Nothing here depends on
-winding or on a mesh being closed.
+A space in which nobody could stand (the inside of a wardrobe or of a wall) is dropped too, and so is the inside of
+solid blocks. For that alone winding counts, as `solids` says; nothing depends on a mesh being closed.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from scipy.sparse.csgraph import connected_components
 
 from spatialqa.core.geometry import FloatArray
 from spatialqa.rooms.mesh.rays import BoolArray, RayCaster
+from spatialqa.rooms.placement.solids import Solids
 from spatialqa.rooms.placement.surface_distance import IntArray, SurfaceDistance
 
 _NODES = 16_000  # for a home of usual size
@@ -33,6 +34,10 @@ _STANDING_HEIGHT_M = 2.0
 _MIN_VOLUME_SHARE = 0.02  # of the largest space: a solid pillar is smaller
 _STANDING_SAMPLES = 200
 
+# Walls stand; the slopes around a valley are seldom steeper than 45 degrees.
+_STEEP = 0.7
+_MIN_STEEP_SHARE = 0.3
+
 _FURNITURE_M = 2.0  # what is no farther than this from its edge is furniture, not a storey floor
 
 
@@ -44,7 +49,8 @@ class FreeSpace:
     below_y: float64 (n,), the surface straight below. floor_y: float64 (n,), the floor of the storey, furniture
     ignored. near_m: float64 (n,), distance to the nearest surface, not exact (see SurfaceDistance.estimate).
     joined: int64 (m, 2), the pairs of neighbouring points with nothing between them. n_trials: how many grid nodes were
-    looked at. spacing_m: grid step.
+    looked at. spacing_m: grid step. n_enclosed: how many nodes surfaces enclose; n_solid: how many of these were
+    dropped as matter. roofless: share of the points with nothing above them.
     """
 
     points: FloatArray
@@ -55,6 +61,9 @@ class FreeSpace:
     joined: IntArray
     n_trials: int
     spacing_m: float
+    n_enclosed: int
+    n_solid: int
+    roofless: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +84,9 @@ class _Links:
         return found
 
 
-def survey(caster: RayCaster, surface: SurfaceDistance, low: FloatArray, high: FloatArray, near_m: float) -> FreeSpace:
+def survey(
+    caster: RayCaster, surface: SurfaceDistance, solids: Solids, low: FloatArray, high: FloatArray, near_m: float
+) -> FreeSpace:
     """Find the air inside the building whose bounding box is (low, high), world metres (3,) each.
 
     near_m: up to where `FreeSpace.near_m` is needed. Where nothing is inside, the result has no points.
@@ -90,22 +101,41 @@ def survey(caster: RayCaster, surface: SurfaceDistance, low: FloatArray, high: F
     far_m = spacing + surface.excess_m
     near = surface.estimate(points, max(near_m, far_m))
     free = near >= _NODE_CLEARANCE_M
-    links = _link(caster, points, free, near < far_m, shape)
-    labels = links.labels(len(points))
+    between = _link(caster, points, free, near < far_m, shape)
+    labels = between.labels(len(points))
     rim = ((steps == 0) | (steps == shape[:, None] - 1)).any(axis=0)
     outdoors = np.isin(labels, np.unique(labels[rim & free]))
     inside = free & ~outdoors
-    inside |= _surrounded(caster, points, free & outdoors & ~rim)
-    links = links.among(inside)
-    labels = links.labels(len(points))
-    for label in _too_small(caster, points, labels, inside):
-        inside[labels == label] = False
+    inside |= _surrounded(caster, solids, points, free & outdoors & ~rim)
+    enclosed = np.flatnonzero(inside)
+    for matter in (solids.matter, solids.matter_if_inside_out):
+        solid = matter(points[enclosed])
+        inside[enclosed] = ~solid
+        links = between.among(inside)
+        labels = links.labels(len(points))
+        for label in _too_small(caster, points, labels, inside):
+            inside[labels == label] = False
+        if inside.any() or not solid.any():
+            break
     below, floor = _floors(caster, points, inside, links.among(inside), spacing)
     usable = inside & np.isfinite(floor)
     kept = np.flatnonzero(usable)
     links = links.among(usable)
     joined = np.searchsorted(kept, np.stack([links.a, links.b], axis=1))
-    return FreeSpace(points[kept], labels[kept], below[kept], floor[kept], near[kept], joined, len(points), spacing)
+    above = caster.distances(points[kept], [0.0, 1.0, 0.0]) if len(kept) else np.empty(0)
+    return FreeSpace(
+        points[kept],
+        labels[kept],
+        below[kept],
+        floor[kept],
+        near[kept],
+        joined,
+        len(points),
+        spacing,
+        len(enclosed),
+        int(solid.sum()),
+        float(np.isinf(above).mean()) if len(kept) else 0.0,
+    )
 
 
 def _link(
@@ -126,7 +156,7 @@ def _link(
     return _Links(a, b, vertical)
 
 
-def _surrounded(caster: RayCaster, points: FloatArray, asked: BoolArray) -> BoolArray:
+def _surrounded(caster: RayCaster, solids: Solids, points: FloatArray, asked: BoolArray) -> BoolArray:
     """Tell which asked nodes have a surface below and walls around, though they are connected to the exterior."""
     result = np.zeros(len(points), dtype=np.bool_)
     ids = np.flatnonzero(asked)
@@ -140,8 +170,20 @@ def _surrounded(caster: RayCaster, points: FloatArray, asked: BoolArray) -> Bool
     ids = ids[hits >= 3]
     if len(ids):
         share = caster.enclosure(points[ids], _SHARE_RAYS)
-        result[ids[(share.level >= _MIN_LEVEL_SHARE) & (share.overall >= _MIN_OVERALL_SHARE)]] = True
+        ids = ids[(share.level >= _MIN_LEVEL_SHARE) & (share.overall >= _MIN_OVERALL_SHARE)]
+    if len(ids) and _walled(caster, solids, points[ids]):
+        result[ids] = True
     return result
+
+
+def _walled(caster: RayCaster, solids: Solids, points: FloatArray) -> bool:
+    """Tell whether it is walls that surround these points, and not the slopes of a terrain."""
+    sample = points[:: max(1, len(points) // _STANDING_SAMPLES)]
+    turns = np.arange(16) * np.pi / 8
+    level = np.stack([np.cos(turns), np.zeros(16), np.sin(turns)], axis=1)
+    face = caster.faces(np.repeat(sample, 16, axis=0), np.tile(level, (len(sample), 1)))
+    steep = np.abs(solids.normals(face[face >= 0])[:, 1]) < _STEEP
+    return bool(steep.mean() >= _MIN_STEEP_SHARE) if len(steep) else False
 
 
 def _too_small(caster: RayCaster, points: FloatArray, labels: IntArray, inside: BoolArray) -> IntArray:

@@ -19,6 +19,7 @@ from spatialqa.core.scene import Place
 from spatialqa.errors import PlacementError
 from spatialqa.rooms.mesh.rays import BoolArray, RayCaster
 from spatialqa.rooms.placement.free_space import FreeSpace, survey
+from spatialqa.rooms.placement.solids import SKY_HEIGHT_M, Solids, under_the_sky
 from spatialqa.rooms.placement.surface_distance import IntArray, SurfaceDistance
 from spatialqa.rooms.room import Room
 
@@ -34,6 +35,7 @@ _DISTANCE_STEP_M = 0.5
 _ELEVATION_STEP_DEG = 10.0
 _FIT_STEPS = 30
 _WALKABLE_M = 0.3  # a navmesh lies up to its voxels' height above the floor, and its points are drawn at random
+_ROOFLESS_SHARE = 0.02  # of the air; a smaller one may be a gap of a scan
 _DOORWAY_M = 0.3  # half of the thickest wall between two regions
 
 
@@ -59,7 +61,7 @@ class Placer:
     source_height_m, ear_height_m: (lowest, highest) above the floor of the storey. source_regions: sources stand in
     the region of the listener (`same`), or also in those that open into it (`connected`), or wherever the air leads
     (`any`). walkable: float64 (n, 3), world points on the floor that listeners keep to, such as those of a navmesh;
-    None lets them stand over any open floor.
+    None lets them stand over any open floor. warnings: what a user should know about the air of the room.
 
     Raises PlacementError where the room has no valid place at all, or no known regions though `source_regions` asks.
     """
@@ -84,9 +86,12 @@ class Placer:
         self.clearance_m = clearance_m
         self.min_distance_m, self.max_distance_m = min_distance_m, max_distance_m
         self.source_height_m, self.ear_height_m = source_height_m, ear_height_m
-        self._caster = RayCaster(room.vertices, room.faces, room.origin)
-        surface = SurfaceDistance(room.vertices, room.faces, room.origin)
-        air = survey(self._caster, surface, *room.bounds, clearance_m)
+        faces = room.faces[under_the_sky(room)]
+        self._caster = RayCaster(room.vertices, faces, room.origin)
+        surface = SurfaceDistance(room.vertices, faces, room.origin)
+        solids = Solids(room.vertices.astype(np.float64) + room.origin, faces)
+        air = survey(self._caster, surface, solids, *_bounds(room, faces), clearance_m)
+        self.warnings = _doubts(air, sky=len(faces) < len(room.faces))
         self._pool = self._fill(air, surface)
         self._opens_into = _openings(air, room) if source_regions == "connected" else None
         pool = self._pool
@@ -237,6 +242,13 @@ class Placer:
 
     def _blame(self, air: FreeSpace, at_height: int, tried: int, clear: int) -> str:
         size = "the room is {:.3g} x {:.3g} m and {:.3g} m high".format(*(self.room.size[k] for k in (0, 2, 1)))
+        if not air.n_enclosed:
+            return f"0 of {air.n_trials:,} trial points lie indoors: no surfaces enclose any air; {size}"
+        if not len(air.points) and air.n_solid:
+            return (
+                f"0 of {air.n_trials:,} trial points lie indoors: the air that surfaces enclose is inside of solid "
+                f"blocks, which are closed and wound outwards; if these are rooms, turn their faces around; {size}"
+            )
         if not len(air.points):
             return f"0 of {air.n_trials:,} trial points lie indoors over a floor where a person could stand; {size}"
         if not self._allowed(self.room.region_index(air.points)).any():
@@ -253,6 +265,30 @@ class Placer:
             f"{cells.n_points:,} trial points in its space lie {self.min_distance_m:g} to {self.max_distance_m:g} m "
             f"away, and sources stand {SEPARATION_M:g} m apart; {self._pool.blame}"
         )
+
+
+def _bounds(room: Room, faces: npt.NDArray[np.int32]) -> tuple[FloatArray, FloatArray]:
+    """Return the bounding box of some of a room's faces, world metres, float64 (3,) each."""
+    if len(faces) == len(room.faces):
+        return room.bounds
+    points = room.vertices[faces].reshape(-1, 3).astype(np.float64) + room.origin
+    return points.min(axis=0), points.max(axis=0)
+
+
+def _doubts(air: FreeSpace, sky: bool) -> tuple[str, ...]:
+    """Return what a user should know about the air that was found."""
+    doubts = []
+    if sky:
+        doubts.append(
+            f"a surface around everything else, more than {SKY_HEIGHT_M:g} m high, was taken for a sky: it makes no "
+            f"place an indoor one, but it reflects sound; leave it out of the file"
+        )
+    if air.roofless >= _ROOFLESS_SHARE:
+        doubts.append(
+            f"{air.roofless:.0%} of the air where somebody may be lies under the open sky: a missing ceiling, or a "
+            f"place between buildings"
+        )
+    return tuple(doubts)
 
 
 def _openings(air: FreeSpace, room: Room) -> BoolArray:
