@@ -1,17 +1,20 @@
 """Nobody stands in closed blocks, under a sky alone or in a valley; and winding decides nothing else."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from spatialqa.core.geometry import FloatArray
 from spatialqa.errors import PlacementError
+from spatialqa.rooms.mesh.mesh_rooms import MeshRooms
 from spatialqa.rooms.mesh.rays import RayCaster
 from spatialqa.rooms.placement.free_space import survey
 from spatialqa.rooms.placement.placer import Placer
 from spatialqa.rooms.placement.solids import Solids
 from spatialqa.rooms.placement.surface_distance import SurfaceDistance
+from spatialqa.rooms.procedural.homes import ProceduralRooms
 from spatialqa.rooms.room import Room
 from tests.rooms.shapes import Corner, Triangles, box, quad, room
 
@@ -24,6 +27,7 @@ def wound(low: Corner, high: Corner, outwards: bool = True) -> Triangles:
     return np.where((away == outwards)[:, None, None], triangles, triangles[:, ::-1])
 
 
+HOUSE = Path(__file__).parents[3] / "shared" / "data" / "small_house.glb"
 HALL = ((-4.0, 0.0, -3.0), (4.0, 3.0, 3.0))
 CORE = ((-1.2, 0.0, -1.2), (1.2, 3.0, 1.2))
 TABLE = wound((2.0, 0.0, 1.0), (3.0, 0.8, 2.0))
@@ -175,3 +179,20 @@ def test_solids_are_found_far_from_the_origin() -> None:
     points = Placer(far)._pool.points - far.origin
     assert inside(points, *CORE) == 0
     assert inside(points, *HALL) == len(points)
+
+
+@pytest.mark.parametrize("name", ["home-000003", "home-063776", "home-423414", "small_house"])
+def test_no_air_of_a_home_is_matter(name: str) -> None:
+    """Its places are the same, to the byte, as they were when winding did not count."""
+    if name == "small_house" and not HOUSE.exists():
+        pytest.skip("small_house.glb is not here")
+    where = MeshRooms(HOUSE, up="z").load(name) if name == "small_house" else ProceduralRooms().load(name)
+    placer = Placer(where)
+    assert placer.warnings == ()
+    solids = Solids(where.vertices.astype(np.float64), where.faces)
+    assert not solids.matter(placer._pool.points).any()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Solids, "matter", lambda _, points: np.zeros(len(points), dtype=np.bool_))
+        without = Placer(where)
+    assert placer._pool.points.tobytes() == without._pool.points.tobytes()
+    assert placer._pool.space.tobytes() == without._pool.space.tobytes()
