@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import yaml
 
+from spatialqa.core.channels import CHANNEL_NAMES
 from spatialqa.core.files import commit_text
 from spatialqa.core.scene import EngineIdentity
 from spatialqa.dataset.folder import DatasetFolder, split_of, split_order
@@ -75,11 +76,7 @@ def _body(folder: DatasetFolder, run: RunRecord) -> str:
         "Angles are in the head frame: azimuth 0 straight ahead, positive to the left; elevation positive up.",
         "Positions are metres in the world frame: +x right, +y up, -z forward.",
         "",
-        "```python",
-        "from datasets import load_dataset",
-        f'scenes = load_dataset({json.dumps(_name(folder), ensure_ascii=False)}, "scenes")',
-        "```",
-        "",
+        *_how_to_read(folder, recipe, rendered and not run.export),
     ]
     question_counts = _question_counts(folder)
     if question_counts:
@@ -88,6 +85,33 @@ def _body(folder: DatasetFolder, run: RunRecord) -> str:
         lines.append("")
     lines += _licences(folder, run)
     return "\n".join(lines) + "\n"
+
+
+def _how_to_read(folder: DatasetFolder, recipe: dict[str, Any], has_audio: bool) -> list[str]:
+    """Return the lines that open the scenes with Hugging Face `datasets`, which averages channels when it decodes."""
+    load = f'load_dataset({json.dumps(_name(folder), ensure_ascii=False)}, "scenes"'
+    if not has_audio:
+        return ["```python", "from datasets import load_dataset", f"scenes = {load})", "```", ""]
+    splits = sorted({split_of(path) for path in folder.tables("scenes")}, key=split_order)
+    names = _channels(recipe)
+    return [
+        "```python",
+        "import io",
+        "",
+        "import soundfile",
+        "from datasets import Audio, load_dataset",
+        "",
+        f"scenes = {load}, split={json.dumps(next(iter(splits), 'train'))})",
+        'scenes = scenes.cast_column("audio", Audio(decode=False))',
+        'audio, sample_rate = soundfile.read(io.BytesIO(scenes[0]["audio"]["bytes"]))'
+        f"  # (samples, {len(names)}): {', '.join(names)}",
+        "```",
+        "",
+        f"`Audio(decode=False)` keeps the {len(names)} channels. What `datasets` itself decodes is their mean, without "
+        'direction: `scenes[0]["audio"]["array"]`, before version 4 (seen in 3.6) and in 4 and 5 (as far as 5.2, where '
+        '`scenes[0]["audio"].get_all_samples()` keeps them; huggingface/datasets#8005).',
+        "",
+    ]
 
 
 def _bank_body(folder: DatasetFolder, run: RunRecord) -> str:
@@ -119,10 +143,16 @@ def _bank_body(folder: DatasetFolder, run: RunRecord) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _channels(recipe: dict[str, Any]) -> tuple[str, ...]:
+    return CHANNEL_NAMES.get(recipe.get("channels", ""), CHANNEL_NAMES["binaural"])
+
+
 def _audio_lines(recipe: dict[str, Any], engine: EngineIdentity) -> list[str]:
+    *most, last = _channels(recipe)
+    form = f"{recipe['sample_rate']} Hz, {recipe['duration_s']:g} s, {', '.join(most)} and {last}, FLAC with 24 bits"
     return [
         f"| engine | {engine.name} {engine.version}, HRTF {_cell(engine.hrtf)} |",
-        f"| audio | {recipe['sample_rate']} Hz, {recipe['duration_s']:g} s, left and right, FLAC with 24 bits |",
+        f"| audio | {form} |",
         f"| gain | {recipe['gain_db']:g} dB on every scene: signal level = audio / 10^({recipe['gain_db']:g}/20) |",
     ]
 

@@ -264,7 +264,32 @@ def test_the_card_names_the_folder_even_when_it_is_the_current_one(
     shutil.copytree(small, root)
     monkeypatch.chdir(root)
     write_card(DatasetFolder(Path()))
-    assert 'load_dataset("my data", "scenes")' in (root / "README.md").read_text()
+    assert 'load_dataset("my data", "scenes", split="train")' in (root / "README.md").read_text()
+
+
+def test_what_the_card_shows_keeps_both_ears(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "mine"
+    shutil.copytree(small, root)
+    write_card(DatasetFolder(root))
+    card = (root / "README.md").read_text()
+    assert "What `datasets` itself decodes is their mean" in card
+    code = card.partition("```python\n")[2].partition("```")[0]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    values: dict[str, Any] = {}
+    exec(code, values)
+    first = pq.read_table(min((root / "scenes").glob("train-*.parquet")), columns=["audio"])["audio"][0].as_py()
+    stored, rate = soundfile.read(io.BytesIO(first["bytes"]))
+    assert stored.shape[1] == 2
+    assert values["sample_rate"] == rate
+    assert np.array_equal(values["audio"], stored)
+
+
+def test_the_card_of_ambisonics_names_its_channels(small: Path, tmp_path: Path) -> None:
+    recipe = json.loads((small / "_spatialqa" / "run.json").read_text())["recipe"]
+    card = card_of(small, tmp_path, recipe={**recipe, "channels": "foa"})
+    assert "# (samples, 4): W, Y, Z, X" in card
+    assert "10 s, W, Y, Z and X, FLAC" in card.replace(f"{recipe['duration_s']:g} s", "10 s")
 
 
 def test_the_card_of_a_plan_says_that_there_is_no_audio(small: Path, tmp_path: Path) -> None:
