@@ -256,6 +256,7 @@ def test_relative_numbers_count_from_the_line_they_stand_in() -> None:
         (TRIANGLE + "\n\nv 1,5 2 3\n", "line 6: a vertex needs three numbers and has '1,5 2 3'"),
         (TRIANGLE + "v 0 0 \\\n 0\nv \\\n\\\n nix 1 2\n", "line 6: a vertex needs three numbers and has 'nix 1 2'"),
         ("v \x00 0 0\n", "line 1: a vertex needs"),
+        (TRIANGLE + "f 1/\x00 2 9\n", "line 4: a face names"),
         ("v " + "x" * 10**6 + "\n", "line 1: a vertex needs"),
         ("f 1 2 3\n", r"line 1: a face names a vertex that is not there \(0 are\)"),
     ],
@@ -265,6 +266,23 @@ def test_what_is_wrong_is_one_line_that_names_the_line(tmp_path: Path, text: str
         read_parts(written(tmp_path / "h.obj", text))
     assert len(str(caught.value).splitlines()) == 1
     assert len(str(caught.value)) < 400 + len(str(tmp_path))
+
+
+def test_any_byte_may_be_wrong(tmp_path: Path) -> None:
+    """Files with bytes changed at random are read or refused in one line, and nothing else happens."""
+    rng = np.random.default_rng(0)
+    wrong = np.frombuffer(b'0123456789-/.\\# \n\t\rvfogu\0\xff"', dtype=np.uint8)
+    texts = [text if isinstance(text, bytes) else text.encode() for text in WAYS.values()]
+    refused: list[str] = []
+    for k in range(600):
+        content = np.frombuffer(texts[k % len(texts)], dtype=np.uint8).copy()
+        content[rng.integers(len(content), size=3)] = rng.choice(wrong, size=3)
+        try:
+            read_obj(written(tmp_path / "h.obj", content.tobytes()))
+        except RoomError as error:
+            refused.append(str(error))
+    assert 100 < len(refused) < 600
+    assert not [text for text in refused if "\n" in text]
 
 
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:

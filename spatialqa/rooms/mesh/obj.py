@@ -85,7 +85,7 @@ class _File:
     def read_block(self, block: bytes) -> None:
         """Read lines that are whole."""
         data = np.frombuffer(block, dtype=np.uint8).copy()
-        gap = data <= _SPACE
+        gap = _gaps(data)
         begins = ~gap
         begins[1:] &= gap[:-1]
         words = np.flatnonzero(begins)
@@ -163,7 +163,7 @@ class _File:
         if (text == _SLASH).any():  # of v/vt/vn only v is a place
             at = np.arange(len(text), dtype=np.int32)
             slash = np.maximum.accumulate(np.where(text == _SLASH, at, -1))
-            gap = np.maximum.accumulate(np.where(text <= _SPACE, at, -1))
+            gap = np.maximum.accumulate(np.where(_gaps(text), at, -1))
             text[slash > gap] = _SPACE
         corners = _numbers(text, int(n_corners.sum()), np.int64)
         if corners is None:
@@ -210,6 +210,12 @@ class _File:
         lines = self._text.split(b"\n", line)[:line]
         number = 1 + line + sum(whole.count(_JOINT) for whole in lines)
         return RoomError(f"{self._path}, line {number:,}: {text}; mend the file or export it again")
+
+
+def _gaps(text: _Text) -> npt.NDArray[np.bool_]:
+    """Tell of each byte whether it is white space, as `bytes.split` has it."""
+    gaps: npt.NDArray[np.bool_] = (text == _SPACE) | ((text >= ord("\t")) & (text <= ord("\r")))
+    return gaps
 
 
 def _numbers(text: _Text, count: int, kind: Any) -> npt.NDArray[Any] | None:
