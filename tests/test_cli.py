@@ -19,7 +19,19 @@ from spatialqa.dataset.reading import read_audio, scene_files
 from spatialqa.models.bat.recipe import AnswerRecipe, BATRecipe
 from spatialqa.models.spatial_ast.recipe import TrainRecipe
 
-HEAVY = ("torch", "ray", "pandas", "pyarrow", "trimesh", "embreex", "scipy", "soundfile", "transformers")
+HEAVY = (
+    "numpy",
+    "msgspec",
+    "torch",
+    "ray",
+    "pandas",
+    "pyarrow",
+    "trimesh",
+    "embreex",
+    "scipy",
+    "soundfile",
+    "transformers",
+)
 
 
 def spatialqa(*arguments: object, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
@@ -323,3 +335,16 @@ def test_the_parts_of_a_mesh_are_listed_with_the_reason_of_each_material(
     assert ["Table", "-", "6.0 m2", "steel", "the map's 'tab*'"] in lines
     assert lines[-1] == ["in all: carpet 18.0 m2, default 6.0 m2, steel 6.0 m2"]
     assert "brick 0.1 m2" in listed("--unit-scale", "0.1", "--default-material", "brick")
+
+
+def test_the_bundled_templates_are_checked_where_no_folder_is_named() -> None:
+    done = spatialqa("templates", "check", "--samples", "0")
+    assert done.returncode == 0, done.stderr
+    assert "the templates can be used" in done.stdout
+
+
+def test_the_command_line_is_a_module_too() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "spatialqa.cli", "--version"], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.startswith("spatialqa"), done.stderr

@@ -26,7 +26,8 @@ from torch import Tensor
 from spatialqa.core.audio_io import written_gain_db
 from spatialqa.core.console import CountProgress, stderr
 from spatialqa.core.files import commit_json, sha256_of
-from spatialqa.dataset.folder import DatasetFolder, changed_keys, table_name
+from spatialqa.core.names import table_name
+from spatialqa.dataset.folder import DatasetFolder, changed_keys
 from spatialqa.dataset.reading import read_rows
 from spatialqa.errors import ClipError, DatasetError, RecipeError
 from spatialqa.models.bat.checkpoint import unpack

@@ -8,7 +8,8 @@ import numpy as np
 
 from spatialqa.core.console import stderr
 from spatialqa.core.files import sha256_of
-from spatialqa.dataset.folder import DatasetFolder, split_of, table_name
+from spatialqa.core.names import table_name
+from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.errors import DatasetError
 from spatialqa.models.bat.encoder_lm import EncoderLM
 from spatialqa.models.bat.questions import (

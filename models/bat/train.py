@@ -22,7 +22,8 @@ import torch
 import torch.distributed as dist
 
 from spatialqa.core.files import sha256_of
-from spatialqa.dataset.folder import DatasetFolder, table_name
+from spatialqa.core.names import table_name
+from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.errors import RecipeError
 from spatialqa.models.bat.checkpoint import pack
 from spatialqa.models.bat.curriculum import of_stages, open_held_out, open_questions, plan_of, warmup_steps

@@ -8,10 +8,9 @@ import click
 
 from spatialqa import __version__
 from spatialqa.cli.options import ModelsCommand, keys_of, resolve, resolve_model
+from spatialqa.core.names import SPLITS, table_name
 from spatialqa.core.recipe_file import read_recipe
 from spatialqa.core.recipe_keys import build, execution_keys
-from spatialqa.core.scene import SPLITS
-from spatialqa.dataset.folder import table_name
 from spatialqa.errors import MissingDependencyError, RecipeError, SpatialQAError
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.interop import FORMATS
@@ -379,8 +378,9 @@ def templates_check(folder: Path | None, samples: int, seed: int) -> None:
     """Check the template files in FOLDER (default: the bundled ones) and show samples; exit 1 on a problem."""
     from spatialqa.cli.output import print_templates
     from spatialqa.qa.templating.template_check import check_templates
+    from spatialqa.qa.templating.templates import BUNDLED
 
-    report = check_templates(folder or Path(__file__).parent / "templates", samples, seed)
+    report = check_templates(folder or BUNDLED, samples, seed)
     print_templates(report)
     if report.problems:
         sys.exit(1)

@@ -46,7 +46,7 @@ def keys_of(*classes: type, without: Sequence[str] = (), only: Sequence[str] = (
     """
     fields: dict[str, dict[str, dataclasses.Field[Any]]] = {}
     for cls in classes:
-        for field in dataclasses.fields(cls):
+        for field in sorted(dataclasses.fields(cls), key=lambda f: f.name not in cls.__annotations__):  # its own first
             if field.name not in without and (not only or field.name in only):
                 fields.setdefault(field.name, {})[_model(cls)] = field
 

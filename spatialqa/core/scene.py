@@ -5,12 +5,10 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
 from spatialqa.core.geometry import Pose, Quaternion, Vec3, direction
-
-SPLITS = ("train", "validation", "test")
 
 
 def rir_id(group_id: str, place: int) -> str:
@@ -140,12 +138,12 @@ class EngineIdentity:
     name: str
     version: str
     sha256: str  # of the engine's library
-    config: dict[str, Any]  # every setting, resolved
-    config_hash: str  # first 16 hex digits of the sha256 of config as sorted JSON
-    hrtf: str  # "rlr-default", or file name and content hash
-    calibration_gain: float  # linear factor already applied to the RIRs
-    sample_rate: int
-    seeded: bool  # whether the engine takes a seed
+    config: dict[str, Any] = field(default_factory=dict)  # every setting, resolved
+    config_hash: str = ""  # first 16 hex digits of the sha256 of config as sorted JSON
+    hrtf: str = "-"  # "rlr-default", or file name and content hash
+    calibration_gain: float = 1.0  # linear factor already applied to the RIRs
+    sample_rate: int = 0
+    seeded: bool = True  # whether the engine takes a seed
 
 
 @dataclass(frozen=True)

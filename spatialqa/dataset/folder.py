@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from spatialqa.core.scene import SPLITS
+from spatialqa.core.names import SPLITS
 from spatialqa.dataset.json_records import (
     QuestionsRecord,
     Reject,
@@ -134,7 +134,10 @@ class DatasetFolder:
         """Return the record of a shard that this run committed and whose files are still there, else None."""
         if not self.shard_file(name).is_file():
             return None
-        record = self.read_shard(name)
+        try:
+            record = self.read_shard(name)
+        except DatasetError:  # it is damaged: the shard is made again
+            return None
         if record.fingerprint != fingerprint:
             return None
         for item in record.files:
@@ -224,7 +227,7 @@ class DatasetFolder:
         """Read one of our small records; DatasetError when it is damaged."""
         try:
             value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise DatasetError(f"{path}: cannot be read ({error}); remove it and run again") from None
         return value
 
@@ -254,8 +257,3 @@ def changed_keys(before: dict[str, Any], now: dict[str, Any], prefix: str = "") 
 def _short(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def table_name(name: str | None) -> str:
-    """Return the table that `make-qa --name NAME` writes."""
-    return f"qa-{name}" if name else "qa"

@@ -103,7 +103,7 @@ class RebuiltShard:
     scenes_different: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ShardRecord:
     """What was committed of one shard; a shard exists once this record does."""
 
@@ -114,8 +114,8 @@ class ShardRecord:
     scenes_planned: int
     groups: int
     draws_rejected: int
-    warnings: tuple[str, ...]
-    room_sizes_m: dict[str, tuple[float, float, float]]
+    warnings: tuple[str, ...] = ()
+    room_sizes_m: dict[str, tuple[float, float, float]] = field(default_factory=dict)
     engine: EngineName
     files: tuple[FileRecord, ...]
     original: tuple[FileRecord, ...] | None = None  # of an export without audio: the files that it was made from
@@ -179,7 +179,7 @@ def read_record(kind: type[T], path: Path) -> T:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except msgspec.ValidationError as error:
         raise DatasetError(f"{path}: is damaged or of another version ({error}); make it again") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, msgspec.MsgspecError, RecursionError) as error:
         raise DatasetError(f"{path}: cannot be read ({error}); remove it and run again") from None
 
 
@@ -189,7 +189,7 @@ def read_json_lines(kind: type[T], path: Path) -> list[T]:
         return msgspec.json.Decoder(kind).decode_lines(path.read_bytes())
     except msgspec.ValidationError as error:
         raise DatasetError(f"{path}: is damaged or of another version ({error}); make it again") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, msgspec.MsgspecError, RecursionError) as error:
         raise DatasetError(f"{path}: cannot be read ({error}); remove it and run again") from None
 
 

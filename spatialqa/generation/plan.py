@@ -15,7 +15,8 @@ import numpy as np
 from spatialqa.banks.bank_rooms import BankRoom, BankRooms
 from spatialqa.clips.clip import ClipRecord
 from spatialqa.core import seeds
-from spatialqa.core.scene import SPLITS, EngineIdentity, ListenerGroup, Scene, Source
+from spatialqa.core.names import SPLITS
+from spatialqa.core.scene import EngineIdentity, ListenerGroup, Scene, Source
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.schedule import (
     GroupSlot,

@@ -4,11 +4,13 @@ import dataclasses
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spatialqa.core.recipe_keys import build, key
-from spatialqa.dataset.folder import RUN_FILE, DatasetFolder
 from spatialqa.errors import RecipeError
+
+if TYPE_CHECKING:  # the command line reads the keys before it reads any data set
+    from spatialqa.dataset.folder import DatasetFolder
 
 MESHES = "mesh,mp3d,hm3d,gibson,replica"
 
@@ -241,9 +243,9 @@ class RenderRecipe:
         return identity
 
 
-def stored_recipe(folder: DatasetFolder) -> RenderRecipe:
+def stored_recipe(folder: "DatasetFolder") -> RenderRecipe:
     """Return the recipe that a data set was rendered with; raises RecipeError where a key of it is not known."""
-    return build(RenderRecipe, folder.read_run().recipe, str(folder.meta / RUN_FILE))
+    return build(RenderRecipe, folder.read_run().recipe, str(folder.meta / "run.json"))
 
 
 def absolute_paths(recipe: RenderRecipe) -> RenderRecipe:

@@ -9,7 +9,7 @@ import numpy as np
 from spatialqa.clips.clip import ClipRecord
 from spatialqa.clips.clip_table import ClipTable
 from spatialqa.core import seeds
-from spatialqa.core.scene import SPLITS
+from spatialqa.core.names import SPLITS
 from spatialqa.errors import ClipError, RoomError
 
 Shares = tuple[float, float, float]

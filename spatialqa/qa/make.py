@@ -13,10 +13,11 @@ import pyarrow.parquet as pq
 
 import spatialqa
 from spatialqa.core.files import FileRecord
+from spatialqa.core.names import table_name
 from spatialqa.core.scene import Scene
 from spatialqa.dataset.card import write_card
 from spatialqa.dataset.commit import commit_table
-from spatialqa.dataset.folder import DatasetFolder, split_of, table_name
+from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.json_records import QuestionsRecord, SkipCount, write_record
 from spatialqa.dataset.reading import read_scenes, scene_files
 from spatialqa.dataset.schema import QA

@@ -319,3 +319,8 @@ def test_an_export_that_was_cut_off_goes_on_to_the_same_bytes(small: Path, expor
     export_recipes(small, dest)
     files = {path.relative_to(dest): path.read_bytes() for path in sorted(dest.rglob("*")) if path.is_file()}
     assert files == {p.relative_to(exported): p.read_bytes() for p in sorted(exported.rglob("*")) if p.is_file()}
+
+
+def test_an_export_without_audio_is_valid_and_has_rirs_without_samples(exported: Path) -> None:
+    assert DatasetFolder(exported).tables("rirs")
+    assert validate_dataset(exported).problems == ()

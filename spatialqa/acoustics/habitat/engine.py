@@ -73,7 +73,7 @@ class HabitatEngine:
     Args:
         sample_rate: Hz, 8000 to 48000; with a SOFA file at most the file's own rate.
         preset: "fast" or "reference".
-        overrides: settings that replace the preset's; names in soundspaces_settings.
+        overrides: settings that replace the preset's; names in soundspaces/settings.py.
         hrtf: a SOFA file instead of the built-in HRTF, where this habitat-sim takes one.
         python: the Python that has habitat-sim; None takes this one if it has it.
         channels: "binaural".

@@ -34,7 +34,7 @@ Rir = npt.NDArray[np.float32]
 
 @dataclasses.dataclass(frozen=True)
 class HabitatConfig:
-    """How to simulate. settings: those of soundspaces_settings, resolved. Timeouts: for a source, for a scene."""
+    """How to simulate. settings: those of soundspaces/settings.py, resolved. Timeouts: for a source, for a scene."""
 
     settings: Mapping[str, Any]
     sample_rate: int

@@ -63,7 +63,7 @@ class SoundSpacesEngine:
     Args:
         sample_rate: Hz, 8000 to 48000; with a SOFA file at most the file's own rate.
         preset: "fast" (1000 rays, as many reflections as the room needs) or "reference" (SoundSpaces' defaults).
-        overrides: settings that replace the preset's; names in soundspaces_settings.
+        overrides: settings that replace the preset's; names in soundspaces/settings.py.
         hrtf: a SOFA file (SimpleFreeFieldHRIR) instead of the built-in HRTF.
         channels: "binaural", or "foa" for first-order ambisonics (AmbiX) in the axes of the head.
         hrtf_cache: where a SOFA file is kept in the form that the library reads; None takes the default cache.

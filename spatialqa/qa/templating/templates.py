@@ -11,6 +11,8 @@ from typing import Any
 from spatialqa.errors import TemplateError
 from spatialqa.qa.templating.template_file import Template, read_template_file
 
+BUNDLED = Path(str(resources.files("spatialqa"))) / "templates"
+
 
 @dataclass(frozen=True)
 class TemplateSet:
@@ -63,8 +65,7 @@ def template_files(folder: Path) -> list[Path]:
 
 @cache
 def _bundled() -> dict[tuple[str, str], tuple[Template, ...]]:
-    folder = resources.files("spatialqa").joinpath("templates")
-    return _read_all(sorted((f for f in folder.iterdir() if f.name.endswith(".yaml")), key=lambda f: f.name))
+    return _read_all(sorted((f for f in BUNDLED.iterdir() if f.name.endswith(".yaml")), key=lambda f: f.name))
 
 
 def _refuse_shared_ids(

@@ -1,0 +1,5 @@
+"""`python -m spatialqa.cli`: the command line."""
+
+from spatialqa.cli.main import main
+
+main()
