@@ -252,8 +252,14 @@ def _start_ray(ray: Any, address: str | None, workers: int) -> None:
             ray.init(address=address, **common)
         except (OSError, RuntimeError, ValueError) as error:
             raise SpatialQAError(f"--ray-address {address}: no Ray cluster answers there ({error})") from None
-    else:
-        ray.init(num_cpus=workers, include_dashboard=False, object_store_memory=_OBJECT_STORE_BYTES, **common)
+    else:  # an instance of its own, whatever else runs on this machine or stands in RAY_ADDRESS
+        ray.init(
+            address="local",
+            num_cpus=workers,
+            include_dashboard=False,
+            object_store_memory=_OBJECT_STORE_BYTES,
+            **common,
+        )
 
 
 _maker: ShardMaker | None = None  # one a worker process: it keeps its room, its clips and its engine
