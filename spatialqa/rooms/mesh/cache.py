@@ -17,10 +17,30 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from spatialqa.errors import RoomError
 from spatialqa.rooms.mesh.simplify import PreparedMesh
 
 _ARRAYS = {"vertices": np.dtype("<f4"), "faces": np.dtype("<i4"), "face_material": np.dtype("<i4")}
 _RACY_S = 2.0  # a file younger than this may change again without a new modification time
+
+
+class KnownContents:
+    """What the rooms of a set were made of when the set was hashed for a run; travels to the workers with the set."""
+
+    def __init__(self) -> None:
+        self._of_room: dict[str, str] = {}
+
+    def note(self, room_id: str, content: str) -> None:
+        """Remember what a room is made of."""
+        self._of_room[room_id] = content
+
+    def check(self, room_id: str, content: str) -> None:
+        """Raise RoomError where a room is made of something else now; one that was never noted may be anything."""
+        if self._of_room.get(room_id, content) != content:
+            raise RoomError(
+                f"room {room_id}: its files have changed since the run began; put them back and run the command again, "
+                f"or begin a run of its own"
+            )
 
 
 class MeshCache:

@@ -14,7 +14,7 @@ from spatialqa.core import seeds
 from spatialqa.core.geometry import FloatArray, Vec3, z_up_to_world
 from spatialqa.errors import RoomError
 from spatialqa.rooms.materials import material
-from spatialqa.rooms.mesh.cache import MeshCache
+from spatialqa.rooms.mesh.cache import KnownContents, MeshCache
 from spatialqa.rooms.mesh.gltf import buffers
 from spatialqa.rooms.mesh.part_materials import DEFAULT, PartMaterial, PartMaterials, read_part_materials
 from spatialqa.rooms.mesh.parts import MeshPart
@@ -72,6 +72,7 @@ class FileRooms:
             raise RoomError(f"unit_scale must be a positive number of metres per unit, got {unit_scale!r}")
         self.name, self.finite = name, True
         self._files = dict(files)
+        self._known = KnownContents()
         self._up, self._unit_scale = up, unit_scale
         self._patterns = _read_map(material_map) if material_map else {}
         self._default = material(default_material or DEFAULT_MATERIAL)
@@ -100,6 +101,7 @@ class FileRooms:
         """
         digest = hashlib.sha256(repr(self._how()).encode())
         for room_id in sorted(self._files):
+            self._known.note(room_id, repr(self._hashes(room_id)))
             for part in (room_id, *self._hashes(room_id, habitat_files(self._files[room_id]))):
                 digest.update(part.encode() + b"\n")
         return digest.hexdigest()
@@ -110,13 +112,13 @@ class FileRooms:
         Where the middle of the building is more than FAR_M from the world's origin along an axis, vertices count from
         there (see Room.origin): that is subtracted in float64, before anything becomes float32.
 
-        Raises RoomError when the file is missing, damaged, empty, or has a size that no building has, and
-        MissingDependencyError when it must be simplified and meshoptimizer is not installed.
+        Raises RoomError when the file is missing, damaged, empty, has changed since `content_hash`, or has a size that
+        no building has, and MissingDependencyError when it must be simplified and meshoptimizer is not installed.
         """
         path = self._path(room_id)
-        key = repr(
-            (self.name, path.name, *self._how(), _vocabulary_sha256(), reader_versions(), *self._hashes(room_id))
-        )
+        hashes = self._hashes(room_id)
+        self._known.check(room_id, repr(hashes))
+        key = repr((self.name, path.name, *self._how(), _vocabulary_sha256(), reader_versions(), *hashes))
         mesh = self._cache.get(key, lambda: self._prepare(path))
         materials = tuple(material(name) for name in mesh.labels)
         return Room(

@@ -9,7 +9,7 @@ import numpy as np
 from spatialqa.core import seeds
 from spatialqa.errors import RoomError
 from spatialqa.rooms.materials import material
-from spatialqa.rooms.mesh.cache import MeshCache
+from spatialqa.rooms.mesh.cache import KnownContents, MeshCache
 from spatialqa.rooms.mesh.mesh_rooms import DEFAULT_MATERIAL
 from spatialqa.rooms.mesh.reading import habitat_files, reader_versions
 from spatialqa.rooms.mesh.simplify import MAX_ERROR_M, TARGET_FACES, PreparedMesh, preparation, prepare_mesh
@@ -60,12 +60,13 @@ class Matterport3DRooms:
     ) -> None:
         if geometry not in GEOMETRIES:
             raise RoomError(f"there is no geometry {geometry!r} of Matterport3D: choose {' or '.join(GEOMETRIES)}")
-        self._splits = split_of(splits)
+        self._splits = dict(split_of(splits))  # a plain one: rooms travel to other processes
         self._excluded = check_labels(exclude_regions)
         self._default = material(default_material or DEFAULT_MATERIAL)
         self._glb_geometry = geometry == "glb"
         self._target_faces, self._max_error_m = target_faces, max_error_m
         self._cache = MeshCache(cache)
+        self._known = KnownContents()
         scenes = find_scenes(find_root(root))
         self._scenes = read_scenes_list(scenes_list, scenes) if scenes_list else scenes
 
@@ -89,21 +90,23 @@ class Matterport3DRooms:
 
         A file is hashed once, then known by its path, size and modification time.
         """
-        scenes = [
-            (self._mesh_key(files), self._hashes(files, (files.glb, *habitat_files(files.glb))))
-            for files in self._scenes.values()
-        ]
+        scenes = []
+        for room_id, files in self._scenes.items():
+            self._known.note(room_id, self._contents(files))
+            scenes.append((self._mesh_key(files), self._hashes(files, (files.glb, *habitat_files(files.glb)))))
         how = (self._default, sorted(self._excluded), scenes)
         return hashlib.sha256(repr(how).encode()).hexdigest()
 
     def load(self, room_id: str) -> Room:
         """Read a scene, or take its mesh from the cache.
 
-        Raises RoomError when the scene is not there, or a file of it is damaged or does not fit the others.
+        Raises RoomError when the scene is not there, has changed since `content_hash`, or a file of it is damaged or
+        does not fit the others.
         """
         if room_id not in self._scenes:
             raise RoomError(f"there is no Matterport3D scene {room_id!r} among the {len(self._scenes)} that were found")
         files = self._scenes[room_id]
+        self._known.check(room_id, self._contents(files))
         house = read_house_file(files.house) if files.house else None
 
         def make() -> PreparedMesh:
@@ -154,6 +157,9 @@ class Matterport3DRooms:
         classes = tuple(mpcat40_materials().items())
         how = (_VERSION, SURFACES, classes, files.own_layout, preparation(self._target_faces, self._max_error_m))
         return repr((files.scene, hashes, how))
+
+    def _contents(self, files: SceneFiles) -> str:
+        return repr(self._hashes(files, (files.ply, files.house, files.glb)))
 
     def _hashes(self, files: SceneFiles, paths: Iterable[Path | None]) -> list[tuple[str, str] | None]:
         """Return the name and the hash of each of a scene's files, None for what is not there."""
