@@ -98,15 +98,20 @@ def rotation_matrix(q: Quaternion) -> FloatArray:
 def to_head(listener: Pose, points: npt.ArrayLike) -> FloatArray:
     """Return world points (..., 3) in the listener's head frame, float64 (..., 3), metres."""
     offset = np.asarray(points, dtype=np.float64) - np.asarray(listener.position)
-    head: FloatArray = offset @ rotation_matrix(listener.orientation)
-    return head
+    return _times(offset, rotation_matrix(listener.orientation))
 
 
 def to_world(listener: Pose, points: npt.ArrayLike) -> FloatArray:
     """Return head-frame points (..., 3) in the world frame, float64 (..., 3), metres."""
-    turned = np.asarray(points, dtype=np.float64) @ rotation_matrix(listener.orientation).T
+    turned = _times(np.asarray(points, dtype=np.float64), rotation_matrix(listener.orientation).T)
     world: FloatArray = turned + np.asarray(listener.position)
     return world
+
+
+def _times(points: FloatArray, matrix: FloatArray) -> FloatArray:
+    """Return points (..., 3) times a (3, 3) matrix without BLAS, whose last bit depends on the instruction set."""
+    product: FloatArray = points[..., :1] * matrix[0] + points[..., 1:2] * matrix[1] + points[..., 2:] * matrix[2]
+    return product
 
 
 def spherical(head_points: npt.ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray]:
