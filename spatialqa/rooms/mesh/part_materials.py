@@ -8,6 +8,7 @@ In order:
 5. the first name that names anything: the object's own, then those of its parents, from the nearest;
 6. the default.
 
+What a single name speaks of: rooms/materials.py, with the words of data/material_names.yaml.
 "Floor" is also the word for a storey. A name with it is no floor where all that bears the name, together, has walls.
 """
 
