@@ -30,6 +30,7 @@ from tests.acoustics.hearing import ild_db
 
 LISTENER = Pose((0.5, 1.5, -1.0))
 RATE = 16_000
+CHILD = "habitat/child.py"  # in the command line of a child process
 FEW_RAYS = {"overrides": {"indirect_ray_count": 400}}
 DIRECT = {"overrides": {"indirect": False, "indirect_ray_depth": 10}}
 
@@ -60,7 +61,7 @@ def test_both_spellings_render(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, 
 
 
 def children_of_this_process_are_gone() -> bool:
-    return not [pid for pid in children(os.getpid()) if "habitat_child" in Path(f"/proc/{pid}/cmdline").read_text()]
+    return not [pid for pid in children(os.getpid()) if CHILD in Path(f"/proc/{pid}/cmdline").read_text()]
 
 
 def test_identity_says_what_ran(monkeypatch: pytest.MonkeyPatch) -> None:
