@@ -120,6 +120,7 @@ class ShardRecord:
     files: tuple[FileRecord, ...]
     original: tuple[FileRecord, ...] | None = None  # of an export without audio: the files that it was made from
     rebuilt: RebuiltShard | None = None
+    room_origins_m: dict[str, tuple[float, float, float]] | None = None  # of rooms far from their file's origin
 
     def made(self, what: str) -> int:
         """Return how many scenes or groups it holds."""

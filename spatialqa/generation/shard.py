@@ -65,6 +65,7 @@ class _Content:
     rejects: list[Reject] = field(default_factory=list)
     warnings: dict[str, None] = field(default_factory=dict)
     room_sizes_m: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+    room_origins_m: dict[str, tuple[float, float, float]] = field(default_factory=dict)
 
     def made(self, what: str) -> int:
         """Return how many scenes or groups there are."""
@@ -173,6 +174,8 @@ class ShardMaker:
         content.warnings.update(dict.fromkeys(opened.warnings))
         if opened.room.room_set != "procedural" and not isinstance(opened.room, BankRoom):
             content.room_sizes_m[opened.room.room_id] = _rounded(opened.room.size)
+        if opened.room.is_shifted:
+            content.room_origins_m[opened.room.room_id] = opened.room.origin
         content.groups.append(group.to_row(self.run.identity, opened.acoustic.ray_efficiency))
         scenes = self.planner.scenes(slot, group)
         if simulated is None:
@@ -266,6 +269,7 @@ class ShardMaker:
                 draws_rejected=sum(reject.kind != "scene" for reject in content.rejects),
                 warnings=tuple(content.warnings),
                 room_sizes_m=content.room_sizes_m,
+                room_origins_m=content.room_origins_m or None,
                 engine=EngineName(self.run.identity.name, self.run.identity.sha256),
                 files=tuple(files),
             )

@@ -67,3 +67,19 @@ def test_a_room_that_changes_fails_its_shard_and_costs_nothing(tmp_path: Path) -
     assert not DatasetFolder(run.root).shards()
     path.write_bytes(before)
     assert render(recipe, run.root).scenes == 8
+
+
+def test_the_shift_of_a_room_far_from_the_origin_is_in_the_record_of_its_shard(tmp_path: Path) -> None:
+    room = trimesh.creation.box((5, 2.7, 4))
+    room.apply_translation((447_000, 0, 4_480_000))
+    path = tmp_path / "far.obj"
+    path.write_text(trimesh.exchange.obj.export_obj(room, digits=3))
+    near = write_room(tmp_path / "near.glb", 5.0)
+    for file, shifted in ((path, True), (near, False)):
+        recipe = replace(
+            PLANNED, rooms=f"mesh:{file}", home_kinds=[], scenes=4, splits="1,0,0", cache=str(tmp_path / "c")
+        )
+        render(recipe, tmp_path / file.stem)
+        (shard,) = DatasetFolder(tmp_path / file.stem).shards()
+        origin = shard.room_origins_m
+        assert origin == ({"far": pytest.approx((447_000, 0, 4_480_000), abs=1)} if shifted else None)
