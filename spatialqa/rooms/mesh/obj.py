@@ -160,11 +160,7 @@ class _File:
     def _read_faces(
         self, block: bytes, text: _Text, n_corners: Indices, lines: Indices, vertices_before: Indices
     ) -> None:
-        if (text == _SLASH).any():  # of v/vt/vn only v is a place
-            at = np.arange(len(text), dtype=np.int32)
-            slash = np.maximum.accumulate(np.where(text == _SLASH, at, -1))
-            gap = np.maximum.accumulate(np.where(_gaps(text), at, -1))
-            text[slash > gap] = _SPACE
+        _blank_after_slash(text)  # of v/vt/vn only v is a place
         corners = _numbers(text, int(n_corners.sum()), np.int64)
         if corners is None:
             corners = np.array([k for words in self._words(block, lines) for k in self._face(*words)], dtype=np.int64)
@@ -212,9 +208,22 @@ class _File:
         return RoomError(f"{self._path}, line {number:,}: {text}; mend the file or export it again")
 
 
+def _blank_after_slash(text: _Text) -> None:
+    """Overwrite each word of a text with blanks from its first slash on, in place. The text ends with a gap."""
+    slash = text == _SLASH
+    if not slash.any():
+        return
+    gap = np.flatnonzero(_gaps(text))
+    step = slash.view(np.int8)  # summed up: how many slashes of its own word lie before each byte
+    step[gap[1:]] = -np.add.reduceat(step, gap, dtype=np.int8)[:-1]
+    step[gap[0]] = -step[: gap[0]].sum(dtype=np.int8)
+    text[np.cumsum(step, dtype=np.int8) != 0] = _SPACE
+
+
 def _gaps(text: _Text) -> npt.NDArray[np.bool_]:
     """Tell of each byte whether it is white space, as `bytes.split` has it."""
-    gaps: npt.NDArray[np.bool_] = (text == _SPACE) | ((text >= ord("\t")) & (text <= ord("\r")))
+    gaps: npt.NDArray[np.bool_] = text - ord("\t") <= ord("\r") - ord("\t")  # unsigned: what is below a tab is far above
+    gaps |= text == _SPACE
     return gaps
 
 
