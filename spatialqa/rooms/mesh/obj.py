@@ -222,7 +222,7 @@ def _blank_after_slash(text: _Text) -> None:
 
 def _gaps(text: _Text) -> npt.NDArray[np.bool_]:
     """Tell of each byte whether it is white space, as `bytes.split` has it."""
-    gaps: npt.NDArray[np.bool_] = text - ord("\t") <= ord("\r") - ord("\t")  # unsigned: what is below a tab is far above
+    gaps: npt.NDArray[np.bool_] = text - ord("\t") <= ord("\r") - ord("\t")  # unsigned: below a tab it wraps around
     gaps |= text == _SPACE
     return gaps
 
