@@ -2,15 +2,19 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import trimesh
 
 from spatialqa.cli.preview import show
+from spatialqa.core.audio_io import encode_flac
 from spatialqa.core.console import stdout
 from spatialqa.errors import DatasetError
 from spatialqa.qa.recipe import QaRecipe
 from tests.dataset.changing import changed
-from tests.fixtures.datasets import planned
+from tests.fixtures.datasets import planned, written
+from tests.fixtures.scenes import scene
+from tests.fixtures.scenes import source as at_place
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +57,12 @@ def test_a_scene_that_is_not_there_is_named(bracketed: Path, scene_id: str) -> N
     with pytest.raises(DatasetError, match="ids look like train-00000000") as caught:
         show(bracketed, 1, scene_id, 1, None)
     assert repr(scene_id) in str(caught.value)
+
+
+def test_a_hostile_scene_id_writes_no_file_elsewhere(tmp_path: Path) -> None:
+    row = scene(at_place((0.0, 0.0, -2.0)), scene_id="train-../../x").to_row()
+    audio = {"bytes": encode_flac(np.zeros((2, 100), dtype=np.float32), 16000), "path": "x.flac"}
+    root = written(tmp_path / "data", [{**row, "audio": audio}])
+    with pytest.raises(DatasetError, match=r"'train-\.\./\.\./x' cannot name a file"):
+        show(root, 1, None, 0, tmp_path / "a/b/wav")
+    assert not list(tmp_path.rglob("*.wav"))

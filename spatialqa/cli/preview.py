@@ -15,6 +15,7 @@ from rich.text import Text
 from spatialqa.core.audio_io import decode_flac, write_scene_wav
 from spatialqa.core.channels import CHANNEL_NAMES
 from spatialqa.core.console import stdout
+from spatialqa.core.files import file_name
 from spatialqa.core.geometry import direction_words, to_head
 from spatialqa.core.scene import Scene
 from spatialqa.dataset.folder import DatasetFolder, split_of
@@ -105,7 +106,7 @@ def _print_questions(folder: DatasetFolder, scene: Scene, count: int, shown: Cou
 
 def _write_wav(scene: Scene, flac: bytes, folder: Path) -> Path:
     audio, sample_rate = decode_flac(flac)
-    path = folder / f"{scene.scene_id}.wav"
+    path = folder / f"{file_name(scene.scene_id, 'scene_id')}.wav"
     try:
         write_scene_wav(path, audio, sample_rate, scene.gain_db)
     except (OSError, soundfile.SoundFileError) as error:

@@ -4,13 +4,16 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from spatialqa.errors import DatasetError
+
+_TEMPORARY = re.compile(r"\.spatialqa-[0-9a-f]{32}\.tmp")
 
 
 def digest(value: Any) -> str:
@@ -29,9 +32,41 @@ class FileRecord:
     sha256: str
 
 
+def temporary_name() -> str:
+    """Return a new name for a file or folder that is not finished; only spatialqa gives such names."""
+    return f".spatialqa-{uuid.uuid4().hex}.tmp"
+
+
+def unfinished(root: Path) -> Iterator[Path]:
+    """Yield what killed commands have left below a folder under temporary names."""
+    for path in root.rglob(".spatialqa-*.tmp"):
+        if _TEMPORARY.fullmatch(path.name):
+            yield path
+
+
+def file_name(identifier: str, where: object) -> str:
+    """Return an id that is to name a file as it is; raises DatasetError for one that would lead to another folder.
+
+    Args:
+        identifier: from a table or a record.
+        where: what holds it, for the message.
+    """
+    if identifier in ("", ".", "..") or any(character in identifier for character in "/\\\0"):
+        raise DatasetError(f"{where}: {identifier[:80]!r} cannot name a file; the data set is damaged or not ours")
+    return identifier
+
+
+def below(root: Path, relative: str) -> Path:
+    """Return a path below `root`; raises DatasetError where `relative` leads out of it."""
+    parts = PurePosixPath(relative).parts
+    if not parts or ".." in parts or "\0" in relative or Path(relative).is_absolute():
+        raise DatasetError(f"{root}: {relative[:80]!r} is no path below this folder; the record is damaged or not ours")
+    return root / relative
+
+
 def commit_file(path: Path, write: Callable[[Path], None]) -> tuple[int, str]:
     """Let `write` make a file under a temporary name beside `path`, then sync and rename it; return (bytes, sha256)."""
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    aside = path.with_name(temporary_name())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(aside)
@@ -57,7 +92,7 @@ def commit_text(root: Path, relative: str, text: str, rows: int = 0) -> FileReco
     def write(aside: Path) -> None:
         aside.write_text(text, encoding="utf-8")
 
-    size, sha256 = commit_file(root / relative, write)
+    size, sha256 = commit_file(below(root, relative), write)
     return FileRecord(relative, rows, size, sha256)
 
 

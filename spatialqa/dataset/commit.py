@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from spatialqa.core.files import FileRecord, commit_file
+from spatialqa.core.files import FileRecord, below, commit_file
 from spatialqa.dataset.schema import with_metadata
 from spatialqa.errors import DatasetError
 
@@ -17,7 +17,8 @@ def commit_table(root: Path, relative: str, table: pa.Table, rows_per_group: int
     """Write a table as one Parquet file below `root` and return its record; the name appears only when it is whole.
 
     Raises:
-        DatasetError: the disk is full or the folder cannot be written; nothing is left behind.
+        DatasetError: the disk is full or the folder cannot be written, or `relative` leads out of `root`; nothing is
+            left behind.
     """
     table = table.replace_schema_metadata(with_metadata(table.schema).metadata)
     leaves = [name for name in _leaf_names(table.schema) if name not in _AUDIO_LEAVES]
@@ -35,7 +36,7 @@ def commit_table(root: Path, relative: str, table: pa.Table, rows_per_group: int
         if rows != table.num_rows:
             raise DatasetError(f"{path}: wrote {table.num_rows} rows and read back {rows}; run the command again")
 
-    size, sha256 = commit_file(root / relative, write)
+    size, sha256 = commit_file(below(root, relative), write)
     return FileRecord(relative, table.num_rows, size, sha256)
 
 

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from spatialqa.core.files import unfinished
 from spatialqa.core.names import SPLITS
 from spatialqa.dataset.json_records import (
     QuestionsRecord,
@@ -23,7 +24,8 @@ from spatialqa.dataset.json_records import (
 from spatialqa.errors import DatasetError
 
 RUN_FILE = "run.json"
-
+_LOCK_FILE = "lock"
+_PREVIOUS = ".spatialqa-previous-"  # and the name of a table that is being replaced
 
 _SHARD_NAME = re.compile(r"(?:train|validation|test)-[0-9]{5}-of-[0-9]{5}")
 
@@ -108,14 +110,24 @@ class DatasetFolder:
             raise DatasetError(f"{self.root}: is not empty and not a spatialqa data set; name a new or an empty folder")
 
     def unclaim(self) -> None:
-        """Give up a folder without one scene, so that a run that failed at once leaves nothing behind."""
-        if any(record.scenes for record in self.shards()):
+        """Give up a folder that a run began and in which it made nothing; remove what the run wrote, and that alone.
+
+        `lock` removes the folder itself, where it has made it.
+        """
+        run = self.read_run()
+        if any(record.made(run.makes) for record in self.shards()):
             return
-        for name in ("scenes", "groups", "rirs", self.meta.name):
-            shutil.rmtree(self.root / name, ignore_errors=True)
-        (self.root / "README.md").unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # not empty: it holds something else, which stays
-            self.root.rmdir()
+        meta = self.meta
+        for folder, ending in ((meta / "shards", ".json"), (meta / "rejects", ".jsonl"), (meta / "journal", ".json")):
+            _remove_shards_files(folder, ending)
+        for table in ("scenes", "groups", "rirs", *self.question_tables()):
+            _remove_shards_files(self.root / table, ".parquet")
+        for table in self.question_tables():
+            _remove(self.questions_file(table))
+        for path in (*unfinished(self.root), meta / "rejects/clips.jsonl", meta / "rejects/import.jsonl"):
+            _remove(path)
+        _remove(meta / "rejects")
+        _remove(meta / RUN_FILE)
 
     def shard_file(self, name: str) -> Path:
         """Return where the record of a shard lies."""
@@ -179,7 +191,7 @@ class DatasetFolder:
 
     def replace_table(self, finished: str, table: str) -> None:
         """Put a finished folder in the place of a table that may exist; a kill in between leaves one of the two."""
-        target, previous = self.root / table, self.root / f".{table}.previous"
+        target, previous = self.root / table, self.root / f"{_PREVIOUS}{table}"
         if target.exists():
             os.replace(target, previous)
         os.replace(self.root / finished, target)
@@ -187,38 +199,60 @@ class DatasetFolder:
 
     def sweep(self) -> None:
         """Remove what an interrupted command left under temporary names, and restore a table it was replacing."""
-        for previous in self.root.glob(".*.previous"):
-            table = previous.with_name(previous.name[1 : -len(".previous")])
+        for previous in self.root.glob(f"{_PREVIOUS}*"):
+            table = previous.with_name(previous.name.removeprefix(_PREVIOUS))
             if table.exists():
                 shutil.rmtree(previous, ignore_errors=True)
             else:
                 os.replace(previous, table)
-        for leftover in self.root.rglob(".*.tmp"):
+        for leftover in list(unfinished(self.root)):
             with contextlib.suppress(OSError):
                 shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the folder for one writing command; a second one gets DatasetError. Ends with the process."""
+        """Hold the folder for one writing command; a second one gets DatasetError. Ends with the process.
+
+        A folder that no run has claimed at the end is left as it was before.
+        """
         self.refuse_foreign()
+        made = [path for path in (self.meta, self.root, *self.root.parents) if not path.exists()]
         try:
             self.meta.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DatasetError(f"{self.root}: cannot be made ({error.strerror}); name another place") from None
         try:
+            with self._held():
+                yield
+        finally:
+            if not self.exists:
+                for path in made:
+                    _remove(path)
+
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[None]:
+        try:
             import fcntl
         except ImportError:  # not a POSIX system: no lock that ends with its process
             yield
             return
-        descriptor = os.open(self.meta / "lock", os.O_CREAT | os.O_RDWR, 0o644)
+        path = self.meta / _LOCK_FILE
+        new = not path.exists()
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if not os.path.samestat(os.fstat(descriptor), path.stat()):
+                    raise OSError  # another command held it, and has just given the folder up
             except OSError:
                 raise DatasetError(
                     f"{self.root}: another spatialqa command is writing here; wait until it ends"
                 ) from None
-            yield
+            try:
+                yield
+            finally:
+                if new and not self.exists:
+                    _remove(path)
         finally:
             os.close(descriptor)
 
@@ -230,6 +264,20 @@ class DatasetFolder:
         except (OSError, ValueError, RecursionError) as error:
             raise DatasetError(f"{path}: cannot be read ({error}); remove it and run again") from None
         return value
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, or a folder that is empty; whatever cannot be removed stays."""
+    with contextlib.suppress(OSError):
+        path.rmdir() if path.is_dir() else path.unlink()
+
+
+def _remove_shards_files(folder: Path, ending: str) -> None:
+    """Remove the files of a folder that are named for a shard, and the folder where nothing else is in it."""
+    for path in list(folder.glob(f"*{ending}")):
+        if _SHARD_NAME.fullmatch(path.name.removesuffix(ending)):
+            _remove(path)
+    _remove(folder)
 
 
 def split_of(path: Path) -> str:

@@ -6,7 +6,6 @@ other content, a room that differs - goes to the rejects with the reason.
 
 import dataclasses
 import shutil
-import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -16,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from spatialqa.core.files import FileRecord, commit_file, digest
+from spatialqa.core.files import FileRecord, commit_file, digest, temporary_name
 from spatialqa.core.recipe_keys import build
 from spatialqa.dataset.card import write_card
 from spatialqa.dataset.commit import commit_table
@@ -110,7 +109,7 @@ def rebuild(source: Path, root: Path, overrides: Mapping[str, Any], observer: Ob
                 same_engine = run.fingerprint["engine"]["sha256"] == identity.sha256
                 job = RebuildJob(source, root, recipe, held, same_engine)
                 return _Rebuild(job, run, inputs, differences, observer).run_all()
-            except Exception:
+            except BaseException:
                 if began_here:
                     folder.unclaim()
                 raise
@@ -220,7 +219,7 @@ class _Rebuild:
         """
         record = self._export.read_questions(table)
         gone = {reject.id for reject in self._folder.rejects() if reject.kind == "scene"}
-        aside = f".{table}.{uuid.uuid4().hex}.tmp"
+        aside = temporary_name()
         files, counts = [], Counter[str]()
         try:
             for item in record.files:

@@ -79,13 +79,14 @@ def make_shards(run: Run, plan: RunPlan, observer: Observer, began_here: bool) -
     """Make the shards of a run that are missing in its folder, which is claimed and locked.
 
     Raises:
-        SpatialQAError: a shard could not be made; a folder that began here and holds nothing yet is given up.
+        SpatialQAError: a shard could not be made. A folder that began here and holds nothing yet is given up, as it is
+            when the run is interrupted.
     """
     folder = DatasetFolder(run.root)
     try:
         return _render(run, plan, folder, observer)
-    except SpatialQAError:
-        if began_here and not any(record.made(run.makes) for record in folder.shards()):
+    except BaseException:
+        if began_here:
             folder.unclaim()
         raise
 

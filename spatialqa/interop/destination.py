@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import spatialqa
-from spatialqa.core.files import commit_file, commit_json
+from spatialqa.core.files import below, commit_file, commit_json, unfinished
 from spatialqa.dataset.folder import DatasetFolder, changed_keys
 from spatialqa.errors import DatasetError
 
@@ -44,12 +44,12 @@ class Destination:
         elif root.exists() and any(root.iterdir()):
             raise DatasetError(f"{root}: is not empty and no export of ours; name a new or an empty folder")
         commit_json(root / MARKER, {"complete": False, "identity": self._identity})
-        for leftover in root.rglob(".*.tmp"):
+        for leftover in unfinished(root):
             leftover.unlink(missing_ok=True)
 
     def copy(self, source: Path, relative: str) -> tuple[int, str]:
         """Copy a file to a place below the destination, whole or not at all; return (bytes, sha256)."""
-        return commit_file(self.root / relative, lambda aside: _copy(source, aside))
+        return commit_file(below(self.root, relative), lambda aside: _copy(source, aside))
 
     def finish(self, facts: Mapping[str, Any]) -> None:
         """Mark the export complete, with what it holds."""

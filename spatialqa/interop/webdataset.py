@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from spatialqa.core.files import commit_file
+from spatialqa.core.files import commit_file, file_name
 from spatialqa.core.scene import Scene
 from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.reading import join_questions, read_audio, scene_files
@@ -98,7 +98,7 @@ class _Counter:
             questions = [{name: value for name, value in row.items() if value is not None} for row in rows]
             facts: dict[str, Any] = scene.to_row() | {"questions": questions}
             text = json.dumps(facts, ensure_ascii=False).encode()
-            yield scene.scene_id, flac.pop(scene.scene_id), text
+            yield file_name(scene.scene_id, folder.root), flac.pop(scene.scene_id), text
             self.scenes += 1
             self.questions += len(rows)
             if self._progress:

@@ -1,7 +1,6 @@
 """make-qa: asks questions of every scene of a data set and publishes the table whole."""
 
 import shutil
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -12,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 import spatialqa
-from spatialqa.core.files import FileRecord
+from spatialqa.core.files import FileRecord, temporary_name
 from spatialqa.core.names import table_name
 from spatialqa.core.scene import Scene
 from spatialqa.dataset.card import write_card
@@ -94,8 +93,7 @@ def make_qa(root: Path, recipe: QaRecipe, on_scenes: Callable[[int, int], None] 
     table = table_name(recipe.name)
     with folder.lock():
         folder.sweep()
-        # the dot and .tmp mark it as unfinished, so that a later command sweeps it up after a kill
-        aside = f".{table}.{uuid.uuid4().hex}.tmp"
+        aside = temporary_name()  # after a kill, a later command removes it
         try:
             summary, files = _write(folder, recipe, aside, on_scenes)
             folder.replace_table(aside, table)

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from spatialqa.core.files import commit_file, sha256_of
+from spatialqa.core.files import below, commit_file, commit_text, file_name, sha256_of, temporary_name
 from spatialqa.dataset.commit import commit_table
 from spatialqa.dataset.folder import DatasetFolder, changed_keys
 from spatialqa.errors import DatasetError
@@ -117,19 +117,91 @@ def test_a_shard_counts_only_while_its_files_are_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("moment", ["before", "between", "after"])
-def test_replacing_a_table_survives_a_kill_at_any_moment(tmp_path: Path, moment: str) -> None:
+def test_replacing_a_table_survives_a_kill_at_any_moment(
+    tmp_path: Path, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved = os.replace
+
+    def replace_or_die(source: Path, target: Path) -> None:
+        if target.name == "qa":
+            raise KeyboardInterrupt
+        moved(source, target)
+
     folder = DatasetFolder(tmp_path)
     (tmp_path / "qa").mkdir()
     (tmp_path / "qa/old").touch()
-    (tmp_path / ".qa.1.tmp").mkdir()
-    (tmp_path / ".qa.1.tmp/new").touch()
+    finished = temporary_name()
+    (tmp_path / finished).mkdir()
+    (tmp_path / finished / "new").touch()
     if moment == "between":
-        os.replace(tmp_path / "qa", tmp_path / ".qa.previous")
+        monkeypatch.setattr(os, "replace", replace_or_die)
+        with pytest.raises(KeyboardInterrupt):
+            folder.replace_table(finished, "qa")
+        monkeypatch.undo()
+        assert not (tmp_path / "qa").exists()
     if moment == "after":
-        folder.replace_table(".qa.1.tmp", "qa")
+        folder.replace_table(finished, "qa")
     folder.sweep()
     assert [path.name for path in (tmp_path / "qa").iterdir()] == ["new" if moment == "after" else "old"]
     assert leftovers(tmp_path) == []
+
+
+def test_what_others_wrote_is_never_swept(tmp_path: Path) -> None:
+    foreign = [".notes.tmp", ".spatialqa-mine.tmp", ".other.previous", "scenes/.x.parquet.0123456789abcdef.tmp"]
+    (tmp_path / "scenes").mkdir()
+    for name in foreign:
+        (tmp_path / name).touch()
+    ours = [tmp_path / temporary_name(), tmp_path / "scenes" / temporary_name()]
+    ours[0].mkdir()
+    for path in (ours[0] / "half", ours[1]):
+        path.touch()
+    DatasetFolder(tmp_path).sweep()
+    assert all((tmp_path / name).is_file() for name in foreign)
+    assert not any(path.exists() for path in ours)
+
+
+def test_giving_up_a_folder_leaves_what_others_put_there(tmp_path: Path) -> None:
+    root = tmp_path / "new/data"
+    folder = DatasetFolder(root)
+    with folder.lock():
+        folder.claim(run_of({}))
+        name = "train-00000-of-00001"
+        folder.commit_shard(shard_of(name, "x", commit_table(root, f"scenes/{name}.parquet", TABLE), scenes=0))
+        commit_text(root, f"_spatialqa/rejects/{name}.jsonl", "")
+        (folder.meta / "mine.txt").touch()
+        (root / "scenes/mine.parquet").touch()
+        folder.unclaim()
+    assert [path for path in sorted(root.rglob("*")) if path.is_file()] == [
+        folder.meta / "mine.txt",
+        root / "scenes/mine.parquet",
+    ]
+
+
+@pytest.mark.parametrize("existing", ["", "new", "new/data"])
+def test_a_folder_that_was_given_up_is_as_it_was(tmp_path: Path, existing: str) -> None:
+    (tmp_path / existing).mkdir(parents=True, exist_ok=True)
+    before = sorted(tmp_path.rglob("*"))
+    folder = DatasetFolder(tmp_path / "new/data")
+    with pytest.raises(KeyboardInterrupt), folder.lock():
+        raise KeyboardInterrupt  # before it was claimed
+    assert sorted(tmp_path.rglob("*")) == before
+    with folder.lock():
+        folder.claim(run_of({}))
+        folder.unclaim()
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["../x", "a/../../x", "/tmp/x", "..", "", "a\0b"])
+def test_no_path_of_a_record_leads_out_of_its_folder(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DatasetError, match="is no path below"):
+        below(tmp_path, name)
+    with pytest.raises(DatasetError, match="is no path below"):
+        commit_table(tmp_path, name, TABLE)
+    if name != "a/../../x":
+        with pytest.raises(DatasetError, match="cannot name a file"):
+            file_name(name, "scene_id")
+    assert below(tmp_path, "a/b..c") == tmp_path / "a/b..c"
+    assert file_name("train-..7", "scene_id") == "train-..7"
 
 
 def test_damaged_records_are_a_clear_error(tmp_path: Path) -> None:

@@ -151,6 +151,10 @@ def test_no_path_is_published_and_each_must_be_given_again(own: Path, tmp_path: 
 def damaged(own: Path, tmp_path: Path, file: str, change: Callable[[Any], None]) -> Path:
     copy = tmp_path / "export"
     shutil.copytree(own / "export", copy)
+    return spoilt(copy, file, change)
+
+
+def spoilt(copy: Path, file: str, change: Callable[[Any], None]) -> Path:
     path = next((copy / "_spatialqa").glob(file))
     record = json.loads(path.read_text())
     change(record)
@@ -185,6 +189,20 @@ def test_a_damaged_or_hostile_export_is_refused_and_writes_nowhere_else(
         rebuild(copy, tmp_path / "again", moved(own, tmp_path), Silent())
     assert not list(tmp_path.glob("x*"))
     assert not (tmp_path / "again" / "qa").exists()
+
+
+@pytest.mark.parametrize("file", ["shards/*.json", "qa.json"])
+def test_an_export_of_a_hostile_record_writes_nowhere_else(small: Path, tmp_path: Path, file: str) -> None:
+    def astray(record: Any) -> None:
+        table, _, name = record["files"][0]["path"].partition("/")
+        record["files"][0]["path"] = f"{table}/../../data/{table}/{name}"
+
+    root = spoilt(shutil.copytree(small, tmp_path / "data"), file, astray)
+    before = hashes(root)
+    with pytest.raises(DatasetError, match="is no path below"):
+        export_recipes(root, tmp_path / "a/export")
+    assert hashes(root) == before
+    assert not list(tmp_path.glob("a/*/data"))
 
 
 def test_a_cache_folder_is_no_path_to_give_again(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """WebDataset shards: every scene once, with its questions and its very FLAC bytes, the same bytes every time."""
 
 import json
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from spatialqa.errors import DatasetError
 from spatialqa.interop.webdataset import export_webdataset
+from tests.dataset.changing import changed
 from tests.fixtures.datasets import planned, rows_of
 
 pytestmark = pytest.mark.soundspaces
@@ -79,4 +81,12 @@ def test_a_plan_has_no_sound_to_export(tmp_path: Path) -> None:
     planned(tmp_path / "planned", 4, splits="1,0,0")
     with pytest.raises(DatasetError, match="has no audio; render it first"):
         export_webdataset(tmp_path / "planned", tmp_path / "wds")
+    assert not list((tmp_path / "wds").glob("*.tar"))
+
+
+def test_a_hostile_scene_id_names_no_member_of_a_tar_file(small: Path, tmp_path: Path) -> None:
+    shutil.copytree(small, tmp_path / "data")
+    changed(tmp_path / "data", "scenes", lambda rows: rows[0].update(scene_id="../../x"))
+    with pytest.raises(DatasetError, match=r"'\.\./\.\./x' cannot name a file"):
+        export_webdataset(tmp_path / "data", tmp_path / "wds")
     assert not list((tmp_path / "wds").glob("*.tar"))

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -122,9 +122,9 @@ def import_spatialsoundqa(
             summary = importer.finish(source)
             told = tuple(str(path) for path in place_files)
             return replace(summary, passed_over=files.passed_over, place_files=told)
-        except SpatialQAError:
+        except BaseException:
             if began_here:
-                _give_up(folder, files.of_split)
+                folder.unclaim()
             raise
 
 
@@ -138,15 +138,6 @@ def _names(paths: Sequence[Path]) -> dict[Path, str]:
             depth += 1
         names[path] = "/".join(path.parts[-depth:])
     return names
-
-
-def _give_up(folder: DatasetFolder, files: Iterable[str]) -> None:
-    """Leave nothing behind of an import that failed at once."""
-    for split in files:
-        (folder.root / "qa" / f"{split}-00000-of-00001.parquet").unlink(missing_ok=True)
-    if (folder.root / "qa").is_dir() and not any((folder.root / "qa").iterdir()):
-        (folder.root / "qa").rmdir()
-    folder.unclaim()
 
 
 def _run_record(hashes: Mapping[str, str]) -> RunRecord:
