@@ -33,6 +33,10 @@ class EngineError(SpatialQAError):
     """An acoustic engine refused its configuration or failed while it simulated."""
 
 
+class EngineCrashError(EngineError):
+    """An engine crashed, hung, or ended its process, where it could be seen: in a process of its own."""
+
+
 class DatasetError(SpatialQAError):
     """A data set folder is not ours, differs from the run that is asked for, or fails validation."""
 

@@ -5,7 +5,9 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +29,8 @@ from spatialqa.generation.runner import render_dataset
 from spatialqa.generation.shard import ShardMaker
 from spatialqa.qa.make import make_qa
 from spatialqa.qa.recipe import QaRecipe
-from tests.fixtures.datasets import SMALL, Silent, hashes, planned, render
-from tests.fixtures.kills import Started, run_with_kills, spatialqa
+from tests.fixtures.datasets import SMALL, Silent, hashes, planned, render, rows_of
+from tests.fixtures.kills import REPOSITORY, Started, run_with_kills, spatialqa
 
 pytestmark = pytest.mark.soundspaces
 
@@ -80,13 +82,24 @@ def test_killed_again_and_again_it_ends_in_the_same_bytes(small: Path, tmp_path:
     assert not list((root / "_spatialqa/journal").glob("*"))
 
 
-def test_an_interrupt_says_how_to_go_on(tmp_path: Path) -> None:
-    recipe = write_recipe(tmp_path / "recipe.yaml", SMALL)
+@pytest.mark.parametrize(
+    ("number", "workers", "said"), [(signal.SIGINT, 0, "interrupted"), (signal.SIGTERM, 2, "stopped by SIGTERM")]
+)
+def test_a_stop_says_how_to_go_on(tmp_path: Path, number: signal.Signals, workers: int, said: str) -> None:
+    recipe = write_recipe(tmp_path / "recipe.yaml", replace(SMALL, workers=workers))
     render = Started(render_command(recipe, tmp_path / "data"))
     assert render.reaches(lambda: bool(hashes(tmp_path / "data"))), render.printed
-    assert render.send(signal.SIGINT) == 130
-    assert "run the same command again" in render.printed
-    assert "Traceback" not in render.printed
+    assert render.send(number) == 128 + number
+    assert render.printed.strip() == f"spatialqa: {said}; run the same command again and it goes on where it stopped"
+
+
+def test_a_run_that_is_stopped_before_its_first_shard_leaves_no_folder(tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path / "recipe.yaml", replace(SMALL, scenes_per_shard=64))
+    root = tmp_path / "new/data"
+    render = Started(render_command(recipe, root))
+    assert render.reaches((root / "_spatialqa/run.json").exists), render.printed
+    assert render.send(signal.SIGTERM) == 143
+    assert not (tmp_path / "new").exists()
 
 
 def test_resuming_makes_only_what_is_missing(small: Path, tmp_path: Path) -> None:
@@ -214,68 +227,95 @@ def test_scenes_that_clip_are_drawn_again_and_counted(clip_folder: Path, tmp_pat
         render(replace(loud, gain_db=60.0, scenes=2), tmp_path / "deaf")
 
 
-CRASHING_ENGINE = """
-import os, signal, sys
+FAULTY_ENGINE = """
+import ctypes, json, os, signal, sys
 from pathlib import Path
 import spatialqa.acoustics.soundspaces.engine as engine
 
 whole = engine.SoundSpacesRoom.rirs
-flag = Path(os.environ["CRASH_FLAG"])
+faults = json.loads(os.environ["FAULTS"])
+flag = Path(os.environ["FLAG"])
 
 def rirs(self, listener, sources, seed=0):
-    if os.environ["CRASH_HOW"] == "always" and round(sum(listener.position), 6) == float(os.environ["CRASH_AT"]):
-        os.kill(os.getpid(), signal.SIGSEGV)
-    if os.environ["CRASH_HOW"] == "once" and not flag.exists():
-        flag.touch()
-        os.kill(os.getpid(), signal.SIGSEGV)
+    fault = faults.get(str(round(sum(listener.position), 6)))
+    if fault == "once":
+        if not flag.exists():
+            flag.touch()
+            os.kill(os.getpid(), signal.SIGSEGV)
+    elif fault == "hang":
+        while True:
+            ctypes.PyDLL(None).pause()  # native code that keeps the lock of Python
+    elif fault == "exit":
+        os._exit(0)
+    elif fault is not None and fault.startswith("SIG"):
+        os.kill(os.getpid(), signal.Signals[fault])
+    elif fault is not None:
+        raise eval(fault)
     return whole(self, listener, sources, seed)
 
 engine.SoundSpacesRoom.rirs = rirs
 """
 
-
-def render_with_crashes(tmp_path: Path, how: str, where: float, workers: int) -> Path:
-    """Render in a Python whose engine dies by a real SIGSEGV, running again as a user would until it ends."""
-    site = tmp_path / "site"
-    site.mkdir()
-    (site / "sitecustomize.py").write_text(CRASHING_ENGINE)
-    environment = os.environ | {
-        "PYTHONPATH": str(site),
-        "CRASH_FLAG": str(tmp_path / "crashed"),
-        "CRASH_HOW": how,
-        "CRASH_AT": str(where),
-    }
-    recipe = write_recipe(tmp_path / "recipe.yaml", replace(SMALL, workers=workers))
-    command = render_command(recipe, tmp_path / "data")
-    for _ in range(4):
-        process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        if process.returncode == 0:
-            return tmp_path / "data"
-        assert workers == 0, process.stderr  # Ray replaces a dead worker without being asked
-        assert process.returncode == -signal.SIGSEGV, process.stderr
-    raise AssertionError(process.stderr)
+# by group: what the engine does whenever it is given the first draw, and what the rejects say of it
+FAULTS = {
+    "train-g0000000": ("SIGSEGV", "the engine crashed (SIGSEGV) in a process of its own"),
+    "train-g0000001": ("hang", "the engine took more than group_timeout_s (4 s) in a process of its own"),
+    "train-g0000002": ("once", None),
+    "validation-g0000000": ("SIGKILL", "its process was killed every time"),
+    "validation-g0000001": ("exit", "the engine ended its process with code 0 in a process of its own"),
+    "validation-g0000002": ("MemoryError()", "the engine failed simulating group validation-g0000002: MemoryError:"),
+}
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_an_engine_that_crashes_once_costs_nothing(small: Path, tmp_path: Path, workers: int) -> None:
-    assert hashes(render_with_crashes(tmp_path, "once", 0.0, workers)) == hashes(small)
+@pytest.fixture(scope="module")
+def faulty(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], tuple[Path, str]]:
+    """Render in a Python whose engine fails in every way; returns the folder and what was printed, by workers."""
+    places = {row["group_id"]: str(round(sum(row["listener_position"]), 6)) for row in rows_of(small, "groups")}
+
+    @cache
+    def rendered(workers: int) -> tuple[Path, str]:
+        folder = tmp_path_factory.mktemp("faulty")
+        (folder / "sitecustomize.py").write_text(FAULTY_ENGINE)
+        environment = os.environ | {
+            "PYTHONPATH": f"{folder}{os.pathsep}{REPOSITORY}",
+            "FAULTS": json.dumps({places[group]: fault for group, (fault, _) in FAULTS.items()}),
+            "FLAG": str(folder / "crashed"),
+        }
+        recipe = write_recipe(folder / "recipe.yaml", replace(SMALL, workers=workers, group_timeout_s=4.0))
+        command = render_command(recipe, folder / "data")
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return folder / "data", done.stdout + done.stderr
+
+    return rendered
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_a_group_that_always_crashes_is_rejected_and_drawn_again(small: Path, tmp_path: Path, workers: int) -> None:
-    victim = next(iter(read_scenes(scene_files(DatasetFolder(small), "train")[0])))
-    where = round(sum(victim.listener_position), 6)
-    root = render_with_crashes(tmp_path, "always", where, workers)
-    rejects = [
-        json.loads(line)
-        for path in sorted((root / "_spatialqa/rejects").glob("train-*.jsonl"))
-        for line in path.read_text().splitlines()
-    ]
-    assert [(reject["kind"], reject["id"]) for reject in rejects] == [("group", victim.group_id)]
-    assert "SIGSEGV" in rejects[0]["reason"]
+def test_whatever_an_engine_does_costs_one_draw_of_its_group(
+    small: Path, faulty: Callable[[int], tuple[Path, str]]
+) -> None:
+    root, printed = faulty(0)
+    rejects = {reject.id: (reject.attempt, reject.reason) for reject in DatasetFolder(root).rejects()}
+    expected = {group: reason for group, (_, reason) in FAULTS.items() if reason}
+    assert rejects.keys() == expected.keys()
+    for group, reason in expected.items():
+        assert rejects[group][0] == 0
+        assert reason in rejects[group][1]
     assert sum(record.scenes for record in DatasetFolder(root).shards()) == 24
-    other = {path: sha for path, sha in hashes(small).items() if not Path(path).name.startswith("train-00000")}
+    other = {path: sha for path, sha in hashes(small).items() if Path(path).name.startswith(("train-00002", "test"))}
     assert other.items() <= hashes(root).items()
+    assert len(other) == 3 * 4
+    assert validate_dataset(root).problems == ()
+    assert not list((root / "_spatialqa/journal").glob("*"))
+    assert "was ended by SIGSEGV while it simulated train-g0000000" in printed
+    assert "was ended by SIGALRM while it simulated train-g0000001" in printed
+    assert "ended with code 0 while it simulated validation-g0000001" in printed
+    assert "Traceback" not in printed
+
+
+def test_ray_workers_with_the_same_faults_write_the_same_bytes(faulty: Callable[[int], tuple[Path, str]]) -> None:
+    root, printed = faulty(2)
+    assert hashes(root) == hashes(faulty(0)[0])
+    assert "Traceback" not in printed
 
 
 def test_progress_counts_every_scene(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Ctrl-C in the midst of native code that calls back into Python ends what runs, and is not lost."""
+"""Ctrl-C in the midst of native code that calls back into Python ends what runs and is not lost; SIGTERM is like it."""
 
 import io
 import signal
@@ -11,7 +11,7 @@ import soundfile
 
 from spatialqa.clips.decode import read_sound_bytes
 from spatialqa.core.audio_io import decode_flac, encode_flac
-from spatialqa.core.interrupts import interrupts_wait
+from spatialqa.core.interrupts import StopRequest, interrupts_wait, stop_on_signals
 
 AUDIO = np.zeros((2, 48000), dtype=np.float32)
 
@@ -90,3 +90,31 @@ def test_an_error_within_is_kept_and_nested_ones_raise_once() -> None:
             reached.append(1)
         reached.append(2)
     assert reached == [1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_is_raised_once_and_waits_for_native_code(number: signal.Signals) -> None:
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    reached = []
+    try:
+        stop_on_signals()
+        with pytest.raises(StopRequest) as caught, interrupts_wait():  # noqa: PT012
+            signal.raise_signal(number)
+            reached.append(1)
+        assert caught.value.signal == number
+        assert reached == [1]
+        signal.raise_signal(signal.SIGINT)  # what follows does not disturb the clearing up
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def test_an_ignored_signal_stays_ignored() -> None:
+    before = {each: signal.signal(each, signal.SIG_IGN) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        stop_on_signals()
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

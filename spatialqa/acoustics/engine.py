@@ -1,7 +1,9 @@
 """The protocol between the renderer and an acoustic engine."""
 
+import errno
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
@@ -10,7 +12,32 @@ import numpy.typing as npt
 
 from spatialqa.core.geometry import Pose, Vec3
 from spatialqa.core.scene import EngineIdentity
+from spatialqa.errors import EngineError, SpatialQAError
 from spatialqa.rooms.room import Room
+
+_OF_THE_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ESTALE}
+
+
+@contextmanager
+def engine_errors(doing: str) -> Iterator[None]:
+    """Turn what an engine raises by mistake (MemoryError, ValueError, SystemExit, ...) into an error of ours.
+
+    Args:
+        doing: what the engine does, for the message ("simulating ...").
+
+    Raises:
+        EngineError: the engine raised something else than an error of ours.
+        SpatialQAError: a disk is full, or too many files are open, which may not happen again.
+    """
+    try:
+        yield
+    except SpatialQAError:
+        raise
+    except (Exception, SystemExit) as error:
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+            raise SpatialQAError(f"{doing}: {text}; nothing was lost, run again when that is mended") from error
+        raise EngineError(f"the engine failed {doing}: {text}") from error
 
 
 class Closing(ABC):
@@ -66,6 +93,16 @@ class WalkableRoom(Protocol):
 
     def navigable_points(self, count: int, seed: int) -> npt.NDArray[np.float64]:
         """Return places on the floor: float64 (count, 3), metres, world frame."""
+        ...
+
+
+@runtime_checkable
+class TimedEngine(Protocol):
+    """An engine that ends its own calls when they take too long, with EngineError."""
+
+    @property
+    def timeout_s(self) -> float:
+        """For the simulation of one group."""
         ...
 
 

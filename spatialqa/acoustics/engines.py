@@ -28,6 +28,7 @@ def open_engine(
     habitat_python: str | None = None,
     habitat_materials: bool = True,
     cache: Path | None = None,
+    timeout_s: float = 0.0,
 ) -> Engine:
     """Return a configured engine; its identity tells which one `auto` took.
 
@@ -41,6 +42,7 @@ def open_engine(
         habitat_python: the Python that has habitat-sim; None takes this one.
         habitat_materials: whether habitat gives objects the materials of their categories.
         cache: where an HRTF file is kept in the form that engines read; None takes the default cache.
+        timeout_s: for one group, of an engine that can end a call of its own (habitat); 0 is no limit.
 
     Raises:
         EngineError: the name is unknown, the engine is not in this version, or it refuses its configuration.
@@ -65,6 +67,7 @@ def open_engine(
             habitat_python,
             channels,
             named if habitat_materials else None,
+            timeout_s=timeout_s,
             hrtf_cache=cache,
         )
     if name in ENGINE_NAMES:

@@ -1,5 +1,6 @@
 """The command line: one short command a verb, no logic. Heavy imports happen inside the commands."""
 
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,9 @@ from typing import Any
 import click
 
 from spatialqa import __version__
+from spatialqa.cli import supervisor
 from spatialqa.cli.options import ModelsCommand, keys_of, resolve, resolve_model
+from spatialqa.core.interrupts import StopRequest, stop_on_signals
 from spatialqa.core.names import SPLITS, table_name
 from spatialqa.core.recipe_file import read_recipe
 from spatialqa.core.recipe_keys import build, execution_keys
@@ -41,6 +44,7 @@ def cli() -> None:
 @keys_of(RenderRecipe)
 def render(out: Path, recipe: str | None, source: Path | None, **given: Any) -> None:
     """Plan and render scenes into OUT; run it again to finish an interrupted run."""
+    supervisor.supervise(out)
     from spatialqa.cli.output import print_lines, print_summary
     from spatialqa.core.console import RenderProgress
     from spatialqa.dataset.folder import DatasetFolder
@@ -74,6 +78,7 @@ def render(out: Path, recipe: str | None, source: Path | None, **given: Any) -> 
 @keys_of(RenderRecipe)
 def rirs(out: Path, recipe: str | None, groups: int, **given: Any) -> None:
     """Make a bank of RIRs in OUT, which `render --rooms bank:OUT` uses; no sounds and no scenes."""
+    supervisor.supervise(out)
     from spatialqa.cli.output import print_bank
     from spatialqa.core.console import RenderProgress
     from spatialqa.generation.make_bank import make_bank
@@ -463,25 +468,42 @@ def doctor(habitat_python: str | None) -> None:
 
 def main() -> None:
     """Run the command line: errors a user can mend are one line and exit code 2."""
+    stop_on_signals()
+    supervisor.available = True
+    code = 1
+    try:
+        code = _run()
+    finally:
+        supervisor.finished(code)
+    sys.exit(code)
+
+
+def _run() -> int:
+    """Run a command and return its exit code."""
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        return stop.exit_code
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
     except click.ClickException as error:
         where = getattr(getattr(error, "ctx", None), "command_path", "spatialqa")
         click.echo(f"{where}: {' '.join(error.format_message().split())} (see {where} --help)", err=True)
-        sys.exit(2)
+        return 2
     except SpatialQAError as error:
         click.echo(f"spatialqa: {' '.join(str(error).split())}", err=True)
-        sys.exit(2)
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("spatialqa: interrupted; run the same command again and it goes on where it stopped", err=True)
-        sys.exit(130)
+        return 2
+    except (KeyboardInterrupt, click.Abort) as stop:
+        asked = stop if isinstance(stop, StopRequest) else stop.__cause__  # click makes an Abort of it
+        number = asked.signal if isinstance(asked, StopRequest) else signal.SIGINT
+        click.echo(supervisor.stopped(number), err=True)
+        return 128 + number
     except BrokenPipeError:
         sys.stderr.close()
-        sys.exit(1)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,5 +1,9 @@
 """The console: stdout, stderr, and progress bars that are silent where stderr is not a terminal."""
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -8,6 +12,27 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 stdout = Console(soft_wrap=True, highlight=False, markup=False)
 stderr = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+
+
+@contextmanager
+def only_our_stderr() -> Iterator[None]:
+    """Let only what is printed by `stderr` above reach stderr; what libraries write there, in any language, is lost."""
+    own = sys.stderr
+    try:
+        kept, visible = os.dup(2), os.dup(own.fileno())
+    except (OSError, ValueError, AttributeError):  # there is no such file: a notebook, say
+        yield
+        return
+    with open(os.devnull, "w") as nothing, os.fdopen(visible, "w", encoding=own.encoding) as shown:
+        own.flush()
+        stderr.file, sys.stderr = shown, nothing
+        os.dup2(nothing.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            stderr.file, sys.stderr = None, own  # type: ignore[assignment]
 
 
 class _Bar:

@@ -1,33 +1,77 @@
-"""Delays Ctrl-C while native code calls back into Python, which would otherwise swallow it.
+"""Signals: SIGTERM stops a command as Ctrl-C does, both wait for native code, and a child ends with its parent.
 
-libsndfile calls back into Python for every stretch of a stream in memory, so an interrupt in the midst of it would end
-nothing. Wherever such calls are made:
+libsndfile calls back into Python for every stretch of a stream in memory, which would swallow an interrupt. Wherever
+such calls are made:
 
     with interrupts_wait():
         soundfile.write(buffer, audio, 48000, format="FLAC")
 """
 
+import ctypes
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
+
+_PR_SET_PDEATHSIG = 1
+_STOPS = (signal.SIGINT, signal.SIGTERM)
+
+
+class StopRequest(KeyboardInterrupt):
+    """The command was asked to stop. signal: by which signal."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.signal = signal.Signals(number)
+
+
+def stop_on_signals() -> None:
+    """Let SIGINT and SIGTERM raise StopRequest in the main thread, once: what follows does not disturb the clearing up.
+
+    A signal that this process ignores stays ignored.
+    """
+    for number in _STOPS:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _stop)
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    for each in _STOPS:
+        signal.signal(each, signal.SIG_IGN)
+    raise StopRequest(number)
 
 
 @contextmanager
 def interrupts_wait() -> Iterator[None]:
-    """Let KeyboardInterrupt be raised at the end, where Ctrl-C comes in between.
+    """Let an interrupt be raised at the end, where Ctrl-C or SIGTERM comes in between.
 
-    Only where Ctrl-C raises it at all: in the main thread, under Python's own handler.
+    Only where they raise one at all: in the main thread, under Python's own handler or that of `stop_on_signals`.
     """
-    own = signal.default_int_handler
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is not own:
+    raising = {number: signal.getsignal(number) for number in _STOPS}
+    raising = {number: own for number, own in raising.items() if own in (signal.default_int_handler, _stop)}
+    if threading.current_thread() is not threading.main_thread() or not raising:
         yield
         return
     came: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    for number in raising:
+        signal.signal(number, lambda number, _: came.append(number))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, own)
+        for number, own in raising.items():
+            signal.signal(number, own)
         if came:
-            raise KeyboardInterrupt
+            signal.raise_signal(came[0])
+
+
+def end_with_parent() -> None:
+    """Ask the kernel to kill this process when its parent ends; does nothing where that is not Linux."""
+    parent = os.getppid()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)

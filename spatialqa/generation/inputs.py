@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from spatialqa.acoustics.engine import Engine
+from spatialqa.acoustics.engine import Engine, engine_errors
 from spatialqa.acoustics.engines import open_engine
 from spatialqa.acoustics.no_engine import NoEngine
 from spatialqa.banks.bank import BankFacts
@@ -171,17 +171,19 @@ def engine_for(recipe: RenderRecipe) -> Engine:
     own_keys = {"calibrated": recipe.calibrated, "rir_time_zero": recipe.rir_time_zero}
     for key in own_keys.keys() & recipe.engine_config.keys():
         raise EngineError(f"engine_config holds {key}, which is a recipe key of its own: set it there")
-    return open_engine(
-        recipe.engine,
-        recipe.sample_rate,
-        recipe.preset,
-        {**recipe.engine_config, **own_keys},
-        Path(recipe.hrtf) if recipe.hrtf else None,
-        recipe.channels,
-        recipe.habitat_python,
-        recipe.habitat_materials,
-        recipe.cache_folder(),
-    )
+    with engine_errors(f"starting ({recipe.engine})"):
+        return open_engine(
+            recipe.engine,
+            recipe.sample_rate,
+            recipe.preset,
+            {**recipe.engine_config, **own_keys},
+            Path(recipe.hrtf) if recipe.hrtf else None,
+            recipe.channels,
+            recipe.habitat_python,
+            recipe.habitat_materials,
+            recipe.cache_folder(),
+            recipe.group_timeout_s,
+        )
 
 
 def refuse_idle_keys(recipe: RenderRecipe, facts: BankFacts) -> None:

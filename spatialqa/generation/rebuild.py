@@ -8,6 +8,7 @@ import dataclasses
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,11 +24,12 @@ from spatialqa.dataset.folder import DatasetFolder, changed_keys, check_shard_na
 from spatialqa.dataset.json_records import ExportRecord, RebuildRecord, RunRecord, ShardRecord, write_record
 from spatialqa.dataset.reading import read_rows, schema_of
 from spatialqa.errors import DatasetError, RecipeError
+from spatialqa.generation.on_ray import on_ray
 from spatialqa.generation.rebuild_shard import RebuildJob, StoredShard, rebuild_on_worker, rebuild_shard
 from spatialqa.generation.recipe import RenderRecipe, absolute_paths
 from spatialqa.generation.replay import StoredRun
 from spatialqa.generation.run import clips_hash, library_versions, machine_facts
-from spatialqa.generation.runner import Observer, on_ray, worker_count
+from spatialqa.generation.runner import Observer, worker_count
 
 Row = dict[str, Any]
 
@@ -176,8 +178,9 @@ class _Rebuild:
         self._observer.started(planned, here, workers)
         if workers:
             on_scenes = self._observer.advanced
-            made = on_ray(rebuild_on_worker, self._job, recipe, missing, workers, lambda r: on_scenes(r.scenes))
-            done |= {shard.name: record for shard, record in made}
+            tasks = on_ray(rebuild_on_worker, self._job, recipe, missing, workers, lambda r: on_scenes(r.scenes))
+            with closing(tasks) as made:
+                done |= {shard.name: record for shard, record in made}
         else:
             for shard in missing:
                 done[shard.name] = rebuild_shard(self._job, self._inputs, shard.name, self._observer.advanced)

@@ -139,6 +139,13 @@ class RenderRecipe:
     workers: int | None = key(
         None, "Ray workers; 0 runs in this process; default one per core", minimum=0, execution=True
     )
+    group_timeout_s: float = key(
+        600.0,
+        "simulating one listener group may take so long, in seconds, before the engine is taken to hang; 0 is no limit",
+        minimum=0.0,
+        maximum=1e6,
+        execution=True,
+    )
     cache: str | None = key(
         None,
         "where prepared meshes and lists of files are kept; else $SPATIALQA_CACHE, else ~/.cache/spatialqa",
@@ -176,6 +183,7 @@ class RenderRecipe:
         self.split_shares()
         self.target_faces()
         self.yaw_deg()
+        self._check_ray_address()
 
     def _refuse_idle_keys(self) -> None:
         """Refuse a key that the chosen rooms or clips do not look at: whoever set it believes that it works."""
@@ -188,6 +196,14 @@ class RenderRecipe:
                     f"{f.name} is for {only.replace(',', ', ')} and does nothing with rooms {self.rooms}, "
                     f"clips {self.clips}: leave it out"
                 )
+
+    def _check_ray_address(self) -> None:
+        address = self.ray_address
+        if address is None or address == "auto":
+            return
+        host, _, port = address.removeprefix("ray://").rpartition(":")
+        if not (host and port.isascii() and port.isdigit() and 0 < int(port[:6]) < 2**16):
+            raise RecipeError(f"ray_address {address!r} must be auto or HOST:PORT, such as 10.0.0.1:6379")
 
     def split_shares(self) -> tuple[float, float, float] | None:
         """Return the shares of train, validation and test, or None for `auto`."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.fft
 
-from spatialqa.acoustics.engine import OpenRoom
+from spatialqa.acoustics.engine import OpenRoom, engine_errors
 from spatialqa.acoustics.rir_metrics import drr_db, rt60
 from spatialqa.clips.prepare import PreparedClip, cut_to_scene, level_dbfs
 from spatialqa.core.audio_io import FULL_SCALE, Audio
@@ -45,14 +45,16 @@ def simulate(group: ListenerGroup, room: OpenRoom, sample_rate: int) -> Simulate
     Raises:
         EngineError: the engine failed.
     """
-    rirs = room.rirs(group.listener, [place.position for place in group.places], group.seed)
-    return SimulatedGroup(
-        group,
-        rirs,
-        [_float32(drr_db(rir, sample_rate, bool(p.line_of_sight))) for rir, p in zip(rirs, group.places, strict=True)],
-        [rt60(rir, sample_rate) for rir in rirs],
-        sample_rate,
-    )
+    with engine_errors(f"simulating group {group.group_id}"):
+        rirs = room.rirs(group.listener, [place.position for place in group.places], group.seed)
+        seen = [bool(place.line_of_sight) for place in group.places]
+        return SimulatedGroup(
+            group,
+            rirs,
+            [_float32(drr_db(rir, sample_rate, visible)) for rir, visible in zip(rirs, seen, strict=True)],
+            [rt60(rir, sample_rate) for rir in rirs],
+            sample_rate,
+        )
 
 
 def _float32(value: float | None) -> float | None:

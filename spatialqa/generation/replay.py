@@ -6,13 +6,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from spatialqa.acoustics.engine import Engine, OpenRoom
+from spatialqa.acoustics.engine import Engine, OpenRoom, TimedEngine, engine_errors
 from spatialqa.clips.clip_table import by_id
 from spatialqa.clips.prepare import PreparedClip, PreparedClips
 from spatialqa.core.scene import ListenerGroup, Scene
 from spatialqa.dataset.json_records import RunRecord
 from spatialqa.errors import ClipError, DatasetError, RoomError
 from spatialqa.generation.inputs import clips_for, engine_for, rooms_for
+from spatialqa.generation.isolation import time_limit
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.render import SimulatedGroup, simulate
 from spatialqa.rooms.room import Room, RoomSet
@@ -60,7 +61,8 @@ class StoredRun:
             EngineError: the engine failed.
         """
         acoustic = self.open_room(group["room_id"], group["room_sha256"])
-        return simulate(ListenerGroup.from_row(group, scenes), acoustic, self.recipe.sample_rate)
+        with time_limit(0.0 if isinstance(self.engine, TimedEngine) else self.recipe.group_timeout_s):
+            return simulate(ListenerGroup.from_row(group, scenes), acoustic, self.recipe.sample_rate)
 
     def open_room(self, room_id: str, sha256: str) -> OpenRoom:
         """Return a room ready to be simulated; raises RoomError when its content is not of this hash."""
@@ -70,7 +72,8 @@ class StoredRun:
         if self._room.sha256 != sha256:
             raise RoomError(f"room {room_id} is not the one it was rendered in: its content hash differs")
         if self._acoustic is None:
-            self._acoustic = self.engine.open(self._room)
+            with engine_errors(f"opening room {room_id}"):
+                self._acoustic = self.engine.open(self._room)
         return self._acoustic
 
     def sounds(self, scene: Scene) -> list[PreparedClip]:

@@ -1,18 +1,19 @@
 """Makes one shard: plans its groups, renders its scenes, and commits its files.
 
 A shard is a pure function of the run and its index. What fails every time (a scene that clips, a room without a place,
-an engine that crashes again in a fresh process) is drawn anew and written to the rejects with the reason; what may not
-fail again (a clip that has gone, a full disk) fails the shard, so that a later run makes it whole.
+an engine that crashes or hangs again in a fresh process) is drawn anew and written to the rejects with the reason; what
+may not fail again (a clip that has gone, a full disk) fails the shard, so that a later run makes it whole.
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
-from spatialqa.acoustics.engine import Engine, OpenRoom, WalkableRoom
+from spatialqa.acoustics.engine import Engine, OpenRoom, TimedEngine, WalkableRoom, engine_errors
 from spatialqa.banks.bank_rooms import BankRoom
 from spatialqa.clips.prepare import PreparedClips
 from spatialqa.core import seeds
@@ -24,9 +25,17 @@ from spatialqa.dataset.commit import commit_table
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.json_records import EngineName, Reject, ShardRecord, json_lines
 from spatialqa.dataset.schema import GROUPS, RIRS, SCENES
-from spatialqa.errors import ClipError, ClipGoneError, EngineError, PlacementError, RecipeError, SpatialQAError
+from spatialqa.errors import (
+    ClipError,
+    ClipGoneError,
+    EngineCrashError,
+    EngineError,
+    PlacementError,
+    RecipeError,
+    SpatialQAError,
+)
 from spatialqa.generation.inputs import engine_for
-from spatialqa.generation.isolation import CrashJournal, simulate_apart
+from spatialqa.generation.isolation import CrashJournal, refuse_deadly, simulate_apart, time_limit
 from spatialqa.generation.plan import Planner
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.render import ClippedSceneError, RenderedScene, SimulatedGroup, render_scene, simulate
@@ -36,6 +45,7 @@ from spatialqa.rooms.placement.placer import Placer
 from spatialqa.rooms.room import Room
 
 GROUP_ATTEMPTS = 8
+CRASHED_DRAWS = 3  # of a group in which the engine crashed or hung; it is not drawn again after that
 SCENE_ATTEMPTS = 16
 NAVMESH_POINTS = 4000
 
@@ -53,6 +63,15 @@ class OpenedRoom:
         """What a user should know about this room."""
         placed = self.placer.warnings if self.placer else ()
         return [f"room {self.room.room_id}: {text}" for text in (*self.room.warnings, *placed, *self.acoustic.warnings)]
+
+
+@dataclass(frozen=True, eq=False)
+class MadeGroup:
+    """A group that was drawn and simulated (or only planned), and the share of indirect rays that met a surface."""
+
+    group: ListenerGroup
+    simulated: SimulatedGroup | None
+    ray_efficiency: float | None
 
 
 @dataclass(eq=False)
@@ -121,7 +140,8 @@ class ShardMaker:
             self.close()
             with self.watch.stage("room"):
                 room = self.run.rooms.load(room_id)
-                acoustic = self.engine.open(room)
+                with self._time_limit(), engine_errors(f"opening room {room_id}"):
+                    acoustic = self.engine.open(room)
                 try:
                     placer = None if isinstance(room, BankRoom) else _placer(self.run.recipe, room, acoustic)
                 except SpatialQAError:
@@ -139,44 +159,64 @@ class ShardMaker:
             assert opened.placer is not None
             return self.planner.group(slot, opened.room, opened.placer, attempt)
 
-    def _simulate(self, slot: GroupSlot, group: ListenerGroup, attempt: int, journal: CrashJournal) -> SimulatedGroup:
-        if journal.suspects(slot.group_id, attempt):
-            simulate_apart(partial(simulate_once, self.run, slot, attempt), slot.group_id)
-        acoustic = self.open_room(slot.room_id).acoustic
-        journal.enter(slot.group_id, attempt)
-        with self.watch.stage("simulation"):
-            simulated = simulate(group, acoustic, self.run.recipe.sample_rate)
-        journal.leave()
-        return simulated
+    def make_group(self, slot: GroupSlot, attempt: int) -> MadeGroup:
+        """Draw one group and simulate it, in this process.
 
-    def _group(self, slot: GroupSlot, content: _Content, journal: CrashJournal) -> None:
-        """Draw a group and its scenes; a group that fails every time is rejected and drawn again."""
-        simulated: SimulatedGroup | None = None
+        Raises:
+            PlacementError: its room has no valid place.
+            EngineError: the engine failed.
+        """
+        group = self.draw_group(slot, attempt)
+        acoustic = self.open_room(slot.room_id).acoustic
+        if self.run.recipe.plan_only:
+            return MadeGroup(group, None, acoustic.ray_efficiency)
+        with self.watch.stage("simulation"), self._time_limit():
+            simulated = simulate(group, acoustic, self.run.recipe.sample_rate)
+        return MadeGroup(group, simulated, acoustic.ray_efficiency)
+
+    def _time_limit(self) -> AbstractContextManager[None]:
+        return time_limit(0.0 if isinstance(self.engine, TimedEngine) else self.run.recipe.group_timeout_s)
+
+    def _group_or_error(self, slot: GroupSlot, attempt: int, journal: CrashJournal) -> MadeGroup:
+        """Draw and simulate a group, in a fresh process where it is suspect or the engine failed in this one."""
+        refuse_deadly(journal, slot.group_id, attempt)
+        with journal.holding(slot.group_id, attempt):
+            if not journal.suspects(slot.group_id):
+                try:
+                    return self.make_group(slot, attempt)
+                except EngineError:  # what a fresh process says does not depend on what came before
+                    self.close()
+            return simulate_apart(partial(make_group_once, self.run, slot, attempt), self.run.recipe.group_timeout_s)
+
+    def _drawn(self, slot: GroupSlot, content: _Content, journal: CrashJournal) -> MadeGroup | None:
+        """Draw a group until it can be simulated; None, and its scenes rejected, where that fails too often."""
+        crashes = 0
         for attempt in range(GROUP_ATTEMPTS):
             try:
-                group = self.draw_group(slot, attempt)
-                if not self.run.recipe.plan_only:
-                    simulated = self._simulate(slot, group, attempt, journal)
-            except PlacementError as error:
+                return self._group_or_error(slot, attempt, journal)
+            except (PlacementError, EngineError) as error:
                 content.rejects.append(Reject.of("group", slot.group_id, attempt, error))
-            except EngineError as error:
-                simulate_apart(partial(simulate_once, self.run, slot, attempt), slot.group_id, expected=error)
-                content.rejects.append(Reject.of("group", slot.group_id, attempt, error))
-            else:
+                crashes += isinstance(error, EngineCrashError)
+            if crashes == CRASHED_DRAWS:
                 break
-        else:
-            content.rejects += [
-                Reject("scene", scene_id, None, f"its group {slot.group_id} was rejected")
-                for scene_id in slot.scene_ids
-            ]
+        content.rejects += [
+            Reject("scene", scene_id, None, f"its group {slot.group_id} was rejected") for scene_id in slot.scene_ids
+        ]
+        return None
+
+    def _group(self, slot: GroupSlot, content: _Content, journal: CrashJournal) -> None:
+        """Make the rows of a group and of its scenes."""
+        made = self._drawn(slot, content, journal)
+        if made is None:
             return
+        group, simulated = made.group, made.simulated
         opened = self.open_room(slot.room_id)
         content.warnings.update(dict.fromkeys(opened.warnings))
         if opened.room.room_set != "procedural" and not isinstance(opened.room, BankRoom):
             content.room_sizes_m[opened.room.room_id] = _rounded(opened.room.size)
         if opened.room.is_shifted:
             content.room_origins_m[opened.room.room_id] = opened.room.origin
-        content.groups.append(group.to_row(self.run.identity, opened.acoustic.ray_efficiency))
+        content.groups.append(group.to_row(self.run.identity, made.ray_efficiency))
         scenes = self.planner.scenes(slot, group)
         if simulated is None:
             content.scenes += [{**scene.to_row(), "audio": None} for scene in scenes]
@@ -276,11 +316,13 @@ class ShardMaker:
             return folder.commit_shard(record)
 
 
-def simulate_once(run: Run, slot: GroupSlot, attempt: int) -> None:
-    """Draw a group and simulate it, and keep nothing of it; raises EngineError where the engine fails."""
+def make_group_once(run: Run, slot: GroupSlot, attempt: int) -> MadeGroup:
+    """Do `ShardMaker.make_group` with an engine and a room that are opened for it."""
     maker = ShardMaker(run, engine_for(run.recipe))
-    group = maker.draw_group(slot, attempt)
-    simulate(group, maker.open_room(slot.room_id).acoustic, run.recipe.sample_rate)
+    try:
+        return maker.make_group(slot, attempt)
+    finally:
+        maker.close()
 
 
 def _placer(recipe: RenderRecipe, room: Room, acoustic: OpenRoom) -> Placer:

@@ -79,7 +79,7 @@ class HabitatEngine:
         channels: "binaural".
         category_materials: a material for each object category, for scenes with semantics. Without them, and in scenes
             that have none, Habitat gives every surface one material (absorption 0.1).
-        timeout_s: for the simulation of one source.
+        timeout_s: for the simulation of one group; 0 is no limit.
         load_timeout_s: for loading one scene, and for its navmesh.
         hrtf_cache: where a SOFA file is kept in the form that the library reads; None takes the default cache.
 
@@ -138,6 +138,11 @@ class HabitatEngine:
     def identity(self) -> EngineIdentity:
         """What this engine is, to the byte."""
         return self._identity
+
+    @property
+    def timeout_s(self) -> float:
+        """For the simulation of one group, after which its child is ended; 0 is no limit."""
+        return self.configuration.timeout_s
 
     def open(self, room: Room) -> HabitatRoom:
         """Load a room into a child of its own.

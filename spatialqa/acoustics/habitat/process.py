@@ -120,13 +120,14 @@ class HabitatProcess:
         """Whether the child was closed or had to be ended."""
         return self._ended is not None
 
-    def ask(self, do: str, timeout_s: float, what: str, **request: Any) -> Reply:
+    def ask(self, do: str, timeout_s: float, what: str, deadline: float | None = None, **request: Any) -> Reply:
         """Send a request and return its answer.
 
         Args:
             do: the request's name.
             timeout_s: after this many seconds the child is ended.
             what: what is being done, for errors ("simulating ...").
+            deadline: when that time is up, where it began before this request; on the clock of time.monotonic.
             request: its arguments, plain data.
 
         Raises:
@@ -135,7 +136,7 @@ class HabitatProcess:
         """
         if self._ended is not None:
             raise EngineError(f"the habitat process is gone: it {self._ended}")
-        reply = self._exchange(habitat_child.frame({"do": do, **request}), timeout_s, what)
+        reply = self._exchange(habitat_child.frame({"do": do, **request}), timeout_s, what, deadline)
         if "error" in reply.header:
             self._refused(what, str(reply.header["error"]), reply.header.get("kind"))
         return reply
@@ -165,10 +166,11 @@ class HabitatProcess:
         said = _one_line(self._stderr.decode(errors="replace"))
         return f"; it said: {said[-_STDERR_SHOWN:]}" if said else ""
 
-    def _exchange(self, message: bytes, timeout_s: float, what: str) -> Reply:
+    def _exchange(self, message: bytes, timeout_s: float, what: str, deadline: float | None = None) -> Reply:
         """Write a message, then read one frame, draining stderr meanwhile."""
         try:
-            return self._exchanged(memoryview(message), time.monotonic() + timeout_s, timeout_s, what)
+            by = time.monotonic() + timeout_s if deadline is None else deadline
+            return self._exchanged(memoryview(message), by, timeout_s, what)
         except BaseException:
             self.close()  # after half a frame nothing that follows could be trusted
             raise

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from spatialqa.rooms.materials import Material, material
 from spatialqa.rooms.room import Room
 
 MAX_IR_S = 60.0
+_NO_LIMIT_S = 1e6
 DEPTH = "indirectRayDepth"  # habitat-sim's name of it
 _LEAVE_MATERIALS_OUT = (
     "habitat-sim is known to crash on the object categories of some scenes: "
@@ -34,7 +36,7 @@ Rir = npt.NDArray[np.float32]
 
 @dataclasses.dataclass(frozen=True)
 class HabitatConfig:
-    """How to simulate. settings: those of soundspaces/settings.py, resolved. Timeouts: for a source, for a scene."""
+    """How to simulate. settings: those of soundspaces/settings.py, resolved. Timeouts: for a group, for a scene."""
 
     settings: Mapping[str, Any]
     sample_rate: int
@@ -65,7 +67,12 @@ def load(process: HabitatProcess, room: Room, database: str | None, timeout_s: f
 
 
 def raw_rir(
-    process: HabitatProcess, config: HabitatConfig, listener: Pose, source: Vec3, changes: Mapping[str, Any]
+    process: HabitatProcess,
+    config: HabitatConfig,
+    listener: Pose,
+    source: Vec3,
+    changes: Mapping[str, Any],
+    deadline: float | None = None,
 ) -> tuple[Rir, float | None]:
     """Simulate one source.
 
@@ -74,14 +81,16 @@ def raw_rir(
         config: how to simulate.
         listener, source: in the frame of the scene that the child has loaded.
         changes: acoustic settings by habitat-sim's names, instead of those that the child was started with.
+        deadline: of the group that the source is one of, on the clock of time.monotonic; None takes the timeout.
 
     Returns the RIR at the library's own scale, float32 (2, n), and the ray efficiency where this habitat-sim tells it.
     Raises EngineError where the child fails or what it gives is no binaural RIR.
     """
     reply = process.ask(
         "simulate",
-        config.timeout_s,
+        config.timeout_s or _NO_LIMIT_S,
         f"simulating the source at {source}",
+        deadline,
         position=list(listener.position),
         orientation=list(listener.orientation),
         source=list(source),
@@ -161,6 +170,7 @@ class HabitatRoom(Closing):
         changes = {} if self._depth is None else {DEPTH: self._depth.depth(listener.position)}
         here = dataclasses.replace(listener, position=self._room.from_origin(listener.position))
         finished = []
+        deadline = time.monotonic() + (self._config.timeout_s or _NO_LIMIT_S)
         for source in sources:
             distance = math.dist(listener.position, source)
             if not distance > LISTENER_RADIUS_M:
@@ -170,7 +180,7 @@ class HabitatRoom(Closing):
                 )
             try:
                 there = self._room.from_origin(source)
-                rir, self._efficiency = raw_rir(self._living(), self._config, here, there, changes)
+                rir, self._efficiency = raw_rir(self._living(), self._config, here, there, changes, deadline)
             except EngineError as error:
                 if self._database is None or "crashed" not in str(error):
                     raise
