@@ -1,5 +1,9 @@
 """The errors a user can meet. The command line prints them in one line and exits with 2."""
 
+from typing import Any
+
+_LONGEST_LINE = 1000  # characters of a message
+
 
 class SpatialQAError(Exception):
     """Root of every error that a user can cause or mend; its text says what, where and what to do."""
@@ -43,3 +47,18 @@ class DatasetError(SpatialQAError):
 
 class TemplateError(SpatialQAError):
     """A question template cannot be read or uses a slot that does not exist."""
+
+
+def one_line(text: object, longest: int = _LONGEST_LINE) -> str:
+    """Return a text in one line: white space joined, control characters escaped, the middle of a long text left out."""
+    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(str(text).split()))
+    half = (longest - 5) // 2
+    return line if len(line) <= longest else f"{line[:half]} ... {line[-half:]}"
+
+
+def shown(value: Any, longest: int = 60) -> str:
+    """Return the repr of a value that somebody gave, at most `longest` characters of it."""
+    try:
+        return one_line(repr(value), longest)
+    except ValueError:  # Python writes no whole number of more than some 4300 digits
+        return "a number of thousands of digits"

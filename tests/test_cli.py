@@ -133,7 +133,7 @@ def one_class(folder: Path) -> str:
         (["render", "OUT", "--engine-config", "x=[1"], "must be a YAML value"),
         (["render", "OUT", "--sources-per-scene", "1=inf"], "finite"),
         (["render", "/proc/data"], "cannot be made"),
-        (["render", "OUT", "--recipe", "LATIN.yaml"], "not valid YAML"),
+        (["render", "OUT", "--recipe", "LATIN.yaml"], "not readable as YAML"),
         (["render", "OUT", "--channels", "hoa"], "must be one of binaural, foa"),
         (["render", "OUT", "--channels", "foa", "--hrtf", "x.sofa"], "x.sofa"),
         (["render", "OUT", "--placement", "navmesh"], "--engine habitat"),

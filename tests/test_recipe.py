@@ -1,4 +1,6 @@
 import dataclasses
+import math
+import typing
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +117,44 @@ def test_a_bad_value_is_one_clear_line(values: dict[str, Any], message: str) -> 
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("cls", [RenderRecipe, QaRecipe, TrainRecipe, BATRecipe, AnswerRecipe])
+def test_every_number_has_bounds_that_are_finite_and_hold(cls: type) -> None:
+    hints = typing.get_type_hints(cls)
+    for field in dataclasses.fields(cls):
+        if "int" not in str(hints[field.name]) and "float" not in str(hints[field.name]):
+            continue
+        least, most = field.metadata["minimum"], field.metadata["maximum"]
+        assert math.isfinite(least)
+        assert math.isfinite(most)
+        values = (least - 1, most + 1, 10**400) if not str(hints[field.name]).startswith("dict") else ()
+        for value in values:
+            with pytest.raises(RecipeError, match=rf"{field.name} = .* must be (at (least|most)|a (whole )?number)"):
+                build(cls, {field.name: value}, "here")
+
+
+@pytest.mark.parametrize(
+    ("cls", "values", "message"),
+    [
+        (RenderRecipe, {"sample_rate": 1}, r"sample_rate = 1 must be at least 1,000 Hz$"),
+        (RenderRecipe, {"gain_db": 61}, r"at most 60 dB$"),
+        (RenderRecipe, {"clip_rms_dbfs": 1}, r"at most 0 dBFS$"),
+        (RenderRecipe, {"max_distance_m": 1e300}, r"at most 1,000 m$"),
+        (QaRecipe, {"relation_margin_deg": 200}, r"at most 180 degrees$"),
+        (BATRecipe, {"time_limit_min": -1}, r"at least 0 minutes$"),
+    ],
+)
+def test_the_message_has_the_unit(cls: type, values: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        build(cls, values, "here")
+
+
+def test_bounds_hold_for_recipes_that_code_makes_too() -> None:
+    with pytest.raises(RecipeError, match=r"sample_rate = 5 must be at least 1,000 Hz"):
+        RenderRecipe(sample_rate=5)
+    with pytest.raises(RecipeError, match="at most 1,000 m"):
+        dataclasses.replace(RenderRecipe(), max_distance_m=1e9)
+
+
 def test_where_and_how_to_run_are_not_identity() -> None:
     here = RenderRecipe(clips="folder:/a", workers=1).identity()
     there = RenderRecipe(clips="folder:/b", workers=9, ray_address="auto").identity()
@@ -126,7 +166,7 @@ def test_where_and_how_to_run_are_not_identity() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("render: {scenes: 1", "not valid YAML"),
+        ("render: {scenes: 1", "not readable as YAML"),
         ("rendering: {}", "unknown section"),
         ("render: 3", "mapping"),
         ("- 1", "mapping"),

@@ -7,9 +7,9 @@ knows whether anything will be trained.
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from spatialqa.core.recipe_keys import key
-from spatialqa.errors import RecipeError
-from spatialqa.models.training.recipe import ComputeKeys, TrainingKeys
+from spatialqa.core.recipe_keys import LARGEST_SEED, key
+from spatialqa.errors import RecipeError, shown
+from spatialqa.models.training.recipe import MOST_AT_ONCE, MOST_EPOCHS, MOST_WORKERS, ComputeKeys, TrainingKeys
 
 TYPES = ("A", "B", "C", "D", "E", "X")
 SHAPE = (  # keys that not given are those of bat.PRESETS for the LLM
@@ -60,11 +60,15 @@ class BATRecipe(LLMKeys, TrainingKeys):
     encoder: str | None = key(None, "the Spatial-AST that it listens with: a run's folder, or a checkpoint", path=True)
     llm: str = key("tiny", "what answers: tiny, smollm2, or the folder or hub id of a causal language model")
     init: str | None = key(None, "weights to start from: a checkpoint of BAT with the same LLM", path=True)
-    queries: int | None = key(None, "learned queries; this and all to llm_heads as fits the LLM, see docs", minimum=1)
-    qformer_layers: int | None = key(None, "layers of the Q-Former", minimum=1)
-    qformer_width: int | None = key(None, "its width", minimum=1)
-    qformer_heads: int | None = key(None, "its heads", minimum=1)
-    qformer_every: int | None = key(None, "which of its layers look at the sound: each so many-th", minimum=1)
+    queries: int | None = key(
+        None, "learned queries; this and all to llm_heads as fits the LLM, see docs", minimum=1, maximum=1024
+    )
+    qformer_layers: int | None = key(None, "layers of the Q-Former", minimum=1, maximum=100)
+    qformer_width: int | None = key(None, "its width", minimum=1, maximum=8192)
+    qformer_heads: int | None = key(None, "its heads", minimum=1, maximum=128)
+    qformer_every: int | None = key(
+        None, "which of its layers look at the sound: each so many-th", minimum=1, maximum=100
+    )
     qformer_dropout: float | None = key(None, "its dropout", minimum=0.0, maximum=1.0)
     normalise: str = key(
         "auto",
@@ -74,12 +78,14 @@ class BATRecipe(LLMKeys, TrainingKeys):
     grounded: bool = key(
         False, "let the words of a prompt take up what was heard of the sound that they name; not the paper's"
     )
-    lora_rank: int | None = key(None, "rank of LoRA on q_proj and v_proj; 0 trains the whole LLM", minimum=0)
-    lora_alpha: int | None = key(None, "LoRA's weight, over its rank", minimum=1)
+    lora_rank: int | None = key(
+        None, "rank of LoRA on q_proj and v_proj; 0 trains the whole LLM", minimum=0, maximum=1024
+    )
+    lora_alpha: int | None = key(None, "LoRA's weight, over its rank", minimum=1, maximum=10000)
     lora_dropout: float | None = key(None, "dropout before LoRA", minimum=0.0, maximum=1.0)
-    llm_width: int | None = key(None, "width of the LLM tiny", minimum=1)
-    llm_layers: int | None = key(None, "layers of the LLM tiny", minimum=1)
-    llm_heads: int | None = key(None, "heads of the LLM tiny", minimum=1)
+    llm_width: int | None = key(None, "width of the LLM tiny", minimum=1, maximum=16384)
+    llm_layers: int | None = key(None, "layers of the LLM tiny", minimum=1, maximum=200)
+    llm_heads: int | None = key(None, "heads of the LLM tiny", minimum=1, maximum=256)
     qa_name: str | None = key(None, "train on the questions in qa-NAME instead of qa")
     rationale: bool = key(
         False,
@@ -88,7 +94,9 @@ class BATRecipe(LLMKeys, TrainingKeys):
     curriculum: str = key("A,B:2;A,B,C,D:2;A,B,C,D,E:3", "stages, each with types of questions and passes over them")
     encoder_frozen: bool = key(True, "leave the encoder as it is; else it is trained too")
     masking: bool = key(False, "leave out frames and bands in an encoder that is trained")
-    encoder_lr: float = key(0.1, "learning rate of an encoder that is trained, over that of the rest", minimum=0.0)
+    encoder_lr: float = key(
+        0.1, "learning rate of an encoder that is trained, over that of the rest", minimum=0.0, maximum=1000.0
+    )
     ears: str = key(
         "both", "what the encoder is given: both ears, or their mean in each (control)", choices=("both", "same")
     )
@@ -100,27 +108,39 @@ class BATRecipe(LLMKeys, TrainingKeys):
         maximum=1.0,
     )
     mirror: bool = key(False, "swap ears, and left and right in the text, of every second question; the paper does not")
-    batch_size: int = key(16, "questions in one step, over all processes", minimum=1)
-    accumulate: int = key(1, "parts that a process takes its batch in, one after the other", minimum=1, execution=True)
-    lr: float = key(1e-3, "peak of the learning rate", minimum=0.0)
-    min_lr: float = key(0.0, "learning rate at the end of the half cosine", minimum=0.0)
-    warmup_epochs: float = key(2.0, "passes in which the learning rate rises, at most half of all", minimum=0.0)
-    beta1: float = key(0.9, "AdamW's first beta", minimum=0.0, maximum=1.0)
-    beta2: float = key(0.95, "AdamW's second beta", minimum=0.0, maximum=1.0)
-    weight_decay: float = key(0.05, "AdamW's, on matrices", minimum=0.0)
+    batch_size: int = key(16, "questions in one step, over all processes", minimum=1, maximum=MOST_AT_ONCE)
+    accumulate: int = key(
+        1,
+        "parts that a process takes its batch in, one after the other",
+        minimum=1,
+        maximum=MOST_AT_ONCE,
+        execution=True,
+    )
+    lr: float = key(1e-3, "peak of the learning rate", minimum=0.0, maximum=100.0)
+    min_lr: float = key(0.0, "learning rate at the end of the half cosine", minimum=0.0, maximum=100.0)
+    warmup_epochs: float = key(
+        2.0, "passes in which the learning rate rises, at most half of all", minimum=0.0, maximum=MOST_EPOCHS
+    )
+    beta1: float = key(0.9, "AdamW's first beta", minimum=0.0, maximum=0.999999)
+    beta2: float = key(0.95, "AdamW's second beta", minimum=0.0, maximum=0.999999)
+    weight_decay: float = key(0.05, "AdamW's, on matrices", minimum=0.0, maximum=100.0)
     validation_questions: int = key(
-        1000, "questions of the validation split that a pass ends with; 0 for all", minimum=0
+        1000, "questions of the validation split that a pass ends with; 0 for all", minimum=0, maximum=1_000_000_000
     )
     patience: int = key(
         0,
         "end a stage after so many passes without a better validation loss; the next begins with its best weights; 0 "
         "never",
         minimum=0,
+        maximum=MOST_EPOCHS,
     )
-    seed: int = key(0, "seed of weights, order and dropout", minimum=0)
-    run: str = key("spatialqa-bat", "folder of checkpoints, logs and plots", execution=True)
+    seed: int = key(0, "seed of weights, order and dropout", minimum=0, maximum=LARGEST_SEED)
+    run: str = key("spatialqa-bat", "folder of checkpoints, logs and plots", path=True, execution=True)
     cache: str | None = key(
-        None, "folder of what the encoder makes of every scene, shared by runs; default in the run's", execution=True
+        None,
+        "folder of what the encoder makes of every scene, shared by runs; default in the run's",
+        path=True,
+        execution=True,
     )
     gradient_checkpointing: bool = key(False, "compute the LLM's layers twice to save memory", execution=True)
     parallel: str = key(
@@ -129,9 +149,10 @@ class BATRecipe(LLMKeys, TrainingKeys):
         choices=("ddp", "fsdp"),
         execution=True,
     )
-    workers: int = key(0, "processes that decode scenes for the cache", minimum=0, execution=True)
+    workers: int = key(0, "processes that decode scenes for the cache", minimum=0, maximum=MOST_WORKERS, execution=True)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         stages(self.curriculum)
         if self.silence and self.ears != "both":
             raise RecipeError("silence and ears same are two controls: give one of them")
@@ -157,9 +178,9 @@ class AnswerRecipe(LLMKeys):
     unseen: bool = key(
         False, "answer only about scenes with no house or clip that the model or its encoder was trained on"
     )
-    limit: int = key(0, "answer the questions of so many scenes; 0 for all", minimum=0)
-    beams: int = key(4, "beams of the search; 1 is greedy", minimum=1)
-    max_new_tokens: int = key(200, "longest answer", minimum=1)
+    limit: int = key(0, "answer the questions of so many scenes; 0 for all", minimum=0, maximum=1_000_000_000)
+    beams: int = key(4, "beams of the search; 1 is greedy", minimum=1, maximum=100)
+    max_new_tokens: int = key(200, "longest answer", minimum=1, maximum=10_000, unit="tokens")
     ears: str = key(
         "both",
         "let the model hear both ears, the two swapped, or their mean in each (controls)",
@@ -167,12 +188,13 @@ class AnswerRecipe(LLMKeys):
     )
     silence: bool = key(False, "control: let the model hear silence in the place of every scene")
     llm: str | None = key(None, "the language model's folder, where it is not where training found it")
-    batch_size: int = key(32, "questions that are answered together", minimum=1)
-    workers: int = key(0, "processes that decode scenes", minimum=0, execution=True)
+    batch_size: int = key(32, "questions that are answered together", minimum=1, maximum=MOST_AT_ONCE)
+    workers: int = key(0, "processes that decode scenes", minimum=0, maximum=MOST_WORKERS, execution=True)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if unknown := sorted(set(self.types) - set(TYPES)):
-            raise RecipeError(f"types: {unknown[0]!r} is none of {', '.join(TYPES)}")
+            raise RecipeError(f"types: {shown(unknown[0])} is none of {', '.join(TYPES)}")
         if self.silence and self.ears != "both":
             raise RecipeError("silence and ears are two controls: give one of them")
 
@@ -187,9 +209,9 @@ def stages(curriculum: str) -> tuple[Stage, ...]:
             n_epochs = float(epochs)
         except ValueError:
             n_epochs = 0.0
-        if not 0.0 < n_epochs < 1e6 or not set(types) <= set(TYPES) or len(set(types)) < len(types):
+        if not 0.0 < n_epochs < MOST_EPOCHS or not set(types) <= set(TYPES) or len(set(types)) < len(types):
             raise RecipeError(
-                f"curriculum: {part.strip()!r} is no stage; write types and passes over them, such as A,B:2;A,B,C,D,E:3"
+                f"curriculum: {shown(part.strip())} is no stage; write types and passes, such as A,B:2;A,B,C,D,E:3"
             )
         found.append(Stage(types, n_epochs))
     return tuple(found)

@@ -8,7 +8,13 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from spatialqa.core.recipe_keys import key
+from spatialqa.core.names import table_name_fault
+from spatialqa.core.recipe_keys import LARGEST_SEED, check_bounds, key
+from spatialqa.errors import RecipeError
+
+MOST_EPOCHS = 1_000_000
+MOST_AT_ONCE = 100_000  # questions or sounds in a batch
+MOST_WORKERS = 1024
 
 
 @dataclass(frozen=True)
@@ -17,7 +23,15 @@ class ComputeKeys:
 
     device: str = key("auto", "auto takes a GPU where there is one", choices=("auto", "cpu", "cuda"), execution=True)
     amp: str = key("auto", "matrix products in bf16: auto does on a GPU", choices=("auto", "bf16", "off"))
-    threads: int | None = key(None, "CPU threads of torch; default as torch chooses", minimum=1, execution=True)
+    threads: int | None = key(
+        None, "CPU threads of torch; default as torch chooses", minimum=1, maximum=1024, execution=True
+    )
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+        name = getattr(self, "qa_name", None)
+        if name is not None and (fault := table_name_fault(name)):
+            raise RecipeError(fault)
 
     def identity(self) -> dict[str, Any]:
         """Return the keys that decide the result: no execution keys, and of paths only that they were given."""
@@ -33,19 +47,22 @@ class ComputeKeys:
 class TrainingKeys(ComputeKeys):
     """The keys of every training; `run`, `patience` and `seed` have their defaults and help in the model's recipe."""
 
-    run: str = key("spatialqa-run", "folder of checkpoints, logs and plots", execution=True)
+    run: str = key("spatialqa-run", "folder of checkpoints, logs and plots", path=True, execution=True)
     time_limit_min: float | None = key(
         None,
         "stop after so many minutes, the making of a cache among them; the same command goes on",
         minimum=0.0,
+        maximum=1e6,
         execution=True,
     )
-    checkpoint_s: float = key(60.0, "seconds between checkpoints", minimum=0.0, execution=True)
-    patience: int = key(0, "end a stage after so many epochs without a better validation loss; 0 never", minimum=0)
-    clip_norm: float = key(1.0, "greatest norm of the gradient; 0 for any", minimum=0.0)
+    checkpoint_s: float = key(60.0, "seconds between checkpoints", minimum=0.0, maximum=1e6, execution=True)
+    patience: int = key(
+        0, "end a stage after so many epochs without a better validation loss; 0 never", minimum=0, maximum=MOST_EPOCHS
+    )
+    clip_norm: float = key(1.0, "greatest norm of the gradient; 0 for any", minimum=0.0, maximum=1e6)
     leaks: str = key(
         "refuse",
         "training scenes whose house or clip another of the data sets holds out: refuse to train, or leave them out",
         choices=("refuse", "leave-out"),
     )
-    seed: int = key(0, "seed of all that is random", minimum=0)
+    seed: int = key(0, "seed of all that is random", minimum=0, maximum=LARGEST_SEED)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from spatialqa.acoustics.engine import Engine
-from spatialqa.errors import EngineError, SpatialQAError
+from spatialqa.errors import EngineError, SpatialQAError, shown
 
 ENGINE_NAMES = ("auto", "soundspaces", "geometric", "habitat")
 
@@ -70,9 +70,43 @@ def open_engine(
             timeout_s=timeout_s,
             hrtf_cache=cache,
         )
+    raise _unknown(name)
+
+
+def check_engine(
+    name: str,
+    sample_rate: int,
+    preset: str = "fast",
+    overrides: Mapping[str, Any] | None = None,
+    hrtf: Path | None = None,
+    channels: str = "binaural",
+) -> None:
+    """Check what `open_engine` is to be given, where no engine is opened: none needs to be installed.
+
+    Raises:
+        EngineError: the engine would refuse its configuration, or the name is unknown.
+        MissingDependencyError: there is an HRTF file, and no package that reads it.
+    """
+    if name in ("auto", "soundspaces"):
+        from spatialqa.acoustics.soundspaces import settings
+
+        settings.checked(sample_rate, preset, overrides, hrtf, channels)
+    elif name == "habitat":
+        from spatialqa.acoustics.habitat import engine
+
+        engine.checked(sample_rate, preset, overrides, channels)
+    else:
+        raise _unknown(name)
+    if hrtf is not None:
+        from spatialqa.acoustics.hrtf import checked_hrtf
+
+        checked_hrtf(hrtf.absolute(), sample_rate, "soundspaces" if name == "auto" else name)
+
+
+def _unknown(name: str) -> EngineError:
     if name in ENGINE_NAMES:
-        raise EngineError(f"the engine {name} is planned and not in this version: use soundspaces")
-    raise EngineError(f"there is no engine {name!r}: choose one of {', '.join(ENGINE_NAMES)}")
+        return EngineError(f"the engine {name} is planned and not in this version: use soundspaces")
+    return EngineError(f"there is no engine {shown(name)}: choose one of {', '.join(ENGINE_NAMES)}")
 
 
 def available(habitat_python: str | None = None) -> list[Availability]:

@@ -60,18 +60,24 @@ def usable_hrtf(path: Path, sample_rate: int, engine: str, cache: Path | None = 
             RLRAudioPropagation writes past its buffers when it has to resample a file upwards.
         MissingDependencyError: h5py is not installed, or netCDF4 where a plain form must be written.
     """
-    file = read_hrtf(path)
-    if sample_rate > file.sample_rate_hz:
-        raise EngineError(
-            f"the HRTF file {path} has {file.sample_rate_hz:g} Hz and the engine {engine} cannot raise it to "
-            f"{sample_rate} Hz: render at {file.sample_rate_hz:g} Hz or less, or give a file of a higher rate"
-        )
+    file = checked_hrtf(path, sample_rate, engine)
     if not file.unlike:
         return UsableHrtf(file.label, path, ())
     plain = (cache or default_cache()).absolute() / "hrtf" / f"{file.sha256}-{_VERSION}.sofa"
     if not plain.is_file():
         _write_plain(file, plain)
     return UsableHrtf(file.label, plain, file.unlike)
+
+
+def checked_hrtf(path: Path, sample_rate: int, engine: str) -> HrtfFile:
+    """Return what an HRTF file says of itself, and write nothing; raises as `usable_hrtf` does."""
+    file = read_hrtf(path)
+    if sample_rate > file.sample_rate_hz:
+        raise EngineError(
+            f"the HRTF file {path} has {file.sample_rate_hz:g} Hz and the engine {engine} cannot raise it to "
+            f"{sample_rate} Hz: render at {file.sample_rate_hz:g} Hz or less, or give a file of a higher rate"
+        )
+    return file
 
 
 def _write_plain(file: HrtfFile, plain: Path) -> None:

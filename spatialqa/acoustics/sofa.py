@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from spatialqa.core.geometry import FloatArray
+from spatialqa.core.input_files import open_regular
 from spatialqa.errors import EngineError, MissingDependencyError
 
 CONVENTION = "SimpleFreeFieldHRIR"
-_MAX_SAMPLES = 2**28  # of all responses together: 2 GiB as float64
+_MAX_SAMPLES = 2**26  # of all responses together: 512 MiB as float64
+_MAX_DIRECTIONS = 2**17
 _MAX_DELAY_S = 1.0
 _PLANE = 0.02  # directions within 1.1 degrees of one plane or cone are no sphere
 _ANGLES = {"degree": 1.0, "radian": float(np.degrees(1.0))}
@@ -68,7 +70,8 @@ def read_hrtf(path: Path) -> HrtfFile:
     """
     h5py = _h5py()
     try:
-        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        with open_regular(path) as stream:
+            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
         with h5py.File(path, "r") as file:
             convention = _text(file.attrs.get("SOFAConventions", b""))
             directions, ears, taps = file["Data.IR"].shape
@@ -78,7 +81,7 @@ def read_hrtf(path: Path) -> HrtfFile:
                     f"the HRTF file {path} holds {convention or 'no convention'}, {directions} directions and {ears} "
                     f"ears: give a {CONVENTION} file with two ears"
                 )
-            if directions * ears * taps > _MAX_SAMPLES:
+            if directions > _MAX_DIRECTIONS or directions * ears * taps > _MAX_SAMPLES:
                 raise EngineError(f"the HRTF file {path} holds {directions:,} directions of {taps:,} samples: too many")
             return _read(file, path, sha256, int(directions), int(taps))
     except (OSError, KeyError, ValueError, TypeError, AttributeError, IndexError, RuntimeError) as error:
@@ -108,14 +111,14 @@ def _h5py() -> Any:
 
 def _read(file: Any, path: Path, sha256: str, directions: int, taps: int) -> HrtfFile:
     """Read all but the responses; raises ValueError for what cannot be read."""
-    rates = np.asarray(file["Data.SamplingRate"][()], dtype=np.float64).ravel()
+    rates = _values(file["Data.SamplingRate"]).ravel()
     if _units(file["Data.SamplingRate"]) not in ([], ["hertz"], ["hz"]) or not rates.size or np.ptp(rates) > 0:
         raise ValueError("Data.SamplingRate is not one number of hertz")
     unlike = []
     swapped = _right_ear_first(file)
     if swapped:
         unlike.append("right ear first")
-    delays = np.zeros((1, 2)) if "Data.Delay" not in file else np.asarray(file["Data.Delay"][()], dtype=np.float64)
+    delays = np.zeros((1, 2)) if "Data.Delay" not in file else _values(file["Data.Delay"])
     if delays.shape not in ((1, 2), (directions, 2)):
         raise ValueError(f"Data.Delay has shape {delays.shape}, not (1, 2) or ({directions}, 2)")
     if not (delays >= 0).all() or delays.max() > _MAX_DELAY_S * rates[0]:
@@ -158,7 +161,7 @@ def _seen_by_the_listener(file: Any, places: FloatArray) -> FloatArray:
     def point(name: str, default: tuple[float, float, float], kind_of: str | None = None) -> FloatArray:
         if name not in file:
             return np.array([default])
-        values = np.asarray(file[name][()], dtype=np.float64)
+        values = _values(file[name])
         if values.shape not in ((1, 3), places.shape):
             raise ValueError(f"{name} has shape {values.shape}, not (1, 3) or {places.shape}")
         return _cartesian(file[kind_of if kind_of and kind_of in file else name], values)
@@ -176,7 +179,7 @@ def _seen_by_the_listener(file: Any, places: FloatArray) -> FloatArray:
 
 def _cartesian(data: Any, values: FloatArray | None = None) -> FloatArray:
     """Return positions (.., 3) as cartesian metres, by the coordinates and units that `data` states."""
-    values = np.asarray(data[()], dtype=np.float64) if values is None else values
+    values = _values(data) if values is None else values
     if not np.isfinite(values).all():
         raise ValueError(f"{data.name.strip('/')} holds what is not a finite number")
     kind, units = _kind(data), _units(data)
@@ -190,6 +193,13 @@ def _cartesian(data: Any, values: FloatArray | None = None) -> FloatArray:
         level = distance * np.cos(elevation)
         return np.stack([level * np.cos(azimuth), level * np.sin(azimuth), distance * np.sin(elevation)], axis=-1)
     raise ValueError(f"{data.name.strip('/')} is {kind} in {', '.join(units)}; read are cartesian and spherical")
+
+
+def _values(data: Any) -> FloatArray:
+    """Return the numbers of an array; a file of few bytes can claim any number of them, so that is checked first."""
+    if data.size > 6 * _MAX_DIRECTIONS:
+        raise ValueError(f"{data.name.strip('/')} holds {data.size:,} numbers, more than any direction needs")
+    return np.asarray(data[()], dtype=np.float64)
 
 
 def _spherical(places: FloatArray) -> FloatArray:

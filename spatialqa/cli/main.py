@@ -9,19 +9,19 @@ import click
 
 from spatialqa import __version__
 from spatialqa.cli import supervisor
-from spatialqa.cli.options import ModelsCommand, keys_of, resolve, resolve_model
+from spatialqa.cli.options import MANY, PATH, PATHS, SEED, TABLE, ModelsCommand, keys_of, resolve, resolve_model
 from spatialqa.core.interrupts import StopRequest, stop_on_signals
 from spatialqa.core.names import SPLITS, table_name
 from spatialqa.core.recipe_file import read_recipe
 from spatialqa.core.recipe_keys import build, execution_keys
-from spatialqa.errors import MissingDependencyError, RecipeError, SpatialQAError
-from spatialqa.generation.recipe import RenderRecipe
+from spatialqa.errors import MissingDependencyError, RecipeError, SpatialQAError, one_line
+from spatialqa.generation.recipe import MOST_SCENES, RenderRecipe
 from spatialqa.interop import FORMATS
 from spatialqa.models.bat.recipe import AnswerRecipe, BATRecipe
 from spatialqa.models.spatial_ast.recipe import TrainRecipe
 from spatialqa.qa.recipe import QaRecipe
 
-out_argument = click.argument("out", type=click.Path(path_type=Path), default=Path("spatialqa-out"))
+out_argument = click.argument("out", type=PATH, default=Path("spatialqa-out"))
 recipe_option = click.option("--recipe", metavar="FILE", help="A recipe file, or the name of a bundled recipe.")
 
 
@@ -38,7 +38,7 @@ def cli() -> None:
     "--from",
     "source",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Render the recipe of this data set again; an export of recipes is rebuilt, scene by scene.",
 )
 @keys_of(RenderRecipe)
@@ -73,7 +73,11 @@ def render(out: Path, recipe: str | None, source: Path | None, **given: Any) -> 
 @out_argument
 @recipe_option
 @click.option(
-    "--groups", default=64, show_default=True, type=click.IntRange(1), help="Listener groups, over all splits."
+    "--groups",
+    default=64,
+    show_default=True,
+    type=click.IntRange(1, MOST_SCENES),
+    help="Listener groups, over all splits.",
 )
 @keys_of(RenderRecipe)
 def rirs(out: Path, recipe: str | None, groups: int, **given: Any) -> None:
@@ -109,10 +113,12 @@ def make_qa_command(out: Path, recipe: str | None, **given: Any) -> None:
 
 @cli.command()
 @out_argument
-@click.option("--count", default=3, show_default=True, type=click.IntRange(1), help="How many scenes to show.")
+@click.option("--count", default=3, show_default=True, type=click.IntRange(1, MANY), help="How many scenes to show.")
 @click.option("--scene", "scene_id", help="Show this scene.")
-@click.option("--questions", default=12, show_default=True, type=click.IntRange(0), help="How many questions a scene.")
-@click.option("--wav", type=click.Path(path_type=Path), metavar="DIR", help="Also write the scenes there as WAV files.")
+@click.option(
+    "--questions", default=12, show_default=True, type=click.IntRange(0, MANY), help="How many questions a scene."
+)
+@click.option("--wav", type=PATH, metavar="DIR", help="Also write the scenes there as WAV files.")
 def preview(out: Path, count: int, scene_id: str | None, questions: int, wav: Path | None) -> None:
     """Show scenes of OUT with their sources and questions, and write them out to listen to."""
     from spatialqa.cli.preview import show
@@ -132,7 +138,7 @@ def status(out: Path) -> None:
 @cli.command()
 @out_argument
 @click.option(
-    "--rerender", default=0, metavar="N", type=click.IntRange(0), help="Render N scenes again and compare bits."
+    "--rerender", default=0, metavar="N", type=click.IntRange(0, MANY), help="Render N scenes again and compare bits."
 )
 def validate(out: Path, rerender: int) -> None:
     """Check OUT: hashes, schema, geometry, audio, splits, questions."""
@@ -150,12 +156,18 @@ def validate(out: Path, rerender: int) -> None:
 
 @cli.command()
 @out_argument
-@click.option("--name", metavar="NAME", help="Audit qa-NAME instead of qa.")
-@click.option("--max-questions", default=100_000, show_default=True, help="Questions of each subtype to look at.")
-@click.option("--seed", default=0, show_default=True, help="Chooses them.")
+@click.option("--name", type=TABLE, metavar="NAME", help="Audit qa-NAME instead of qa.")
+@click.option(
+    "--max-questions",
+    default=100_000,
+    show_default=True,
+    type=click.IntRange(1, MANY),
+    help="Questions of each subtype to look at.",
+)
+@click.option("--seed", default=0, show_default=True, type=SEED, help="Chooses them.")
 @click.option(
     "--answers",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE",
     help="Instead, let the best baseline of the train split answer another one there, for score.",
 )
@@ -184,23 +196,21 @@ def audit(out: Path, name: str | None, max_questions: int, seed: int, answers: P
 
 
 @cli.command("score")
-@click.argument("predictions", type=click.Path(path_type=Path))
+@click.argument("predictions", type=PATH)
 @out_argument
-@click.option("--name", metavar="NAME", help="The questions are in qa-NAME instead of qa.")
+@click.option("--name", type=TABLE, metavar="NAME", help="The questions are in qa-NAME instead of qa.")
 @click.option("--split", help="Score this split only; default: every split that is answered.")
 @click.option("--text-model", metavar="DIR", help="Sentence model for mAP; none for none. [an installed one]")
 @click.option(
     "--answered-only", is_flag=True, help="Leave out questions without a prediction; they count as wrong else."
 )
-@click.option("--seed", default=0, show_default=True, help="Seed of the confidence intervals.")
-@click.option(
-    "--json", "json_path", type=click.Path(path_type=Path), metavar="FILE", help="Also write the figures there."
-)
-@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Also draw them there (.svg).")
+@click.option("--seed", default=0, show_default=True, type=SEED, help="Seed of the confidence intervals.")
+@click.option("--json", "json_path", type=PATH, metavar="FILE", help="Also write the figures there.")
+@click.option("--plot", type=PATH, metavar="FILE", help="Also draw them there (.svg).")
 @click.option("--analyse", is_flag=True, help="Also say where answers go wrong: by angle, distance and masking.")
 @click.option(
     "--control",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE",
     help="With --analyse: answers of another model, to be subtracted (of one that hears silence, say).",
 )
@@ -244,10 +254,14 @@ def score_command(
 @cli.command()
 @out_argument
 @click.option("--to", required=True, type=click.Choice(FORMATS), help="The format.")
-@click.option("--dest", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Where to write it.")
-@click.option("--name", metavar="NAME", help="Take the questions of qa-NAME instead of qa.")
+@click.option("--dest", required=True, type=PATH, metavar="DIR", help="Where to write it.")
+@click.option("--name", type=TABLE, metavar="NAME", help="Take the questions of qa-NAME instead of qa.")
 @click.option(
-    "--shard-size", default=1000, show_default=True, type=click.IntRange(1), help="webdataset: scenes in one tar file."
+    "--shard-size",
+    default=1000,
+    show_default=True,
+    type=click.IntRange(1, MANY),
+    help="webdataset: scenes in one tar file.",
 )
 def export(out: Path, to: str, dest: Path, name: str | None, shard_size: int) -> None:
     """Write OUT in another format: SpatialSoundQA's own, WebDataset, or recipes without a byte of its sounds."""
@@ -263,13 +277,16 @@ def export(out: Path, to: str, dest: Path, name: str | None, shard_size: int) ->
 
 
 @cli.command("train-baseline", cls=ModelsCommand)
-@click.argument("outs", nargs=-1, type=click.Path(path_type=Path), metavar="[OUT]...")
+@click.argument("outs", nargs=-1, type=PATH, metavar="[OUT]...")
 @recipe_option
 @click.option(
-    "--evaluate", metavar="RUN[,RUN]", help="(spatial-ast) Judge these trained runs (or checkpoints) on OUT instead."
+    "--evaluate",
+    type=PATHS,
+    metavar="RUN[,RUN]",
+    help="(spatial-ast) Judge these trained runs (or checkpoints) on OUT instead.",
 )
 @keys_of(TrainRecipe, BATRecipe)
-def train_baseline(outs: tuple[Path, ...], recipe: str | None, evaluate: str | None, **given: Any) -> None:
+def train_baseline(outs: tuple[Path, ...], recipe: str | None, evaluate: list[Path] | None, **given: Any) -> None:
     """Train a reference model on OUT, or judge one; several data sets are trained on together."""
     resolved = resolve_model((TrainRecipe, BATRecipe), "train", recipe, given)
     folders = outs or (Path("spatialqa-out"),)
@@ -284,7 +301,7 @@ def train_baseline(outs: tuple[Path, ...], recipe: str | None, evaluate: str | N
     if evaluate:
         from spatialqa.models.spatial_ast.evaluate import evaluate_all
 
-        evaluate_all(folders, [Path(run) for run in evaluate.split(",")], resolved)
+        evaluate_all(folders, evaluate, resolved)
         return
     from spatialqa.models.spatial_ast.train import train
 
@@ -294,7 +311,7 @@ def train_baseline(outs: tuple[Path, ...], recipe: str | None, evaluate: str | N
 model_option = click.option(
     "--model",
     required=True,
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="RUN",
     help="A trained run of bat, or its best.pt.",
 )
@@ -303,7 +320,7 @@ model_option = click.option(
 @cli.command("answer")
 @out_argument
 @model_option
-@click.option("--to", required=True, type=click.Path(path_type=Path), metavar="FILE", help="The answers: JSON lines.")
+@click.option("--to", required=True, type=PATH, metavar="FILE", help="The answers: JSON lines.")
 @recipe_option
 @keys_of(AnswerRecipe)
 def answer_command(out: Path, model: Path, to: Path, recipe: str | None, **given: Any) -> None:
@@ -318,12 +335,12 @@ def answer_command(out: Path, model: Path, to: Path, recipe: str | None, **given
 
 
 @cli.command("listen")
-@click.argument("recording", type=click.Path(path_type=Path))
+@click.argument("recording", type=PATH)
 @click.argument("question")
 @model_option
 @click.option(
     "--gain-db",
-    type=float,
+    type=click.FloatRange(-120.0, 120.0),
     metavar="DB",
     help="Gain of the recording over the level at the ears; default: what a WAV file of preview says, or 0.",
 )
@@ -350,13 +367,13 @@ def import_group() -> None:
 
 
 @import_group.command("spatialsoundqa")
-@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("source", type=PATH)
 @out_argument
 @click.option("--split", type=click.Choice(SPLITS), help="Read this split only.")
 @click.option(
     "--places",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE",
     help="A reverberation file with positions, where it lies elsewhere; may be given again.",
 )
@@ -374,11 +391,11 @@ def templates() -> None:
 
 
 @templates.command("check")
-@click.argument("folder", type=click.Path(path_type=Path), required=False)
+@click.argument("folder", type=PATH, required=False)
 @click.option(
-    "--samples", default=3, show_default=True, type=click.IntRange(0), help="Questions to show of each subtype."
+    "--samples", default=3, show_default=True, type=click.IntRange(0, 1000), help="Questions to show of each subtype."
 )
-@click.option("--seed", default=0, show_default=True, help="Chooses them.")
+@click.option("--seed", default=0, show_default=True, type=SEED, help="Chooses them.")
 def templates_check(folder: Path | None, samples: int, seed: int) -> None:
     """Check the template files in FOLDER (default: the bundled ones) and show samples; exit 1 on a problem."""
     from spatialqa.cli.output import print_templates
@@ -397,7 +414,7 @@ def clips() -> None:
 
 
 @clips.command("debian")
-@click.argument("dest", type=click.Path(path_type=Path))
+@click.argument("dest", type=PATH)
 @click.option("--all", "everything", is_flag=True, help="Every mapped file, also those whose label no tagger confirms.")
 def clips_debian(dest: Path, everything: bool) -> None:
     """Fetch real recorded sounds out of Debian packages into DEST (needs apt-get and dpkg, not root)."""
@@ -490,10 +507,10 @@ def _run() -> int:
         click.echo(error.format_message())
     except click.ClickException as error:
         where = getattr(getattr(error, "ctx", None), "command_path", "spatialqa")
-        click.echo(f"{where}: {' '.join(error.format_message().split())} (see {where} --help)", err=True)
+        click.echo(f"{where}: {one_line(error.format_message())} (see {where} --help)", err=True)
         return 2
     except SpatialQAError as error:
-        click.echo(f"spatialqa: {' '.join(str(error).split())}", err=True)
+        click.echo(f"spatialqa: {one_line(error)}", err=True)
         return 2
     except (KeyboardInterrupt, click.Abort) as stop:
         asked = stop if isinstance(stop, StopRequest) else stop.__cause__  # click makes an Abort of it
@@ -503,6 +520,13 @@ def _run() -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 1
+    except OSError as error:  # a full disk, a folder without permission, a name that became too long
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"spatialqa: {one_line(f'{where}{error.strerror or error}')}", err=True)
+        return 2
+    except MemoryError:
+        click.echo("spatialqa: out of memory; give it more, or ask for less at a time", err=True)
+        return 2
     return 0
 
 

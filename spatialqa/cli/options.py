@@ -2,16 +2,43 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from spatialqa.core.input_files import path_fault
+from spatialqa.core.names import table_name_fault
 from spatialqa.core.recipe_file import read_recipe
-from spatialqa.core.recipe_keys import build
-from spatialqa.errors import RecipeError
+from spatialqa.core.recipe_keys import LARGEST_SEED, build, plain_names
+from spatialqa.errors import RecipeError, shown
 
 F = TypeVar("F", bound=Callable[..., Any])
 R = TypeVar("R")
+
+
+def PATH(value: Any) -> Path:  # noqa: N802  # a type of options, as click.INT is
+    """Return a path that a file system takes; click's own type lets any text through."""
+    text = str(value)
+    if fault := "is empty" if not text else path_fault(text):
+        raise click.BadParameter(f"the path {shown(text)} {fault}")
+    return Path(text)
+
+
+def PATHS(value: Any) -> list[Path]:  # noqa: N802
+    """Return paths that are separated by commas."""
+    return [PATH(part) for part in str(value).split(",")]
+
+
+def TABLE(value: Any) -> str:  # noqa: N802
+    """Return the NAME of a table of questions, qa-NAME, as it is."""
+    if fault := table_name_fault(str(value)):
+        raise click.BadParameter(fault)
+    return str(value)
+
+
+SEED = click.IntRange(0, LARGEST_SEED)
+MANY = 1_000_000_000  # the most of anything that an option counts
 
 
 class KeyOption(click.Option):
@@ -101,7 +128,7 @@ def resolve(cls: type[R], section: str, recipe: str | None, given: dict[str, Any
     """Make a recipe: defaults, then `base`, then the recipe file's section, then what was typed."""
     values = dict(base)
     if recipe:
-        values |= {str(name).replace("-", "_"): value for name, value in read_recipe(recipe).get(section, {}).items()}
+        values |= plain_names(read_recipe(recipe).get(section, {}), f"recipe {recipe}")
         build(cls, values, f"recipe {recipe}")
     typed = {name: value for name, value in given.items() if value is not None}
     return build(cls, values | typed, "command line")
@@ -117,7 +144,7 @@ def resolve_model(classes: Sequence[type[Any]], section: str, recipe: str | None
     by_model = {_model(cls): cls for cls in classes}
     model = str(given.get("model") or written.get("model") or _model(classes[0]))
     if model not in by_model:
-        raise RecipeError(f"model = {model!r} must be one of {', '.join(by_model)}")
+        raise RecipeError(f"model = {shown(model)} must be one of {', '.join(by_model)}")
     own = {field.name for field in dataclasses.fields(by_model[model])}
     for name, value in given.items():
         if value is not None and name not in own:

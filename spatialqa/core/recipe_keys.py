@@ -10,11 +10,16 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Any, TypeVar
 
-import yaml
-
-from spatialqa.errors import RecipeError
+from spatialqa.core.input_files import path_fault
+from spatialqa.core.strict_yaml import load_yaml
+from spatialqa.errors import RecipeError, shown
 
 R = TypeVar("R")
+LARGEST_SEED = 2**63 - 1  # of the seeds that data sets store
+_LONGEST_TEXT = 1000  # characters of a value that is no path
+_MOST_ITEMS = 10_000  # of a list or a mapping
+KIND_AND_PATH = ("rooms", "clips")  # keys that hold KIND or KIND:PATH
+_UNITS = {"m": "m", "s": "s", "deg": "degrees", "db": "dB", "dbfs": "dBFS", "min": "minutes", "hz": "Hz"}
 
 
 def key(
@@ -24,20 +29,24 @@ def key(
     choices: tuple[str, ...] = (),
     minimum: float | None = None,
     maximum: float | None = None,
+    unit: str = "",
     execution: bool = False,
     path: bool = False,
     only: str = "",
 ) -> Any:
     """Declare a recipe key.
 
-    `execution` keys say how to run and `path` keys where inputs lie: neither is identity. `only` names the kind of
-    rooms or clips that the key is for; with any other it must keep its default.
+    A number needs a `minimum` and a `maximum`, both of which it may be; those of a mapping are for its values. `unit`
+    stands in messages where the key's name does not end in its unit. `execution` keys say how to run and `path` keys
+    where inputs lie: neither is identity. `only` names the kind of rooms or clips that the key is for; with any other
+    it must keep its default.
     """
     extra = {
         "help": help,
         "choices": choices,
         "minimum": minimum,
         "maximum": maximum,
+        "unit": unit,
         "execution": execution,
         "path": path,
         "only": only,
@@ -47,37 +56,100 @@ def key(
     return field(default=default, metadata=extra)
 
 
+def plain_names(values: Mapping[Any, Any], where: str) -> dict[str, Any]:
+    """Return values by the names of their keys with `_` for `-`; raises RecipeError for a key that is there twice."""
+    named: dict[str, Any] = {}
+    for given, value in values.items():
+        name = str(given).replace("-", "_")
+        if name in named:
+            raise RecipeError(f"{where}: the key {shown(name)} is given twice, as {name!r} and {given!r}")
+        named[name] = value
+    return named
+
+
 def build(cls: type[R], values: Mapping[str, Any], where: str) -> R:
-    """Make a recipe of class `cls` from plain values; unknown keys and wrong types raise RecipeError."""
+    """Make a recipe of class `cls` from plain values.
+
+    Raises:
+        RecipeError: a key is unknown or given twice, or a value is of the wrong type or out of its bounds.
+    """
     known = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     hints = typing.get_type_hints(cls)
     resolved = {}
-    for given, value in values.items():
-        name = str(given).replace("-", "_")
+    for name, value in plain_names(values, where).items():
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
+            near = difflib.get_close_matches(name, known, n=1) if len(name) < 100 else []
             hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}"
-            raise RecipeError(f"{where}: unknown key {given!r}; {hint}")
-        resolved[name] = _checked(known[name], hints[name], value, where)
+            raise RecipeError(f"{where}: unknown key {shown(name)}; {hint}")
+        try:
+            resolved[name] = _coerce(hints[name], value)
+        except (TypeError, ValueError) as error:
+            raise RecipeError(f"{where}: {name} = {shown(value)} {error}") from None
+        if fault := _fault(known[name], resolved[name]):
+            raise RecipeError(f"{where}: {fault}")
     return cls(**resolved)
 
 
-def _checked(f: dataclasses.Field[Any], hint: Any, value: Any, where: str) -> Any:
-    try:
-        value = _coerce(hint, value)
-    except (TypeError, ValueError) as error:
-        raise RecipeError(f"{where}: {f.name} = {value!r} {error}") from None
-    meta = f.metadata
-    if meta.get("choices") and value is not None and value not in meta["choices"]:
-        raise RecipeError(f"{where}: {f.name} = {value!r} must be one of {', '.join(meta['choices'])}")
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        if not math.isfinite(value):
-            raise RecipeError(f"{where}: {f.name} = {value!r} must be a finite number")
-        if meta.get("minimum") is not None and value < meta["minimum"]:
-            raise RecipeError(f"{where}: {f.name} = {value} must be at least {meta['minimum']:g}")
-        if meta.get("maximum") is not None and value > meta["maximum"]:
-            raise RecipeError(f"{where}: {f.name} = {value} must be at most {meta['maximum']:g}")
-    return value
+def check_bounds(recipe: Any) -> None:
+    """Raise RecipeError for the first value of a recipe that its key does not allow, however the recipe was made."""
+    for f in dataclasses.fields(recipe):
+        if f.metadata and (fault := _fault(f, getattr(recipe, f.name))):
+            raise RecipeError(fault)
+
+
+def _fault(f: dataclasses.Field[Any], value: Any) -> str | None:
+    """Return what is wrong with the value of a key, as "name = value must be ..."; None where nothing is."""
+    if isinstance(value, list | tuple | dict):
+        if len(value) > _MOST_ITEMS:
+            return f"{f.name} has {len(value):,} items: give at most {_MOST_ITEMS:,}"
+        parts = [*value.values(), *(key for key in value if isinstance(key, str))] if isinstance(value, dict) else value
+    else:
+        parts = [value]
+    faults = (_path_fault(f, part) if f.metadata["path"] else _part_fault(f, part) for part in parts)
+    why = next(filter(None, faults), None)
+    if f.metadata["choices"] and value is not None and value not in f.metadata["choices"]:
+        why = f"must be one of {', '.join(f.metadata['choices'])}"
+    return f"{f.name} = {shown(value)} {why}" if why else None
+
+
+def _part_fault(f: dataclasses.Field[Any], value: Any) -> str | None:
+    return _text_fault(value) if isinstance(value, str) else _number_fault(f, value)
+
+
+def _number_fault(f: dataclasses.Field[Any], value: Any) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, float) and not math.isfinite(value):
+        return "must be a finite number"
+    unit = f.metadata["unit"] or _UNITS.get(f.name.rpartition("_")[2], "")
+    least, most = f.metadata["minimum"], f.metadata["maximum"]
+    if least is not None and value < least:
+        return f"must be at least {_number(least)} {unit}".rstrip()
+    if most is not None and value > most:
+        return f"must be at most {_number(most)} {unit}".rstrip()
+    return None
+
+
+def _number(value: float) -> str:
+    return f"{int(value):,}" if float(value).is_integer() else f"{value:g}"
+
+
+def _text_fault(text: str) -> str | None:
+    if not text:
+        return "is empty: leave it out"
+    if len(text) > _LONGEST_TEXT:
+        return f"is too long: {len(text):,} characters, and at most {_LONGEST_TEXT:,} are read"
+    if any(ord(c) < 32 or 0xD800 <= ord(c) <= 0xDFFF for c in text):
+        return "holds a control character, or one that is not UTF-8"
+    return None
+
+
+def _path_fault(f: dataclasses.Field[Any], text: Any) -> str | None:
+    """Check a path; where the key holds KIND or KIND:PATH, the path alone."""
+    if not isinstance(text, str):
+        return None
+    kind, _, path = text.partition(":") if f.name in KIND_AND_PATH else ("", "", text)
+    return _text_fault(kind or path) or path_fault(path)
 
 
 def _coerce(hint: Any, value: Any) -> Any:
@@ -96,9 +168,12 @@ def _coerce(hint: Any, value: Any) -> Any:
         return _coerce_dict(hint, value)
     if hint is Any:
         try:
-            return yaml.safe_load(value) if isinstance(value, str) else value
-        except yaml.YAMLError:
+            value = load_yaml(value) if isinstance(value, str) else value
+        except ValueError:
             raise TypeError("must be a YAML value") from None
+        if not isinstance(value, bool | int | float | str | None):
+            raise TypeError("must hold single values, no lists and mappings")
+        return value
     if hint is bool:
         if not isinstance(value, bool):
             raise TypeError("must be true or false")
@@ -111,7 +186,7 @@ def _coerce(hint: Any, value: Any) -> Any:
         raise TypeError("must be a whole number" if hint is int else "must be a number")
     try:
         return hint(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise TypeError("must be a whole number" if hint is int else "must be a number") from None
 
 
@@ -121,10 +196,14 @@ def _coerce_dict(hint: Any, value: Any) -> dict[Any, Any]:
         parts = [part.split("=", 1) for part in value.split(",") if part]
         if any(len(part) != 2 for part in parts):
             raise TypeError("must be KEY=VALUE pairs separated by commas")
+        if len({part[0].strip() for part in parts}) < len(parts):
+            raise TypeError("names a key twice")
         value = dict(parts)
     if not isinstance(value, Mapping):
         raise TypeError("must be a mapping")
     pairs = {_coerce(key_type, k): _coerce(value_type, v) for k, v in value.items()}
+    if len(pairs) < len(value):
+        raise TypeError("names a key twice")
     if any(isinstance(v, float) and not math.isfinite(v) for v in pairs.values()):
         raise TypeError("must hold finite numbers")
     return pairs

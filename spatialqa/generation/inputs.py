@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import cast
 
 from spatialqa.acoustics.engine import Engine, engine_errors
-from spatialqa.acoustics.engines import open_engine
+from spatialqa.acoustics.engines import check_engine, open_engine
 from spatialqa.acoustics.no_engine import NoEngine
 from spatialqa.banks.bank import BankFacts
 from spatialqa.clips.audioset import clips as audioset
@@ -160,24 +160,30 @@ def _classes(recipe: RenderRecipe) -> str | Sequence[str]:
 
 
 def engine_for(recipe: RenderRecipe) -> Engine:
-    """Return the engine that a recipe configures (none where it only plans); raises as `open_engine` does."""
+    """Return the engine that a recipe configures, or none, once that is checked, where it only plans.
+
+    Raises as `open_engine` does.
+    """
     kind, _, path = recipe.rooms.partition(":")
     if kind == "bank" and path:
         from spatialqa.banks.engine import BankEngine
 
         return BankEngine(Path(path), recipe.sample_rate, recipe.bank_resample, recipe.channels)
-    if recipe.plan_only:
-        return NoEngine(recipe.sample_rate)
     own_keys = {"calibrated": recipe.calibrated, "rir_time_zero": recipe.rir_time_zero}
     for key in own_keys.keys() & recipe.engine_config.keys():
         raise EngineError(f"engine_config holds {key}, which is a recipe key of its own: set it there")
+    overrides = {**recipe.engine_config, **own_keys}
+    hrtf = Path(recipe.hrtf) if recipe.hrtf else None
+    if recipe.plan_only:
+        check_engine(recipe.engine, recipe.sample_rate, recipe.preset, overrides, hrtf, recipe.channels)
+        return NoEngine(recipe.sample_rate)
     with engine_errors(f"starting ({recipe.engine})"):
         return open_engine(
             recipe.engine,
             recipe.sample_rate,
             recipe.preset,
-            {**recipe.engine_config, **own_keys},
-            Path(recipe.hrtf) if recipe.hrtf else None,
+            overrides,
+            hrtf,
             recipe.channels,
             recipe.habitat_python,
             recipe.habitat_materials,

@@ -2,17 +2,21 @@
 
 import dataclasses
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spatialqa.core.recipe_keys import build, key
-from spatialqa.errors import RecipeError
+from spatialqa.core.recipe_keys import KIND_AND_PATH, LARGEST_SEED, build, check_bounds, key
+from spatialqa.errors import RecipeError, shown
 
 if TYPE_CHECKING:  # the command line reads the keys before it reads any data set
     from spatialqa.dataset.folder import DatasetFolder
 
 MESHES = "mesh,mp3d,hm3d,gibson,replica"
+_LEAST_SHARE = 1e-6  # of all in sources_per_scene together
+_MOST_FACES = 1_000_000_000
+MOST_SCENES = 99_999_999  # their ids have eight digits
 
 
 @dataclass(frozen=True)
@@ -29,13 +33,15 @@ class RenderRecipe:
         [], "procedural: keep only these kinds (shoebox, l_shape, apartment)", only="procedural"
     )
     up: str = key("y", "mesh: the axis that points up in the file", choices=("y", "z"), only="mesh")
-    unit_scale: float = key(1.0, "mesh: metres per unit of the file", minimum=1e-6, only="mesh")
+    unit_scale: float = key(1.0, "mesh: metres per unit of the file", minimum=1e-6, maximum=1e6, only="mesh")
     materials: str | None = key(
         None, "mesh: YAML file that maps object names to materials", path=True, only="mesh,hm3d,gibson,replica"
     )
     default_material: str | None = key(None, "meshes: material of the faces that nothing else names", only=MESHES)
     simplify: str = key("200000", "meshes: faces that larger ones are brought down to, or off", only=MESHES)
-    max_error_m: float = key(0.05, "meshes: how far a surface may move when simplified", minimum=0.0, only=MESHES)
+    max_error_m: float = key(
+        0.05, "meshes: how far a surface may move when simplified", minimum=0.0, maximum=100.0, only=MESHES
+    )
     mp3d_root: str | None = key(
         None, "mp3d: its folder; else $SPATIALQA_MP3D_ROOT, else data/scene_datasets/mp3d", path=True, only="mp3d"
     )
@@ -51,18 +57,22 @@ class RenderRecipe:
     bank_mix_listeners: bool = key(
         False, "bank: sources heard from different places in one scene, as SpatialSoundQA has them", only="bank"
     )
-    groups_per_room: int = key(2, "listener groups in one room before the next room is taken", minimum=1)
-    sources_per_group: int = key(8, "source places that are simulated for one listener", minimum=1)
-    scenes_per_group: int = key(8, "training scenes drawn from one listener group", minimum=1)
+    groups_per_room: int = key(
+        2, "listener groups in one room before the next room is taken", minimum=1, maximum=1_000_000
+    )
+    sources_per_group: int = key(8, "source places that are simulated for one listener", minimum=1, maximum=1000)
+    scenes_per_group: int = key(8, "training scenes drawn from one listener group", minimum=1, maximum=1_000_000)
     yaw: str = key("any", "which way listeners face: any, or degrees to the left of -z")
-    clearance_m: float = key(0.3, "least distance of listener and sources from every surface", minimum=0.0)
-    min_distance_m: float = key(0.5, "least distance from listener to source", minimum=0.1)
+    clearance_m: float = key(
+        0.3, "least distance of listener and sources from every surface", minimum=0.0, maximum=100.0
+    )
+    min_distance_m: float = key(0.5, "least distance from listener to source", minimum=0.1, maximum=1000.0)
     source_regions: str = key(
         "auto",
         "sources in the listener's region, in those it opens into too, or anywhere; auto is same for mp3d, else any",
         choices=("auto", "same", "connected", "any"),
     )
-    max_distance_m: float = key(10.0, "greatest distance from listener to source", minimum=0.1)
+    max_distance_m: float = key(10.0, "greatest distance from listener to source", minimum=0.1, maximum=1000.0)
     clips: str = key(
         "foley",
         "foley; folder:DIR (WAV, FLAC, OGG, MP3 files with labels); audioset (see --audioset-root); fsd50k:DIR; "
@@ -82,7 +92,9 @@ class RenderRecipe:
     min_label_quality: float = key(
         0.0, "audioset: least share of a class's labels that raters found true", minimum=0, maximum=1, only="audioset"
     )
-    foley_clips_per_class: int = key(100, "foley: different clips of every class", minimum=1, only="foley")
+    foley_clips_per_class: int = key(
+        100, "foley: different clips of every class", minimum=1, maximum=10_000, only="foley"
+    )
     labels_file: str | None = key(
         None, "folder: CSV or TSV with path and label (or mid) columns", path=True, only="folder"
     )
@@ -91,17 +103,19 @@ class RenderRecipe:
     )
     licence: str | None = key(None, "folder: licence of the clips whose table names none", only="folder")
     min_clip_s: float = key(
-        0.1, "recorded clips: leave out shorter ones", minimum=0.0, only="folder,audioset,fsd50k,esc50"
+        0.1, "recorded clips: leave out shorter ones", minimum=0.0, maximum=600.0, only="folder,audioset,fsd50k,esc50"
     )
     licences: list[str] = key([], "keep only clips under these licences (globs)", only="folder,fsd50k,esc50")
-    clip_rms_dbfs: float = key(-14.0, "level that every whole clip is brought to", maximum=0.0)
+    clip_rms_dbfs: float = key(-14.0, "level that every whole clip is brought to", minimum=-100.0, maximum=0.0)
     clip_start: str = key("zero", "where a clip longer than the scene starts", choices=("zero", "random"))
     class_balance: str = key(
         "uniform", "draw classes evenly, or as often as clips have them", choices=("uniform", "natural")
     )
-    scenes: int = key(64, "how many scenes, over all splits", minimum=1)
+    scenes: int = key(64, "how many scenes, over all splits", minimum=1, maximum=MOST_SCENES)
     splits: str = key("auto", "shares of train,validation,test; auto is 0.8,0.1,0.1, or train alone for a single house")
-    sources_per_scene: dict[int, float] = key({1: 0.32, 2: 0.68}, "share of scenes by their number of sources")
+    sources_per_scene: dict[int, float] = key(
+        {1: 0.32, 2: 0.68}, "share of scenes by their number of sources", minimum=0.0, maximum=1e6
+    )
     room_splits: str = key(
         "official",
         "houses to splits: official, the lists of the room set where it has any (soundspaces: of mp3d), or by the seed",
@@ -112,9 +126,9 @@ class RenderRecipe:
         "clips to splits: as their makers did where they did, or by the seed",
         choices=("official", "random"),
     )
-    onset_max_s: float = key(0.0, "latest start of a sound, drawn evenly from 0", minimum=0.0)
+    onset_max_s: float = key(0.0, "latest start of a sound, drawn evenly from 0", minimum=0.0, maximum=600.0)
     mix: str = key("sum", "add sources, or average them as SpatialSoundQA does", choices=("sum", "mean"))
-    seed: int = key(0, "seed of every draw", minimum=0)
+    seed: int = key(0, "seed of every draw", minimum=0, maximum=LARGEST_SEED)
     engine: str = key("auto", "acoustic engine: auto, soundspaces, habitat")
     habitat_python: str | None = key(None, "habitat: the Python that has habitat-sim built with audio", execution=True)
     habitat_materials: bool = key(True, "habitat: materials by object category, where a scene has them")
@@ -125,19 +139,19 @@ class RenderRecipe:
     rir_time_zero: str = key(
         "emission", "keep the propagation delay, or start at the direct sound", choices=("emission", "direct")
     )
-    sample_rate: int = key(32000, "sample rate of the scenes, Hz", minimum=1)
+    sample_rate: int = key(32000, "sample rate of the scenes, Hz", minimum=1000, maximum=384_000, unit="Hz")
     duration_s: float = key(10.0, "length of every scene", minimum=0.1, maximum=600.0)
     channels: str = key(
         "binaural",
         "what the listener records: two ears, or first-order ambisonics (AmbiX, axes of the head)",
         choices=("binaural", "foa"),
     )
-    gain_db: float = key(-24.0, "one constant gain for every scene of the data set")
+    gain_db: float = key(-24.0, "one constant gain for every scene of the data set", minimum=-120.0, maximum=60.0)
     plan_only: bool = key(False, "write scenes without audio: places, sounds and labels, and no engine is needed")
     save_rirs: bool = key(False, "write the RIRs as well (rirs/)")
-    scenes_per_shard: int = key(64, "scenes in one Parquet file, about", minimum=1)
+    scenes_per_shard: int = key(64, "scenes in one Parquet file, about", minimum=1, maximum=100_000)
     workers: int | None = key(
-        None, "Ray workers; 0 runs in this process; default one per core", minimum=0, execution=True
+        None, "Ray workers; 0 runs in this process; default one per core", minimum=0, maximum=10_000, execution=True
     )
     group_timeout_s: float = key(
         600.0,
@@ -155,8 +169,9 @@ class RenderRecipe:
     ray_address: str | None = key(None, "a running Ray cluster to use, such as auto or HOST:6379", execution=True)
 
     def __post_init__(self) -> None:
+        check_bounds(self)
         shares = self.sources_per_scene
-        if not shares or any(n < 1 or share < 0 for n, share in shares.items()) or not sum(shares.values()) > 0:
+        if not shares or any(n < 1 for n in shares) or not sum(shares.values()) >= _LEAST_SHARE:
             raise RecipeError(
                 f"sources_per_scene {shares} needs counts of 1 or more and shares above 0, such as 1=0.32,2=0.68"
             )
@@ -202,8 +217,9 @@ class RenderRecipe:
         if address is None or address == "auto":
             return
         host, _, port = address.removeprefix("ray://").rpartition(":")
-        if not (host and port.isascii() and port.isdigit() and 0 < int(port[:6]) < 2**16):
-            raise RecipeError(f"ray_address {address!r} must be auto or HOST:PORT, such as 10.0.0.1:6379")
+        whole_port = port.isascii() and port.isdigit() and 0 < int(port[:6]) < 2**16
+        if not whole_port or not re.fullmatch(r"[\w.:\[\]-]+", host):
+            raise RecipeError(f"ray_address {shown(address)} must be auto or HOST:PORT, such as 10.0.0.1:6379")
 
     def split_shares(self) -> tuple[float, float, float] | None:
         """Return the shares of train, validation and test, or None for `auto`."""
@@ -223,9 +239,10 @@ class RenderRecipe:
         """Return the number of faces that larger meshes are brought down to, or None for off."""
         if self.simplify == "off":
             return None
-        if not self.simplify.isdigit() or int(self.simplify) < 1000:
-            raise RecipeError(f"simplify {self.simplify!r} must be off, or a number of faces of 1000 or more")
-        return int(self.simplify)
+        faces = int(self.simplify) if self.simplify.isdecimal() and len(self.simplify) < 12 else 0
+        if not 1000 <= faces <= _MOST_FACES:
+            raise RecipeError(f"simplify {shown(self.simplify)} must be off, or from 1,000 to {_MOST_FACES:,} faces")
+        return faces
 
     def cache_folder(self) -> Path:
         """Return where prepared meshes and lists of files are kept."""
@@ -241,8 +258,8 @@ class RenderRecipe:
             yaw = float(self.yaw)
         except ValueError:
             yaw = math.nan
-        if not math.isfinite(yaw):
-            raise RecipeError(f"yaw {self.yaw!r} must be `any` or a number of degrees")
+        if not abs(yaw) <= 360.0:
+            raise RecipeError(f"yaw {shown(self.yaw)} must be `any`, or a number of degrees from -360 to 360")
         return yaw
 
     def identity(self) -> dict[str, Any]:
@@ -254,7 +271,7 @@ class RenderRecipe:
             if f.metadata["execution"] or f.name == "engine" or f.name.endswith("_root"):
                 continue
             if f.metadata["path"] and value is not None:
-                value = value.partition(":")[0] if f.name in ("rooms", "clips") else "given"
+                value = value.partition(":")[0] if f.name in KIND_AND_PATH else "given"
             identity[f.name] = value
         return identity
 
@@ -270,7 +287,7 @@ def absolute_paths(recipe: RenderRecipe) -> RenderRecipe:
     for f in dataclasses.fields(recipe):
         value = getattr(recipe, f.name)
         if f.metadata["path"] and value is not None:
-            kind, colon, path = value.partition(":") if f.name in ("rooms", "clips") else ("", "", value)
+            kind, colon, path = value.partition(":") if f.name in KIND_AND_PATH else ("", "", value)
             if path:
                 changes[f.name] = f"{kind}{colon}{Path(path).absolute()}"
     return dataclasses.replace(recipe, **changes)

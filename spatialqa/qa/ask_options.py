@@ -1,15 +1,17 @@
 """The options of `ask`: question types, answer forms, and the least margins for a question."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from spatialqa.errors import RecipeError
+from spatialqa.core.recipe_keys import LARGEST_SEED
+from spatialqa.errors import RecipeError, shown
 
 TYPES = ("A", "B", "C", "D", "E", "X")
 DEFAULT_TYPES = TYPES[:5]  # X goes beyond SpatialSoundQA and is asked only by name
 ONE_SOURCE, SEVERAL_SOURCES = ("A", "B"), ("C", "D", "E")  # types by the scenes that they are asked of
 ANSWER_FORMS = ("open", "mcq")
+MOST_QUESTIONS = 100  # of one subtype a scene: there are no more that differ
+MOST_MARGIN = 1000.0  # of a distance in m, and of a level in dB
 RATIONALE_FORMS = ("sentences", "brief", "scene")
 
 
@@ -60,26 +62,30 @@ class AskOptions:
     def __post_init__(self) -> None:
         unknown = [t for t in self.types if t not in TYPES]
         if unknown or not self.types:
-            raise RecipeError(f"types: {', '.join(map(repr, unknown)) or 'none'} given; choose from {', '.join(TYPES)}")
+            raise RecipeError(
+                f"types: {', '.join(map(shown, unknown[:5])) or 'none'} given; choose from {', '.join(TYPES)}"
+            )
         if len(set(self.types)) != len(self.types):
             raise RecipeError(f"types: {', '.join(self.types)} names a type twice")
         if self.answer_form not in ANSWER_FORMS:
             raise RecipeError(f"answer_form: {self.answer_form!r} is not one of {', '.join(ANSWER_FORMS)}")
         if self.rationale_form not in RATIONALE_FORMS:
             raise RecipeError(f"rationale_form: {self.rationale_form!r} is not one of {', '.join(RATIONALE_FORMS)}")
-        if self.questions_per_subtype < 1:
-            raise RecipeError(f"questions_per_subtype: must be 1 or more, got {self.questions_per_subtype}")
-        if self.seed < 0:
-            raise RecipeError(f"seed: must be 0 or more, got {self.seed}")
-        for key, most in (
-            ("direction_margin_deg", 90.0),
-            ("relation_margin_deg", 180.0),
-            ("distance_margin_m", math.inf),
-            ("masking_db", math.inf),
+        if not 1 <= self.questions_per_subtype <= MOST_QUESTIONS:
+            raise RecipeError(
+                f"questions_per_subtype: must be from 1 to {MOST_QUESTIONS}, got {shown(self.questions_per_subtype)}"
+            )
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise RecipeError(f"seed: must be from 0 to {LARGEST_SEED:,}, got {shown(self.seed)}")
+        for key, most, unit in (
+            ("direction_margin_deg", 90.0, "degrees"),
+            ("relation_margin_deg", 180.0, "degrees"),
+            ("distance_margin_m", MOST_MARGIN, "m"),
+            ("masking_db", MOST_MARGIN, "dB"),
         ):
             value = getattr(self, key)
             if not 0 <= value < most:
-                raise RecipeError(f"{key}: must be 0 or more and below {most:g}, got {value}")
+                raise RecipeError(f"{key}: must be 0 or more and below {most:g} {unit}, got {shown(value)}")
 
 
 def check_counts(counts: Mapping[str, int], types: tuple[str, ...], questions_per_subtype: int) -> None:

@@ -20,7 +20,7 @@ from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.json_records import QuestionsRecord, SkipCount, write_record
 from spatialqa.dataset.reading import read_scenes, scene_files
 from spatialqa.dataset.schema import QA
-from spatialqa.errors import DatasetError, RecipeError
+from spatialqa.errors import DatasetError
 from spatialqa.qa.ask import ONE_SCENE, DataSetView, SceneQuestions, ask, survey
 from spatialqa.qa.ask_options import AskOptions
 from spatialqa.qa.balance import Balance, Survey, balance_from, preference_from
@@ -88,8 +88,6 @@ def make_qa(root: Path, recipe: QaRecipe, on_scenes: Callable[[int, int], None] 
     folder = DatasetFolder(root)
     run = folder.read_own_run()
     shards_missing = sum(not folder.shard_file(name).is_file() for name in run.plan.shards)
-    if recipe.name and not recipe.name.replace("-", "").replace("_", "").isalnum():
-        raise RecipeError(f"name {recipe.name!r} becomes part of a folder name: use letters, digits, - and _")
     table = table_name(recipe.name)
     with folder.lock():
         folder.sweep()

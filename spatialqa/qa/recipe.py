@@ -2,8 +2,17 @@
 
 from dataclasses import dataclass
 
-from spatialqa.core.recipe_keys import key
-from spatialqa.qa.ask_options import ANSWER_FORMS, RATIONALE_FORMS, AskOptions, check_counts
+from spatialqa.core.names import table_name_fault
+from spatialqa.core.recipe_keys import LARGEST_SEED, check_bounds, key
+from spatialqa.errors import RecipeError
+from spatialqa.qa.ask_options import (
+    ANSWER_FORMS,
+    MOST_MARGIN,
+    MOST_QUESTIONS,
+    RATIONALE_FORMS,
+    AskOptions,
+    check_counts,
+)
 
 
 @dataclass(frozen=True)
@@ -21,24 +30,42 @@ class QaRecipe(AskOptions):
         "how: in sentences; the compared quantities alone; or first all that sounds, and where",
         choices=RATIONALE_FORMS,
     )
-    questions_per_subtype: int = key(AskOptions.questions_per_subtype, "questions of each subtype a scene", minimum=1)
-    type_counts: dict[str, int] = key(
-        {}, "ask every scene one question at most, and so many of each type in train: A=139392,B=139392"
+    questions_per_subtype: int = key(
+        AskOptions.questions_per_subtype, "questions of each subtype a scene", minimum=1, maximum=MOST_QUESTIONS
     )
-    seed: int = key(AskOptions.seed, "seed of the questions, apart from the scenes' own", minimum=0)
+    type_counts: dict[str, int] = key(
+        {},
+        "ask every scene one question at most, and so many of each type in train: A=139392,B=139392",
+        minimum=0,
+        maximum=1_000_000_000,
+    )
+    seed: int = key(
+        AskOptions.seed, "seed of the questions, apart from the scenes' own", minimum=0, maximum=LARGEST_SEED
+    )
     direction_margin_deg: float = key(
-        AskOptions.direction_margin_deg, "least angle from the plane where a direction word changes", minimum=0.0
+        AskOptions.direction_margin_deg,
+        "least angle from the plane where a direction word changes",
+        minimum=0.0,
+        maximum=90.0,
     )
     relation_margin_deg: float = key(
-        AskOptions.relation_margin_deg, "least angle between two compared directions", minimum=0.0
+        AskOptions.relation_margin_deg, "least angle between two compared directions", minimum=0.0, maximum=180.0
     )
     distance_margin_m: float = key(
-        AskOptions.distance_margin_m, "least difference of two compared distances", minimum=0.0
+        AskOptions.distance_margin_m, "least difference of two compared distances", minimum=0.0, maximum=MOST_MARGIN
     )
-    masking_db: float = key(AskOptions.masking_db, "a source further than this below the others is not asked about")
+    masking_db: float = key(
+        AskOptions.masking_db,
+        "a source further than this below the others is not asked about",
+        minimum=0.0,
+        maximum=MOST_MARGIN,
+    )
     templates: str | None = key(None, "folder of template files that replaces the bundled ones", path=True)
     name: str | None = key(None, "write qa-NAME/ instead of qa/")
 
     def __post_init__(self) -> None:
+        check_bounds(self)
+        if self.name is not None and (fault := table_name_fault(self.name)):
+            raise RecipeError(fault)
         super().__post_init__()
         check_counts(self.type_counts, self.types, self.questions_per_subtype)

@@ -54,7 +54,7 @@ def test_other_splits_follow_in_proportion_and_what_is_wanting_is_told() -> None
     [
         ({"type_counts": {"X": 3}}, "type_counts names X"),
         ({"type_counts": {"A": 3}, "types": ("B",)}, "type_counts names A"),
-        ({"type_counts": {"A": -3}}, "0 or more"),
+        ({"type_counts": {"A": -3}}, "at least 0"),
         ({"type_counts": {"A": 3}, "questions_per_subtype": 2}, "one question"),
     ],
 )

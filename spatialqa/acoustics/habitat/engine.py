@@ -63,6 +63,17 @@ class _Build:
 _checked: dict[tuple[str, str], _Build] = {}  # by Python and configuration: checked once a process
 
 
+def checked(sample_rate: int, preset: str, overrides: Mapping[str, Any] | None, channels: str) -> dict[str, Any]:
+    """Return the settings of the engine habitat; raises EngineError where a rate, setting or layout is not usable."""
+    if channels != "binaural":
+        raise EngineError(f"the engine habitat gives binaural sound only, not {channels}: use soundspaces")
+    try:
+        check_sample_rate(sample_rate)
+        return resolve(preset, overrides)
+    except EngineError as error:  # the settings are the same, the name is not
+        raise EngineError(str(error).replace("soundspaces", "habitat")) from None
+
+
 class HabitatEngine:
     """habitat-sim with audio, with one sample rate, one configuration and one HRTF.
 
@@ -101,13 +112,7 @@ class HabitatEngine:
         load_timeout_s: float = 1800.0,
         hrtf_cache: Path | None = None,
     ) -> None:
-        if channels != "binaural":
-            raise EngineError(f"the engine habitat gives binaural sound only, not {channels}: use soundspaces")
-        try:
-            check_sample_rate(sample_rate)
-            settings = resolve(preset, overrides)
-        except EngineError as error:  # the settings are the same, the name is not
-            raise EngineError(str(error).replace("soundspaces", "habitat")) from None
+        settings = checked(sample_rate, preset, overrides, channels)
         own = None if hrtf is None else usable_hrtf(Path(hrtf).absolute(), sample_rate, "habitat", hrtf_cache)
         label = DEFAULT_HRTF if own is None else own.label
         hrtf = None if own is None else own.path

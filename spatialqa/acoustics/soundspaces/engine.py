@@ -20,7 +20,7 @@ from spatialqa.acoustics.engine import Closing
 from spatialqa.acoustics.hrtf import usable_hrtf
 from spatialqa.acoustics.soundspaces import rlr_api
 from spatialqa.acoustics.soundspaces.ray_depth import DepthEstimator
-from spatialqa.acoustics.soundspaces.settings import check_channels, check_sample_rate, resolve
+from spatialqa.acoustics.soundspaces.settings import checked
 from spatialqa.core.channels import CHANNEL_NAMES
 from spatialqa.core.geometry import IDENTITY, Pose, Quaternion, Vec3, multiply, rotation_matrix, yaw_quaternion
 from spatialqa.core.scene import EngineIdentity
@@ -83,9 +83,7 @@ class SoundSpacesEngine:
         channels: str = "binaural",
         hrtf_cache: Path | None = None,
     ) -> None:
-        check_sample_rate(sample_rate)
-        self.settings = resolve(preset, overrides)
-        check_channels(channels, self.settings, hrtf)
+        self.settings = checked(sample_rate, preset, overrides, hrtf, channels)
         self.sample_rate = sample_rate
         self.channels = channels
         library = rlr_api.library()

@@ -121,6 +121,16 @@ def resolve(preset: str, overrides: Mapping[str, Any] | None) -> dict[str, Any]:
     return settings
 
 
+def checked(
+    sample_rate: int, preset: str, overrides: Mapping[str, Any] | None, hrtf: Path | None, channels: str
+) -> dict[str, Any]:
+    """Return the settings of the engine soundspaces; raises EngineError for any that is not usable."""
+    check_sample_rate(sample_rate)
+    settings = resolve(preset, overrides)
+    check_channels(channels, settings, hrtf)
+    return settings
+
+
 def check_channels(channels: str, settings: Mapping[str, Any], hrtf: Path | None) -> None:
     """Raise EngineError for a layout that is unknown or that these settings or an HRTF do not go with."""
     if channels not in CHANNEL_NAMES:

@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from spatialqa.core.strict_yaml import read_yaml
 from spatialqa.errors import TemplateError
 from spatialqa.qa.fact import pick
 from spatialqa.qa.templating.slots import ANSWERS, FORMS, SUBTYPES, TABLES, VALUE_SLOTS, WORD_SLOTS
-from spatialqa.qa.templating.strict_yaml import read_mapping
 
 _KEYS = ("type", "answers", "phrases", "synonyms", "templates")
 _ID = re.compile(r"[a-z0-9][a-z0-9_.-]*")
@@ -92,7 +92,10 @@ def read_template_file(file: Traversable) -> tuple[str, list[Template]]:
 
 def inspect_template_file(file: Traversable) -> TemplateFile:
     """Return what a file holds, every wrong template named; raises TemplateError when the whole file is wrong."""
-    data, name = read_mapping(file), file.name
+    name = file.name
+    data = read_yaml(file, name, TemplateError)
+    if not isinstance(data, dict):
+        raise TemplateError(f"{name}: must be a mapping such as `type: A` and `templates: ...`")
     kind = data.get("type")
     if not isinstance(kind, str) or kind not in SUBTYPES:
         raise TemplateError(f"{name}: type {kind!r} is not one of {', '.join(SUBTYPES)}")

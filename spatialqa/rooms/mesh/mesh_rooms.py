@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 
 from spatialqa.core import seeds
 from spatialqa.core.geometry import FloatArray, Vec3, z_up_to_world
+from spatialqa.core.strict_yaml import read_yaml
 from spatialqa.errors import RoomError
 from spatialqa.rooms.materials import material
 from spatialqa.rooms.mesh.cache import KnownContents, MeshCache
@@ -19,7 +19,7 @@ from spatialqa.rooms.mesh.gltf import buffers
 from spatialqa.rooms.mesh.part_materials import DEFAULT, PartMaterial, PartMaterials, read_part_materials
 from spatialqa.rooms.mesh.parts import MeshPart
 from spatialqa.rooms.mesh.rays import RayCaster, ray_efficiency
-from spatialqa.rooms.mesh.reading import SUFFIXES, habitat_files, one_line, read_parts, reader_versions
+from spatialqa.rooms.mesh.reading import SUFFIXES, habitat_files, read_parts, reader_versions
 from spatialqa.rooms.mesh.simplify import (
     MAX_ERROR_M,
     TARGET_FACES,
@@ -271,7 +271,7 @@ class MeshRooms(FileRooms):
 def _mesh_files(path: Path) -> dict[str, Path]:
     if not path.exists():
         raise RoomError(f"there is no mesh file or folder {path}")
-    if path.is_file():
+    if not path.is_dir():
         if path.suffix.lower() not in SUFFIXES:
             raise RoomError(f"cannot read {path} as a mesh: the file types are {', '.join(SUFFIXES)}")
         return {path.stem: path}
@@ -288,10 +288,7 @@ def _mesh_files(path: Path) -> dict[str, Path]:
 
 
 def _read_map(path: Path) -> dict[str, str]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RoomError(f"cannot read the material map {path}: {one_line(error)}") from error
+    content = read_yaml(path, f"the material map {path}", RoomError)
     if not isinstance(content, dict) or not content:
         raise RoomError(f"the material map {path} must hold lines of the form `pattern: material`")
     for key, value in content.items():
