@@ -110,6 +110,7 @@ class Scene:
     sources: tuple[Source, ...]
     seed: int
     recipe_hash: str
+    scene: str | None = None  # its name in a table of placements; None of a drawn scene
 
     @property
     def listener(self) -> Pose:
@@ -124,7 +125,8 @@ class Scene:
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
         """Read a row of `scenes`; columns that a Scene does not hold (audio) are ignored."""
-        values = {f.name: row[f.name] for f in fields(cls)}
+        values = {f.name: row[f.name] for f in fields(cls) if f.name != "scene"}
+        values["scene"] = row.get("scene")  # a column of scenes by hand alone
         values["listener_position"] = _vec3(row["listener_position"])
         values["listener_orientation"] = _quaternion(row["listener_orientation"])
         values["sources"] = tuple(Source.from_row(source) for source in row["sources"])

@@ -16,8 +16,16 @@ from spatialqa.errors import DatasetError
 _SCENE_COLUMNS = [name for name in SCENES.names if name != "audio"]
 
 
-def read_rows(path: Path, columns: Sequence[str] | None = None, batch_rows: int = 512) -> Iterator[dict[str, Any]]:
+def read_rows(
+    path: Path, columns: Sequence[str] | None = None, batch_rows: int = 512, also: Sequence[str] = ()
+) -> Iterator[dict[str, Any]]:
     """Yield the rows of a Parquet file as plain data.
+
+    Args:
+        path: of the file.
+        columns: those that are read; all by default.
+        batch_rows: how many rows are held at a time.
+        also: further columns, where the file has them.
 
     Raises:
         DatasetError: the file cannot be read or lacks a column.
@@ -27,7 +35,8 @@ def read_rows(path: Path, columns: Sequence[str] | None = None, batch_rows: int 
         missing = [name for name in columns or () if name not in file.schema_arrow.names]
         if missing:
             raise DatasetError(f"{path}: has no column {', '.join(missing)}; it is not a table of ours")
-        for batch in file.iter_batches(batch_rows, columns=list(columns) if columns else None, use_threads=False):
+        wanted = [*columns, *(name for name in also if name in file.schema_arrow.names)] if columns else None
+        for batch in file.iter_batches(batch_rows, columns=wanted, use_threads=False):
             yield from batch.to_pylist()
     except (OSError, ValueError, KeyError) as error:
         raise DatasetError(
@@ -37,7 +46,7 @@ def read_rows(path: Path, columns: Sequence[str] | None = None, batch_rows: int 
 
 def read_scenes(path: Path) -> Iterator[Scene]:
     """Yield the scenes of one file of the `scenes` table, without their audio."""
-    for row in read_rows(path, _SCENE_COLUMNS):
+    for row in read_rows(path, _SCENE_COLUMNS, also=("scene",)):
         yield Scene.from_row(row)
 
 

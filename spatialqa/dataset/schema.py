@@ -69,6 +69,8 @@ SCENES = pa.schema(
     ]
 )
 
+SCENES_BY_HAND = SCENES.append(pa.field("scene", pa.string()))  # its name in the table of placements
+
 GROUPS = pa.schema(
     [
         ("group_id", pa.string()),

@@ -17,6 +17,8 @@ from spatialqa.clips.foley.clips import FoleyClips
 from spatialqa.clips.fsd50k import Fsd50kClips
 from spatialqa.clips.label_filter import LabelMode
 from spatialqa.errors import EngineError, RecipeError
+from spatialqa.generation.placed_sounds import with_placed_files
+from spatialqa.generation.placements import read_placements
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.rooms.mesh.cache import MeshCache
 from spatialqa.rooms.mesh.mesh_rooms import MeshRooms
@@ -116,12 +118,17 @@ def _mesh_options(recipe: RenderRecipe) -> TreeOptions:
 
 
 def clips_for(recipe: RenderRecipe) -> ClipSet:
-    """Return the clip set that a recipe names.
+    """Return the clip set that a recipe names, and the sound files that its placements name.
 
     Raises:
-        RecipeError: no clip set has that name.
+        RecipeError: no clip set has that name, or a table of placements cannot be used.
         ClipError: the clips cannot be used.
     """
+    clips = _clip_set(recipe)
+    return with_placed_files(clips, read_placements(Path(recipe.placements))) if recipe.placements else clips
+
+
+def _clip_set(recipe: RenderRecipe) -> ClipSet:
     kind, _, path = recipe.clips.partition(":")
     labels = cast(LabelMode, recipe.clip_labels)
     if kind == "foley" and not path:

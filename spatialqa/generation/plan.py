@@ -7,7 +7,7 @@ of the thing drawn, so a shard is the same whoever makes it and in whatever orde
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,8 +15,10 @@ import numpy as np
 from spatialqa.banks.bank_rooms import BankRoom, BankRooms
 from spatialqa.clips.clip import ClipRecord
 from spatialqa.core import seeds
+from spatialqa.core.files import digest
 from spatialqa.core.names import SPLITS
 from spatialqa.core.scene import EngineIdentity, ListenerGroup, Scene, Source
+from spatialqa.generation.placed_sounds import PlacedSounds
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.schedule import (
     GroupSlot,
@@ -28,7 +30,7 @@ from spatialqa.generation.schedule import (
     n_sources,
     scenes_per_group,
 )
-from spatialqa.generation.sound_sampling import SoundSampler
+from spatialqa.generation.sound_sampling import DrawnSound, SoundSampler
 from spatialqa.generation.splits import (
     ALL_TRAIN,
     AUTO_SHARES,
@@ -38,6 +40,7 @@ from spatialqa.generation.splits import (
     split_houses,
 )
 from spatialqa.rooms.placement.placer import Placer
+from spatialqa.rooms.placement.positions import Positions
 from spatialqa.rooms.room import Room, RoomSet
 
 
@@ -153,6 +156,11 @@ class Planner:
         """What draws the clips of its scenes."""
         return SoundSampler(self.recipe, self.clips)
 
+    @cached_property
+    def placed_sounds(self) -> PlacedSounds:
+        """What finds the clips of scenes by hand."""
+        return PlacedSounds(self.recipe.seed, self.clips)
+
     def n_sources(self, scene_id: str) -> int:
         """Draw how many sources a scene has."""
         return n_sources(self.recipe, scene_id)
@@ -206,8 +214,35 @@ class Planner:
             level_index=region.level_index if region else None,
         )
 
+    def placed_group(self, slot: GroupSlot, room: Room, positions: Positions, attempt: int = 0) -> ListenerGroup:
+        """Return the group of a scene by hand; the same positions give the same RIRs under any scene's name.
+
+        Raises:
+            SpatialQAError: a source is at the centre of the head.
+        """
+        assert slot.placed is not None
+        placed, region = slot.placed, room.region_at(slot.placed.listener_position)
+        return ListenerGroup(
+            group_id=slot.group_id,
+            split=slot.split,
+            room_set=room.room_set,
+            room_id=room.room_id,
+            room_sha256=room.sha256,
+            house_id=room.house_id,
+            listener=placed.listener,
+            places=tuple(positions.place(placed.listener, source.position) for source in placed.sources),
+            seed=seeds.derived_seed(self.recipe.seed, "placed group", digest(placed.positions()), attempt),
+            region_id=region.region_id if region else None,
+            region_label=region.label if region else None,
+            level_index=region.level_index if region else None,
+        )
+
     def scenes(self, slot: GroupSlot, group: ListenerGroup) -> list[Scene]:
         """Draw all scenes of a group, in the order of their ids."""
+        if slot.placed is not None:
+            (scene_id,) = slot.scene_ids
+            sounds = self.placed_sounds.draw(slot.placed, scene_id)
+            return [replace(self._scene(scene_id, group, range(len(sounds)), 1, sounds), scene=slot.placed.name)]
         places = self._assign_places(slot, group)
         uses = Counter(place for chosen in places.values() for place in chosen)
         return [
@@ -230,12 +265,25 @@ class Planner:
             for scene_id, n in counts.items()
         }
 
+    def redraw(self, slot: GroupSlot, scene: Scene, attempt: int) -> Scene | None:
+        """Return a planned scene with other sounds; None of a scene by hand whose rows name every clip."""
+        if slot.placed is None:
+            return self.sounds.redraw(scene, attempt)
+        if all(source.clip is not None for source in slot.placed.sources):
+            return None
+        return self.sounds.replay(scene, self.placed_sounds.draw(slot.placed, scene.scene_id, attempt), attempt)
+
     def scene(self, scene_id: str, group: ListenerGroup, places: tuple[int, ...], reuse: int) -> Scene:
         """Draw what sounds at these places of the group."""
+        return self._scene(scene_id, group, places, reuse, self.sounds.draw(scene_id, group.split, len(places)))
+
+    def _scene(
+        self, scene_id: str, group: ListenerGroup, places: Sequence[int], reuse: int, sounds: Sequence[DrawnSound]
+    ) -> Scene:
         assert group.house_id is not None  # a group that was drawn, not one read from its row
         recipe = self.recipe
         sources = []
-        for index, sound in zip(places, self.sounds.draw(scene_id, group.split, len(places)), strict=True):
+        for index, sound in zip(places, sounds, strict=True):
             place = group.places[index]
             sources.append(
                 Source(

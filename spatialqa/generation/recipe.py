@@ -17,6 +17,11 @@ MESHES = "mesh,mp3d,hm3d,gibson,replica"
 _LEAST_SHARE = 1e-6  # of all in sources_per_scene together
 _MOST_FACES = 1_000_000_000
 MOST_SCENES = 99_999_999  # their ids have eight digits
+_KEYS_OF_DRAWS = (
+    *("scenes", "splits", "sources_per_scene", "room_splits", "placement", "source_regions", "yaw"),
+    *("groups_per_room", "sources_per_group", "scenes_per_group", "exclude_regions", "clip_start", "class_balance"),
+    *("clearance_m", "min_distance_m", "max_distance_m", "onset_max_s", "bank_mix_listeners"),
+)
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,10 @@ class RenderRecipe:
     bank_mix_listeners: bool = key(
         False, "bank: sources heard from different places in one scene, as SpatialSoundQA has them", only="bank"
     )
+    placements: str | None = key(
+        None, "scenes by hand: a CSV, JSON lines or Parquet table with one row a source (docs/placements.md)", path=True
+    )
+    check_placements: bool = key(True, "placements: refuse what lies in a wall or outside of the building")
     groups_per_room: int = key(
         2, "listener groups in one room before the next room is taken", minimum=1, maximum=1_000_000
     )
@@ -195,6 +204,7 @@ class RenderRecipe:
                 f"room_splits soundspaces is a list of mp3d's houses, and rooms is {self.rooms}: leave it out"
             )
         self._refuse_idle_keys()
+        self._refuse_keys_of_draws()
         self.split_shares()
         self.target_faces()
         self.yaw_deg()
@@ -220,6 +230,16 @@ class RenderRecipe:
         whole_port = port.isascii() and port.isdigit() and 0 < int(port[:6]) < 2**16
         if not whole_port or not re.fullmatch(r"[\w.:\[\]-]+", host):
             raise RecipeError(f"ray_address {shown(address)} must be auto or HOST:PORT, such as 10.0.0.1:6379")
+
+    def _refuse_keys_of_draws(self) -> None:
+        """Refuse what only drawn scenes look at where scenes are placed by hand, and the other way round."""
+        if self.placements is None and not self.check_placements:
+            raise RecipeError("check_placements is for placements and does nothing without them: leave it out")
+        defaults = {f.name: f for f in dataclasses.fields(self)}
+        for name in _KEYS_OF_DRAWS if self.placements is not None else ():
+            f = defaults[name]
+            if getattr(self, name) != (f.default if f.default_factory is dataclasses.MISSING else f.default_factory()):
+                raise RecipeError(f"{name} is for drawn scenes and does nothing with placements: leave it out")
 
     def split_shares(self) -> tuple[float, float, float] | None:
         """Return the shares of train, validation and test, or None for `auto`."""

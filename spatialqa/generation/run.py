@@ -19,10 +19,13 @@ from spatialqa.clips.clip_table import ClipTable
 from spatialqa.clips.decode import ffmpeg_version
 from spatialqa.core.files import digest
 from spatialqa.core.scene import EngineIdentity
+from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.json_records import Attribution, PlanRecord, RunRecord
 from spatialqa.errors import ClipError
 from spatialqa.generation.inputs import clips_for, engine_for, refuse_idle_keys, rooms_for, with_roots
+from spatialqa.generation.placements import read_placements
 from spatialqa.generation.plan import RunPlan, plan_bank, plan_run
+from spatialqa.generation.plan_placements import check_positions, plan_placements
 from spatialqa.generation.recipe import RenderRecipe, absolute_paths
 from spatialqa.rooms.room import RoomSet
 
@@ -65,8 +68,15 @@ def prepare_run(recipe: RenderRecipe, root: Path) -> tuple[Run, RunPlan]:
     records = clips.records()
     if not records:
         raise ClipError(f"{recipe.clips}: holds no usable clip")
-    plan = plan_run(recipe, rooms, records)
     fingerprint = _fingerprint(recipe, rooms, records, identity)
+    if recipe.placements:
+        placements = read_placements(Path(recipe.placements))
+        plan = plan_placements(recipe, rooms, records, placements)
+        fingerprint["placements"] = placements.sha256
+        if recipe.check_placements and not DatasetFolder(root).exists:  # what has begun has been checked
+            check_positions(rooms, plan)
+    else:
+        plan = plan_run(recipe, rooms, records)
     run = Run(root.absolute(), recipe, digest(recipe.identity()), fingerprint, rooms, clips, plan.clips, identity)
     return run, plan
 

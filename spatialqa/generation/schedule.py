@@ -9,6 +9,7 @@ from spatialqa.banks.bank_rooms import BankRooms
 from spatialqa.core import seeds
 from spatialqa.errors import RoomError
 from spatialqa.generation.allocation import allocate, in_turns
+from spatialqa.generation.placements import PlacedScene
 from spatialqa.generation.recipe import RenderRecipe
 
 
@@ -16,7 +17,8 @@ from spatialqa.generation.recipe import RenderRecipe
 class GroupSlot:
     """One listener group that is to be drawn: its room and the scenes that will use it.
 
-    bank_group: which of the room's groups it is, where the room is a bank's.
+    bank_group: which of the room's groups it is, where the room is a bank's. placed: its one scene, where that is made
+    by hand.
     """
 
     group_id: str
@@ -24,6 +26,7 @@ class GroupSlot:
     room_id: str
     scene_ids: tuple[str, ...]
     bank_group: int | None = None
+    placed: PlacedScene | None = None
 
 
 @dataclass(frozen=True)

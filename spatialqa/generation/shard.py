@@ -8,7 +8,7 @@ may not fail again (a clip that has gone, a full disk) fails the shard, so that 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import pyarrow as pa
@@ -24,7 +24,7 @@ from spatialqa.core.stopwatch import Stopwatch
 from spatialqa.dataset.commit import commit_table
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.json_records import EngineName, Reject, ShardRecord, json_lines
-from spatialqa.dataset.schema import GROUPS, RIRS, SCENES
+from spatialqa.dataset.schema import GROUPS, RIRS, SCENES, SCENES_BY_HAND
 from spatialqa.errors import (
     ClipError,
     ClipGoneError,
@@ -42,6 +42,7 @@ from spatialqa.generation.render import ClippedSceneError, RenderedScene, Simula
 from spatialqa.generation.run import Run
 from spatialqa.generation.schedule import GroupSlot, ShardPlan
 from spatialqa.rooms.placement.placer import Placer
+from spatialqa.rooms.placement.positions import Positions
 from spatialqa.rooms.room import Room
 
 GROUP_ATTEMPTS = 8
@@ -55,8 +56,13 @@ class OpenedRoom:
     """A room with what was built on it; kept while groups of the same room follow each other."""
 
     room: Room
-    placer: Placer | None  # None where a bank has placed listeners and sources
+    placer: Placer | None  # None where a bank or a table has placed listeners and sources
     acoustic: OpenRoom
+
+    @cached_property
+    def positions(self) -> Positions:
+        """What listeners have of positions that are given."""
+        return Positions(self.room)
 
     @property
     def warnings(self) -> list[str]:
@@ -143,7 +149,8 @@ class ShardMaker:
                 with self._time_limit(), engine_errors(f"opening room {room_id}"):
                     acoustic = self.engine.open(room)
                 try:
-                    placer = None if isinstance(room, BankRoom) else _placer(self.run.recipe, room, acoustic)
+                    given = isinstance(room, BankRoom) or self.run.recipe.placements is not None
+                    placer = None if given else _placer(self.run.recipe, room, acoustic)
                 except SpatialQAError:
                     acoustic.close()
                     raise
@@ -156,6 +163,8 @@ class ShardMaker:
         with self.watch.stage("placement"):
             if isinstance(opened.room, BankRoom):
                 return self.planner.bank_group(slot, opened.room)
+            if slot.placed is not None:
+                return self.planner.placed_group(slot, opened.room, opened.positions, attempt)
             assert opened.placer is not None
             return self.planner.group(slot, opened.room, opened.placer, attempt)
 
@@ -224,19 +233,23 @@ class ShardMaker:
         if self.run.recipe.save_rirs or self.run.makes == "groups":
             content.rirs += self._rir_rows(simulated)
         for scene in scenes:
-            rendered = self._scene(scene, simulated, content)
+            rendered = self._scene(slot, scene, simulated, content)
             if rendered is not None:
                 with self.watch.stage("encoding"):
                     flac = encode_flac(rendered.audio, self.run.recipe.sample_rate)
                 audio = {"bytes": flac, "path": f"{scene.scene_id}.flac"}
                 content.scenes.append({**rendered.scene.to_row(), "audio": audio})
 
-    def _scene(self, scene: Scene, simulated: SimulatedGroup, content: _Content) -> RenderedScene | None:
+    def _scene(
+        self, slot: GroupSlot, scene: Scene, simulated: SimulatedGroup, content: _Content
+    ) -> RenderedScene | None:
         """Render a scene, drawing its sounds again when they clip or cannot be read."""
         for attempt in range(SCENE_ATTEMPTS):
             try:
                 with self.watch.stage("clips"):
-                    drawn = scene if attempt == 0 else self.planner.sounds.redraw(scene, attempt)
+                    drawn = scene if attempt == 0 else self.planner.redraw(slot, scene, attempt)
+                    if drawn is None:
+                        break
                     clips = [
                         self.prepared.get(self.planner.sounds.record(drawn.split, source.clip_id))
                         for source in drawn.sources
@@ -247,7 +260,8 @@ class ShardMaker:
                 raise
             except (ClippedSceneError, ClipError) as error:
                 content.rejects.append(Reject.of("draw", scene.scene_id, attempt, error))
-        content.rejects.append(Reject("scene", scene.scene_id, None, f"{SCENE_ATTEMPTS} draws failed"))
+        tries = "its clips are given" if drawn is None else f"{SCENE_ATTEMPTS} draws failed"
+        content.rejects.append(Reject("scene", scene.scene_id, None, tries))
         return None
 
     def _rir_rows(self, simulated: SimulatedGroup) -> list[dict[str, Any]]:
@@ -287,7 +301,8 @@ class ShardMaker:
         folder = DatasetFolder(self.run.root)
         with self.watch.stage("writing"):
             content.scenes.sort(key=lambda row: row["scene_id"])
-            tables = {"scenes": (content.scenes, SCENES)} if self.run.makes == "scenes" else {}
+            schema_of_scenes = SCENES_BY_HAND if self.run.recipe.placements else SCENES
+            tables = {"scenes": (content.scenes, schema_of_scenes)} if self.run.makes == "scenes" else {}
             tables["groups"] = (content.groups, GROUPS)
             if content.rirs:
                 tables["rirs"] = (content.rirs, RIRS)

@@ -93,7 +93,10 @@ class SoundSampler:
 
     def redraw(self, scene: Scene, attempt: int) -> Scene:
         """Return a planned scene with other sounds at the same places; nothing of it is measured yet."""
-        sounds = self.draw(scene.scene_id, scene.split, len(scene.sources), attempt)
+        return self.replay(scene, self.draw(scene.scene_id, scene.split, len(scene.sources), attempt), attempt)
+
+    def replay(self, scene: Scene, sounds: Sequence[DrawnSound], attempt: int) -> Scene:
+        """Return a planned scene with these sounds at the same places; nothing of it is measured yet."""
         unmeasured: dict[str, Any] = dict.fromkeys(_MEASURED)
         sources = tuple(
             replace(source, **sound.columns(), **unmeasured)
