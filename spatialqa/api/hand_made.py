@@ -1,0 +1,347 @@
+"""Scenes by hand: a listener and sources that are placed one by one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from spatialqa.api.inputs import Clips, KeyedEngine, Room, default_clips, default_engine
+from spatialqa.api.plan_view import PlanView, plan_view
+from spatialqa.clips.prepare import PreparedClips
+from spatialqa.clips.sound_files import SoundFile, WithSoundFiles, label_of
+from spatialqa.core import seeds
+from spatialqa.core.audio_io import write_scene_wav
+from spatialqa.core.files import digest
+from spatialqa.core.geometry import Pose, Vec3, yaw_quaternion
+from spatialqa.core.recipe_keys import build
+from spatialqa.core.scene import Scene
+from spatialqa.core.scene import Source as SourceRecord
+from spatialqa.errors import ClipError, PlacementError, RecipeError, SpatialQAError
+from spatialqa.generation.placements import PlacedScene, PlacedSource, from_direction
+from spatialqa.generation.plan import Planner
+from spatialqa.generation.plan_placements import position_problems
+from spatialqa.generation.recipe import RenderRecipe
+from spatialqa.generation.render import ClippedSceneError, simulate
+from spatialqa.generation.render import render_scene as render_planned
+from spatialqa.generation.schedule import GroupSlot, group_id_of, scene_id_of
+from spatialqa.qa.ask import ask as ask_scene
+from spatialqa.qa.ask_options import AskOptions
+from spatialqa.qa.question import Question
+from spatialqa.qa.templating.templates import load_templates
+
+Audio = npt.NDArray[np.float32]
+
+_SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3")
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A level head.
+
+    position: its centre in the room's world frame, metres: +x right, +y up, -z forward. yaw_deg: 0 looks along -z,
+    positive turns to the left.
+    """
+
+    position: Vec3
+    yaw_deg: float = 0.0
+
+    def __post_init__(self) -> None:
+        _finite("a listener", position=self.position, yaw_deg=self.yaw_deg)
+
+    @property
+    def pose(self) -> Pose:
+        """Position and orientation."""
+        x, y, z = (float(value) for value in self.position)
+        return Pose((x, y, z), yaw_quaternion(float(self.yaw_deg)))
+
+
+@dataclass(frozen=True)
+class Source:
+    """A sound at a place.
+
+    clip: a class of sounds ("Bark"), of which a clip is drawn; the id of a clip; or a sound file, whose label must be
+    given. label: what the sound is called: an AudioSet class, or a name of one's own.
+
+    It is placed either by azimuth_deg (positive to the left of the nose), elevation_deg (positive up) and distance_m
+    from the listener's head, or by its position in the room (world, metres). onset_s: when it starts.
+    """
+
+    clip: str | Path
+    label: str | None = None
+    azimuth_deg: float | None = None
+    elevation_deg: float = 0.0
+    distance_m: float | None = None
+    position: Vec3 | None = None
+    onset_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        values = {f: getattr(self, f) for f in ("azimuth_deg", "elevation_deg", "distance_m", "position", "onset_s")}
+        _finite(f"source {str(self.clip)!r}", **values)
+        by_direction = self.azimuth_deg is not None and self.distance_m is not None
+        given = (self.azimuth_deg, self.distance_m) != (None, None)
+        if by_direction == (self.position is not None) or (given and not by_direction):
+            raise RecipeError(
+                f"source {str(self.clip)!r}: give azimuth_deg and distance_m, or position; one of the two, and whole"
+            )
+
+    def place(self, listener: Listener) -> Vec3:
+        """Return its world position in metres for this listener; raises RecipeError out of bounds."""
+        if self.position is not None:
+            x, y, z = (float(value) for value in self.position)
+            return (x, y, z)
+        assert self.azimuth_deg is not None
+        assert self.distance_m is not None
+        where = f"source {str(self.clip)!r}"
+        return from_direction(where, listener.pose, self.azimuth_deg, self.elevation_deg, self.distance_m)
+
+
+@dataclass(frozen=True, eq=False)
+class RenderedScene:
+    """A rendered scene.
+
+    audio: float32 (channels, n), within full scale: left and right, or W, Y, Z, X. rirs: float32 (channels, m), one for
+    each source. truth: its record, whose `sources` say where each sound is and what was measured of it. placed and
+    keys: what `save_scenes` needs.
+    """
+
+    audio: Audio
+    truth: Scene
+    rirs: Sequence[Audio]
+    room: Room
+    placed: PlacedScene
+    keys: dict[str, Any]
+
+    @property
+    def sample_rate(self) -> int:
+        """Of `audio` and `rirs`, Hz."""
+        return self.truth.sample_rate
+
+    @property
+    def sources(self) -> tuple[SourceRecord, ...]:
+        """The ground truth of each source."""
+        return self.truth.sources
+
+    def write(self, path: str | Path) -> None:
+        """Write the audio as a WAV file of 24 bits; raises DatasetError when it cannot be written."""
+        write_scene_wav(Path(path), self.audio, self.sample_rate, self.truth.gain_db)
+
+    def plot(self) -> PlanView:
+        """Return the scene from above: walls at the height of the ears, the listener, the sources.
+
+        A notebook shows it; `.save("scene.svg")` writes it.
+        """
+        return plan_view(self.room, self.truth)
+
+
+def simulate_rirs(
+    room: Room,
+    listener: Listener,
+    positions: Sequence[Vec3],
+    *,
+    engine: KeyedEngine | None = None,
+    seed: int = 0,
+    check_positions: bool = True,
+) -> list[Audio]:
+    """Return the room impulse response from each position to the listener.
+
+    Args:
+        room: of `open_rooms(...).load(...)`.
+        listener: whose head.
+        positions: world positions (x, y, z), metres.
+        engine: of `open_engine`; the default simulates at 32 kHz, two ears.
+        seed: of the simulation, for engines that take one. The same arguments give the same samples.
+        check_positions: refuse what lies in a wall, outside of the building or in the head.
+
+    Returns:
+        One float32 array (channels, n) for each position, at the engine's sample rate; n differs between them. Their
+        scale is such that a source at 1 m in front has direct energy 1, unless the engine is opened otherwise.
+
+    Raises:
+        PlacementError: a position cannot be one; the message says why.
+        EngineError: the engine failed.
+    """
+    points = [_vec3(position) for position in positions]
+    if not points:
+        return []
+    sources = tuple(PlacedSource(point, None, "-", 0.0, f"position {k}") for k, point in enumerate(points))
+    placed = _placed(room, listener, sources)
+    if check_positions:
+        _check(room, placed, "check_positions=False")
+    group_seed = seeds.derived_seed(seed, "placed group", digest(placed.positions()))
+    return (engine or default_engine()).open(room).rirs(listener.pose, points, group_seed)
+
+
+def render_scene(
+    room: Room,
+    listener: Listener,
+    sources: Sequence[Source],
+    *,
+    engine: KeyedEngine | None = None,
+    clips: Clips | None = None,
+    duration_s: float = 10.0,
+    gain_db: float = -24.0,
+    mix: str = "sum",
+    clip_rms_dbfs: float = -14.0,
+    seed: int = 0,
+    check_positions: bool = True,
+) -> RenderedScene:
+    """Render a scene that is placed by hand.
+
+    Args:
+        room: of `open_rooms(...).load(...)`.
+        listener: where the head is and which way it faces.
+        sources: at least one.
+        engine: of `open_engine`; the default simulates at 32 kHz, two ears.
+        clips: of `open_clips`: where classes and ids of clips are looked up; the synthesised foley clips by default.
+        duration_s: length of the scene, s.
+        gain_db: one constant gain on the sum, dB.
+        mix: "sum", or "mean" to divide by the number of sources.
+        clip_rms_dbfs: level that every clip is brought to, dB re full scale.
+        seed: of the clips that are drawn and of the simulation. The same arguments give the same samples.
+        check_positions: refuse a listener or a source in a wall, outside of the building or in the head.
+
+    Raises:
+        PlacementError: a listener or a source cannot be where it is; the message says why.
+        ClipError, RecipeError: there is no such clip, class or file, or a file has no label.
+        SpatialQAError: the mix peaks above full scale; lower gain_db.
+        EngineError: the engine failed.
+    """
+    engine, clips = engine or default_engine(), clips or default_clips()
+    if not sources:
+        raise RecipeError("a scene needs at least one source")
+    files = {str(source.clip): _sound_file(source) for source in sources if _is_file(source, clips)}
+    clip_set = WithSoundFiles(clips, [files[name] for name in sorted(files)]) if files else clips
+    placed = _placed(room, listener, tuple(_placed_source(source, listener, files, clips) for source in sources))
+    if check_positions:
+        _check(room, placed, "check_positions=False")
+    settings = {
+        "duration_s": duration_s,
+        "gain_db": gain_db,
+        "mix": mix,
+        "clip_rms_dbfs": clip_rms_dbfs,
+        "seed": seed,
+        "check_placements": check_positions,
+    }
+    keys = {**room.keys, **clips.keys, **engine.keys, **settings}
+    recipe = build(RenderRecipe, {**keys, "placements": "by hand"}, "render_scene")
+    for source in placed.sources:
+        if source.onset_s >= duration_s:
+            raise RecipeError(f"{source.where}: onset_s {source.onset_s:g} must be less than duration_s {duration_s:g}")
+    records = clip_set.records()
+    planner = Planner(recipe, digest(recipe.identity()), engine.identity, {placed.split: records})
+    slot = GroupSlot(group_id_of("train", 0), "train", room.room_id, (scene_id_of("train", 0),), placed=placed)
+    group = planner.placed_group(slot, room, room.positions)
+    (scene,) = planner.scenes(slot, group)
+    prepared = PreparedClips(clip_set, recipe.sample_rate, recipe.clip_rms_dbfs)
+    dry = [prepared.get(planner.placed_sounds.record("train", source.clip_id)) for source in scene.sources]
+    simulated = simulate(group, engine.open(room), recipe.sample_rate)
+    try:
+        rendered = render_planned(scene, simulated, dry, recipe.mix)
+    except ClippedSceneError as error:
+        raise SpatialQAError(f"the scene {error}: lower gain_db (it is {gain_db:g} dB)") from None
+    return RenderedScene(
+        rendered.audio, rendered.scene, list(simulated.rirs), room, _with_clips(placed, scene, files), keys
+    )
+
+
+def ask(
+    scene: RenderedScene | Scene,
+    types: Sequence[str] = ("A", "B"),
+    *,
+    templates: str | Path | None = None,
+    seed: int = 0,
+    **options: Any,
+) -> list[Question]:
+    """Return questions about one scene.
+
+    A and B are asked of scenes with one source; C, D and E of scenes with several; X of both. What cannot be asked
+    without doubt, because a source is too near the boundary of a word or two distances are too alike, is left out.
+
+    Args:
+        scene: of `render_scene`, or a record of a data set.
+        types: some of A, B, C, D, E and X.
+        templates: a folder of templates; the bundled ones by default.
+        seed: of the wording.
+        options: margins and forms as `spatialqa.qa.ask_options.AskOptions` has them, such as rationale=True.
+
+    Raises:
+        RecipeError: there is no such type or option.
+        TemplateError: a template cannot be used.
+    """
+    record = scene.truth if isinstance(scene, RenderedScene) else scene
+    known = build(AskOptions, {"types": tuple(types), "seed": seed, **options}, "ask")
+    return ask_scene(record, known, load_templates(Path(templates) if templates else None)).questions
+
+
+# --- from what a user writes to placed scenes -----------------------------------------------------------------------
+
+
+def _placed(room: Room, listener: Listener, sources: tuple[PlacedSource, ...]) -> PlacedScene:
+    return PlacedScene("scene", room.room_id, "train", listener.pose.position, float(listener.yaw_deg), sources)
+
+
+def _placed_source(source: Source, listener: Listener, files: dict[str, SoundFile], clips: Clips) -> PlacedSource:
+    name, where = str(source.clip), f"source {str(source.clip)!r}"
+    position = source.place(listener)
+    if name in files or clips.find(name) is not None:
+        return PlacedSource(position, name, source.label, source.onset_s, where)
+    if source.label is not None and label_of(source.label) != label_of(name):
+        raise RecipeError(f"{where}: {clips.name} has no such clip, and there is no such file")
+    return PlacedSource(position, None, name, source.onset_s, where)
+
+
+def _is_file(source: Source, clips: Clips) -> bool:
+    name = str(source.clip)
+    looks = isinstance(source.clip, Path) or name.lower().endswith(_SUFFIXES)
+    return looks and clips.find(name) is None
+
+
+def _sound_file(source: Source) -> SoundFile:
+    path = Path(source.clip)
+    if not path.is_file():
+        raise ClipError(f"{path}: there is no such sound file")
+    if source.label is None:
+        raise RecipeError(f"source {str(source.clip)!r}: say what it is a sound of, with label=")
+    return SoundFile(str(source.clip), path, source.label)
+
+
+def _with_clips(placed: PlacedScene, scene: Scene, files: dict[str, SoundFile]) -> PlacedScene:
+    """Return a placed scene whose rows name the clips that were drawn; sound files by their whole path."""
+    sources = []
+    for source, record in zip(placed.sources, scene.sources, strict=True):
+        if file := files.get(record.clip_id):
+            sources.append(replace(source, clip=str(file.path.absolute())))
+        else:
+            sources.append(replace(source, clip=record.clip_id, label=None))
+    return replace(placed, sources=tuple(sources))
+
+
+def _check(room: Room, placed: PlacedScene, allow: str) -> None:
+    problems = [
+        f"{'the listener' if who is None else placed.sources[who].where} {problem}"
+        for who, problem in position_problems(room.positions, placed)
+    ]
+    if problems:
+        raise PlacementError(f"room {room.room_id!r}: {'; '.join(problems)}; move it, or allow it with {allow}")
+
+
+def _vec3(position: Vec3) -> Vec3:
+    _finite("a source", position=position)
+    x, y, z = (float(value) for value in position)
+    return (x, y, z)
+
+
+def _finite(who: str, **values: Any) -> None:
+    for name, value in values.items():
+        if value is None:
+            continue
+        try:
+            numbers = np.asarray(value, dtype=np.float64)
+        except (TypeError, ValueError):
+            numbers = np.array(np.nan)
+        if numbers.shape != ((3,) if name == "position" else ()) or not np.isfinite(numbers).all():
+            need = "three finite numbers (x, y, z) in metres" if name == "position" else "a finite number"
+            raise RecipeError(f"{who}: {name} {value!r} must be {need}")
