@@ -28,8 +28,8 @@ from spatialqa.generation.render import ClippedSceneError, simulate
 from spatialqa.generation.render import render_scene as render_planned
 from spatialqa.generation.schedule import GroupSlot, group_id_of, scene_id_of
 from spatialqa.qa.ask import ask as ask_scene
-from spatialqa.qa.ask_options import AskOptions
 from spatialqa.qa.question import Question
+from spatialqa.qa.recipe import QaRecipe
 from spatialqa.qa.templating.templates import load_templates
 
 Audio = npt.NDArray[np.float32]
@@ -265,14 +265,14 @@ def ask(
         types: some of A, B, C, D, E and X.
         templates: a folder of templates; the bundled ones by default.
         seed: of the wording.
-        options: margins and forms as `spatialqa.qa.ask_options.AskOptions` has them, such as rationale=True.
+        options: other keys of make-qa: margins and forms, such as rationale=True.
 
     Raises:
         RecipeError: there is no such type or option.
         TemplateError: a template cannot be used.
     """
     record = scene.truth if isinstance(scene, RenderedScene) else scene
-    known = build(AskOptions, {"types": tuple(types), "seed": seed, **options}, "ask")
+    known = build(QaRecipe, {"types": list(types), "seed": seed, **options}, "ask")
     return ask_scene(record, known, load_templates(Path(templates) if templates else None)).questions
 
 
