@@ -20,6 +20,7 @@ SLOW = {
     "tests/scoring/test_score.py": 20,
     "tests/models/test_llm.py::test_smollm2_knows_something": 17,
     "tests/test_same_bytes.py": 16,
+    "tests/test_examples.py": 30,
     "tests/test_placements.py": 20,
     "tests/test_api.py": 15,
     "tests/test_isolation.py": 15,
