@@ -45,6 +45,10 @@ class DatasetError(SpatialQAError):
     """A data set folder is not ours, differs from the run that is asked for, or fails validation."""
 
 
+class QuestionModuleError(SpatialQAError):
+    """A Python file or package with a user's own subtypes cannot be used."""
+
+
 class TemplateError(SpatialQAError):
     """A question template cannot be read or uses a slot that does not exist."""
 

@@ -27,6 +27,7 @@ SLOW = {
     "tests/clips/test_audioset_render.py": 15,
     "tests/acoustics/test_habitat.py": 11,
     "tests/models/test_answer.py": 10,
+    "tests/qa/test_question_modules.py": 10,
     "tests/qa/test_choices.py": 9,
     "tests/qa/test_balance.py": 8,
     "tests/exports/test_spatialsoundqa.py": 8,

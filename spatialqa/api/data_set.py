@@ -29,7 +29,8 @@ from spatialqa.generation.rerender import rerender_scenes
 from spatialqa.generation.runner import render_dataset
 from spatialqa.interop.export import ExportSummary, export_dataset
 from spatialqa.qa.make import QaSummary, make_qa
-from spatialqa.qa.recipe import QaRecipe
+from spatialqa.qa.question_modules import recompute_functions
+from spatialqa.qa.recipe import QaRecipe, refuse_stored_modules
 from spatialqa.scoring.results import ScoreReport
 from spatialqa.scoring.score import score as score_predictions
 
@@ -155,6 +156,7 @@ class Dataset:
             DatasetError: no such question can be asked.
         """
         given = dict(options) if types is None else {"types": list(types), **options}
+        refuse_stored_modules(self.run.qa_recipe, given, self.path)
         recipe = build(QaRecipe, {**self.run.qa_recipe, **given}, "ask")
         with _shown(CountProgress("asking"), progress) as bar:
             return make_qa(self.path, recipe, bar.update if bar else None)
@@ -214,18 +216,22 @@ def load_dataset(path: str | Path) -> Dataset:
     return Dataset(path)
 
 
-def validate(dataset: Dataset | str | Path, *, rerender: int = 0) -> ValidationReport:
+def validate(
+    dataset: Dataset | str | Path, *, rerender: int = 0, question_modules: Sequence[str | Path] = ()
+) -> ValidationReport:
     """Check a data set: hashes, schemas, geometry, audio, splits, questions; its `problems` are empty if it is valid.
 
     Args:
         dataset: a data set or its folder.
         rerender: how many scenes are rendered again and compared bit for bit.
+        question_modules: Python files or names of packages that declared own subtypes of its questions; with them, the
+            answers to these are computed again too.
 
     Raises:
         DatasetError: it is not a data set, or cannot be rendered again with what is installed here.
     """
     root = _path(dataset)
-    report = validate_dataset(root)
+    report = validate_dataset(root, recompute_functions([str(name) for name in question_modules]))
     if rerender and not report.problems:
         report = report.with_rerender(rerender_scenes(root, rerender))
     return report

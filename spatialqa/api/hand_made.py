@@ -29,6 +29,7 @@ from spatialqa.generation.render import render_scene as render_planned
 from spatialqa.generation.schedule import GroupSlot, group_id_of, scene_id_of
 from spatialqa.qa.ask import ask as ask_scene
 from spatialqa.qa.question import Question
+from spatialqa.qa.question_modules import load_question_modules
 from spatialqa.qa.recipe import QaRecipe
 from spatialqa.qa.templating.templates import load_templates
 
@@ -252,6 +253,7 @@ def ask(
     types: Sequence[str] = ("A", "B"),
     *,
     templates: str | Path | None = None,
+    question_modules: Sequence[str | Path] = (),
     seed: int = 0,
     **options: Any,
 ) -> list[Question]:
@@ -262,8 +264,9 @@ def ask(
 
     Args:
         scene: of `render_scene`, or a record of a data set.
-        types: some of A, B, C, D, E and X.
+        types: some of A, B, C, D, E and X, or a type that a question module declares.
         templates: a folder of templates; the bundled ones by default.
+        question_modules: Python files or names of packages that declare own subtypes (docs/questions.md).
         seed: of the wording.
         options: other keys of make-qa: margins and forms, such as rationale=True.
 
@@ -272,8 +275,12 @@ def ask(
         TemplateError: a template cannot be used.
     """
     record = scene.truth if isinstance(scene, RenderedScene) else scene
-    known = build(QaRecipe, {"types": list(types), "seed": seed, **options}, "ask")
-    return ask_scene(record, known, load_templates(Path(templates) if templates else None)).questions
+    values = {"types": list(types), "seed": seed, "question_modules": [str(name) for name in question_modules]}
+    known = build(QaRecipe, values | options, "ask")
+    own = load_question_modules(known.question_modules)
+    own.subtypes.check_types(known.types)
+    folder = Path(templates) if templates else None
+    return ask_scene(record, known, load_templates(folder, own.subtypes, own.templates)).questions
 
 
 # --- from what a user writes to placed scenes -----------------------------------------------------------------------

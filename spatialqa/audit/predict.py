@@ -26,7 +26,8 @@ from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.reading import read_rows
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.qa.answer_text import labels_answer
-from spatialqa.scoring.grade import DER_THRESHOLD_M, KINDS
+from spatialqa.scoring.grade import DER_THRESHOLD_M
+from spatialqa.scoring.references import answer_kinds
 
 TRAIN, TEST = "train", "test"
 
@@ -115,7 +116,7 @@ def answer_from_text(
             f"{root / table}: {split} asks questions of {', '.join(strange)}, and {TRAIN} has none to learn from; ask "
             f"about more scenes, or only what both splits have"
         )
-    houses = read_splits(folder)[1]
+    houses, kinds = read_splits(folder)[1], answer_kinds(folder, table)
     said: dict[str, str] = {}
     choices: list[ChosenBaseline] = []
     learned = 0
@@ -124,7 +125,7 @@ def answer_from_text(
             on_subtype(done, len(asked.rows))
         train = read_sample(folder, table, kind, known, houses, seed, TRAIN)
         test = read_sample(folder, table, kind, asked, houses, seed, split)
-        chosen, answers = answer_by_baselines(train, test)
+        chosen, answers = answer_by_baselines(train, test, kinds.get(kind[1], ""))
         said |= zip(test["qa_id"], answers, strict=True)
         choices += chosen
         learned += len(train)
@@ -135,8 +136,11 @@ def answer_from_text(
     return TextAnswers(to, root, split, len(order), learned, tuple(choices))
 
 
-def answer_by_baselines(train: Sample, test: Sample) -> tuple[list[ChosenBaseline], list[str]]:
-    """Return what was chosen, and an answer to every question of `test`, of which only the text is looked at."""
+def answer_by_baselines(train: Sample, test: Sample, of_kind: str) -> tuple[list[ChosenBaseline], list[str]]:
+    """Return what was chosen, and an answer to every question of `test`, of which only the text is looked at.
+
+    of_kind: the kind of the answers (see spatialqa.qa.subtype).
+    """
     texts = Sample(
         train.type,
         train.subtype,
@@ -154,7 +158,7 @@ def answer_by_baselines(train: Sample, test: Sample) -> tuple[list[ChosenBaselin
         if task.offered and not texts.has("choices"):
             raise DatasetError(f"a question of {train.subtype} offers no choices where others do; run make-qa again")
         baselines: list[Baseline] = [constant(len(texts)), WordRegression(features), *priors(texts, task)]
-        several = task.measure == "label" and KINDS.get(train.subtype) == "labels"
+        several = task.measure == "label" and of_kind == "labels"
         figure = "F1" if several else "right" if task.distances_m is None else f"within {DER_THRESHOLD_M:g} m"
         trials = [(_trial_of_sets if several else _trial)(baseline, task, folds) for baseline in baselines]
         best = int(np.argmax([value for value, _ in trials]))  # of equals the first, the simplest

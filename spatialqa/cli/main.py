@@ -19,7 +19,7 @@ from spatialqa.generation.recipe import MOST_SCENES, RenderRecipe
 from spatialqa.interop import FORMATS
 from spatialqa.models.bat.recipe import AnswerRecipe, BATRecipe
 from spatialqa.models.spatial_ast.recipe import TrainRecipe
-from spatialqa.qa.recipe import QaRecipe
+from spatialqa.qa.recipe import QaRecipe, refuse_stored_modules
 
 out_argument = click.argument("out", type=PATH, default=Path("spatialqa-out"))
 recipe_option = click.option("--recipe", metavar="FILE", help="A recipe file, or the name of a bundled recipe.")
@@ -105,6 +105,7 @@ def make_qa_command(out: Path, recipe: str | None, **given: Any) -> None:
     from spatialqa.qa.make import make_qa
 
     base = {} if recipe else DatasetFolder(out).read_run().qa_recipe
+    refuse_stored_modules(base, given, out)
     resolved = resolve(QaRecipe, "make-qa", recipe, given, base)
     with CountProgress("asking") as progress:
         summary = make_qa(out, resolved, progress.update)
@@ -140,13 +141,20 @@ def status(out: Path) -> None:
 @click.option(
     "--rerender", default=0, metavar="N", type=click.IntRange(0, MANY), help="Render N scenes again and compare bits."
 )
-def validate(out: Path, rerender: int) -> None:
+@click.option(
+    "--question-modules",
+    metavar="FILE",
+    help="Python files or packages that declared subtypes of OUT's questions, to compute their answers again.",
+)
+def validate(out: Path, rerender: int, question_modules: str | None) -> None:
     """Check OUT: hashes, schema, geometry, audio, splits, questions."""
     from spatialqa.cli.output import print_validation
     from spatialqa.dataset.validation.dataset import validate_dataset
     from spatialqa.generation.rerender import rerender_scenes
+    from spatialqa.qa.question_modules import recompute_functions
 
-    report = validate_dataset(out)
+    names = [name.strip() for name in question_modules.split(",")] if question_modules else []
+    report = validate_dataset(out, recompute_functions(names))
     if rerender and not report.problems:
         report = report.with_rerender(rerender_scenes(out, rerender))
     print_validation(report)

@@ -136,6 +136,31 @@ class SkipCount:
     count: int
 
 
+@dataclass(frozen=True)
+class OwnSubtype:
+    """A subtype that is not built in. answer: the kind of its answers. sources: least and most of a scene."""
+
+    name: str
+    type: str
+    answer: str
+    sources: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class QuestionModule:
+    """What declared subtypes that are not built in.
+
+    name: of the Python file, or of the entry point. files: the sha256 of the Python file and of its template files, by
+    name. distribution: name and version of the installed package of an entry point.
+    """
+
+    name: str
+    kind: Literal["file", "entry point"]
+    files: dict[str, str]
+    distribution: str | None
+    subtypes: tuple[OwnSubtype, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class QuestionsRecord:
     """The record of a table of questions: how it was asked, of how many scenes, and its files."""
@@ -147,7 +172,12 @@ class QuestionsRecord:
     recipe: dict[str, Any]
     questions: dict[str, int]  # by subtype
     skipped: tuple[SkipCount, ...]
+    question_modules: tuple[QuestionModule, ...] = ()
     files: tuple[FileRecord, ...]
+
+    def own_subtypes(self) -> dict[str, OwnSubtype]:
+        """Return the subtypes that are not built in, by name."""
+        return {subtype.name: subtype for module in self.question_modules for subtype in module.subtypes}
 
 
 @dataclass(frozen=True)

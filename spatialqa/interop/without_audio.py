@@ -127,10 +127,13 @@ def _form(key: str, value: str) -> str:
 def without_paths(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a recipe whose paths are the bare names of their files or folders: `folder:clips`, `labels.csv`."""
     names = {f.name for f in dataclasses.fields(cls) if f.metadata["path"]}
-    return {
-        name: _bare(name, value) if name in names and isinstance(value, str) else value
-        for name, value in values.items()
-    }
+    return {name: _bare_all(name, value) if name in names else value for name, value in values.items()}
+
+
+def _bare_all(key: str, value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_bare_all(key, item) for item in value]
+    return _bare(key, value) if isinstance(value, str) else value
 
 
 def _bare(key: str, value: str) -> str:

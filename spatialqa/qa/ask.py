@@ -8,35 +8,18 @@ import numpy as np
 
 from spatialqa.core import seeds
 from spatialqa.core.scene import Scene
-from spatialqa.qa import extended, perception, reasoning
 from spatialqa.qa.answer_text import sound_of
 from spatialqa.qa.ask_options import AskOptions
 from spatialqa.qa.balance import Balance, Survey
+from spatialqa.qa.built_in import BUILT_IN
 from spatialqa.qa.distractors import LETTERS, OptionPool, four_options
-from spatialqa.qa.fact import TO_BALANCE, TOO_FEW_OPTIONS, Fact, Finder, pick, pick_fact
+from spatialqa.qa.fact import TO_BALANCE, TOO_FEW_OPTIONS, Fact, pick, pick_fact
 from spatialqa.qa.listener_view import SceneView, view
 from spatialqa.qa.question import Question
 from spatialqa.qa.rationale import rationale_of
-from spatialqa.qa.templating.slots import FORMS, SUBTYPES
+from spatialqa.qa.subtype import Subtype, SubtypeSet
+from spatialqa.qa.templating.slots import NAME_SLOTS
 from spatialqa.qa.templating.templates import TemplateSet
-
-FINDERS: dict[str, Finder] = {
-    "classification": perception.classification,
-    "location": perception.location,
-    "classification_at_location": perception.classification_at_location,
-    "location_of_class": perception.location_of_class,
-    "relative_direction": reasoning.relative_direction,
-    "both_on_side": reasoning.both_on_side,
-    "relative_distance": reasoning.relative_distance,
-    "distance_between": reasoning.distance_between,
-    "source_at_direction": reasoning.source_at_direction,
-    "direction_word": reasoning.direction_word,
-    "clock": extended.clock,
-    "count": extended.count,
-    "closest": extended.closest,
-    "farthest": extended.farthest,
-    "region": extended.region,
-}
 
 _DRAWS_FOR_A_NEW_TEXT = 8
 NOTHING_NEW = "no further question could be worded"
@@ -67,14 +50,16 @@ class DataSetView:
 ONE_SCENE = DataSetView()
 
 
-def survey(scene: Scene, options: AskOptions, counts: Survey, balance: Balance) -> None:
+def survey(
+    scene: Scene, options: AskOptions, counts: Survey, balance: Balance, subtypes: SubtypeSet = BUILT_IN
+) -> None:
     """Add to `counts` what a scene offers under a balance."""
     heard = view(scene, options)
     for question_type in options.types:
-        for subtype in SUBTYPES[question_type]:
-            facts = FINDERS[subtype](heard, options)
+        for subtype in subtypes.by_type[question_type]:
+            facts = subtype.finder(heard, options)
             if not isinstance(facts, str):
-                counts.add(subtype, facts, balance, heard)
+                counts.add(subtype.name, facts, balance, heard)
 
 
 def ask(
@@ -92,45 +77,46 @@ def ask(
 
     Raises:
         DatasetError: a source lies at the centre of the listener's head.
+        QuestionModuleError: a finder of a user's own subtype fails.
     """
     heard = view(scene, options)
     asked = SceneQuestions([], [])
     for question_type in options.types:
-        for subtype in SUBTYPES[question_type]:
-            if only is not None and subtype not in only:
+        for subtype in templates.subtypes.by_type[question_type]:
+            name = subtype.name
+            if only is not None and name not in only:
                 continue
-            facts = FINDERS[subtype](heard, options)
+            facts = subtype.finder(heard, options)
             if isinstance(facts, str):
-                asked.skipped.extend([Skipped(subtype, facts)] * options.questions_per_subtype)
+                asked.skipped.extend([Skipped(name, facts)] * options.questions_per_subtype)
                 continue
-            weights = data_set.balance.weights(subtype, facts, heard)
+            weights = data_set.balance.weights(name, facts, heard)
             texts: set[str] = set()
             for k in range(options.questions_per_subtype):
-                stable_id = f"{scene.scene_id}/{subtype}/{k}"
+                stable_id = f"{scene.scene_id}/{name}/{k}"
                 for attempt in range(_DRAWS_FOR_A_NEW_TEXT):
                     rng = seeds.rng(options.seed, "ask", stable_id, attempt)
                     fact = pick_fact(facts, weights, rng)
-                    if rng.random() >= data_set.balance.share_kept(subtype, fact, heard):
-                        asked.skipped.append(Skipped(subtype, TO_BALANCE))
+                    if rng.random() >= data_set.balance.share_kept(name, fact, heard):
+                        asked.skipped.append(Skipped(name, TO_BALANCE))
                         break
-                    question = _word(scene, heard, question_type, subtype, k, fact, templates, rng, options, data_set)
+                    question = _word(scene, heard, subtype, k, fact, templates, rng, options, data_set)
                     if question is None:
-                        asked.skipped.append(Skipped(subtype, TOO_FEW_OPTIONS))
+                        asked.skipped.append(Skipped(name, TOO_FEW_OPTIONS))
                         break
                     if question.question not in texts:
                         texts.add(question.question)
                         asked.questions.append(question)
                         break
                 else:
-                    asked.skipped.append(Skipped(subtype, NOTHING_NEW))
+                    asked.skipped.append(Skipped(name, NOTHING_NEW))
     return asked
 
 
 def _word(
     scene: Scene,
     heard: SceneView,
-    question_type: str,
-    subtype: str,
+    subtype: Subtype,
     k: int,
     fact: Fact,
     templates: TemplateSet,
@@ -139,14 +125,14 @@ def _word(
     data_set: DataSetView,
 ) -> Question | None:
     """Put a fact into words: draw its template, the names of its sources and the options; None without four options."""
-    template = pick(templates.by_form[subtype, fact.form], rng)
-    slots = FORMS[subtype][fact.form]
-    values: dict[str, str] = dict(zip((s for s in slots if s not in ("source", "other")), fact.words, strict=True))
+    template = pick(templates.by_form[subtype.name, fact.form], rng)
+    slots = subtype.forms[fact.form]
+    values: dict[str, str] = dict(zip((s for s in slots if s not in NAME_SLOTS), fact.words, strict=True))
     named = "source" in slots or fact.answer is None
     names = [pick(heard.sources[i].names, rng) for i in fact.sources] if named else []
     asked_labels = tuple(names) if "source" in slots else None
     if asked_labels is not None:
-        values.update(zip(("source", "other"), (sound_of(name) for name in names), strict=False))
+        values.update(zip(NAME_SLOTS, (sound_of(name) for name in names), strict=False))
     text = template.render(values, rng)
     answer = names[0] if fact.answer is None else fact.answer
     choices = fact.choices
@@ -158,11 +144,11 @@ def _word(
         answer = choices[found.index(answer)]
         text = "\n".join((text, *choices))
     return Question(
-        qa_id=f"{scene.scene_id}-{subtype}-{k}",
+        qa_id=f"{scene.scene_id}-{subtype.name}-{k}",
         scene_id=scene.scene_id,
         split=scene.split,
-        type=question_type,
-        subtype=subtype,
+        type=subtype.type,
+        subtype=subtype.name,
         question=text,
         answer=answer,
         template_id=template.template_id,

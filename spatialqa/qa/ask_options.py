@@ -60,7 +60,7 @@ class AskOptions:
     masking_db: float = 15.0
 
     def __post_init__(self) -> None:
-        unknown = [t for t in self.types if t not in TYPES]
+        unknown = [] if self._own_types_too() else [t for t in self.types if t not in TYPES]
         if unknown or not self.types:
             raise RecipeError(
                 f"types: {', '.join(map(shown, unknown[:5])) or 'none'} given; choose from {', '.join(TYPES)}"
@@ -87,12 +87,23 @@ class AskOptions:
             if not 0 <= value < most:
                 raise RecipeError(f"{key}: must be 0 or more and below {most:g} {unit}, got {shown(value)}")
 
+    def _own_types_too(self) -> bool:
+        """Return whether `types` may name what only a user's modules declare."""
+        return False
 
-def check_counts(counts: Mapping[str, int], types: tuple[str, ...], questions_per_subtype: int) -> None:
-    """Refuse counts that cannot be met; raises RecipeError."""
-    unknown = [kind for kind in counts if kind not in ONE_SOURCE + SEVERAL_SOURCES or kind not in types]
+
+def check_counts(
+    counts: Mapping[str, int],
+    types: tuple[str, ...],
+    questions_per_subtype: int,
+    countable: tuple[str, ...] = ONE_SOURCE + SEVERAL_SOURCES,
+) -> None:
+    """Refuse counts that cannot be met: only `countable` types that are asked have one; raises RecipeError."""
+    unknown = [kind for kind in counts if kind not in countable or kind not in types]
     if unknown:
-        raise RecipeError(f"type_counts names {', '.join(unknown)}: only asked types out of A, B, C, D, E have counts")
+        raise RecipeError(
+            f"type_counts names {', '.join(unknown)}: only asked types out of {', '.join(countable)} have counts"
+        )
     if any(count < 0 for count in counts.values()):
         raise RecipeError("type_counts: a count must be 0 or more")
     if counts and questions_per_subtype != 1:

@@ -59,49 +59,50 @@ class Trait(NamedTuple):
 
 
 def traits(subtype: str, fact: Fact, view: SceneView) -> Iterator[Trait]:
-    """Yield the traits of a fact; families are named per subtype, so that subtypes are balanced apart."""
+    """Yield the traits of a fact by what it asks and answers; families are named per subtype, to be balanced apart."""
     labels = [view.sources[i].bucket for i in fact.sources]
+    asked, answered = fact.asked_direction or (), fact.answer_direction or ()
     if fact.polarity is not None:
-        word = fact.words[0]
+        word = fact.words[0] if fact.words else ""
         yield Trait((f"{subtype}/answer", word), fact.polarity)
-        if subtype in ("both_on_side", "region"):
-            for label in labels:
-                yield Trait((f"{subtype}/answer by label", (word, label)), fact.polarity)
-        else:
+        if subtype in _COMPARISONS:
             axis, positive = _END_OF[word]
             first_is_positive = positive == fact.answer_bool
             yield Trait((f"{subtype}/ends by label", (axis, labels[0])), first_is_positive)
             yield Trait((f"{subtype}/ends by label", (axis, labels[1])), not first_is_positive)
-        return
-    match subtype:
-        case "direction_word":
-            axis, positive = _END_OF[fact.answer or ""]
-            yield Trait((f"{subtype}/ends", (fact.form, fact.words)), positive)
-            for label, end in zip(labels, (positive, not positive), strict=False):
-                yield Trait((f"{subtype}/ends by label", (fact.form, axis, label)), end)
-        case "source_at_direction":
-            axis, positive = _END_OF[fact.words[0]]
-            yield Trait((f"{subtype}/ends", axis), positive)
-            yield Trait((f"{subtype}/side by label", labels[0]), fact.words[0])
-        case "location" | "location_of_class" | "classification_at_location":
-            source = view.sources[fact.sources[0]]
-            octant = "".join(word[0] for word in source.words)
-            yield Trait((f"{subtype}/octant", ""), octant)
-            if subtype != "location":
-                yield Trait((f"{subtype}/distance by label", labels[0]), rounded_half_metres(source.distance_m))
-                yield Trait((f"{subtype}/octant by label", labels[0]), octant)
-        case "distance_between":
-            steps = rounded_half_metres(fact.answer_distance_m or 0.0)
+        else:
             for label in labels:
-                yield Trait((f"{subtype}/distance by label", label), steps)
-        case "clock":
-            yield Trait((f"{subtype}/hour", fact.form), fact.answer or "")
-            if fact.form == "named":
-                yield Trait((f"{subtype}/hour by label", labels[0]), fact.answer or "")
-        case "count":
-            yield Trait((f"{subtype}/number", ""), fact.answer or "")
+                yield Trait((f"{subtype}/answer by label", (word, label)), fact.polarity)
+    elif labels and len(AXES) in (len(asked), len(answered)):
+        source = view.sources[fact.sources[0]]
+        octant = "".join(word[0] for word in source.words)
+        yield Trait((f"{subtype}/octant", ""), octant)
+        if len(view.sources) > 1:
+            yield Trait((f"{subtype}/distance by label", labels[0]), rounded_half_metres(source.distance_m))
+            yield Trait((f"{subtype}/octant by label", labels[0]), octant)
+    elif fact.answer_distance_m is not None:
+        for label in labels:
+            yield Trait((f"{subtype}/distance by label", label), rounded_half_metres(fact.answer_distance_m))
+    elif fact.answer_count is not None:
+        yield Trait((f"{subtype}/number", ""), fact.answer or "")
+    elif fact.choices is not None and fact.answer is not None and fact.answer in _END_OF:
+        axis, positive = _END_OF[fact.answer]
+        yield Trait((f"{subtype}/ends", (fact.form, fact.words)), positive)
+        for label, end in zip(labels, (positive, not positive), strict=False):
+            yield Trait((f"{subtype}/ends by label", (fact.form, axis, label)), end)
+    elif fact.choices is not None and len(fact.choices) == 2:
+        yield Trait((f"{subtype}/answer", fact.words), fact.answer or "")
+    elif answered:
+        yield Trait((f"{subtype}/hour", fact.form), fact.answer or "")
+        for label in labels[:1] if len(view.sources) > 1 else ():
+            yield Trait((f"{subtype}/hour by label", label), fact.answer or "")
+    elif fact.answer is None and len(asked) == 1 and asked[0] in _END_OF:
+        axis, positive = _END_OF[asked[0]]
+        yield Trait((f"{subtype}/ends", axis), positive)
+        yield Trait((f"{subtype}/side by label", labels[0]), asked[0])
 
 
+_COMPARISONS = ("relative_direction", "relative_distance")
 _END_OF: Mapping[str, tuple[int, bool]] = {
     **{word: (n, end == 0) for n, ends in enumerate(AXES) for end, word in enumerate(ends)},
     "closer": (len(AXES), True),

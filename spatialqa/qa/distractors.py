@@ -26,6 +26,7 @@ from spatialqa.qa.balance import Located, Survey, located, rounded_half_metres
 from spatialqa.qa.fact import Fact, pick
 from spatialqa.qa.listener_view import AXES, SceneView
 from spatialqa.qa.option_sets import FairSets, Sound, SoundSets, alike, distance_sets
+from spatialqa.qa.subtype import Subtype
 
 LETTERS = ("A", "B", "C", "D")
 
@@ -117,25 +118,31 @@ def branch_of(mids: Sequence[str | None]) -> str:
 
 
 def four_options(
-    subtype: str, fact: Fact, answer: str, view: SceneView, pool: OptionPool, rng: np.random.Generator
+    subtype: Subtype, fact: Fact, answer: str, view: SceneView, pool: OptionPool, rng: np.random.Generator
 ) -> list[str] | None:
     """Return four options, the answer among them, in the order of their letters; None where four cannot be found."""
     found: list[str] | None
-    match subtype:
-        case "classification" | "classification_at_location" | "source_at_direction" | "closest" | "farthest":
-            found = _labels(subtype, fact, answer, view, pool, rng)
-        case "location" | "location_of_class":
-            found = _places(subtype, fact, pool, rng)
-        case "distance_between":
-            sets = pool.distances(subtype, rounded_half_metres(fact.answer_distance_m or 0.0), rng)
+    match subtype.answer:
+        case "labels" | "label":
+            found = _labels(subtype.name, fact, answer, view, pool, rng)
+        case "location":
+            found = _places(subtype.name, fact, pool, rng)
+        case "distance":
+            sets = pool.distances(subtype.name, rounded_half_metres(fact.answer_distance_m or 0.0), rng)
             found = None if sets is None else [text.distance_answer(steps / 2) for steps in sets]
-        case "clock":
+        case "hour":
             found = _hours(answer, rng)
         case "count":
-            found = ["1", "2", "3", "4"]
-        case _:
-            raise AssertionError(subtype)
+            found = _numbers(int(answer), rng)
+        case kind:
+            raise AssertionError(f"{kind} offers its own choices")
     return None if found is None else [found[int(k)] for k in rng.permutation(len(LETTERS))]
+
+
+def _numbers(number: int, rng: np.random.Generator) -> list[str]:
+    """Return four numbers in a row: 1 to 4 where that holds the answer, else any that do."""
+    first = 1 if 1 <= number <= len(LETTERS) else max(0, number - int(rng.integers(len(LETTERS))))
+    return [str(first + k) for k in range(len(LETTERS))]
 
 
 def _places(subtype: str, fact: Fact, pool: OptionPool, rng: np.random.Generator) -> list[str] | None:

@@ -5,7 +5,6 @@ A clock lies flat around the listener: 12 o'clock is ahead, 3 o'clock to the rig
 
 import math
 
-from spatialqa.qa import answer_text as text
 from spatialqa.qa.ask_options import AskOptions
 from spatialqa.qa.fact import (
     MASKED,
@@ -17,11 +16,12 @@ from spatialqa.qa.fact import (
     NOT_APART,
     STEEP,
     TOO_MANY_SOURCES,
-    YES_NO,
-    Fact,
     Facts,
+    count_fact,
+    hour_fact,
+    label_fact,
     why_not_named,
-    yes_no,
+    yes_no_fact,
 )
 from spatialqa.qa.listener_view import SceneView, SourceView
 
@@ -42,8 +42,7 @@ def clock(view: SceneView, options: AskOptions) -> Facts:
         hour, margin_deg = clock_hour(view.sources[i])
         if margin_deg >= options.direction_margin_deg:
             form = "alone" if len(view.sources) == 1 else "named"
-            answer = text.clock_answer(hour)
-            facts.append(Fact(form, (i,), answer, answer_direction=(answer,), margin_deg=margin_deg))
+            facts.append(hour_fact((i,), hour, margin_deg, form))
     return facts or (NEAR_BOUNDARY if level else STEEP)
 
 
@@ -62,7 +61,7 @@ def count(view: SceneView, options: AskOptions) -> Facts:
     if any(source.masked for source in view.sources):
         return MASKED
     n = len(view.sources)
-    return [Fact("open", tuple(range(n)), str(n), answer_count=n)]
+    return [count_fact(tuple(range(n)), n)]
 
 
 def closest(view: SceneView, options: AskOptions) -> Facts:
@@ -86,7 +85,7 @@ def _extreme(view: SceneView, options: AskOptions, nearest: bool) -> Facts:
         return NOT_APART
     if not view.sources[order[0]].names:
         return NO_NAME
-    return [Fact("open", (order[0],), None, margin_m=margin_m)]
+    return [label_fact(order[0])._replace(margin_m=margin_m)]
 
 
 def region(view: SceneView, options: AskOptions) -> Facts:
@@ -103,18 +102,5 @@ def region(view: SceneView, options: AskOptions) -> Facts:
             if i == j:
                 continue
             same = view.sources[i].region_id == view.sources[j].region_id
-            for word in ("same", "different"):
-                answer, polarity = yes_no(same == (word == "same"))
-                facts.append(
-                    Fact(
-                        "open",
-                        (i, j),
-                        answer,
-                        words=(word,),
-                        asked_direction=(word,),
-                        polarity=polarity,
-                        choices=YES_NO,
-                        answer_bool=polarity == "yes",
-                    )
-                )
+            facts += [yes_no_fact((i, j), same == (word == "same"), (word,)) for word in ("same", "different")]
     return facts or NO_REGIONS

@@ -1,4 +1,7 @@
-"""Facts: the possible questions about a scene with their answers, before wording."""
+"""Facts: the possible questions about a scene with their answers, before wording.
+
+A function such as `yes_no_fact` makes the fact of one kind of answer; `_replace` sets what it has no argument for.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -6,6 +9,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from spatialqa.qa import answer_text as text
 from spatialqa.qa.ask_options import AskOptions
 from spatialqa.qa.listener_view import SceneView
 
@@ -17,7 +21,7 @@ YES_NO = ("Yes", "No")
 class Fact(NamedTuple):
     """One askable thing of a scene and its answer; the words of the question are drawn later.
 
-    form: which templates of the subtype fit (see slots.FORMS).
+    form: which templates of the subtype fit (see Subtype.forms).
     weight: how often this fact is drawn against the others of the same scene and subtype.
     sources: the referents, in the order in which the question names them.
     words: what the word slots of the form say, in the form's order.
@@ -63,9 +67,75 @@ TO_BALANCE = "left out to balance the answers"
 TOO_FEW_OPTIONS = "too few different answers for four options"
 
 
-def yes_no(yes: bool) -> tuple[str, str]:
-    """Return the answer and the polarity of a binary question."""
-    return ("Yes", "yes") if yes else ("No", "no")
+def yes_no_fact(
+    sources: tuple[int, ...],
+    truth: bool,
+    words: tuple[str, ...] = (),
+    margin_deg: float | None = None,
+    margin_m: float | None = None,
+    weight: float = 1.0,
+) -> Fact:
+    """Return a fact that is answered by Yes or No; `words` are what is asked."""
+    return Fact(
+        "open",
+        sources,
+        "Yes" if truth else "No",
+        weight=weight,
+        words=words,
+        asked_direction=words or None,
+        polarity="yes" if truth else "no",
+        choices=YES_NO,
+        answer_bool=truth,
+        margin_deg=margin_deg,
+        margin_m=margin_m,
+    )
+
+
+def labels_fact(view: SceneView, source: int) -> Fact:
+    """Return a fact that is answered by all labels of a source."""
+    labels = view.sources[source].labels
+    return Fact("open", (source,), text.labels_answer(labels), answer_labels=text.label_list(labels))
+
+
+def label_fact(source: int, words: tuple[str, ...] = ()) -> Fact:
+    """Return a fact that is answered by a name of a source, one that fits no other; its name is drawn later."""
+    return Fact("open", (source,), None, words=words, asked_direction=words or None)
+
+
+def location_fact(view: SceneView, source: int) -> Fact:
+    """Return a fact that is answered by the octant and distance of a source."""
+    heard = view.sources[source]
+    return Fact(
+        "open",
+        (source,),
+        text.location_answer(heard.words, heard.distance_m),
+        answer_direction=tuple(heard.words),
+        answer_distance_m=heard.distance_m,
+        margin_deg=heard.octant_margin_deg,
+        margin_m=text.rounding_margin_m(heard.distance_m),
+    )
+
+
+def distance_fact(sources: tuple[int, ...], distance_m: float) -> Fact:
+    """Return a fact that is answered by a distance in metres."""
+    margin_m = text.rounding_margin_m(distance_m)
+    return Fact("open", sources, text.distance_answer(distance_m), answer_distance_m=distance_m, margin_m=margin_m)
+
+
+def hour_fact(sources: tuple[int, ...], hour: int, margin_deg: float | None = None, form: str = "open") -> Fact:
+    """Return a fact that is answered by an hour of the clock face, 1 to 12."""
+    answer = text.clock_answer(hour)
+    return Fact(form, sources, answer, answer_direction=(answer,), margin_deg=margin_deg)
+
+
+def count_fact(sources: tuple[int, ...], number: int) -> Fact:
+    """Return a fact that is answered by a number, 0 or more."""
+    return Fact("open", sources, str(number), answer_count=number)
+
+
+def word_fact(sources: tuple[int, ...], answer: str, choices: tuple[str, ...], words: tuple[str, ...] = ()) -> Fact:
+    """Return a fact that is answered by one of the words that its text offers; `words` are what its slots say."""
+    return Fact("open", sources, answer, words=words, choices=choices)
 
 
 def why_not_named(view: SceneView) -> str:

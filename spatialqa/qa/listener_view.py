@@ -59,9 +59,10 @@ class SourceView:
 
 @dataclass(frozen=True, slots=True)
 class SceneView:
-    """All sources of a scene as they are heard."""
+    """All sources of a scene as they are heard; `scene` is the record that they were read from."""
 
     sources: tuple[SourceView, ...]
+    scene: Scene
 
     def audible(self) -> list[int]:
         """Return the indices of the sources that are not masked."""
@@ -97,7 +98,7 @@ def view(scene: Scene, options: AskOptions) -> SceneView:
                 region_id=source.region_id,
             )
         )
-    return SceneView(tuple(heard))
+    return SceneView(tuple(heard), scene)
 
 
 def label_bucket(label: str) -> int:

@@ -22,12 +22,14 @@ from spatialqa.dataset.reading import read_scenes, scene_files
 from spatialqa.dataset.schema import QA
 from spatialqa.errors import DatasetError
 from spatialqa.qa.ask import ONE_SCENE, DataSetView, SceneQuestions, ask, survey
-from spatialqa.qa.ask_options import AskOptions
+from spatialqa.qa.ask_options import AskOptions, check_counts
 from spatialqa.qa.balance import Balance, Survey, balance_from, preference_from
+from spatialqa.qa.built_in import BUILT_IN
 from spatialqa.qa.distractors import pool_from
+from spatialqa.qa.question_modules import OwnQuestions, load_question_modules
 from spatialqa.qa.quota import Quota
 from spatialqa.qa.recipe import QaRecipe
-from spatialqa.qa.templating.slots import SUBTYPES
+from spatialqa.qa.subtype import SubtypeSet
 from spatialqa.qa.templating.templates import TemplateSet, load_templates
 
 _SCENES_PER_FILE = 20_000
@@ -45,10 +47,11 @@ class QaSummary:
     types: tuple[str, ...] = ()
     unmet: Mapping[str, int] = field(default_factory=dict)  # questions of a type that type_counts asks for in vain
     shards_missing: int = 0  # of an unfinished render
+    subtypes: SubtypeSet = BUILT_IN  # that could be asked
 
     def in_order(self) -> list[tuple[str, int]]:
         """Return how many questions of each subtype were asked, in the order of the types."""
-        subtypes = [subtype for kind in self.types for subtype in SUBTYPES[kind]]
+        subtypes = [name for kind in self.types for name in self._subtypes_of(kind)]
         return [(subtype, self.questions[subtype]) for subtype in subtypes if self.questions[subtype]]
 
     def unasked(self) -> list[str]:
@@ -58,12 +61,15 @@ class QaSummary:
             for kind, n in self.unmet.items()
         ]
         for kind in self.types:
-            silent = [subtype for subtype in SUBTYPES[kind] if not self.questions[subtype]]
-            if len(silent) == len(SUBTYPES[kind]):
+            silent = [subtype for subtype in self._subtypes_of(kind) if not self.questions[subtype]]
+            if len(silent) == len(self._subtypes_of(kind)):
                 lines.append(f"no question of type {kind}: {self._why(silent)}")
             else:
                 lines += [f"no question of {subtype} (type {kind}): {self._why([subtype])}" for subtype in silent]
         return lines
+
+    def _subtypes_of(self, kind: str) -> list[str]:
+        return [subtype.name for subtype in self.subtypes.by_type[kind]]
 
     def _why(self, subtypes: Sequence[str]) -> str:
         reasons: Counter[str] = Counter()
@@ -82,18 +88,23 @@ def make_qa(root: Path, recipe: QaRecipe, on_scenes: Callable[[int, int], None] 
         on_scenes: told now and then (scenes done, scenes in all).
 
     Raises:
-        SpatialQAError: the data set, the recipe or a template cannot be used, or no question at all could be asked.
+        SpatialQAError: the data set, the recipe, a template or a question module cannot be used, or no question at all
+            could be asked.
             An earlier table stays as it was.
     """
     folder = DatasetFolder(root)
     run = folder.read_own_run()
     shards_missing = sum(not folder.shard_file(name).is_file() for name in run.plan.shards)
     table = table_name(recipe.name)
+    own = load_question_modules(recipe.question_modules)
+    own.subtypes.check_types(recipe.types)
+    countable = own.subtypes.types_for(several=False) + own.subtypes.types_for(several=True)
+    check_counts(recipe.type_counts, recipe.types, recipe.questions_per_subtype, countable)
     with folder.lock():
         folder.sweep()
         aside = temporary_name()  # after a kill, a later command removes it
         try:
-            summary, files = _write(folder, recipe, aside, on_scenes)
+            summary, files = _write(folder, recipe, own, aside, on_scenes)
             folder.replace_table(aside, table)
         finally:
             shutil.rmtree(folder.root / aside, ignore_errors=True)
@@ -104,6 +115,7 @@ def make_qa(root: Path, recipe: QaRecipe, on_scenes: Callable[[int, int], None] 
             recipe=asdict(recipe),
             questions=dict(summary.questions),
             skipped=tuple(SkipCount(s, r, n) for (s, r), n in sorted(summary.skipped.items())),
+            question_modules=own.modules,
             files=tuple(replace(file, path=file.path.replace(aside, table, 1)) for file in files),
         )
         write_record(folder.questions_file(table), record)
@@ -111,7 +123,7 @@ def make_qa(root: Path, recipe: QaRecipe, on_scenes: Callable[[int, int], None] 
     return replace(summary, folder=folder.root / table, shards_missing=shards_missing)
 
 
-def survey_data_set(files: Sequence[Path], options: AskOptions) -> DataSetView:
+def survey_data_set(files: Sequence[Path], options: AskOptions, subtypes: SubtypeSet = BUILT_IN) -> DataSetView:
     """Count what the scenes of these files offer, and return how to thin it and what wrong options there are.
 
     A sample of files teaches which distances are rare; then every scene is counted, under that preference. Wrong
@@ -122,28 +134,33 @@ def survey_data_set(files: Sequence[Path], options: AskOptions) -> DataSetView:
         return ONE_SCENE
     balance = Balance()
     if options.balance:
-        preferring = preference_from(_survey(files[:: -(-len(files) // _SAMPLED_FILES)], options, balance))
-        balance = balance_from(_survey(files, options, preferring), preferring.preference)
+        preferring = preference_from(_survey(files[:: -(-len(files) // _SAMPLED_FILES)], options, balance, subtypes))
+        balance = balance_from(_survey(files, options, preferring, subtypes), preferring.preference)
     if options.answer_form == "open":
         return DataSetView(balance)
-    return DataSetView(balance, pool_from(_survey(files, options, balance)))
+    return DataSetView(balance, pool_from(_survey(files, options, balance, subtypes)))
 
 
-def _survey(files: Sequence[Path], options: AskOptions, balance: Balance) -> Survey:
+def _survey(files: Sequence[Path], options: AskOptions, balance: Balance, subtypes: SubtypeSet) -> Survey:
     counts = Survey()
     for path in files:
         for scene in read_scenes(path):
-            survey(scene, options, counts, balance)
+            survey(scene, options, counts, balance, subtypes)
     return counts
 
 
 def _write(
-    folder: DatasetFolder, recipe: QaRecipe, aside: str, on_scenes: Callable[[int, int], None] | None
+    folder: DatasetFolder,
+    recipe: QaRecipe,
+    own: OwnQuestions,
+    aside: str,
+    on_scenes: Callable[[int, int], None] | None,
 ) -> tuple[QaSummary, list[FileRecord]]:
-    templates = load_templates(Path(recipe.templates) if recipe.templates else None)
+    templates = load_templates(Path(recipe.templates) if recipe.templates else None, own.subtypes, own.templates)
     scenes = scene_files(folder)
-    data_set = survey_data_set(scenes, recipe)
-    quota = Quota(recipe.type_counts, _scene_counts(scenes), recipe.seed) if recipe.type_counts else None
+    data_set = survey_data_set(scenes, recipe, own.subtypes)
+    counts = recipe.type_counts
+    quota = Quota(counts, _scene_counts(scenes), recipe.seed, own.subtypes) if counts else None
     bundles = list(_bundles(scenes))
     total = sum(rows for _, _, rows in bundles)
     per_split = Counter(split for split, _, _ in bundles)
@@ -179,7 +196,8 @@ def _write(
         )
     types = tuple(kind for kind in recipe.types if not quota or recipe.type_counts.get(kind))
     unmet = quota.unmet() if quota else {}
-    return QaSummary(folder.root / aside, total, questions, skipped, types, unmet), files
+    summary = QaSummary(folder.root / aside, total, questions, skipped, types, unmet, subtypes=own.subtypes)
+    return summary, files
 
 
 def _ask_one(

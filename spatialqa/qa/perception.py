@@ -13,6 +13,8 @@ from spatialqa.qa.fact import (
     NOT_DISTINCT,
     Fact,
     Facts,
+    labels_fact,
+    location_fact,
     why_not_named,
 )
 from spatialqa.qa.listener_view import AXES, SceneView, SourceView
@@ -22,8 +24,7 @@ def classification(view: SceneView, options: AskOptions) -> Facts:
     """A: the labels of the only source."""
     if len(view.sources) != 1:
         return NEEDS_ONE_SOURCE
-    labels = view.sources[0].labels
-    return [Fact("open", (0,), text.labels_answer(labels), answer_labels=text.label_list(labels))]
+    return [labels_fact(view, 0)]
 
 
 def location(view: SceneView, options: AskOptions) -> Facts:
@@ -32,7 +33,7 @@ def location(view: SceneView, options: AskOptions) -> Facts:
         return NEEDS_ONE_SOURCE
     if view.sources[0].octant_margin_deg < options.direction_margin_deg:
         return NEAR_BOUNDARY
-    return [_location_of(view, 0)]
+    return [location_fact(view, 0)]
 
 
 def location_of_class(view: SceneView, options: AskOptions) -> Facts:
@@ -43,20 +44,7 @@ def location_of_class(view: SceneView, options: AskOptions) -> Facts:
     if not named:
         return why_not_named(view)
     clear = [i for i in named if view.sources[i].octant_margin_deg >= options.direction_margin_deg]
-    return [_location_of(view, i) for i in clear] or NEAR_BOUNDARY
-
-
-def _location_of(view: SceneView, index: int) -> Fact:
-    source = view.sources[index]
-    return Fact(
-        "open",
-        (index,),
-        text.location_answer(source.words, source.distance_m),
-        answer_direction=tuple(source.words),
-        answer_distance_m=source.distance_m,
-        margin_deg=source.octant_margin_deg,
-        margin_m=text.rounding_margin_m(source.distance_m),
-    )
+    return [location_fact(view, i) for i in clear] or NEAR_BOUNDARY
 
 
 def classification_at_location(view: SceneView, options: AskOptions) -> Facts:
@@ -87,14 +75,10 @@ def _class_at(view: SceneView, index: int, options: AskOptions) -> Fact | None:
         if apart_m < options.distance_margin_m or apart_m <= 0:
             return None
         margin_m = apart_m if margin_m is None else min(margin_m, apart_m)
-    return Fact(
-        "open",
-        (index,),
-        text.labels_answer(source.labels),
+    return labels_fact(view, index)._replace(
         words=(text.direction_text(source.words), text.distance_phrase(source.distance_m)),
         asked_direction=tuple(source.words),
         asked_distance_m=asked_distance_m,
-        answer_labels=text.label_list(source.labels),
         margin_deg=margin_deg,
         margin_m=margin_m,
     )

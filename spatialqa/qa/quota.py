@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 from spatialqa.core import seeds
 from spatialqa.core.scene import Scene
-from spatialqa.qa.ask_options import ONE_SOURCE, SEVERAL_SOURCES
-from spatialqa.qa.templating.slots import SUBTYPES
+from spatialqa.qa.built_in import BUILT_IN
+from spatialqa.qa.subtype import SubtypeSet
 
 
 class Quota:
@@ -21,20 +21,28 @@ class Quota:
     scenes: by split and by whether a scene has several sources, how many there are.
     """
 
-    def __init__(self, counts: Mapping[str, int], scenes: Mapping[tuple[str, bool], int], seed: int) -> None:
+    def __init__(
+        self,
+        counts: Mapping[str, int],
+        scenes: Mapping[tuple[str, bool], int],
+        seed: int,
+        subtypes: SubtypeSet = BUILT_IN,
+    ) -> None:
         self._seed = seed
+        self._subtypes = subtypes
+        self._kinds = {several: subtypes.types_for(several) for several in (False, True)}
         self._scenes = Counter(scenes)
         self.left: Counter[tuple[str, str]] = Counter()
         for split, several in scenes:
             train = scenes.get(("train", several), 0)
             scale = scenes[split, several] / train if split != "train" and train else 1.0
-            for kind in SEVERAL_SOURCES if several else ONE_SOURCE:
+            for kind in self._kinds[several]:
                 self.left[split, kind] = round(counts.get(kind, 0) * scale)
 
     def subtypes(self, scene: Scene) -> list[str]:
         """Return what to ask of the next scene: the first of these subtypes of one type that it allows, or none."""
         several = len(scene.sources) > 1
-        kinds = SEVERAL_SOURCES if several else ONE_SOURCE
+        kinds = self._kinds[several]
         rng = seeds.rng(self._seed, "quota", scene.scene_id)
         to_come = self._scenes[scene.split, several]
         self._scenes[scene.split, several] -= 1
@@ -42,7 +50,8 @@ class Quota:
         u = float(rng.uniform(0.0, max(to_come, wanted)))
         for kind in kinds:
             if u < self.left[scene.split, kind]:
-                return [SUBTYPES[kind][int(k)] for k in rng.permutation(len(SUBTYPES[kind]))]
+                subtypes = self._subtypes.by_type[kind]
+                return [subtypes[int(k)].name for k in rng.permutation(len(subtypes))]
             u -= self.left[scene.split, kind]
         return []
 

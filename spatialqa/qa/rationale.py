@@ -13,6 +13,7 @@ from spatialqa.qa.ask_options import AskOptions
 from spatialqa.qa.extended import clock_hour
 from spatialqa.qa.fact import Fact, pick
 from spatialqa.qa.listener_view import AXES, SceneView, SourceView
+from spatialqa.qa.subtype import Subtype
 
 _AMOUNT = {"left": "to the left", "right": "to the right", "front": "ahead", "behind": "behind",
            "above": "above the ears", "below": "below the ears"}  # fmt: skip
@@ -25,7 +26,13 @@ _AXIS_OF = {word: n for n, ends in enumerate(AXES) for word in ends}
 
 
 def rationale_of(
-    subtype: str, fact: Fact, view: SceneView, names: list[str], answer: str, rng: np.random.Generator, how: AskOptions
+    subtype: Subtype,
+    fact: Fact,
+    view: SceneView,
+    names: list[str],
+    answer: str,
+    rng: np.random.Generator,
+    how: AskOptions,
 ) -> str | None:
     """Return the rationale in the form that is asked for; None where none is, and in brief where nothing is compared.
 
@@ -34,9 +41,9 @@ def rationale_of(
     if not how.rationale:
         return None
     if how.rationale_form == "brief":
-        return brief(subtype, fact, view)
+        return brief(subtype.name, fact, view)
     if how.rationale_form == "scene":
-        compared = brief(subtype, fact, view)
+        compared = brief(subtype.name, fact, view)
         return scene_told(fact, view, names) + (f" -> {compared}" if compared else "")
     return explain(subtype, fact, view, names, answer, rng)
 
@@ -87,7 +94,9 @@ def _side(source: SourceView, axis: int) -> str:
     return f"{source.words[axis]} {distance_answer(abs(source.along_m[axis]))}"
 
 
-def explain(subtype: str, fact: Fact, view: SceneView, names: list[str], answer: str, rng: np.random.Generator) -> str:
+def explain(
+    subtype: Subtype, fact: Fact, view: SceneView, names: list[str], answer: str, rng: np.random.Generator
+) -> str:
     """Return the derivation of an answer: positions, what is compared, and the conclusion.
 
     names: the labels that the question or the answer gives the fact's sources, in the fact's order; empty where it
@@ -97,7 +106,7 @@ def explain(subtype: str, fact: Fact, view: SceneView, names: list[str], answer:
     heard = [view.sources[i] for i in fact.sources]
     placed = [f"{who} is {_place(source, rng)}" for who, source in zip(said, heard, strict=True)]
     so = pick(_SO, rng).format(answer)
-    match subtype:
+    match subtype.name:
         case "classification":
             steps = [f"one source sounds: it is {_place(heard[0], rng)}", f"its sound is {fact.answer}, {so}"]
         case "location" | "location_of_class":
@@ -153,18 +162,19 @@ def explain(subtype: str, fact: Fact, view: SceneView, names: list[str], answer:
             places = "; ".join(f"{_called(s)} {_place(s, rng)}" for s in view.sources)
             steps = [f"there is {places}", f"that makes {len(view.sources)}, {so}"]
         case "closest" | "farthest":
-            order = sorted(view.sources, key=lambda s: s.distance_m, reverse=subtype == "farthest")
+            order = sorted(view.sources, key=lambda s: s.distance_m, reverse=subtype.name == "farthest")
             far = ", ".join(f"{_called(s)} {s.distance_m:.2f} m" for s in order[1:])
             steps = [placed[0], f"the others are at a distance of: {far}"]
-            most = "least" if subtype == "closest" else "greatest"
+            most = "least" if subtype.name == "closest" else "greatest"
             steps.append(f"the {most} distance is {heard[0].distance_m:.2f} m, {so}")
         case "region":
             rooms = {True: "the same room", False: "different rooms"}
             asked = rooms[fact.words[0] == "same"]
             steps = [*placed, f"they are in {rooms[heard[0].region_id == heard[1].region_id]}"]
             steps.append(f"it was asked whether they are in {asked}, {so}")
-        case _:
-            raise AssertionError(subtype)
+        case _:  # a user's own
+            because = subtype.because(view, fact) if subtype.because else ""
+            steps = [*placed, f"{because}, {so}" if because else so]
     return " ".join(_sentence(step) for step in steps)
 
 

@@ -13,18 +13,18 @@ a class that always lies above another.
 
 from itertools import permutations
 
-from spatialqa.qa import answer_text as text
 from spatialqa.qa.ask_options import AskOptions
 from spatialqa.qa.fact import (
     NEAR_BOUNDARY,
     NEEDS_TWO_SOURCES,
     NOT_APART,
     ONE_ANSWER,
-    YES_NO,
     Fact,
     Facts,
+    distance_fact,
+    label_fact,
     why_not_named,
-    yes_no,
+    yes_no_fact,
 )
 from spatialqa.qa.listener_view import AXES, HORIZONTAL_AXES, SceneView
 
@@ -59,10 +59,10 @@ def relative_direction(view: SceneView, options: AskOptions) -> Facts:
             margins = _relation(view, i, j, axis, options)
             if margins is None:
                 continue
-            facts.append(_binary((i, j), ends.positive, True, *margins))
-            facts.append(_binary((i, j), ends.negative, False, *margins))
-            facts.append(_binary((j, i), ends.negative, True, *margins))
-            facts.append(_binary((j, i), ends.positive, False, *margins))
+            facts.append(yes_no_fact((i, j), True, (ends.positive,), *margins))
+            facts.append(yes_no_fact((i, j), False, (ends.negative,), *margins))
+            facts.append(yes_no_fact((j, i), True, (ends.negative,), *margins))
+            facts.append(yes_no_fact((j, i), False, (ends.positive,), *margins))
     return facts or NOT_APART
 
 
@@ -82,7 +82,7 @@ def relative_distance(view: SceneView, options: AskOptions) -> Facts:
             ((j, i), "farther", True),
             ((j, i), "closer", False),
         ):
-            facts.append(_binary(sources, word, truth, None, margin_m))
+            facts.append(yes_no_fact(sources, truth, (word,), None, margin_m))
     return facts or NOT_APART
 
 
@@ -109,10 +109,10 @@ def both_on_side(view: SceneView, options: AskOptions) -> Facts:
         for n in (n for n in clear if n not in parting):
             true_word = a.words[n]
             false_word = AXES[n].negative if true_word == AXES[n].positive else AXES[n].positive
-            facts.append(_binary((i, j), true_word, True, margin_deg[n], None))
-            facts.append(_binary((i, j), false_word, False, margin_deg[n], None, 0.5 if parting else 1.0))
+            facts.append(yes_no_fact((i, j), True, (true_word,), margin_deg[n], None))
+            facts.append(yes_no_fact((i, j), False, (false_word,), margin_deg[n], None, 0.5 if parting else 1.0))
             for m in parting:
-                facts.extend(_binary((i, j), word, False, margin_deg[m], None, 0.25) for word in AXES[m])
+                facts.extend(yes_no_fact((i, j), False, (word,), margin_deg[m], None, 0.25) for word in AXES[m])
     return facts or (ONE_ANSWER if some_axis_clear else NEAR_BOUNDARY)
 
 
@@ -125,15 +125,7 @@ def distance_between(view: SceneView, options: AskOptions) -> Facts:
     for i, j in pairs:
         (xa, ya, za), (xb, yb, zb) = view.sources[i].head_m, view.sources[j].head_m
         between_m = ((xa - xb) ** 2 + (ya - yb) ** 2 + (za - zb) ** 2) ** 0.5
-        facts.append(
-            Fact(
-                "open",
-                (i, j),
-                text.distance_answer(between_m),
-                answer_distance_m=between_m,
-                margin_m=text.rounding_margin_m(between_m),
-            )
-        )
+        facts.append(distance_fact((i, j), between_m))
     return facts
 
 
@@ -154,7 +146,7 @@ def source_at_direction(view: SceneView, options: AskOptions) -> Facts:
         for i in named:
             word = view.sources[i].words[axis]
             if [source.words[axis] for source in view.sources].count(word) == 1:
-                facts.append(Fact("open", (i,), None, words=(word,), asked_direction=(word,), margin_deg=margin_deg))
+                facts.append(label_fact(i, (word,))._replace(margin_deg=margin_deg))
     return facts or (ONE_ANSWER if some_axis_clear else NEAR_BOUNDARY)
 
 
@@ -215,27 +207,3 @@ def _one_word(
         )
         for offered in (tuple(AXES[axis]), tuple(reversed(AXES[axis])))
     ]
-
-
-def _binary(
-    sources: tuple[int, ...],
-    word: str,
-    truth: bool,
-    margin_deg: float | None,
-    margin_m: float | None,
-    weight: float = 1.0,
-) -> Fact:
-    answer, polarity = yes_no(truth)
-    return Fact(
-        "open",
-        sources,
-        answer,
-        weight=weight,
-        words=(word,),
-        asked_direction=(word,),
-        polarity=polarity,
-        choices=YES_NO,
-        answer_bool=truth,
-        margin_deg=margin_deg,
-        margin_m=margin_m,
-    )

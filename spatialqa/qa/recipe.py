@@ -1,10 +1,13 @@
 """The keys of `make-qa`, as a recipe file or the command line gives them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from spatialqa.core.names import table_name_fault
-from spatialqa.core.recipe_keys import LARGEST_SEED, check_bounds, key
-from spatialqa.errors import RecipeError
+from spatialqa.core.recipe_keys import LARGEST_SEED, check_bounds, key, plain_names
+from spatialqa.errors import RecipeError, shown
 from spatialqa.qa.ask_options import (
     ANSWER_FORMS,
     MOST_MARGIN,
@@ -60,6 +63,9 @@ class QaRecipe(AskOptions):
         minimum=0.0,
         maximum=MOST_MARGIN,
     )
+    question_modules: tuple[str, ...] = key(
+        (), "Python files, or names of installed packages, that declare more subtypes; they are executed", path=True
+    )
     templates: str | None = key(None, "folder of template files that replaces the bundled ones", path=True)
     name: str | None = key(None, "write qa-NAME/ instead of qa/")
 
@@ -68,4 +74,19 @@ class QaRecipe(AskOptions):
         if self.name is not None and (fault := table_name_fault(self.name)):
             raise RecipeError(fault)
         super().__post_init__()
-        check_counts(self.type_counts, self.types, self.questions_per_subtype)
+        if not self.question_modules:  # else make-qa checks it, which knows their types
+            check_counts(self.type_counts, self.types, self.questions_per_subtype)
+
+    def _own_types_too(self) -> bool:
+        return bool(self.question_modules)
+
+
+def refuse_stored_modules(stored: Mapping[str, Any], given: Mapping[str, Any], where: Path) -> None:
+    """Raise RecipeError where a data set's own recipe names question modules, and the user does not: they would run."""
+    modules = plain_names(stored, str(where)).get("question_modules")
+    if modules and given.get("question_modules") is None:
+        names = ",".join(map(str, modules)) if isinstance(modules, list | tuple) else str(modules)
+        raise RecipeError(
+            f"{where}: its recipe asks with question_modules {shown(names)}, which a data set alone cannot make run: "
+            f"give question_modules yourself (an empty list for none), or the recipe"
+        )

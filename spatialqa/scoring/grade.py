@@ -1,4 +1,4 @@
-"""Grades one answer against its reference: by subtype, into sums that metrics are ratios of."""
+"""Grades one answer against its reference: by its kind, into sums that metrics are ratios of."""
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
@@ -21,25 +21,6 @@ DER_THRESHOLD_M = 0.5
 _EPSILON_M = 1e-6  # 3.5 - 3 may come out a hair above 0.5
 
 AXIS_METRICS = ("left_right", "front_behind", "above_below")
-
-# What an answer to each subtype is.
-KINDS: Mapping[str, str] = {
-    "classification": "labels",
-    "location": "location",
-    "classification_at_location": "labels",
-    "location_of_class": "location",
-    "relative_direction": "yes_no",
-    "both_on_side": "yes_no",
-    "relative_distance": "yes_no",
-    "distance_between": "distance",
-    "source_at_direction": "label",
-    "direction_word": "direction_word",
-    "clock": "hour",
-    "count": "count",
-    "closest": "label",
-    "farthest": "label",
-    "region": "yes_no",
-}
 
 
 class AnswerPart(NamedTuple):
@@ -69,13 +50,13 @@ def grade(truth: Reference, scene: SceneReference | None, prediction: str, names
     Raises:
         DatasetError: the question's subtype is unknown, or its answer is none of its options.
     """
-    if truth.subtype not in KINDS:
+    if truth.kind not in _GRADERS:
         raise DatasetError(f"question {truth.qa_id}: subtype {truth.subtype!r} cannot be scored by this version")
     result = Grade()
     if truth.multiple_choice:
         _options(result, truth, prediction, names)
     else:
-        _GRADERS[KINDS[truth.subtype]](result, truth, scene, prediction, names)
+        _GRADERS[truth.kind](result, truth, scene, prediction, names)
     return result
 
 
@@ -175,6 +156,12 @@ def _count(result: Grade, truth: Reference, scene: SceneReference | None, predic
     _accuracy(result, said == truth.answer_count, said is not None)
 
 
+def _word(result: Grade, truth: Reference, scene: SceneReference | None, prediction: str, names: Names) -> None:
+    said = option_index(spoken(truth, prediction), truth.choices)
+    _accuracy(result, said is not None and truth.choices[said] == truth.answer, said is not None)
+
+
+# By kind of answer.
 _GRADERS: Mapping[str, Callable[[Grade, Reference, SceneReference | None, str, Names], None]] = {
     "labels": _labels,
     "location": _location,
@@ -184,6 +171,7 @@ _GRADERS: Mapping[str, Callable[[Grade, Reference, SceneReference | None, str, N
     "direction_word": _direction_word,
     "hour": _hour,
     "count": _count,
+    "word": _word,
 }
 
 
@@ -204,7 +192,7 @@ def _meaning(truth: Reference, text: str, names: Names) -> Hashable:
     """Return what an answer or an option says, comparable; None when it cannot be read."""
     said = affirmed(spoken(truth, text))
     distance = quantity.distance_m(said)
-    match KINDS[truth.subtype]:
+    match truth.kind:
         case "location":
             words = direction(said)
             return (words, rounded_m(distance)) if distance is not None and None not in words else None

@@ -1,6 +1,7 @@
 """Reference answers: the questions of a data set, with the scene data that scoring needs."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ from spatialqa.core.ontology import ontology
 from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.reading import read_rows
 from spatialqa.errors import DatasetError
+from spatialqa.qa.built_in import BUILT_IN
 
 _COLUMNS = (
     "qa_id",
@@ -59,7 +61,7 @@ class SceneReference(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One question as scoring needs it; the fields are the columns of the same names."""
+    """One question as scoring needs it; kind is that of its answers, the other fields are columns of the same names."""
 
     qa_id: str
     scene_id: str
@@ -75,11 +77,24 @@ class Reference:
     answer_distance_m: float | None
     answer_bool: bool | None
     answer_count: int | None
+    kind: str
 
     @property
     def multiple_choice(self) -> bool:
-        """Whether the question offers lettered options; Yes/No and two words do not count as such."""
-        return len(self.choices) > 2
+        """Whether the question offers lettered options; Yes/No and offered words do not count as such."""
+        return bool(self.choices) and all(_LETTERED.match(choice) for choice in self.choices)
+
+
+_LETTERED = re.compile(r"[A-Z]\. ")
+
+
+def answer_kinds(folder: DatasetFolder, table: str) -> dict[str, str]:
+    """Return the kind of answers of every subtype that a table may have, its own subtypes after the built-in ones."""
+    kinds = {subtype.name: subtype.answer for subtype in BUILT_IN.all}
+    if folder.questions_file(table).is_file():
+        own = folder.read_questions(table).own_subtypes()
+        kinds |= {name: subtype.answer for name, subtype in own.items() if name not in kinds}
+    return kinds
 
 
 def read_references(root: Path, table: str) -> list[Reference]:
@@ -96,7 +111,8 @@ def read_references(root: Path, table: str) -> list[Reference]:
         there = ", ".join(folder.question_tables())
         hint = f"it holds {there}" if there else f"run `spatialqa make-qa {root}` first"
         raise DatasetError(f"{root}: holds no questions in {table!r}; {hint}")
-    return [_truth(row) for path in files for row in read_rows(path, _COLUMNS, batch_rows=8192)]
+    kinds = answer_kinds(folder, table)
+    return [_truth(row, kinds) for path in files for row in read_rows(path, _COLUMNS, batch_rows=8192)]
 
 
 def read_scene_references(root: Path, wanted: set[str], splits: set[str]) -> dict[str, SceneReference]:
@@ -111,9 +127,9 @@ def read_scene_references(root: Path, wanted: set[str], splits: set[str]) -> dic
     return scenes
 
 
-def _truth(row: dict[str, Any]) -> Reference:
+def _truth(row: dict[str, Any], kinds: Mapping[str, str]) -> Reference:
     values: dict[str, Any] = {name: tuple(row[name] or ()) if name in _LISTS else row[name] for name in _COLUMNS}
-    return Reference(**values)
+    return Reference(**values, kind=kinds.get(row["subtype"], ""))
 
 
 _LISTS = {"source_indices", "asked_labels", "choices", "answer_labels", "answer_direction"}

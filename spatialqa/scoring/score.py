@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
+from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.errors import DatasetError
 from spatialqa.qa.answer_text import DISTANCE_STEP_M, rounded_m
-from spatialqa.scoring.grade import AXIS_METRICS, DER_THRESHOLD_M, KINDS, Grade, grade
+from spatialqa.scoring.grade import AXIS_METRICS, DER_THRESHOLD_M, Grade, grade
 from spatialqa.scoring.intervals import FEWEST_HOUSES, Bootstrap, FloatArray, IntArray, percentiles, wilson
 from spatialqa.scoring.parsing.class_names import Names, parts
 from spatialqa.scoring.predictions import read_predictions
-from spatialqa.scoring.references import Reference, SceneReference, read_references, read_scene_references
+from spatialqa.scoring.references import Reference, SceneReference, answer_kinds, read_references, read_scene_references
 from spatialqa.scoring.results import METRICS, IdProblems, Metric, ScoreReport, SubtypeScore
 from spatialqa.scoring.retrieval import mean_ap
 from spatialqa.scoring.similarity import Lexical, Similarity, sentence_model
@@ -76,7 +77,7 @@ def score(
     groups: dict[tuple[str, str, str], list[int]] = {}
     for i, truth in enumerate(asked):
         groups.setdefault((truth.type, truth.subtype, "mcq" if truth.multiple_choice else "open"), []).append(i)
-    order = list(KINDS)
+    order = list(answer_kinds(DatasetFolder(root), table))
     keys = sorted(groups, key=lambda key: (key[0], order.index(key[1]), key[2]))
     subtypes = tuple(tally.subtype(*key, np.array(groups[key])) for key in keys)
     return ScoreReport(
@@ -131,7 +132,7 @@ class _Tally:
 
     def subtype(self, question_type: str, subtype: str, form: str, rows: IntArray) -> SubtypeScore:
         """Sum up the questions `rows`, which are of one subtype and form."""
-        metrics = self._retrieval(rows) if KINDS[subtype] == "labels" and form == "open" else {}
+        metrics = self._retrieval(rows) if self._asked[rows[0]].kind == "labels" and form == "open" else {}
         chance = self._chance(rows)
         for name in METRICS:
             metric = self._ratio(name, rows, chance.get(name))

@@ -11,19 +11,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spatialqa.core.scene import Scene
-from spatialqa.qa.ask import FINDERS, NOTHING_NEW, SceneQuestions, ask
+from spatialqa.qa.ask import NOTHING_NEW, SceneQuestions, ask
 from spatialqa.qa.ask_options import TYPES, AskOptions
+from spatialqa.qa.built_in import BUILT_IN
 from spatialqa.qa.fact import NEEDS_TWO_SOURCES
 from spatialqa.qa.listener_view import view
 from spatialqa.qa.question import Question
-from spatialqa.qa.templating.slots import SUBTYPES
 from spatialqa.qa.templating.templates import bundled_templates
 from tests.fixtures.scenes import heard_at, random_scenes
 from tests.qa import rederive
 
 BINARY = ("relative_direction", "both_on_side", "relative_distance")  # even in every scene
 YES_NO = (*BINARY, "region")
-ALL_SUBTYPES = {subtype for subtypes in SUBTYPES.values() for subtype in subtypes}
+ALL_SUBTYPES = set(BUILT_IN.by_name)
 NO_MARGINS = {"direction_margin_deg": 0.0, "relation_margin_deg": 0.0, "distance_margin_m": 0.0, "masking_db": 0.0}
 
 
@@ -123,7 +123,7 @@ def check_columns(question: Question) -> None:
     if question.answer_labels is not None:
         assert question.answer == "; ".join(question.answer_labels)
     assert question.qa_id.startswith(f"{question.scene_id}-{question.subtype}-")
-    assert question.subtype in SUBTYPES[question.type]
+    assert BUILT_IN.by_name[question.subtype].type == question.type
     assert question.margin_deg is None or question.margin_deg >= 0 or question.subtype.startswith(("rel", "direction"))
 
 
@@ -182,7 +182,7 @@ def test_yes_and_no_have_the_same_chance_in_every_scene(subtype: str) -> None:
         options = AskOptions(**margins)  # type: ignore[arg-type]
         served = 0
         for scene in random_scenes(300, seed=8, source_counts=(2, 3, 4)):
-            facts = FINDERS[subtype](view(scene, options), options)
+            facts = BUILT_IN.by_name[subtype].finder(view(scene, options), options)
             if isinstance(facts, str):
                 continue
             served += 1

@@ -7,7 +7,7 @@ import pytest
 from spatialqa.errors import RecipeError
 from spatialqa.qa.ask import ask
 from spatialqa.qa.ask_options import RATIONALE_FORMS, TYPES, AskOptions
-from spatialqa.qa.templating.slots import SUBTYPES
+from spatialqa.qa.built_in import BUILT_IN
 from spatialqa.qa.templating.templates import bundled_templates
 from tests.fixtures.scenes import random_scenes
 from tests.qa import rederive
@@ -34,7 +34,7 @@ def test_rationales_are_true_to_the_scene() -> None:
                 assert label in text.lower()
             assert "  " not in text
             assert all(sentence[0].isupper() for sentence in re.split(r"(?<=[a-z]\.) ", text)), text
-    assert seen == {subtype for subtypes in SUBTYPES.values() for subtype in subtypes}
+    assert seen == set(BUILT_IN.by_name)
 
 
 @pytest.mark.parametrize("subtype", ["relative_direction", "relative_distance"])
@@ -101,7 +101,7 @@ def test_a_told_scene_is_every_source_the_nearest_first_and_then_what_is_brief()
                 if q.asked_labels and i in q.source_indices:
                     assert name == q.asked_labels[q.source_indices.index(i)]
             seen.add(q.subtype)
-    assert seen == {subtype for subtypes in SUBTYPES.values() for subtype in subtypes}
+    assert seen == set(BUILT_IN.by_name)
 
 
 def test_a_rationale_changes_nothing_else() -> None:

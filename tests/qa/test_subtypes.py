@@ -3,8 +3,8 @@
 import pytest
 
 from spatialqa.core.scene import Scene
-from spatialqa.qa.ask import FINDERS
 from spatialqa.qa.ask_options import AskOptions
+from spatialqa.qa.built_in import BUILT_IN
 from spatialqa.qa.fact import (
     MASKED,
     NEAR_BOUNDARY,
@@ -17,7 +17,6 @@ from spatialqa.qa.fact import (
     Fact,
 )
 from spatialqa.qa.listener_view import view
-from spatialqa.qa.templating.slots import SUBTYPES
 from tests.fixtures.scenes import heard_at
 
 DOG_LEFT = ((-2.0, 0.5, -2.0), ["Dog"])  # left, front, above, 2.87 m
@@ -25,13 +24,13 @@ BELL_RIGHT = ((4.0, -1.0, 3.0), ["Bell"])  # right, behind, below, 5.1 m
 
 
 def facts(subtype: str, made: Scene, **settings: float) -> list[Fact]:
-    found = FINDERS[subtype](view(made, options := AskOptions(**settings)), options)  # type: ignore[arg-type]
+    found = BUILT_IN.by_name[subtype].finder(view(made, options := AskOptions(**settings)), options)  # type: ignore[arg-type]
     assert not isinstance(found, str), found
     return found
 
 
 def reason(subtype: str, made: Scene, **settings: float) -> str:
-    found = FINDERS[subtype](view(made, options := AskOptions(**settings)), options)  # type: ignore[arg-type]
+    found = BUILT_IN.by_name[subtype].finder(view(made, options := AskOptions(**settings)), options)  # type: ignore[arg-type]
     assert isinstance(found, str)
     return found
 
@@ -169,7 +168,7 @@ def test_a_source_near_a_boundary_is_not_given_a_word() -> None:
     assert {f.sources for f in facts("location_of_class", heard_at(ahead, BELL_RIGHT))} == {(1,)}
 
 
-@pytest.mark.parametrize("subtype", sorted(set(FINDERS) - set(SUBTYPES["X"])))
+@pytest.mark.parametrize("subtype", sorted(s.name for s in BUILT_IN.all if s.type != "X"))
 def test_a_scene_that_cannot_serve_says_so(subtype: str) -> None:
     if subtype in ("classification", "location"):
         assert reason(subtype, heard_at(DOG_LEFT, BELL_RIGHT)) == NEEDS_ONE_SOURCE

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from spatialqa.errors import TemplateError
+from spatialqa.qa.built_in import BUILT_IN
 from spatialqa.qa.templating import templates as templates_module
-from spatialqa.qa.templating.slots import SUBTYPES
 from spatialqa.qa.templating.template_check import check_templates
 from spatialqa.qa.templating.templates import load_templates
 
@@ -30,7 +30,7 @@ templates:
 def test_the_bundled_templates_raise_no_doubt() -> None:
     report = check_templates(BUNDLED)
     assert (report.problems, report.doubts) == ((), ())
-    assert set(report.counts) == {subtype for subtypes in SUBTYPES.values() for subtype in subtypes}
+    assert set(report.counts) == set(BUILT_IN.by_name)
     assert min(report.counts.values()) >= 25
     assert all(len(samples) == 3 for samples in report.samples.values())
 

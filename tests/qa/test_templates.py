@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from spatialqa.errors import TemplateError
-from spatialqa.qa.templating.slots import FORMS, SUBTYPES, TABLES
+from spatialqa.qa.built_in import BUILT_IN
+from spatialqa.qa.templating.slots import TABLES
 from spatialqa.qa.templating.template_file import Slot, Template
 from spatialqa.qa.templating.templates import bundled_templates, load_templates
 from tests.qa.test_ask import check_english
@@ -22,8 +23,8 @@ templates:
 
 def test_every_form_has_many_templates() -> None:
     by_form = bundled_templates().by_form
-    assert set(by_form) == {(subtype, form) for subtype, forms in FORMS.items() for form in forms}
-    for subtype in FORMS:
+    assert set(by_form) == {(s.name, form) for s in BUILT_IN.all for form in s.forms}
+    for subtype in BUILT_IN.by_name:
         assert sum(len(found) for (of, _), found in by_form.items() if of == subtype) >= 25
 
 
@@ -72,9 +73,9 @@ def test_a_folder_replaces_its_types_and_leaves_the_others(tmp_path: Path) -> No
     (tmp_path / "mine.yaml").write_text(GOOD)
     own, bundled = load_templates(tmp_path).by_form, bundled_templates().by_form
     assert [t.template_id for t in own["classification", "open"]] == ["own-1"]
-    for subtype in SUBTYPES["B"] + SUBTYPES["E"]:
-        for form in FORMS[subtype]:
-            assert own[subtype, form] == bundled[subtype, form]
+    for subtype in BUILT_IN.by_type["B"] + BUILT_IN.by_type["E"]:
+        for form in subtype.forms:
+            assert own[subtype.name, form] == bundled[subtype.name, form]
     assert load_templates(None) is bundled_templates()
 
 

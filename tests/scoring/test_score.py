@@ -12,7 +12,7 @@ import pytest
 
 from spatialqa.dataset.reading import read_scenes
 from spatialqa.errors import DatasetError
-from spatialqa.qa.templating.slots import SUBTYPES
+from spatialqa.qa.built_in import BUILT_IN
 from spatialqa.scoring.references import read_scene_references
 from spatialqa.scoring.results import METRICS, Metric, ScoreReport
 from spatialqa.scoring.score import score
@@ -30,7 +30,7 @@ def test_the_truth_scores_100_percent_everywhere(data: Path, write: Write, table
     assert len(rows) > 2000
     assert (report.questions, report.answered, report.splits) == (len(rows), len(rows), ("test",))
     assert {found.subtype for found in report.subtypes} == {row["subtype"] for row in rows}
-    assert {found.subtype for found in report.subtypes} == {s for several in SUBTYPES.values() for s in several}
+    assert {found.subtype for found in report.subtypes} == set(BUILT_IN.by_name)
     for found in report.subtypes:
         assert (found.missing, found.unparsed, found.unread) == (0, 0, {})
         for name, metric in found.metrics.items():

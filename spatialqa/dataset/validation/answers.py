@@ -279,7 +279,11 @@ def region(asked: AskedQuestion) -> Expected:
 
 @dataclass(frozen=True)
 class Rule:
-    """What a question of a subtype is made of; `columns` are those that must not be null, choices apart."""
+    """What a question of a subtype is made of; `columns` are those that must not be null, choices apart.
+
+    own: of a user's own subtype, whose words are the user's. margins: whether `expect` gives margins for all answers.
+    offers_words: whether the choices of its questions are words of the text, without letters.
+    """
 
     type: str
     expect: Callable[[AskedQuestion], Expected]
@@ -287,6 +291,9 @@ class Rule:
     referents: tuple[int, ...] = (1,)
     sources: tuple[int, int] = (2, 99)  # how many a scene has, least and most
     optional: frozenset[str] = frozenset()
+    own: bool = False
+    margins: bool = True
+    offers_words: bool = False
 
     @property
     def binary(self) -> bool:
@@ -312,7 +319,9 @@ RULES: dict[str, Rule] = {
     "relative_distance": Rule("E", relative_distance, _BINARY, (2,)),
     "distance_between": Rule("E", distance_between, _columns("asked_labels", "answer_distance_m"), (2,)),
     "source_at_direction": Rule("E", source_at_direction, _columns("asked_direction", "answer_labels")),
-    "direction_word": Rule("E", direction_word, _columns("asked_labels", "answer_direction"), (1, 2)),
+    "direction_word": Rule(
+        "E", direction_word, _columns("asked_labels", "answer_direction"), (1, 2), offers_words=True
+    ),
     "clock": Rule("X", clock, _columns("answer_direction"), (1,), (1, 99), _columns("asked_labels")),
     "count": Rule("X", count, _columns("answer_count"), (1, 2, 3, 4), (1, 4)),
     "closest": Rule("X", closest, _columns("answer_labels"), sources=(3, 99)),

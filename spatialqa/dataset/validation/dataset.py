@@ -1,7 +1,7 @@
 """Validates a whole data set: files, schemas, scenes, groups, RIRs and splits."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -20,6 +20,7 @@ from spatialqa.dataset.json_records import QuestionsRecord, RunRecord, ShardReco
 from spatialqa.dataset.reading import read_audio, read_rows, scene_files
 from spatialqa.dataset.schema import TABLES
 from spatialqa.dataset.validation.ground_truth import SplitTruth
+from spatialqa.dataset.validation.own_subtypes import Recompute
 from spatialqa.dataset.validation.rirs import RirCheck
 from spatialqa.dataset.validation.table import TableCheck
 from spatialqa.errors import SpatialQAError
@@ -49,10 +50,14 @@ class _Findings:
     unusable: set[Path] = field(default_factory=set)  # files that cannot be read row by row
 
 
-def validate_dataset(root: Path) -> ValidationReport:
+def validate_dataset(root: Path, recompute: Mapping[str, Recompute] | None = None) -> ValidationReport:
     """Check every file and every row of a data set.
 
     Split by split: the scenes of one split are held in packed form (see SplitTruth) while its questions pass by.
+
+    Args:
+        root: the data set.
+        recompute: functions that compute answers to questions again, by subtype, for those that are not built in.
 
     Raises:
         DatasetError: the folder is not a data set of ours or holds no scenes.
@@ -64,7 +69,7 @@ def validate_dataset(root: Path) -> ValidationReport:
     _check_schemas(folder, findings)
     groups = _check_groups(folder, findings)
     scenes = _SceneCheck(groups, findings, plan_only=bool(run.recipe.get("plan_only")) or run.export is not None)
-    tables = [TableCheck(table, _question_recipe(folder, table, findings)) for table in folder.question_tables()]
+    tables = [_table_check(folder, table, recompute, findings) for table in folder.question_tables()]
     is_bank = run.makes == "groups"  # RIRs without scenes
     scene_paths = _by_split([] if is_bank else scene_files(folder), findings)
     question_paths = {check.table: _by_split(folder.tables(check.table), findings) for check in tables}
@@ -93,13 +98,16 @@ def _by_split(paths: Iterable[Path], findings: _Findings) -> dict[str, list[Path
     return splits
 
 
-def _question_recipe(folder: DatasetFolder, table: str, findings: _Findings) -> dict[str, Any]:
-    """Return the recipe that a table of questions was made with; without its record no margin can be checked."""
+def _table_check(
+    folder: DatasetFolder, table: str, recompute: Mapping[str, Recompute] | None, findings: _Findings
+) -> TableCheck:
+    """Return the check of a table of questions; without its record no margin and no own subtype can be checked."""
     path = folder.questions_file(table)
     if not path.is_file():
         findings.problems.append(f"{table}: its record {path.name} is missing: run make-qa again")
-        return {}
-    return folder.read_questions(table).recipe
+        return TableCheck(table, {})
+    record = folder.read_questions(table)
+    return TableCheck(table, record.recipe, record.own_subtypes(), recompute)
 
 
 def _check_files(folder: DatasetFolder, run: RunRecord, findings: _Findings) -> None:

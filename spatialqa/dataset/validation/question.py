@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from spatialqa.dataset.validation import text
@@ -32,18 +33,23 @@ _PARSERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "word": (lambda answer: answer if answer in OPPOSITE else None, "one direction word"),
     "clock": (text.parse_clock, '"3 o\'clock"'),
     "count": (text.parse_count, "a number"),
+    "offered": (lambda answer: answer, "one of the offered words"),
 }
 
 
 def question_problems(
-    row: Mapping[str, Any], scene: TrueScene, margins: Margins, own_templates: bool = False
+    row: Mapping[str, Any],
+    scene: TrueScene,
+    margins: Margins,
+    own_templates: bool = False,
+    own_rules: Mapping[str, Rule] = MappingProxyType({}),
 ) -> Iterator[str]:
     """Yield everything that is wrong with a row of `qa`, one line each.
 
     With `own_templates` the wordings of directions are the user's, and only labels and distances are looked for in
-    the text.
+    the text. `own_rules` are those of subtypes that are not built in, by name.
     """
-    rule = RULES.get(row["subtype"])
+    rule = RULES.get(row["subtype"]) or own_rules.get(row["subtype"])
     if rule is None or rule.type != row["type"]:
         yield f"type {row['type']} has no subtype {row['subtype']}"
         return
@@ -56,17 +62,18 @@ def question_problems(
         yield who
         return
     yield from _label_problems(row, scene, who)
-    yield from _text_problems(row, rule, own_templates)
+    yield from _text_problems(row, rule, own_templates or rule.own)
     asked = AskedQuestion(row, scene, who, margins)
     expected = rule.expect(asked)
     yield from expected.faults
     yield from _masked(asked)
     if row["rationale"] is not None:
-        yield from rationale_problems(row, scene)
+        yield from rationale_problems(row, scene, own=rule.own)
     if expected.form != "none":
         yield from _answer_problems(row, expected)
         yield from _choice_problems(asked, expected, rule)
-        yield from _margin_problems(row, expected)
+        if rule.margins or expected.margin_deg is not None or expected.margin_m is not None:
+            yield from _margin_problems(row, expected)
 
 
 def _form_problems(row: Mapping[str, Any], rule: Rule) -> Iterator[str]:
@@ -215,6 +222,8 @@ def _choice_problems(asked: AskedQuestion, expected: Expected, rule: Rule) -> It
     row, choices = asked.row, asked.row["choices"]
     if rule.binary and choices is None:
         yield "its choices are null, and must be Yes and No"
+    if rule.offers_words and choices is None:
+        yield "its choices are null, and must be the words that its text offers"
     if choices is None:
         return
     if choices.count(row["answer"]) != 1:
@@ -224,7 +233,7 @@ def _choice_problems(asked: AskedQuestion, expected: Expected, rule: Rule) -> It
     if rule.binary:
         if sorted(choices) != ["No", "Yes"]:
             yield f"its choices are {choices}, and must be Yes and No"
-    elif row["subtype"] != "direction_word":
+    elif not rule.offers_words:
         yield from _option_problems(asked, expected)
 
 
@@ -242,7 +251,7 @@ def _option_problems(asked: AskedQuestion, expected: Expected) -> Iterator[str]:
         said = parse(_bare(asked.row, option))
         if said is None:
             yield f"its choice {option!r} is not of the form {form}"
-        elif expected.form in ("label", "labels"):
+        elif expected.form in ("label", "labels") and asked.who:
             yield from _distractor_problems(_bare(asked.row, option).split("; "), asked.who[0])
         elif said == expected.value:
             yield f"its choice {option!r} is true as well"

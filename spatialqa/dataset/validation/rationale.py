@@ -21,8 +21,8 @@ _AXES = ("left", "front", "above")
 _DEGREES_AN_HOUR = 30.0
 
 
-def rationale_problems(row: Mapping[str, Any], scene: TrueScene) -> Iterator[str]:
-    """Yield what the rationale of a question says that is not so."""
+def rationale_problems(row: Mapping[str, Any], scene: TrueScene, own: bool = False) -> Iterator[str]:
+    """Yield what the rationale of a question says that is not so; of an `own` subtype it may have other quantities."""
     rationale, answer = row["rationale"], row["answer"]
     told, _, rest = rationale.partition(" -> ")
     sources = [scene.sources[i] for i in row["source_indices"]]
@@ -39,7 +39,7 @@ def rationale_problems(row: Mapping[str, Any], scene: TrueScene) -> Iterator[str
     if not rationale.endswith(f"{answer}."):
         yield f"its rationale does not end in its answer {answer!r}"
     metres, degrees = _metres(scene), _degrees(scene)
-    for number, decimals, unit in _QUANTITY.findall(rationale):
+    for number, decimals, unit in () if own else _QUANTITY.findall(rationale):
         # Half a unit of the last place, and what binary fractions add.
         tolerance = 0.5 * 10.0 ** -len(decimals) + 1e-9
         known = degrees if unit.startswith("degree") else metres

@@ -10,7 +10,8 @@ from pathlib import Path
 from spatialqa.core import seeds
 from spatialqa.errors import TemplateError
 from spatialqa.qa.answer_text import sound_of
-from spatialqa.qa.templating.slots import ANSWERS
+from spatialqa.qa.built_in import BUILT_IN
+from spatialqa.qa.subtype import ANSWER_KINDS
 from spatialqa.qa.templating.template_file import Slot, Template, inspect_template_file
 from spatialqa.qa.templating.templates import bundled_templates, template_files
 
@@ -107,7 +108,7 @@ def check_templates(folder: Path, n_samples: int = 3, seed: int = 0) -> Template
 
 def unclear_answer(template: Template) -> str | None:
     """Return why a reader could not tell what kind of answer a template wants, or None."""
-    wanted = ANSWERS[template.subtype]
+    wanted = ANSWER_KINDS[BUILT_IN.by_name[template.subtype].answer]
     for wording in wordings(template):
         text = wording.lower()
         if not all(pattern.search(text) for pattern in _ASKS[wanted]):

@@ -1,7 +1,7 @@
 """One template file: its format, and its strict reader; nothing in a file is ever executed.
 
 A file has up to five keys. `type` is the question type. `answers` may say what an answer to a subtype is (see
-slots.ANSWERS), so that a reader knows, and so that a file written for something else is refused. `templates` maps each
+ANSWER_KINDS), so that a reader knows, and so that a file written for something else is refused. `templates` maps each
 subtype to its templates, {id: text}. `phrases` holds the tables that say a direction word in a sentence (see
 slots.TABLES): a list of styles, each a mapping from every word of the table to its phrase; one style is drawn a
 question. `synonyms` holds named lists. In a text, `{slot}` is filled from the question, `[one|another]` is one of the
@@ -11,7 +11,7 @@ that is named is the one the question is about.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from typing import Any
@@ -20,8 +20,10 @@ import numpy as np
 
 from spatialqa.core.strict_yaml import read_yaml
 from spatialqa.errors import TemplateError
+from spatialqa.qa.built_in import BUILT_IN
 from spatialqa.qa.fact import pick
-from spatialqa.qa.templating.slots import ANSWERS, FORMS, SUBTYPES, TABLES, VALUE_SLOTS, WORD_SLOTS
+from spatialqa.qa.subtype import ANSWER_KINDS, Subtype, SubtypeSet
+from spatialqa.qa.templating.slots import TABLES, WORD_SLOTS
 
 _KEYS = ("type", "answers", "phrases", "synonyms", "templates")
 _ID = re.compile(r"[a-z0-9][a-z0-9_.-]*")
@@ -78,39 +80,64 @@ class TemplateFile:
     problems: tuple[str, ...]
 
 
-def read_template_file(file: Traversable) -> tuple[str, list[Template]]:
+def read_template_file(file: Traversable, subtypes: SubtypeSet = BUILT_IN) -> tuple[str, list[Template]]:
     """Return the type and the templates of one file.
 
     Raises:
         TemplateError: the file or one of its templates is wrong; the text names both.
     """
-    found = inspect_template_file(file)
+    found = inspect_template_file(file, subtypes)
     if found.problems:
         raise TemplateError(found.problems[0])
     return found.type, list(found.templates)
 
 
-def inspect_template_file(file: Traversable) -> TemplateFile:
-    """Return what a file holds, every wrong template named; raises TemplateError when the whole file is wrong."""
-    name = file.name
-    data = read_yaml(file, name, TemplateError)
+def read_mapping(file: Traversable) -> dict[str, Any]:
+    """Return the mapping that a template file holds; raises TemplateError where it is no plain YAML or no mapping."""
+    data = read_yaml(file, file.name, TemplateError)
     if not isinstance(data, dict):
-        raise TemplateError(f"{name}: must be a mapping such as `type: A` and `templates: ...`")
+        raise TemplateError(f"{file.name}: must be a mapping such as `type: A` and `templates: ...`")
+    return data
+
+
+def inspect_template_file(file: Traversable, subtypes: SubtypeSet = BUILT_IN) -> TemplateFile:
+    """Return what a file holds, every wrong template named; raises TemplateError when the whole file is wrong."""
+    data = read_mapping(file)
+    built_in = {subtype.name for subtype in BUILT_IN.by_type.get(str(data.get("type")), ())}
+    return inspect_templates(file.name, data, subtypes, built_in)
+
+
+def inspect_templates(
+    name: str, data: Mapping[str, Any], subtypes: SubtypeSet, required: Collection[str]
+) -> TemplateFile:
+    """Return what the mapping of a template file holds, every wrong template named.
+
+    Args:
+        name: of the file, for messages.
+        data: the mapping.
+        subtypes: those that it may have templates of.
+        required: those that it must have templates of, besides those that it names.
+
+    Raises:
+        TemplateError: the whole mapping is wrong.
+    """
     kind = data.get("type")
-    if not isinstance(kind, str) or kind not in SUBTYPES:
-        raise TemplateError(f"{name}: type {kind!r} is not one of {', '.join(SUBTYPES)}")
+    if not isinstance(kind, str) or kind not in subtypes.by_type:
+        raise TemplateError(f"{name}: type {kind!r} is not one of {', '.join(subtypes.types)}")
+    known = {subtype.name: subtype for subtype in subtypes.by_type[kind]}
     unknown = [key for key in data if key not in _KEYS]
     if unknown:
         raise TemplateError(f"{name}: unknown key {unknown[0]!r}; known: {', '.join(_KEYS)}")
     phrases = {table: _phrase_table(name, table, styles) for table, styles in _mapping(name, data, "phrases").items()}
     synonyms = {word: _synonyms(name, word, words) for word, words in _mapping(name, data, "synonyms").items()}
-    _check_answers(name, kind, _mapping(name, data, "answers"))
+    _check_answers(name, kind, known, _mapping(name, data, "answers"))
     templates: list[Template] = []
     problems: list[str] = []
     id_of_text: dict[str, str] = {}
-    for subtype, texts in _mapping(name, data, "templates").items():
-        if subtype not in SUBTYPES[kind]:
-            raise TemplateError(f"{name}: type {kind} has no subtype {subtype!r}; known: {', '.join(SUBTYPES[kind])}")
+    by_subtype = _mapping(name, data, "templates")
+    for subtype, texts in by_subtype.items():
+        if subtype not in known:
+            raise TemplateError(f"{name}: type {kind} has no subtype {subtype!r}; known: {', '.join(known)}")
         if not isinstance(texts, dict):
             raise TemplateError(f"{name}: {subtype}: must be a mapping of template ids to texts")
         for template_id, text in texts.items():
@@ -118,7 +145,7 @@ def inspect_template_file(file: Traversable) -> TemplateFile:
                 where = f"{name}: template {template_id}"
                 if template_id in id_of_text.values():
                     raise TemplateError(f"{where}: the id is used twice; rename one")
-                template = _template(where, template_id, subtype, text, phrases, synonyms)
+                template = _template(where, template_id, known[subtype], text, phrases, synonyms)
                 if text in id_of_text:
                     raise TemplateError(f"{where}: the same text as {id_of_text[text]}; remove one")
             except TemplateError as error:
@@ -127,10 +154,10 @@ def inspect_template_file(file: Traversable) -> TemplateFile:
                 templates.append(template)
                 id_of_text[text] = template_id
     have = {(t.subtype, t.form) for t in templates}
-    for subtype in SUBTYPES[kind]:
-        for form in FORMS[subtype]:
+    for subtype in (s for s in known if s in required or s in by_subtype):
+        for form, wanted in known[subtype].forms.items():
             if (subtype, form) not in have:
-                slots = ", ".join(f"{{{slot}}}" for slot in FORMS[subtype][form]) or "no slots"
+                slots = ", ".join(f"{{{slot}}}" for slot in wanted) or "no slots"
                 problems.append(f"{name}: no template for {subtype} with {slots}; add one")
     return TemplateFile(kind, tuple(templates), tuple(problems))
 
@@ -138,7 +165,7 @@ def inspect_template_file(file: Traversable) -> TemplateFile:
 def _template(
     where: str,
     template_id: str,
-    subtype: str,
+    subtype: Subtype,
     text: Any,
     phrases: Mapping[str, PhraseTable],
     synonyms: Mapping[str, tuple[str, ...]],
@@ -154,33 +181,32 @@ def _template(
     for slot in slots:
         if slots.count(slot) > 1:
             raise TemplateError(f"{where}: slot {{{slot}}} stands twice; keep one")
-    known = sorted({slot for form in FORMS[subtype].values() for slot in form})
+    known = sorted({slot for form in subtype.forms.values() for slot in form})
     for slot in slots:
         if slot not in known:
             raise TemplateError(
-                f"{where}: unknown slot {{{slot}}}; {subtype} has {', '.join(f'{{{k}}}' for k in known) or 'none'}"
+                f"{where}: unknown slot {{{slot}}}; {subtype.name} has {', '.join(f'{{{k}}}' for k in known) or 'none'}"
             )
-    form = next((name for name, wanted in FORMS[subtype].items() if set(wanted) == set(slots)), None)
+    form = next((name for name, wanted in subtype.forms.items() if set(wanted) == set(slots)), None)
     if form is None:
-        forms = " or ".join(" ".join(f"{{{k}}}" for k in wanted) for wanted in FORMS[subtype].values())
-        raise TemplateError(f"{where}: what it asks is unclear; {subtype} needs exactly the slots {forms}")
+        forms = " or ".join(" ".join(f"{{{k}}}" for k in wanted) or "none" for wanted in subtype.forms.values())
+        raise TemplateError(f"{where}: what it asks is unclear; {subtype.name} needs exactly the slots {forms}")
     for first, second in (("source", "other"), ("side_1", "side_2"), ("option_1", "option_2")):
         if second in slots and slots.index(first) > slots.index(second):
             raise TemplateError(f"{where}: {{{first}}} must stand before {{{second}}}")
     tables = {part.table for part in parts if isinstance(part, Slot) and part.table is not None}
     for table in sorted(tables - phrases.keys()):
         raise TemplateError(f"{where}: needs the phrase table {table!r}, which the file lacks; add it under phrases")
-    return Template(template_id, subtype, form, parts, {table: phrases[table] for table in sorted(tables)})
+    return Template(template_id, subtype.name, form, parts, {table: phrases[table] for table in sorted(tables)})
 
 
-def _check_answers(file: str, kind: str, answers: Mapping[str, Any]) -> None:
+def _check_answers(file: str, kind: str, known: Mapping[str, Subtype], answers: Mapping[str, Any]) -> None:
     for subtype, answer in answers.items():
-        if subtype not in SUBTYPES[kind]:
-            raise TemplateError(
-                f"{file}: answers: type {kind} has no subtype {subtype!r}; known: {', '.join(SUBTYPES[kind])}"
-            )
-        if answer != ANSWERS[subtype]:
-            raise TemplateError(f"{file}: answers: {subtype} is answered by {ANSWERS[subtype]!r}, not {answer!r}")
+        if subtype not in known:
+            raise TemplateError(f"{file}: answers: type {kind} has no subtype {subtype!r}; known: {', '.join(known)}")
+        wanted = ANSWER_KINDS[known[subtype].answer]
+        if answer != wanted:
+            raise TemplateError(f"{file}: answers: {subtype} is answered by {wanted!r}, not {answer!r}")
 
 
 def _parse(where: str, text: str, synonyms: Mapping[str, tuple[str, ...]]) -> tuple[TemplatePart, ...]:
@@ -192,8 +218,6 @@ def _parse(where: str, text: str, synonyms: Mapping[str, tuple[str, ...]]) -> tu
             raise TemplateError(f"{where}: {text[at]!r} at character {at + 1} has no partner, or brackets are nested")
         slot, choice, fixed = match.groups()
         if slot is not None:
-            if slot not in VALUE_SLOTS and slot not in WORD_SLOTS:
-                raise TemplateError(f"{where}: unknown slot {{{slot}}}; slots are plain names such as {{source}}")
             parts.append(Slot(slot, WORD_SLOTS.get(slot)))
         elif choice is not None:
             parts.append(_alternatives(where, choice, synonyms))

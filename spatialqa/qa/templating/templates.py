@@ -6,19 +6,24 @@ from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
 
 from spatialqa.errors import TemplateError
+from spatialqa.qa.built_in import BUILT_IN
+from spatialqa.qa.subtype import SubtypeSet
 from spatialqa.qa.templating.template_file import Template, read_template_file
 
 BUNDLED = Path(str(resources.files("spatialqa"))) / "templates"
 
 
+TemplatesByForm = Mapping[tuple[str, str], tuple[Template, ...]]  # by subtype and form
+
+
 @dataclass(frozen=True)
 class TemplateSet:
-    """All templates, by (subtype, form)."""
+    """All templates, by (subtype, form), and the subtypes that they are of."""
 
-    by_form: Mapping[tuple[str, str], tuple[Template, ...]]
+    by_form: TemplatesByForm
+    subtypes: SubtypeSet = BUILT_IN
 
     def all(self) -> Iterable[Template]:
         """Return every template, in a stable order."""
@@ -32,20 +37,29 @@ def bundled_templates() -> TemplateSet:
     return TemplateSet(_bundled())
 
 
-def load_templates(folder: Path | None = None) -> TemplateSet:
+def load_templates(
+    folder: Path | None = None, subtypes: SubtypeSet = BUILT_IN, own: TemplatesByForm | None = None
+) -> TemplateSet:
     """Return the templates of a folder's *.yaml files; types that the folder does not have stay as bundled.
+
+    Args:
+        folder: the folder; None for the bundled templates alone.
+        subtypes: the subtypes that can be asked.
+        own: the templates of those of them that are not built in.
 
     Raises:
         TemplateError: the folder has no templates, or a file or template is wrong; the text names both.
     """
-    if folder is None:
+    if folder is None and not own:
         return bundled_templates()
-    files = template_files(folder)
-    own = _read_all(files)
-    own_subtypes = {subtype for subtype, _ in own}
-    rest = {key: value for key, value in _bundled().items() if key[0] not in own_subtypes}
-    _refuse_shared_ids(folder, own, rest)
-    return TemplateSet({**rest, **own})
+    base = {**_bundled(), **(own or {})}
+    if folder is None:
+        return TemplateSet(base, subtypes)
+    read = _read_all(template_files(folder), subtypes)
+    replaced = {subtype for subtype, _ in read}
+    rest = {key: value for key, value in base.items() if key[0] not in replaced}
+    _refuse_shared_ids(folder, read, rest)
+    return TemplateSet({**rest, **read}, subtypes)
 
 
 def template_files(folder: Path) -> list[Path]:
@@ -68,21 +82,21 @@ def _bundled() -> dict[tuple[str, str], tuple[Template, ...]]:
     return _read_all(sorted((f for f in BUNDLED.iterdir() if f.name.endswith(".yaml")), key=lambda f: f.name))
 
 
-def _refuse_shared_ids(
-    folder: Path, own: Mapping[Any, tuple[Template, ...]], rest: Mapping[Any, tuple[Template, ...]]
-) -> None:
+def _refuse_shared_ids(folder: Path, own: TemplatesByForm, rest: TemplatesByForm) -> None:
     taken = {t.template_id for templates in rest.values() for t in templates}
     for template in (t for templates in own.values() for t in templates):
         if template.template_id in taken:
             raise TemplateError(f"{folder}: template {template.template_id} has the id of a bundled one; rename it")
 
 
-def _read_all(files: Iterable[Traversable]) -> dict[tuple[str, str], tuple[Template, ...]]:
+def _read_all(
+    files: Iterable[Traversable], subtypes: SubtypeSet = BUILT_IN
+) -> dict[tuple[str, str], tuple[Template, ...]]:
     by_form: dict[tuple[str, str], list[Template]] = {}
     file_of_type: dict[str, str] = {}
     file_of_id: dict[str, str] = {}
     for file in files:
-        kind, templates = read_template_file(file)
+        kind, templates = read_template_file(file, subtypes)
         if kind in file_of_type:
             raise TemplateError(f"{file.name}: type {kind} is already in {file_of_type[kind]}; put both in one file")
         file_of_type[kind] = file.name
