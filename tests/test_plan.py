@@ -13,11 +13,12 @@ from spatialqa.core.scene import EngineIdentity, ListenerGroup, Scene
 from spatialqa.errors import ClipError, RoomError
 from spatialqa.generation.plan import Planner, RunPlan, plan_run
 from spatialqa.generation.recipe import RenderRecipe
+from spatialqa.generation.schedule import ShardPlans, lay_out
 from spatialqa.rooms.placement.placer import Placer
 from spatialqa.rooms.procedural.homes import ProceduralRooms
 
 IDENTITY = EngineIdentity("none", "0", "0", {}, "0", "none", 1.0, 32000, False)
-RECIPE = RenderRecipe(scenes=200, home_kinds=["shoebox"], splits="0.6,0.2,0.2")
+RECIPE = RenderRecipe(scenes=200, home_kinds=["shoebox"], splits="0.6,0.2,0.2", scenes_per_shard=64)
 
 
 def planned(recipe: RenderRecipe) -> RunPlan:
@@ -46,6 +47,31 @@ def test_every_scene_is_planned_once_and_shards_hold_whole_groups() -> None:
     for shard in plan.shards:
         numbers = sorted(int(s.rpartition("-")[2]) for slot in shard.groups for s in slot.scene_ids)
         assert numbers == list(range(numbers[0], numbers[0] + shard.n_scenes))
+
+
+def test_two_workers_share_192_scenes_evenly() -> None:
+    """Each takes the next shard as soon as it is free; a group costs about as much as five scenes (bench)."""
+    for splits in ("auto", "1,0,0"):
+        plan = planned(RenderRecipe(scenes=192, splits=splits))
+        costs = [5 * len(shard.groups) + shard.n_scenes for shard in plan.shards]
+        busy = [0, 0]
+        for cost in costs:
+            busy[busy.index(min(busy))] += cost
+        assert max(busy) <= 1.06 * sum(costs) / 2
+
+
+def test_a_huge_run_is_laid_out_shard_by_shard() -> None:
+    layout = lay_out(RECIPE, "train", ["a", "b"], 10**9)
+    plans = ShardPlans([lay_out(RECIPE, "train", ["a", "b"], 200), layout])
+    assert len(plans) == 4 + 15_625_000
+    last = plans[-1]
+    assert last.name == f"train-{15_625_000 - 1:05d}-of-15625000"
+    assert "train-999999999" in {scene for slot in last.groups for scene in slot.scene_ids}
+    assert plans[3] == plans[:4][3]
+    assert plans[4].index == 0
+    assert [name for name, _ in zip(plans.names(), range(5), strict=False)] == [shard.name for shard in plans[:5]]
+    with pytest.raises(IndexError):
+        plans[len(plans)]
 
 
 def test_rows_of_a_shard_do_not_follow_the_rooms() -> None:

@@ -134,6 +134,8 @@ def _tell(out: Path, code: int, last: bool) -> None:
         )
         return
     where = f" again and again, in {', '.join(groups)}" if groups else ""
+    if code == 1:
+        where = " (Ray does so when its head is lost)"
     click.echo(
         f"spatialqa: the process {how}{where} and {out} is not complete; run the same command again and it goes on "
         f"where it stopped",

@@ -15,24 +15,30 @@ stderr = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 
 @contextmanager
-def only_our_stderr() -> Iterator[None]:
-    """Let only what is printed by `stderr` above reach stderr; what libraries write there, in any language, is lost."""
+def libraries_silent() -> Iterator[None]:
+    """Let only what the console `stderr` prints be seen; what libraries write to stdout or stderr is lost."""
     own = sys.stderr
     try:
-        kept, visible = os.dup(2), os.dup(own.fileno())
-    except (OSError, ValueError, AttributeError):  # there is no such file: a notebook, say
+        kept = [os.dup(1), os.dup(2)]
+        visible = os.dup(own.fileno())
+    except (OSError, ValueError, AttributeError):  # there are no such files: a notebook, say
         yield
         return
     with open(os.devnull, "w") as nothing, os.fdopen(visible, "w", encoding=own.encoding) as shown:
-        own.flush()
-        stderr.file, sys.stderr = shown, nothing
-        os.dup2(nothing.fileno(), 2)
+        streams = sys.stdout, sys.stderr
+        for stream in streams:
+            stream.flush()
+        stderr.file, sys.stdout, sys.stderr = shown, nothing, nothing
+        for descriptor in (1, 2):
+            os.dup2(nothing.fileno(), descriptor)
         try:
             yield
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-            stderr.file, sys.stderr = None, own  # type: ignore[assignment]
+            for descriptor, before in zip((1, 2), kept, strict=True):
+                os.dup2(before, descriptor)
+                os.close(before)
+            sys.stdout, sys.stderr = streams
+            stderr.file = None  # type: ignore[assignment]
 
 
 class _Bar:

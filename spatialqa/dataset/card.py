@@ -53,7 +53,7 @@ def _configs(folder: DatasetFolder) -> list[dict[str, Any]]:
 def _body(folder: DatasetFolder, run: RunRecord) -> str:
     recipe, engine, plan = run.recipe, run.engine, run.plan
     counts = Counter[str]()
-    for shard in folder.shards():
+    for shard in folder.each_shard():
         counts[shard.split] += shard.scenes
     rendered = engine.name != "none"
     kind = {"foa": "Scenes in first-order ambisonics (AmbiX)"}.get(recipe.get("channels", ""), "Binaural scenes")

@@ -115,7 +115,7 @@ class DatasetFolder:
         `lock` removes the folder itself, where it has made it.
         """
         run = self.read_run()
-        if any(record.made(run.makes) for record in self.shards()):
+        if any(record.made(run.makes) for record in self.each_shard()):
             return
         meta = self.meta
         for folder, ending in ((meta / "shards", ".json"), (meta / "rejects", ".jsonl"), (meta / "journal", ".json")):
@@ -160,7 +160,12 @@ class DatasetFolder:
 
     def shards(self) -> list[ShardRecord]:
         """Return the records of all committed shards, by name."""
-        return [read_record(ShardRecord, path) for path in sorted((self.meta / "shards").glob("*.json"))]
+        return list(self.each_shard())
+
+    def each_shard(self) -> Iterator[ShardRecord]:
+        """Yield the records of all committed shards, by name; there may be more than memory should hold."""
+        for path in sorted((self.meta / "shards").glob("*.json")):
+            yield read_record(ShardRecord, path)
 
     def rejects(self) -> Iterator[Reject]:
         """Yield what was drawn and could not be used, shard by shard."""

@@ -86,7 +86,7 @@ def make_bank(recipe: RenderRecipe, root: Path, groups: int, observer: Observer)
         summary = make_shards(run, plan, observer, began_here)
     return BankSummary(
         root,
-        sum(record.groups for record in folder.shards()),
+        sum(record.groups for record in folder.each_shard()),
         groups,
         sum(pq.ParquetFile(path).metadata.num_rows for path in folder.tables("rirs")),
         summary.draws_rejected,

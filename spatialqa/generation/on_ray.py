@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
-from spatialqa.core.console import only_our_stderr
+from spatialqa.core.console import libraries_silent
 from spatialqa.dataset.json_records import ShardRecord
 from spatialqa.errors import DatasetError, MissingDependencyError, SpatialQAError
 from spatialqa.generation.recipe import RenderRecipe
@@ -127,13 +127,13 @@ def _ray() -> Any:
 
 @contextmanager
 def _connected(ray: Any, address: str | None, workers: int) -> Iterator[None]:
-    """Start Ray, or join a cluster, unless this program has done so; meanwhile only our own lines reach stderr."""
+    """Start Ray, or join a cluster, unless this program has done so; meanwhile only our own lines are printed."""
     if ray.is_initialized():
         yield
         return
     main = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGTERM)
-    with only_our_stderr():
+    with libraries_silent():
         try:
             _start_ray(ray, address, workers)
             if main:

@@ -22,7 +22,8 @@ from spatialqa.generation.placed_sounds import PlacedSounds
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.schedule import (
     GroupSlot,
-    ShardPlan,
+    ShardPlans,
+    SplitLayout,
     lay_out,
     lay_out_from_bank,
     lay_out_groups,
@@ -48,7 +49,7 @@ from spatialqa.rooms.room import Room, RoomSet
 class RunPlan:
     """The layout of a whole run: its shards, in the order in which workers should take them."""
 
-    shards: tuple[ShardPlan, ...]
+    shards: ShardPlans
     clips: Mapping[str, Sequence[ClipRecord]]  # by split
     scenes: Mapping[str, int]  # by split
     houses: Mapping[str, int]  # by split
@@ -56,7 +57,7 @@ class RunPlan:
     @property
     def size(self) -> int:
         """How many scenes there are to make, or groups where the run has no scenes."""
-        return sum(self.scenes.values()) or sum(len(shard.groups) for shard in self.shards)
+        return sum(self.scenes.values()) or self.shards.n_groups
 
 
 def plan_run(recipe: RenderRecipe, rooms: RoomSet, records: Sequence[ClipRecord]) -> RunPlan:
@@ -74,13 +75,14 @@ def plan_run(recipe: RenderRecipe, rooms: RoomSet, records: Sequence[ClipRecord]
     scenes = dict(zip(SPLITS, apportion(recipe.scenes, shares), strict=True))
     n_groups = {split: -(-scenes[split] // scenes_per_group(recipe, split)) for split in SPLITS}
     own = _rooms_by_split(recipe, rooms, official, n_groups)
-    shards: list[ShardPlan] = []
+    layouts: list[SplitLayout] = []
     for split, room_ids in own.items():
         if scenes[split] and isinstance(rooms, BankRooms):
-            shards += lay_out_from_bank(recipe, split, rooms, room_ids, scenes[split])
+            layouts.append(lay_out_from_bank(recipe, split, rooms, room_ids, scenes[split]))
         elif scenes[split]:
-            shards += lay_out(recipe, split, room_ids, scenes[split])
-    return RunPlan(tuple(shards), clips, {split: n for split, n in scenes.items() if n}, _count_houses(rooms, own))
+            layouts.append(lay_out(recipe, split, room_ids, scenes[split]))
+    by_split = {split: n for split, n in scenes.items() if n}
+    return RunPlan(ShardPlans(layouts), clips, by_split, _count_houses(rooms, own))
 
 
 def plan_bank(recipe: RenderRecipe, rooms: RoomSet, n_groups: int) -> RunPlan:
@@ -98,11 +100,10 @@ def plan_bank(recipe: RenderRecipe, rooms: RoomSet, n_groups: int) -> RunPlan:
         shares = asked or (AUTO_SHARES if enough else ALL_TRAIN)
     groups = dict(zip(SPLITS, apportion(n_groups, shares), strict=True))
     own = _rooms_by_split(recipe, rooms, official, groups)
-    shards: list[ShardPlan] = []
-    for split, room_ids in own.items():
-        if groups[split]:
-            shards += lay_out_groups(recipe, split, room_ids, groups[split])
-    return RunPlan(tuple(shards), {}, {}, _count_houses(rooms, own))
+    layouts = [
+        lay_out_groups(recipe, split, room_ids, groups[split]) for split, room_ids in own.items() if groups[split]
+    ]
+    return RunPlan(ShardPlans(layouts), {}, {}, _count_houses(rooms, own))
 
 
 def _rooms_by_split(

@@ -158,7 +158,9 @@ class RenderRecipe:
     gain_db: float = key(-24.0, "one constant gain for every scene of the data set", minimum=-120.0, maximum=60.0)
     plan_only: bool = key(False, "write scenes without audio: places, sounds and labels, and no engine is needed")
     save_rirs: bool = key(False, "write the RIRs as well (rirs/)")
-    scenes_per_shard: int = key(64, "scenes in one Parquet file, about", minimum=1, maximum=100_000)
+    scenes_per_shard: int = key(
+        16, "scenes in one Parquet file, about; larger for large data sets", minimum=1, maximum=100_000
+    )
     workers: int | None = key(
         None, "Ray workers; 0 runs in this process; default one per core", minimum=0, maximum=10_000, execution=True
     )

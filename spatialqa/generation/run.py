@@ -149,7 +149,7 @@ def run_record(run: Run, plan: RunPlan, qa_recipe: Mapping[str, Any] | None = No
             scenes=dict(plan.scenes),
             houses=dict(plan.houses),
             clips={split: len(records) for split, records in plan.clips.items()},
-            shards=tuple(shard.name for shard in plan.shards),
+            shards=tuple(plan.shards.names()),
         ),
         attributions=attributions(run),
         machine=machine_facts(),

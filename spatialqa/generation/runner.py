@@ -1,9 +1,9 @@
 """Executes the shards of a run, in this process or on Ray, and skips those that are committed already."""
 
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -88,31 +88,59 @@ def make_shards(run: Run, plan: RunPlan, observer: Observer, began_here: bool) -
         raise
 
 
+@dataclass
+class _Totals:
+    """What the shards of a run hold, added up: records are not kept, since there may be very many."""
+
+    scenes: int = 0
+    groups: int = 0
+    draws_rejected: int = 0
+    shards: int = 0
+    warnings: dict[str, None] = field(default_factory=dict)
+    room_sizes_m: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+
+    def add(self, record: ShardRecord) -> None:
+        """Count one shard."""
+        self.scenes += record.scenes
+        self.groups += record.groups
+        self.draws_rejected += record.draws_rejected
+        self.shards += 1
+        self.warnings.update(dict.fromkeys(record.warnings))
+        self.room_sizes_m.update(record.room_sizes_m)
+
+
 def _render(run: Run, plan: RunPlan, folder: DatasetFolder, observer: Observer) -> RunSummary:
     folder.sweep()
     commit_text(folder.root, "_spatialqa/rejects/clips.jsonl", reject_lines(run))
-    done = {shard.name: folder.committed(shard.name, run.fingerprint_hash) for shard in plan.shards}
-    missing = [shard for shard in plan.shards if done[shard.name] is None]
-    size = sum(max(shard.n_scenes, len(shard.groups)) for shard in missing)
-    workers = worker_count(run.recipe, size, len(missing))
-    observer.started(plan.size, sum(record.made(run.makes) for record in done.values() if record), workers)
-    with closing(_made(run, missing, workers, observer)) as made:
-        for shard, record in made:
-            done[shard.name] = record
-    records = [record for record in done.values() if record]
-    if not any(record.made(run.makes) for record in records):
+    totals = _Totals()
+    missing = []
+    for index, name in enumerate(plan.shards.names()):
+        record = folder.committed(name, run.fingerprint_hash)
+        if record is None:
+            missing.append(index)
+        else:
+            totals.add(record)
+    resumed = totals.shards
+    done = totals.scenes if run.makes == "scenes" else totals.groups
+    workers = worker_count(run.recipe, plan.size - done, len(missing))
+    observer.started(plan.size, done, workers)
+    if missing:
+        with closing(_made(run, (plan.shards[index] for index in missing), workers, observer)) as made:
+            for _, record in made:
+                totals.add(record)
+    if not (totals.scenes if run.makes == "scenes" else totals.groups):
         what = "scene could be rendered" if run.makes == "scenes" else "group could be simulated"
         raise DatasetError(f"{folder.root}: not one {what}; {_first_reason(folder)}")
     write_card(folder)
     return RunSummary(
         folder.root,
-        sum(record.scenes for record in records),
-        sum(shard.n_scenes for shard in plan.shards),
-        sum(record.draws_rejected for record in records),
-        len(records),
-        len(plan.shards) - len(missing),
-        tuple(dict.fromkeys(text for record in records for text in record.warnings)),
-        {room_id: size for record in records for room_id, size in record.room_sizes_m.items()},
+        totals.scenes,
+        sum(plan.scenes.values()),
+        totals.draws_rejected,
+        totals.shards,
+        resumed,
+        tuple(totals.warnings),
+        totals.room_sizes_m,
         len(run.clips.rejected()),
     )
 
@@ -137,14 +165,12 @@ def worker_count(recipe: RenderRecipe, scenes: int, shards: int) -> int:
 
 
 def _made(
-    run: Run, shards: list[ShardPlan], workers: int, observer: Observer
+    run: Run, shards: Iterable[ShardPlan], workers: int, observer: Observer
 ) -> Generator[tuple[ShardPlan, ShardRecord], None, None]:
     if workers:
         yield from on_ray(
             _make_on_worker, run, run.recipe, shards, workers, lambda made: observer.advanced(made.made(run.makes))
         )
-        return
-    if not shards:
         return
     maker = ShardMaker(run, engine_for(run.recipe))
     try:

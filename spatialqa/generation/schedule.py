@@ -1,7 +1,8 @@
 """Assigns the scenes of a split to shards, rooms and listener groups."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import overload
 
 import numpy as np
 
@@ -41,12 +42,63 @@ class ShardPlan:
     @property
     def name(self) -> str:
         """The shard's file name without its ending."""
-        return f"{self.split}-{self.index:05d}-of-{self.of:05d}"
+        return shard_name(self.split, self.index, self.of)
 
     @property
     def n_scenes(self) -> int:
         """How many scenes the shard is to hold."""
         return sum(len(slot.scene_ids) for slot in self.groups)
+
+
+def shard_name(split: str, index: int, of: int) -> str:
+    """Return the name of a shard of a split."""
+    return f"{split}-{index:05d}-of-{of:05d}"
+
+
+@dataclass(frozen=True)
+class SplitLayout:
+    """The shards of one split. groups_of: returns the groups of the shard with this index."""
+
+    split: str
+    n_shards: int
+    n_groups: int
+    groups_of: Callable[[int], tuple[GroupSlot, ...]]
+
+
+@dataclass(frozen=True)
+class ShardPlans(Sequence[ShardPlan]):
+    """The shards of a run, split after split. Each is laid out when it is asked for: a large run needs no memory."""
+
+    splits: Sequence[SplitLayout] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return sum(layout.n_shards for layout in self.splits)
+
+    @overload
+    def __getitem__(self, index: int) -> ShardPlan: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[ShardPlan]: ...
+
+    def __getitem__(self, index: int | slice) -> ShardPlan | list[ShardPlan]:
+        if isinstance(index, slice):
+            return [self[at] for at in range(*index.indices(len(self)))]
+        at = range(len(self))[index]
+        for layout in self.splits:
+            if at < layout.n_shards:
+                return ShardPlan(layout.split, at, layout.n_shards, layout.groups_of(at))
+            at -= layout.n_shards
+        raise IndexError(index)
+
+    def names(self) -> Iterator[str]:
+        """Yield the names of all shards, in order."""
+        for layout in self.splits:
+            yield from (shard_name(layout.split, index, layout.n_shards) for index in range(layout.n_shards))
+
+    @property
+    def n_groups(self) -> int:
+        """How many listener groups there are."""
+        return sum(layout.n_groups for layout in self.splits)
 
 
 def most_sources(recipe: RenderRecipe) -> int:
@@ -76,14 +128,13 @@ def scenes_per_group(recipe: RenderRecipe, split: str) -> int:
     return recipe.scenes_per_group if split == "train" else max(1, recipe.sources_per_group // most_sources(recipe))
 
 
-def lay_out(recipe: RenderRecipe, split: str, rooms: Sequence[str], scenes: int) -> list[ShardPlan]:
+def lay_out(recipe: RenderRecipe, split: str, rooms: Sequence[str], scenes: int) -> SplitLayout:
     """Return the shards of a split whose rooms can have any listener."""
     per_group = scenes_per_group(recipe, split)
     n_groups = -(-scenes // per_group)
     groups_per_shard = max(1, round(recipe.scenes_per_shard / per_group))
-    n_shards = -(-n_groups // groups_per_shard)
-    shards = []
-    for index in range(n_shards):
+
+    def groups_of(index: int) -> tuple[GroupSlot, ...]:
         groups = range(index * groups_per_shard, min((index + 1) * groups_per_shard, n_groups))
         shuffled = _shuffled(recipe, split, index, groups.start * per_group, min(groups.stop * per_group, scenes))
         slots = []
@@ -92,22 +143,21 @@ def lay_out(recipe: RenderRecipe, split: str, rooms: Sequence[str], scenes: int)
             numbers = shuffled[at * per_group : (at + 1) * per_group]
             ids = tuple(scene_id_of(split, number) for number in sorted(numbers))
             slots.append(GroupSlot(group_id_of(split, g), split, room, ids))
-        shards.append(ShardPlan(split, index, n_shards, tuple(slots)))
-    return shards
+        return tuple(slots)
+
+    return SplitLayout(split, -(-n_groups // groups_per_shard), n_groups, groups_of)
 
 
-def lay_out_groups(recipe: RenderRecipe, split: str, rooms: Sequence[str], n_groups: int) -> list[ShardPlan]:
+def lay_out_groups(recipe: RenderRecipe, split: str, rooms: Sequence[str], n_groups: int) -> SplitLayout:
     """Return the shards of a split of a bank that is to be made: groups without scenes."""
     per_shard = max(1, round(recipe.scenes_per_shard / recipe.scenes_per_group))
-    n_shards = -(-n_groups // per_shard)
-    slots = [
-        GroupSlot(group_id_of(split, g), split, rooms[_room_of_group(recipe, g, n_groups, len(rooms))], ())
-        for g in range(n_groups)
-    ]
-    return [
-        ShardPlan(split, index, n_shards, tuple(slots[index * per_shard : (index + 1) * per_shard]))
-        for index in range(n_shards)
-    ]
+
+    def groups_of(index: int) -> tuple[GroupSlot, ...]:
+        groups = range(index * per_shard, min((index + 1) * per_shard, n_groups))
+        own = [(g, rooms[_room_of_group(recipe, g, n_groups, len(rooms))]) for g in groups]
+        return tuple(GroupSlot(group_id_of(split, g), split, room, ()) for g, room in own)
+
+    return SplitLayout(split, -(-n_groups // per_shard), n_groups, groups_of)
 
 
 def _room_of_group(recipe: RenderRecipe, group: int, n_groups: int, n_rooms: int) -> int:
@@ -119,7 +169,7 @@ def _room_of_group(recipe: RenderRecipe, group: int, n_groups: int, n_rooms: int
 
 def lay_out_from_bank(
     recipe: RenderRecipe, split: str, bank: BankRooms, rooms: Sequence[str], scenes: int
-) -> list[ShardPlan]:
+) -> SplitLayout:
     """Return the shards of a split whose listeners and sources are a bank's.
 
     Raises:
@@ -138,14 +188,14 @@ def lay_out_from_bank(
     if dealt is None:
         raise RoomError(_too_few(recipe, split, needs, [group.size for group in groups], bank))
     shards, n_groups = [], 0
-    for index, parts in enumerate(dealt):
+    for parts in dealt:
         slots = []
         for group, own in parts:
             ids = tuple(scene_id_of(split, number) for number in own)
             slots.append(GroupSlot(group_id_of(split, n_groups), split, group.room_id, ids, group.index))
             n_groups += 1
-        shards.append(ShardPlan(split, index, len(dealt), tuple(slots)))
-    return shards
+        shards.append(tuple(slots))
+    return SplitLayout(split, len(shards), n_groups, shards.__getitem__)
 
 
 def _shuffled(recipe: RenderRecipe, split: str, shard: int, first: int, last: int) -> list[int]:
