@@ -60,6 +60,8 @@ def on_ray(
         try:
             yield from _tasks(ray, work, job, shards, workers, advanced)
         except (ConnectionError, ray.exceptions.LocalRayletDiedError, ray.exceptions.RaySystemError) as error:
+            if isinstance(error, ray.exceptions.RayTaskError):  # raised by a task, and of both kinds
+                raise
             raise DatasetError(
                 f"Ray is gone, its head or its process on this machine ({type(error).__name__}); run the same command "
                 f"again and it goes on where it stopped"

@@ -15,7 +15,7 @@ from spatialqa.generation.placed_sounds import PlacedSounds
 from spatialqa.generation.placements import PlacedScene, Placements
 from spatialqa.generation.plan import RunPlan
 from spatialqa.generation.recipe import RenderRecipe
-from spatialqa.generation.schedule import GroupSlot, ShardPlan, group_id_of, scene_id_of
+from spatialqa.generation.schedule import GroupSlot, ShardPlans, SplitLayout, group_id_of, scene_id_of
 from spatialqa.generation.splits import split_clips
 from spatialqa.rooms.placement.positions import HEAD_RADIUS_M, Positions
 from spatialqa.rooms.room import RoomSet
@@ -43,14 +43,15 @@ def plan_placements(
     houses = _houses(rooms, scenes)
     by_split = {split: [scene for scene in scenes if scene.split == split] for split in SPLITS}
     clips = _clips(recipe, records, by_split)
-    shards: list[ShardPlan] = []
+    layouts: list[SplitLayout] = []
     sounds = PlacedSounds(recipe.seed, clips)
     for split, own in by_split.items():
         for number, scene in enumerate(own):
             sounds.draw(scene, scene_id_of(split, number))
-        shards += _lay_out(recipe, split, own)
+        if own:
+            layouts.append(_lay_out(recipe, split, own))
     counts = {split: len(own) for split, own in by_split.items() if own}
-    return RunPlan(tuple(shards), clips, counts, {split: len(houses[split]) for split in counts})
+    return RunPlan(ShardPlans(layouts), clips, counts, {split: len(houses[split]) for split in counts})
 
 
 def check_positions(rooms: RoomSet, plan: RunPlan) -> None:
@@ -164,18 +165,17 @@ def _content(clip: ClipRecord) -> str:
     return clip.origin or clip.sha256 or clip.clip_id
 
 
-def _lay_out(recipe: RenderRecipe, split: str, scenes: Sequence[PlacedScene]) -> list[ShardPlan]:
+def _lay_out(recipe: RenderRecipe, split: str, scenes: Sequence[PlacedScene]) -> SplitLayout:
     """Return the shards of a split: scenes in the order of the table, and by room within a shard."""
     slots = []
     for number, scene in enumerate(scenes):
         assert scene.room_id is not None
         ids = (scene_id_of(split, number),)
         slots.append(GroupSlot(group_id_of(split, number), split, scene.room_id, ids, placed=scene))
-    n_shards = -(-len(slots) // recipe.scenes_per_shard)
-    shards = []
-    for index in range(n_shards):
+
+    def groups_of(index: int) -> tuple[GroupSlot, ...]:
         own = slots[index * recipe.scenes_per_shard : (index + 1) * recipe.scenes_per_shard]
         first_use = {slot.room_id: at for at, slot in reversed(list(enumerate(own)))}
-        own.sort(key=lambda slot: first_use[slot.room_id])
-        shards.append(ShardPlan(split, index, n_shards, tuple(own)))
-    return shards
+        return tuple(sorted(own, key=lambda slot: first_use[slot.room_id]))
+
+    return SplitLayout(split, -(-len(slots) // recipe.scenes_per_shard), len(slots), groups_of)
