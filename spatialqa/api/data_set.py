@@ -17,7 +17,7 @@ from spatialqa.core.audio_io import decode_flac
 from spatialqa.core.console import CountProgress, RenderProgress
 from spatialqa.core.names import SPLITS, table_name
 from spatialqa.core.recipe_file import read_recipe
-from spatialqa.core.recipe_keys import build
+from spatialqa.core.recipe_keys import build, plain_names
 from spatialqa.core.scene import Scene
 from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.json_records import RunRecord
@@ -157,7 +157,7 @@ class Dataset:
         """
         given = dict(options) if types is None else {"types": list(types), **options}
         refuse_stored_modules(self.run.qa_recipe, given, self.path)
-        recipe = build(QaRecipe, {**self.run.qa_recipe, **given}, "ask")
+        recipe = build(QaRecipe, plain_names(self.run.qa_recipe, str(self.path)) | plain_names(given, "ask"), "ask")
         with _shown(CountProgress("asking"), progress) as bar:
             return make_qa(self.path, recipe, bar.update if bar else None)
 

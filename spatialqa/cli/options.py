@@ -126,7 +126,7 @@ def _shown(default: Any) -> str:
 
 def resolve(cls: type[R], section: str, recipe: str | None, given: dict[str, Any], base: dict[str, Any]) -> R:
     """Make a recipe: defaults, then `base`, then the recipe file's section, then what was typed."""
-    values = dict(base)
+    values = plain_names(base, "the recipe of the data set")
     if recipe:
         values |= plain_names(read_recipe(recipe).get(section, {}), f"recipe {recipe}")
         build(cls, values, f"recipe {recipe}")

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import spatialqa as sqa
 from spatialqa.cli.main import main
 from spatialqa.core.files import sha256_of
 from spatialqa.dataset.folder import DatasetFolder
@@ -164,6 +166,29 @@ def test_the_example_is_asked_validated_and_scored(
     )
     wrong = score(answers(rows, tmp_path / "wrong.jsonl", "question"), data, text_model="none", answered_only=True)
     assert wrong.subtypes[0].metrics["accuracy"].value == 0
+
+
+def test_the_example_of_the_page_works(data: Path, tmp_path: Path) -> None:
+    page = (EXAMPLE.parents[1] / "docs" / "questions.md").read_text(encoding="utf-8")
+    block = page.partition("    from spatialqa.qa.own_questions import Subtype")[2].partition("\n**")[0]
+    code = textwrap.dedent(f"    from spatialqa.qa.own_questions import Subtype{block}")
+    rows = [row for row in ask_with(data, module(tmp_path, code), types=("X",)) if row["subtype"] == "hidden"]
+    sources = {scene.scene_id: scene.sources for scene in scenes_of(data)}
+    assert len(rows) > 20
+    for row in rows:
+        in_sight = sources[row["scene_id"]][row["source_indices"][0]].line_of_sight
+        assert row["answer"] == ("No" if in_sight else "Yes")
+
+
+def test_the_python_api_takes_modules_too(data: Path) -> None:
+    scene = next(scene for scene in scenes_of(data) if scene.region_id)
+    asked = sqa.ask(scene, types=("X",), question_modules=[EXAMPLE])
+    assert [q.answer_bool for q in asked if q.subtype == "in_your_room"] != []
+    made = sqa.load_dataset(data)
+    made.ask(types=("X",), question_modules=[str(EXAMPLE)], progress=False)
+    report = sqa.validate(made, question_modules=[EXAMPLE])
+    assert report.problems == ()
+    assert not any("only their form" in line for line in report.checked)
 
 
 def test_the_same_file_asks_the_same_and_leaves_the_other_questions_as_they_are(data: Path) -> None:
@@ -444,10 +469,12 @@ def test_a_data_set_cannot_make_a_module_run(
     ran = tmp_path / "ran"
     mine = module(tmp_path, f"open({str(ran)!r}, 'w').close()\n{one()}")
     run = json.loads((data / "_spatialqa" / "run.json").read_text())
-    run["qa_recipe"] = {"types": ["X"], "question_modules": [str(mine)]}
+    run["qa_recipe"] = {"types": ["X"], "question-modules": [str(mine)]}
     (data / "_spatialqa" / "run.json").write_text(json.dumps(run))
     assert command(monkeypatch, "make-qa", data) == 2
     assert "which a data set alone cannot make run: give question_modules yourself" in capsys.readouterr().err
+    with pytest.raises(RecipeError, match="which a data set alone cannot make run"):
+        sqa.load_dataset(data).ask(types=("A",), progress=False)
     assert not ran.exists()
     assert command(monkeypatch, "make-qa", data, "--question-modules", mine) == 0
     assert ran.exists()
