@@ -26,6 +26,7 @@ from torch import Tensor
 from spatialqa.core.audio_io import written_gain_db
 from spatialqa.core.console import CountProgress, stderr
 from spatialqa.core.files import commit_json, sha256_of
+from spatialqa.core.input_files import require_regular
 from spatialqa.core.names import table_name
 from spatialqa.dataset.folder import DatasetFolder, changed_keys
 from spatialqa.dataset.reading import read_rows
@@ -341,6 +342,7 @@ def read_binaural(path: Path) -> tuple[npt.NDArray[np.float32], int, float | Non
         ClipError: it cannot be read, has not two channels, is empty or longer than ten minutes.
     """
     try:
+        require_regular(path)
         with soundfile.SoundFile(path) as file:
             if file.channels != 2:
                 raise ClipError(

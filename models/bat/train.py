@@ -12,6 +12,7 @@ last.pt (the state to resume from), log.csv (a row a step), validation.csv (a ro
 itself is training/loop.py.
 """
 
+import contextlib
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -45,7 +46,7 @@ from spatialqa.models.spatial_ast.model import load_checkpoint
 from spatialqa.models.training.checkpoint import BEST, ModelError, read_weights, weights_file
 from spatialqa.models.training.loop import Schedule, StepResult, Trainer
 from spatialqa.models.training.process import Process, join
-from spatialqa.models.training.run_folder import claim
+from spatialqa.models.training.run_folder import claimed
 
 
 def train(folders: Sequence[Path], recipe: BATRecipe) -> Path:
@@ -62,9 +63,9 @@ def train(folders: Sequence[Path], recipe: BATRecipe) -> Path:
     contamination = contamination_of(folders, recipe.leaks)
     if recipe.grounded:
         encoder_class_names(encoder_file)  # before the run is this recipe's
-    if process.main:
-        claim(Path(recipe.run), folders, identity_of(recipe, folders, encoder_file))
-    return BATTrainer(folders, recipe, process, encoder_file, contamination, began).train()
+    identity = identity_of(recipe, folders, encoder_file)
+    with claimed(Path(recipe.run), folders, identity) if process.main else contextlib.nullcontext():
+        return BATTrainer(folders, recipe, process, encoder_file, contamination, began).train()
 
 
 def find_encoder(recipe: BATRecipe) -> Path:

@@ -9,6 +9,7 @@ The run directory holds best.pt (the best weights in validation), last.pt (the s
 step), validation.csv (a row an epoch) and loss.svg. The loop itself is training/loop.py.
 """
 
+import contextlib
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,7 +48,7 @@ from spatialqa.models.spatial_ast.report import SpatialASTReport
 from spatialqa.models.training.checkpoint import BEST, read_weights, weights_file
 from spatialqa.models.training.loop import Plan, Schedule, StepResult, Trainer
 from spatialqa.models.training.process import Process, join
-from spatialqa.models.training.run_folder import claim
+from spatialqa.models.training.run_folder import claimed
 
 SLOTS_APART = 0.1  # standard deviation, about that of trained tokens
 
@@ -63,9 +64,9 @@ def train(folders: Sequence[Path], recipe: TrainRecipe) -> Path:
     process = join(recipe.device, recipe.threads, recipe.batch_size)
     vocabulary = class_vocabulary(folders)
     contamination = contamination_of(folders, recipe.leaks)
-    if process.main:
-        claim(Path(recipe.run), folders, {"recipe": recipe.identity(), "classes": list(vocabulary)})
-    return SpatialASTTrainer(folders, recipe, process, vocabulary, contamination, began).train()
+    identity = {"recipe": recipe.identity(), "classes": list(vocabulary)}
+    with claimed(Path(recipe.run), folders, identity) if process.main else contextlib.nullcontext():
+        return SpatialASTTrainer(folders, recipe, process, vocabulary, contamination, began).train()
 
 
 def new_model(recipe: TrainRecipe, n_classes: int, vocabulary: Sequence[str] = ()) -> SpatialAST:

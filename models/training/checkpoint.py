@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from spatialqa.core.files import commit_file
+from spatialqa.core.input_files import require_regular
 from spatialqa.errors import SpatialQAError
 
 BEST, LAST = "best.pt", "last.pt"
@@ -40,6 +41,7 @@ def save(path: Path, content: dict[str, Any]) -> None:
 def read_weights(path: Path | str) -> dict[str, Any]:
     """Read a file of tensors and plain values; raises ModelError for any other, and runs no code that is in it."""
     try:
+        require_regular(Path(path))
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise ModelError(f"{path}: no such file") from None

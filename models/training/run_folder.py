@@ -8,7 +8,7 @@ import csv
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,11 +19,29 @@ from spatialqa.core.console import stderr, stdout
 from spatialqa.core.files import commit_json
 from spatialqa.core.svg import write_svg
 from spatialqa.dataset.folder import DatasetFolder, changed_keys
-from spatialqa.errors import DatasetError
+from spatialqa.errors import DatasetError, SpatialQAError
 from spatialqa.models.training import plots
 
 RUN_FILE, LOG, VALIDATION, PLOT = "run.json", "log.csv", "validation.csv", "loss.svg"
 LOSS = "loss"  # the column of the loss that is trained on
+
+
+@contextlib.contextmanager
+def claimed(run: Path, folders: Sequence[Path], identity: dict[str, Any]) -> Iterator[None]:
+    """Claim the directory for what is done inside; where that fails before it has left anything, the claim goes too.
+
+    Args and errors are those of `claim`.
+    """
+    there, is_ours = run.is_dir(), (run / RUN_FILE).is_file()
+    claim(run, folders, identity)
+    try:
+        yield
+    except SpatialQAError:
+        if not is_ours and [item.name for item in run.iterdir()] == [RUN_FILE]:
+            (run / RUN_FILE).unlink()
+            if not there:
+                run.rmdir()
+        raise
 
 
 def claim(run: Path, folders: Sequence[Path], identity: dict[str, Any]) -> None:

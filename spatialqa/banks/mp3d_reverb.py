@@ -21,6 +21,7 @@ import numpy as np
 from spatialqa.banks.bank import UNKNOWN, BankFacts, Rir, check_rir, index_table
 from spatialqa.banks.npy import read_npy_rir
 from spatialqa.core.geometry import IDENTITY
+from spatialqa.core.input_files import read_text
 from spatialqa.errors import RoomError
 
 SAMPLE_RATE_HZ = 32_000
@@ -102,7 +103,7 @@ def _read_list(path: Path, split: str, columns: dict[str, list[Any]]) -> None:
     try:
         if path.stat().st_size > _MAX_LIST_BYTES:
             raise RoomError(f"{path}: is larger than any list of positions")
-        entries = json.loads(path.read_text(encoding="utf-8"))["data"]
+        entries = json.loads(read_text(path))["data"]
         if not isinstance(entries, list):
             raise TypeError("data is no list")
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spatialqa.banks.bank import check_shape
+from spatialqa.core.input_files import open_regular
 from spatialqa.errors import RoomError
 
 _READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -19,7 +20,7 @@ def read_npy_rir(path: Path, channels: int, sample_rate: int) -> npt.NDArray[Any
         RoomError: the file is gone, is no .npy file, holds Python objects or anything but such an array, or is cut off.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             version = np.lib.format.read_magic(file)
             if version not in _READERS:
                 raise RoomError(f"{path}: is an .npy file of version {version}, which no array of numbers needs")

@@ -235,22 +235,24 @@ def score_command(
     analyse: bool,
     control: Path | None,
 ) -> None:
-    """Score PREDICTIONS (JSON lines or Parquet: qa_id, prediction) against the questions of OUT."""
+    """Score PREDICTIONS (JSON lines or Parquet: qa_id, prediction; - is stdin) against the questions of OUT."""
     if control and not analyse:
         raise RecipeError("--control is for --analyse: give both")
     from spatialqa.core.files import commit_json
     from spatialqa.scoring.plot import write_plot
+    from spatialqa.scoring.predictions import read_predictions
     from spatialqa.scoring.score import score
     from spatialqa.scoring.tables import print_score
 
-    report = score(predictions, out, table_name(name), split, text_model, seed, answered_only)
+    given = read_predictions(predictions)  # standard input and a pipe can be read only once
+    report = score(given, out, table_name(name), split, text_model, seed, answered_only)
     figures = report.as_json()
     print_score(report)
     if analyse:
         from spatialqa.scoring.error_analysis import analyse as analyse_answers
         from spatialqa.scoring.error_analysis import print_analysis
 
-        analysis = analyse_answers(predictions, out, table_name(name), split, control, seed, answered_only)
+        analysis = analyse_answers(given, out, table_name(name), split, control, seed, answered_only)
         print_analysis(analysis)
         figures["analysis"] = analysis.as_json()
     if json_path:

@@ -9,6 +9,7 @@ from typing import Any
 from spatialqa.clips.clip import ClipRecord, RawClip, RejectedClip
 from spatialqa.clips.label_filter import LabelFilter, LabelMode
 from spatialqa.clips.listed_files import ListedFile, load_listed, open_listed, read_table
+from spatialqa.core.input_files import read_text
 from spatialqa.errors import ClipError
 
 _TRUTH = "FSD50K.ground_truth"
@@ -93,7 +94,7 @@ def _clips_info(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        info = json.loads(path.read_text(encoding="utf-8"))
+        info = json.loads(read_text(path))
     except (OSError, ValueError, RecursionError) as error:
         raise ClipError(f"{path} is no JSON: {error}; download it again") from error
     if not isinstance(info, dict):

@@ -4,6 +4,7 @@ Works on label lists as arrays, since AudioSet has two million of them.
 """
 
 import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -15,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spatialqa.core.input_files import open_regular
 from spatialqa.core.ontology import ontology
 from spatialqa.errors import ClipError
 
@@ -194,7 +196,7 @@ def read_quality(path: Path) -> dict[str, float]:
         ClipError: it is another table, or a count is no count; one line.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
+        with io.TextIOWrapper(open_regular(path), encoding="utf-8-sig", newline="") as stream:
             lines = [line for line in stream if not line.startswith("#")]
     except (OSError, UnicodeDecodeError) as error:
         raise ClipError(f"{path} cannot be read: {error}") from error

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from spatialqa.core.input_files import read_text
 from spatialqa.core.ontology import LabelRef, ontology, resolve_label
 from spatialqa.errors import ClipError
 
@@ -140,7 +141,7 @@ def read_table(
 def _rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield (line number, cells by column name) of a table's rows that are not blank."""
     try:
-        lines = table.read_text(encoding="utf-8-sig").splitlines(keepends=True)
+        lines = read_text(table, "utf-8-sig").splitlines(keepends=True)
     except (OSError, UnicodeDecodeError) as error:
         raise ClipError(f"the table of labels {table} cannot be read as UTF-8 text: {error}") from error
     skipped = next((i for i, line in enumerate(lines) if line.strip() and not line.startswith("#")), len(lines))

@@ -1,6 +1,7 @@
 """What data sets with a table of all their files have in common (FSD50K, ESC-50)."""
 
 import csv
+import io
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ import pyarrow as pa
 from spatialqa.clips.clip import ClipRecord, RawClip, RejectedClip
 from spatialqa.clips.decode import BadSoundError, cause, read_sound, sound_header
 from spatialqa.clips.label_filter import LabelFilter, LabelLists, choose_labels
+from spatialqa.core.input_files import open_regular
 from spatialqa.core.ontology import ontology
 from spatialqa.errors import ClipError, ClipGoneError
 
@@ -25,7 +27,7 @@ def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         ClipError: it cannot be read, or has other columns or a row with another number of cells; one line.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
+        with io.TextIOWrapper(open_regular(path), encoding="utf-8-sig", newline="") as stream:
             rows = csv.reader(stream)
             header = next(rows, [])
             if header != list(columns):

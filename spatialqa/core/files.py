@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from spatialqa.core.input_files import open_regular
 from spatialqa.errors import DatasetError
 
 _TEMPORARY = re.compile(r"\.spatialqa-[0-9a-f]{32}\.tmp")
@@ -103,7 +104,7 @@ def commit_json(path: Path, value: Any) -> None:
 
 def sha256_of(path: Path) -> str:
     """Return the sha256 of a file's bytes."""
-    with path.open("rb") as handle:
+    with open_regular(path) as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 

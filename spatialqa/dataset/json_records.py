@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from spatialqa.core.files import FileRecord, commit_json
+from spatialqa.core.input_files import read_regular
 from spatialqa.core.scene import EngineIdentity
 from spatialqa.errors import DatasetError
 
@@ -207,7 +208,7 @@ def read_record(kind: type[T], path: Path) -> T:
         DatasetError: the file cannot be read, or is no such record; the message names the field.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        return msgspec.json.decode(read_regular(path), type=kind)
     except msgspec.ValidationError as error:
         raise DatasetError(f"{path}: is damaged or of another version ({error}); make it again") from None
     except (OSError, ValueError, msgspec.MsgspecError, RecursionError) as error:
@@ -217,7 +218,7 @@ def read_record(kind: type[T], path: Path) -> T:
 def read_json_lines(kind: type[T], path: Path) -> list[T]:
     """Read records from JSON lines; raises DatasetError as `read_record` does."""
     try:
-        return msgspec.json.Decoder(kind).decode_lines(path.read_bytes())
+        return msgspec.json.Decoder(kind).decode_lines(read_regular(path))
     except msgspec.ValidationError as error:
         raise DatasetError(f"{path}: is damaged or of another version ({error}); make it again") from None
     except (OSError, ValueError, msgspec.MsgspecError, RecursionError) as error:

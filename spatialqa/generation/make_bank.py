@@ -76,6 +76,8 @@ def make_bank(recipe: RenderRecipe, root: Path, groups: int, observer: Observer)
     """
     if groups < 1:
         raise RecipeError(f"a bank of {groups} groups holds nothing: ask for 1 or more")
+    if recipe.plan_only:
+        raise RecipeError("plan_only makes no RIRs, and a bank is made of them: leave it out")
     if recipe.rooms.startswith("bank:"):
         raise RecipeError(f"rooms {recipe.rooms} is a bank already: name rooms that can be simulated")
     folder = DatasetFolder(root)

@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 import yaml
 
+from spatialqa.core.input_files import read_text
 from spatialqa.errors import RoomError
 
 Curve = tuple[tuple[float, float], ...]  # ((frequency_hz, value in [0, 1]), ...), by rising frequency
@@ -53,7 +54,7 @@ def read_materials(path: Path) -> dict[str, Material]:
     Raises RoomError when the file cannot be read, a row is malformed or incomplete, or a value lies outside 0 to 1.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise RoomError(f"cannot read the material table {path}: {error}") from error
     return parse_materials(text, str(path))

@@ -30,7 +30,7 @@ from spatialqa.qa.answer_text import DISTANCE_STEP_M, rounded_m
 from spatialqa.scoring.grade import DER_THRESHOLD_M, Grade, grade
 from spatialqa.scoring.intervals import FEWEST_HOUSES, Bootstrap, FloatArray, IntArray, percentiles, wilson
 from spatialqa.scoring.parsing.class_names import Names, parts
-from spatialqa.scoring.predictions import read_predictions
+from spatialqa.scoring.predictions import Predictions, read_predictions
 from spatialqa.scoring.references import Reference, read_references, read_scene_references
 from spatialqa.scoring.results import METRICS
 
@@ -138,7 +138,7 @@ _BINS: tuple[tuple[str, Callable[[Difficulty], float | None], tuple[float, ...]]
 
 
 def analyse(
-    predictions: Path,
+    predictions: Path | Predictions,
     root: Path,
     table: str = "qa",
     split: str | None = None,

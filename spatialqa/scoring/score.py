@@ -12,7 +12,7 @@ from spatialqa.qa.answer_text import DISTANCE_STEP_M, rounded_m
 from spatialqa.scoring.grade import AXIS_METRICS, DER_THRESHOLD_M, Grade, grade
 from spatialqa.scoring.intervals import FEWEST_HOUSES, Bootstrap, FloatArray, IntArray, percentiles, wilson
 from spatialqa.scoring.parsing.class_names import Names, parts
-from spatialqa.scoring.predictions import read_predictions
+from spatialqa.scoring.predictions import Predictions, read_predictions
 from spatialqa.scoring.references import Reference, SceneReference, answer_kinds, read_references, read_scene_references
 from spatialqa.scoring.results import METRICS, IdProblems, Metric, ScoreReport, SubtypeScore
 from spatialqa.scoring.retrieval import mean_ap
@@ -24,7 +24,7 @@ _DISTANCE_SUBTYPES = ("relative_distance",)
 
 
 def score(
-    predictions: Path,
+    predictions: Path | Predictions,
     root: Path,
     table: str = "qa",
     split: str | None = None,
@@ -35,7 +35,7 @@ def score(
     """Measure predictions against the questions of a data set.
 
     Args:
-        predictions: JSON lines or Parquet with qa_id and prediction.
+        predictions: JSON lines or Parquet with qa_id and prediction, or what was read of it.
         root: the data set. table: its questions, "qa" or "qa-NAME".
         split: which split is measured; None takes every split in which there is a prediction.
         text_model: the folder of a sentence model for mAP; None takes the installed one if there is one, "none" none.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from spatialqa.core.geometry import Vec3
+from spatialqa.core.input_files import open_regular, read_text
 from spatialqa.errors import DatasetError
 
 # What the released files call a split, and what we call it.
@@ -162,7 +163,7 @@ def read_records(path: Path) -> Iterator[Any]:
 
 def _json(path: Path) -> Any:
     try:
-        return json.loads(path.read_bytes().decode("utf-8-sig"))
+        return json.loads(read_text(path, "utf-8-sig"))
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror or error})") from None
     except (ValueError, RecursionError) as error:
@@ -171,7 +172,7 @@ def _json(path: Path) -> Any:
 
 def _lines(path: Path) -> Iterator[Any]:
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             for number, line in enumerate(stream, start=1):
                 try:
                     text = line.decode("utf-8-sig" if number == 1 else "utf-8")

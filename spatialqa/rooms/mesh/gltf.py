@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spatialqa.core.geometry import FloatArray
+from spatialqa.core.input_files import open_regular, read_regular
 from spatialqa.errors import RoomError
 from spatialqa.rooms.mesh.parts import MAX_ELEMENTS, MeshPart, compact
 
@@ -76,7 +77,7 @@ def read_gltf(path: Path) -> list[MeshPart]:
 
     Raises RoomError for a file that is damaged or needs what is not read here, OSError when it cannot be read.
     """
-    content, chunk = _contents(path, path.read_bytes())
+    content, chunk = _contents(path, read_regular(path))
     file = _File(path, _parsed(path, content), chunk)
     file.check_extensions()
     return file.parts()
@@ -103,7 +104,7 @@ def buffers(path: Path) -> Iterator[bytes]:
 
 def _json_of(path: Path) -> bytes:
     """Return a file's JSON without reading the rest of a .glb, which may be large."""
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         head = stream.read(20)
         if len(head) < 20 or struct.unpack_from("<I", head)[0] != _MAGIC:
             return head + stream.read()

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spatialqa.core.geometry import FloatArray
+from spatialqa.core.input_files import read_regular
 from spatialqa.errors import RoomError
 from spatialqa.rooms.mesh.parts import MeshPart, compact
 from spatialqa.rooms.mesh.polygons import Indices, PolygonError, triangulate
@@ -38,7 +39,7 @@ def read_obj(path: Path) -> list[MeshPart]:
     Raises RoomError, with the number of the line, for a vertex without three numbers or a face without its vertices,
     and OSError when the file cannot be read.
     """
-    text = _plain(path.read_bytes())
+    text = _plain(read_regular(path))
     file = _File(path, text)
     start = 0
     while start < len(text):

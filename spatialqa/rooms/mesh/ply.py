@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spatialqa.core.geometry import FloatArray
+from spatialqa.core.input_files import read_regular
 from spatialqa.errors import RoomError
 from spatialqa.rooms.mesh.parts import MeshPart
 from spatialqa.rooms.mesh.polygons import Indices, PolygonError, triangulate
@@ -140,7 +141,7 @@ def read_tables(path: Path, wanted: Sequence[str]) -> dict[str, Table]:
 
     Raises RoomError for a file that is damaged or cut short, OSError when it cannot be read.
     """
-    content = path.read_bytes()
+    content = read_regular(path)
     order, elements, start = _header(path, content)
     rows = _AsciiRows(path, content[start:]) if order == "=" else _BinaryRows(path, content, start)
     tables: dict[str, Table] = {}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import trimesh
 
+from spatialqa.core.input_files import require_regular
 from spatialqa.errors import RoomError
 from spatialqa.rooms.mesh.gltf import read_gltf
 from spatialqa.rooms.mesh.obj import read_obj
@@ -30,6 +31,7 @@ def read_parts(path: Path) -> list[MeshPart]:
     try:
         if reader := _OWN_READERS.get(path.suffix.lower()):
             return reader(path)
+        require_regular(path)
         scene = trimesh.load_scene(str(path), process=False)
         return [part for part in _scene_parts(scene) if len(part.faces)]
     except RoomError:

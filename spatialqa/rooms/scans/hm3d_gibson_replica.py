@@ -13,6 +13,7 @@ from typing import TypedDict, Unpack
 import numpy as np
 
 from spatialqa.core.geometry import FloatArray
+from spatialqa.core.input_files import read_text
 from spatialqa.errors import RoomError
 from spatialqa.rooms.mesh.cache import MeshCache
 from spatialqa.rooms.mesh.mesh_rooms import FileRooms
@@ -144,7 +145,7 @@ def _replica_info(semantic: Path) -> Path:
 def _replica_classes(path: Path) -> dict[int, str]:
     """Return the class of each object."""
     try:
-        objects = json.loads(path.read_text(encoding="utf-8"))["objects"]
+        objects = json.loads(read_text(path))["objects"]
         classes = {int(item["id"]): str(item["class_name"]) for item in objects}
     except (OSError, ValueError, OverflowError, LookupError, TypeError, RecursionError) as error:
         raise RoomError(

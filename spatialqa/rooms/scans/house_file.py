@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from spatialqa.core.geometry import Vec3
+from spatialqa.core.input_files import read_regular
 from spatialqa.errors import RoomError
 
 _VERSION = ["ASCII", "1.1"]
@@ -130,7 +131,7 @@ def read_house_file(path: Path) -> House:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise RoomError(f"{path} has more than {_MAX_BYTES >> 20} MB: this is no .house file")
-        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+        lines = read_regular(path).decode("utf-8", errors="replace").split("\n")
     except OSError as error:
         raise RoomError(f"cannot read {path}: {error.strerror}") from error
     if lines[0].split() != _VERSION:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from spatialqa.core.input_files import read_text
 from spatialqa.errors import RoomError
 from spatialqa.rooms.scans.matterport_tables import split_of
 
@@ -91,7 +92,7 @@ def read_scenes_list(path: Path, scenes: Mapping[str, SceneFiles]) -> dict[str, 
     Raises RoomError when the file cannot be read, names no scene, or one that is not there.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_text(path).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise RoomError(f"cannot read the list of scenes {path}: {error}") from error
     chosen = {}

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from spatialqa.core.input_files import open_regular
 from spatialqa.errors import RoomError
 
 _TYPES = {
@@ -55,7 +56,7 @@ def read_semantic_ply(path: Path, wanted: Sequence[str]) -> SemanticMesh:
     a vertex that is not there.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             encoding, elements = _header(path, file)
             tables = _tables(path, file, encoding, elements)
     except OSError as error:
