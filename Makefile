@@ -1,17 +1,17 @@
-# Two commands do everything: `make demo` and `make test`. They need Python 3.11-3.13 and a C++ compiler.
+# The main targets are `make demo` and `make test`. They need Python 3.11-3.13 and a C++ compiler.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo-out
 
-# one engine thread and one BLAS thread a process: parallel work is Ray's
+# one engine thread and one BLAS thread per process: Ray and pytest-xdist run processes in parallel
 export OMP_NUM_THREADS ?= 1
-unexport PYTHONDONTWRITEBYTECODE  # tests start a hundred Pythons: none shall compile what another has
+unexport PYTHONDONTWRITEBYTECODE  # tests start a hundred Python processes, which share compiled files
 
-# two processes of tests, a file in one of them (tests/conftest.py), the slowest files first
+# two test processes, each file in one of them (tests/conftest.py), the slowest files first
 SPREAD := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-fast check bench clean
+.PHONY: demo test test-fast test-engine-free check bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/spatialqa render $(DEMO) --recipe recipes/demo.yaml
@@ -22,14 +22,20 @@ demo: $(VENV)/.demo
 test: $(VENV)/.test check
 	$(BIN)/python -m pytest $(SPREAD) --durations=10 -rs
 
-test-fast: $(VENV)/.test  # the inner loop: something of every package, without the checks and what takes seconds
+test-fast: $(VENV)/.test  # the inner loop: tests of every package, without the checks and the slow tests
 	$(BIN)/python -m pytest $(SPREAD) -m "not slow"
+
+ENGINE_FREE := tests/rooms tests/clips tests/qa tests/scoring tests/core
+
+test-engine-free:  # without the acoustic engine, in the environment of the caller: what other platforms can run
+	$(BIN)/python -m pytest $(SPREAD) -m "not slow and not soundspaces" $(ENGINE_FREE)
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pytest tests/test_prose.py tests/test_docs.py
 
 bench: $(VENV)/.demo
 	$(BIN)/spatialqa bench --scenes 512 --workers 2

@@ -231,7 +231,7 @@ def test_the_command_answers_and_names_what_it_did(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["audit", str(data), "--answers", str(to)])
     assert result.exit_code == 0, result.output
     assert "relative_direction, answer by words: 100.0 % right" in result.output
-    assert f"judge them: spatialqa score {to} {data}" in " ".join(result.output.split())
+    assert f"next: spatialqa score {to} {data}" in " ".join(result.output.split())
     assert scored_file(to, data) == 1.0
     assert not (data / "_spatialqa" / "audit.json").exists()
     without = CliRunner().invoke(cli, ["audit", str(data), "--split", "test"])

@@ -68,7 +68,7 @@ def help_of(command: str) -> str:
 
 
 def test_the_help_of_training_says_of_every_key_what_each_model_makes_of_it() -> None:
-    both, *others = re.split(r"Optionsof([a-z-]+)alone:", help_of("train-baseline"))
+    both, *others = re.split(r"Optionsof([a-z-]+)only:", help_of("train-baseline"))
     alone = dict(zip(others[::2], others[1::2], strict=True))
     assert list(alone) == ["spatial-ast", "bat"]
     keys = {cls: {field.name: field for field in fields(cls)} for cls in (TrainRecipe, BATRecipe)}
@@ -77,10 +77,10 @@ def test_the_help_of_training_says_of_every_key_what_each_model_makes_of_it() ->
             where = both if all(name in own for own in keys.values()) else alone[model]
             assert f"--{name.replace('_', '-')}" in where
             assert re.sub(r"\s", "", field.metadata["help"]) in where, f"{name} of {model}"
-    assert "--weight-decayVALUEAdamW's,onmatrices[spatial-ast0.0005,bat0.05]" in both
-    assert "makesofeveryscene,sharedbyruns;defaultintherun's[none]" in both
-    assert "(spatial-ast)soundsinonestep,overallprocesses[64];(bat)questionsinonestep,overallprocesses[16]" in both
-    assert "(bat:both|same)whattheencoderisgiven" in both
+    assert "--weight-decayVALUEweightdecayofAdamW,formatrices[spatial-ast0.0005,bat0.05]" in both
+    assert "encodertokensofeveryscene,sharedbyruns;defaultinsidetherun[none]" in both
+    assert "(spatial-ast)scenesperstep,overallprocesses[64];(bat)questionsperstep,overallprocesses[16]" in both
+    assert "(bat:both|same)channelsastheyare" in both
     assert both.count("--seed") == 1
 
 
@@ -147,7 +147,7 @@ def one_class(folder: Path) -> str:
         (["render", "OUT", "--bank-resample"], "bank_resample is for bank"),
         (["render", "OUT", "--recipe", "none.yaml"], "no recipe file"),
         (["render", "OUT", "--ray-address", "127.0.0.1:1"], "no Ray cluster answers there"),
-        (["render", "OUT", "--from", "SMALL", "--recipe", "demo"], "give one of them"),
+        (["render", "OUT", "--from", "SMALL", "--recipe", "demo"], "use only one"),
         (["render", "OUT", "--from", "none"], "none: no such data set"),
         (["render", "FOREIGN"], "not empty and not a spatialqa data set"),
         (["render", "FOREIGN/file.txt"], "is a file"),
@@ -168,7 +168,7 @@ def one_class(folder: Path) -> str:
         (["train-baseline", "SMALL", "--model", "bat", "--preset", "tiny"], "--preset is no key of the model bat"),
         (["train-baseline", "SMALL", "--model", "gpt"], "must be one of spatial-ast, bat"),
         (["train-baseline", "SMALL", "--model", "bat"], "--encoder"),
-        (["train-baseline", "SMALL", "--model", "bat", "--curriculum", "Q:1"], "'Q:1' is no stage"),
+        (["train-baseline", "SMALL", "--model", "bat", "--curriculum", "Q:1"], "'Q:1' is not a stage"),
         (["train-baseline", "none"], "none: no such data set"),
         (["train-baseline", "SMALL", "--evaluate", "none"], "none"),
         (["answer", "SMALL", "--model", "none", "--to", "a.jsonl"], "none"),

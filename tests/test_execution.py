@@ -90,7 +90,7 @@ def test_a_stop_says_how_to_go_on(tmp_path: Path, number: signal.Signals, worker
     render = Started(render_command(recipe, tmp_path / "data"))
     assert render.reaches(lambda: bool(hashes(tmp_path / "data"))), render.printed
     assert render.send(number) == 128 + number
-    assert render.printed.strip() == f"spatialqa: {said}; run the same command again and it goes on where it stopped"
+    assert render.printed.strip() == f"spatialqa: {said}; run the same command again to resume"
 
 
 def test_a_run_that_is_stopped_before_its_first_shard_leaves_no_folder(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from spatialqa.cli.main import cli
 from spatialqa.rooms.materials import material
 
 REPO = Path(__file__).parents[1]
-PAGES = [REPO / "README.md", *sorted((REPO / "docs").glob("*.md"))]
+PAGES = [*sorted(REPO.glob("*.md")), *sorted((REPO / "docs").glob("*.md"))]
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -58,6 +58,7 @@ def test_materials_of_the_readme_exist() -> None:
 
 
 def test_make_targets_of_the_readme_exist() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (REPO / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"^make (\w+)", "\n".join(blocks(REPO / "README.md", "bash")), re.MULTILINE)) <= targets
+    targets = set(re.findall(r"^([a-z-]+):", (REPO / "Makefile").read_text(), re.MULTILINE))
+    shown = "\n".join(block for page in PAGES for block in blocks(page, "bash"))
+    assert set(re.findall(r"^make ([\w-]+)", shown, re.MULTILINE)) <= targets
     assert "make test" in (REPO / ".ci/run").read_text()

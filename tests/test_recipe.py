@@ -46,8 +46,8 @@ def test_train_baseline_has_the_keys_of_both_models_and_takes_those_of_the_one_a
     keys = [{field.name for field in dataclasses.fields(cls)} for cls in (TrainRecipe, BATRecipe)]
     assert options == keys[0] | keys[1] | {"outs", "recipe", "evaluate"}
     text = " ".join(CliRunner().invoke(cli, ["train-baseline", "--help"]).output.split())
-    assert "--queries VALUE learned queries" in text.partition("Options of bat alone:")[2]
-    assert "over all processes [64]; (bat) questions in one step" in text
+    assert "--queries VALUE number of learned queries" in text.partition("Options of bat only:")[2]
+    assert "over all processes [64]; (bat) questions per step, over all" in text
     both = (TrainRecipe, BATRecipe)
     assert isinstance(resolve_model(both, "train", None, {"queries": None}), TrainRecipe)
     own = resolve_model(both, "train", None, {"model": "bat", "queries": "8", "preset": None})

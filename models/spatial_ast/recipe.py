@@ -19,78 +19,80 @@ class TrainRecipe(TrainingKeys):
     Loss weights, layer decay, weight decay, learning rates and warm-up are those of Spatial-AST (arXiv 2402.01591).
     """
 
-    model: str = key("spatial-ast", "which model", choices=("spatial-ast",))
-    preset: str = key("tiny", "its size; paper is 86 million parameters", choices=("paper", "small", "tiny"))
-    channels: str = key("binaural", "what it hears: two ears, or the mean of both", choices=("binaural", "mono"))
+    model: str = key("spatial-ast", "model to train", choices=("spatial-ast",))
+    preset: str = key("tiny", "size of the model; paper has 86 million parameters", choices=("paper", "small", "tiny"))
+    channels: str = key("binaural", "input channels: two ears, or their mono downmix", choices=("binaural", "mono"))
     features: str = key(
         "preset",
-        "levels and phase differences, levels alone, or directional cues; default as the preset has, levels for mono",
+        "input features: those of the preset, levels and phase differences, levels alone, or directional cues",
         choices=("preset", "mel+ipd", "mel", "cues"),
     )
     max_sources: int = key(
-        1, "train on scenes with up to so many sounds; the model answers for so many", minimum=1, maximum=4
+        1, "greatest number of sources per scene; the model has an output for each", minimum=1, maximum=4
     )
-    init: str | None = key(None, "weights to start from: a run's folder, a checkpoint, or AudioMAE's", path=True)
+    init: str | None = key(None, "initial weights: folder of a run, a checkpoint, or AudioMAE weights", path=True)
     data: str = key(
         "stored",
-        "train on the stored scenes, or on new ones of the same clips convolved with stored RIRs (rirs/)",
+        "train on the stored scenes, or on new ones: the same clips convolved with stored RIRs (rirs/)",
         choices=("stored", "on-the-fly"),
     )
-    class_epochs: int = key(
-        5, "first stage, the class alone: passes through the training split", minimum=0, maximum=MOST_EPOCHS
+    class_epochs: int = key(5, "epochs of the first stage, which trains the class only", minimum=0, maximum=MOST_EPOCHS)
+    joint_epochs: int = key(
+        20, "epochs of the second stage, which trains class, direction and distance", minimum=0, maximum=MOST_EPOCHS
     )
-    joint_epochs: int = key(20, "second stage, class, direction and distance: passes", minimum=0, maximum=MOST_EPOCHS)
     cache: str | None = key(
         None,
-        "folder to keep the front end's maps of stored scenes in (up to 1 MB each), so that sound is decoded and "
-        "transformed once for all passes and runs",
+        "folder for the features of stored scenes (up to 1 MB each), computed once for all epochs and runs",
         path=True,
         execution=True,
     )
-    batch_size: int = key(64, "sounds in one step, over all processes", minimum=1, maximum=MOST_AT_ONCE)
-    base_lr: float = key(1e-3, "learning rate at a batch of 256; it grows with the batch", minimum=0.0, maximum=100.0)
-    min_lr: float = key(1e-6, "learning rate at the end of a stage's half cosine", minimum=0.0, maximum=100.0)
-    warmup: float = key(0.1, "share of a stage in which the learning rate rises", minimum=0.0, maximum=1.0)
-    weight_decay: float = key(5e-4, "AdamW's, on matrices", minimum=0.0, maximum=100.0)
-    layer_decay: float = key(
-        0.75, "learning rate of each layer over that of the next one up", minimum=1e-3, maximum=1.0
-    )
-    class_weight: float = key(1250.0, "weight of the class's binary cross-entropy", minimum=0.0, maximum=1e6)
-    distance_weight: float = key(1.0, "weight of the distance's cross-entropy", minimum=0.0, maximum=1e6)
-    azimuth_weight: float = key(2.0, "weight of the azimuth's cross-entropy", minimum=0.0, maximum=1e6)
-    elevation_weight: float = key(2.0, "weight of the elevation's cross-entropy", minimum=0.0, maximum=1e6)
+    batch_size: int = key(64, "scenes per step, over all processes", minimum=1, maximum=MOST_AT_ONCE)
+    base_lr: float = key(1e-3, "learning rate for a batch of 256; it scales with the batch", minimum=0.0, maximum=100.0)
+    min_lr: float = key(1e-6, "learning rate at the end of a stage (half cosine schedule)", minimum=0.0, maximum=100.0)
+    warmup: float = key(0.1, "share of a stage with rising learning rate", minimum=0.0, maximum=1.0)
+    weight_decay: float = key(5e-4, "weight decay of AdamW, for matrices", minimum=0.0, maximum=100.0)
+    layer_decay: float = key(0.75, "learning rate of a layer relative to the next layer up", minimum=1e-3, maximum=1.0)
+    class_weight: float = key(1250.0, "weight of the class loss (binary cross-entropy)", minimum=0.0, maximum=1e6)
+    distance_weight: float = key(1.0, "weight of the distance loss (cross-entropy)", minimum=0.0, maximum=1e6)
+    azimuth_weight: float = key(2.0, "weight of the azimuth loss (cross-entropy)", minimum=0.0, maximum=1e6)
+    elevation_weight: float = key(2.0, "weight of the elevation loss (cross-entropy)", minimum=0.0, maximum=1e6)
     smoothing_deg: float = key(
         0.0,
-        "spread each true angle over its neighbours: a Gaussian of so many degrees; the paper has none",
+        "label smoothing of angles: standard deviation of a Gaussian, degrees; 0 in the paper",
         minimum=0.0,
         maximum=180.0,
     )
-    masking: bool = key(True, "leave out frames and bands in training, as the paper does")
-    mirror: bool = key(False, "swap the ears and the side of every second training sound; the paper does not")
-    patience: int = key(
-        5, "stop a stage after so many passes without a better validation loss; 0 never", minimum=0, maximum=MOST_EPOCHS
+    masking: bool = key(True, "mask frames and bands in training, as the paper does")
+    mirror: bool = key(
+        False, "left-right flip augmentation: swap channels and side of every second training scene; not in the paper"
     )
-    shuffle_labels: bool = key(False, "control: give every training sound the labels of another one")
+    patience: int = key(
+        5,
+        "early stopping: epochs of a stage without a better validation loss; 0 disables it",
+        minimum=0,
+        maximum=MOST_EPOCHS,
+    )
+    shuffle_labels: bool = key(False, "control: train every scene with the labels of another one")
     seed: int = key(0, "seed of weights, order and masking", minimum=0, maximum=LARGEST_SEED)
     run: str = key("spatialqa-model", "folder of checkpoints, logs and plots", path=True, execution=True)
     compile: bool = key(False, "compile the model (torch.compile)", execution=True)
     workers: int = key(
         0,
-        "processes that decode scenes; 0 decodes in the training process",
+        "number of processes that decode scenes; 0 decodes in the training process",
         minimum=0,
         maximum=MOST_WORKERS,
         execution=True,
     )
-    split: str = key("test", "evaluation: which split", choices=SPLITS, execution=True)
+    split: str = key("test", "evaluation: split", choices=SPLITS, execution=True)
     ears: str = key(
         "both",
-        "evaluation: let the model hear both ears, the two swapped, or their mean in each (controls)",
+        "evaluation: channels as they are, or as a control swapped or downmixed to mono (same)",
         choices=("both", "swapped", "same"),
         execution=True,
     )
     decode: str = key(
         "auto",
-        "evaluation: how a direction is read off: argmax, mean, median; auto is what was best in validation",
+        "evaluation: how the direction is decoded; auto uses what was best on the validation split",
         choices=("auto", "argmax", "mean", "median"),
         execution=True,
     )
@@ -98,8 +100,10 @@ class TrainRecipe(TrainingKeys):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.channels == "mono" and self.features not in ("preset", "mel"):
-            raise RecipeError(f"channels mono has no differences between ears, and features {self.features} needs them")
+            raise RecipeError(f"features {self.features} needs two channels, and channels is mono: use features mel")
         if self.cache and self.data == "on-the-fly":
-            raise RecipeError("cache keeps what is the same in every pass, and data on-the-fly is not: leave one out")
+            raise RecipeError(
+                "cache needs the same scenes in every epoch, and data on-the-fly draws new ones: leave one out"
+            )
         if self.class_epochs + self.joint_epochs == 0:
             raise RecipeError("class_epochs and joint_epochs are both 0: there is nothing to train")

@@ -21,10 +21,12 @@ MOST_WORKERS = 1024
 class ComputeKeys:
     """The machine and the precision that a model is computed with."""
 
-    device: str = key("auto", "auto takes a GPU where there is one", choices=("auto", "cpu", "cuda"), execution=True)
-    amp: str = key("auto", "matrix products in bf16: auto does on a GPU", choices=("auto", "bf16", "off"))
+    device: str = key(
+        "auto", "device; auto uses a GPU if there is one", choices=("auto", "cpu", "cuda"), execution=True
+    )
+    amp: str = key("auto", "use bf16 for matrix products; auto does so on a GPU", choices=("auto", "bf16", "off"))
     threads: int | None = key(
-        None, "CPU threads of torch; default as torch chooses", minimum=1, maximum=1024, execution=True
+        None, "CPU threads of torch; default as chosen by torch", minimum=1, maximum=1024, execution=True
     )
 
     def __post_init__(self) -> None:
@@ -47,22 +49,23 @@ class ComputeKeys:
 class TrainingKeys(ComputeKeys):
     """The keys of every training; `run`, `patience` and `seed` have their defaults and help in the model's recipe."""
 
-    run: str = key("spatialqa-run", "folder of checkpoints, logs and plots", path=True, execution=True)
+    run: str = key("spatialqa-run", "folder for checkpoints, logs and plots", path=True, execution=True)
     time_limit_min: float | None = key(
         None,
-        "stop after so many minutes, the making of a cache among them; the same command goes on",
+        "stop after this many minutes, including the time to fill the cache; the same command resumes",
         minimum=0.0,
         maximum=1e6,
         execution=True,
     )
     checkpoint_s: float = key(60.0, "seconds between checkpoints", minimum=0.0, maximum=1e6, execution=True)
     patience: int = key(
-        0, "end a stage after so many epochs without a better validation loss; 0 never", minimum=0, maximum=MOST_EPOCHS
+        0, "early stopping: epochs without a better validation loss; 0 disables it", minimum=0, maximum=MOST_EPOCHS
     )
-    clip_norm: float = key(1.0, "greatest norm of the gradient; 0 for any", minimum=0.0, maximum=1e6)
+    clip_norm: float = key(1.0, "greatest norm of the gradient; 0 disables clipping", minimum=0.0, maximum=1e6)
     leaks: str = key(
         "refuse",
-        "training scenes whose house or clip another of the data sets holds out: refuse to train, or leave them out",
+        "contamination: refuse to train if another data set holds out the house or clip of a training scene, or leave "
+        "such scenes out",
         choices=("refuse", "leave-out"),
     )
-    seed: int = key(0, "seed of all that is random", minimum=0, maximum=LARGEST_SEED)
+    seed: int = key(0, "seed of everything random", minimum=0, maximum=LARGEST_SEED)

@@ -72,7 +72,7 @@ class TextAnswers:
         return [
             *chosen,
             f"{self.answers} answers to {self.split} in {self.to}, from the words of {self.learned} questions of "
-            f"{TRAIN}; judge them: spatialqa score {self.to} {self.root}",
+            f"{TRAIN}; next: spatialqa score {self.to} {self.root}",
         ]
 
 

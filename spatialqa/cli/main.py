@@ -1,4 +1,4 @@
-"""The command line: one short command a verb, no logic. Heavy imports happen inside the commands."""
+"""The command line: one short function per command, without logic. Heavy imports are inside the functions."""
 
 import signal
 import sys
@@ -22,13 +22,13 @@ from spatialqa.models.spatial_ast.recipe import TrainRecipe
 from spatialqa.qa.recipe import QaRecipe, refuse_stored_modules
 
 out_argument = click.argument("out", type=PATH, default=Path("spatialqa-out"))
-recipe_option = click.option("--recipe", metavar="FILE", help="A recipe file, or the name of a bundled recipe.")
+recipe_option = click.option("--recipe", metavar="FILE", help="Recipe file, or name of a bundled recipe.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="spatialqa")
 def cli() -> None:
-    """Make spatial-audio question-answering data: scenes in simulated rooms, exact labels, questions."""
+    """Generate data sets for spatial-audio question answering: scenes in simulated rooms, exact labels, questions."""
 
 
 @cli.command()
@@ -39,11 +39,11 @@ def cli() -> None:
     "source",
     metavar="DIR",
     type=PATH,
-    help="Render the recipe of this data set again; an export of recipes is rebuilt, scene by scene.",
+    help="Render the recipe of this data set again, or rebuild an export as recipes scene by scene.",
 )
 @keys_of(RenderRecipe)
 def render(out: Path, recipe: str | None, source: Path | None, **given: Any) -> None:
-    """Plan and render scenes into OUT; run it again to finish an interrupted run."""
+    """Plan and render scenes into OUT. The same command resumes an interrupted run."""
     supervisor.supervise(out)
     from spatialqa.cli.output import print_lines, print_summary
     from spatialqa.core.console import RenderProgress
@@ -52,7 +52,7 @@ def render(out: Path, recipe: str | None, source: Path | None, **given: Any) -> 
     from spatialqa.generation.runner import render_dataset
 
     if source and recipe:
-        raise RecipeError("--from and --recipe both name a recipe: give one of them")
+        raise RecipeError("--from and --recipe both name a recipe: use only one")
     if source and is_recipes_export(source):
         with RenderProgress() as progress:
             report = rebuild(source, out, {k: v for k, v in given.items() if v is not None}, progress)
@@ -77,11 +77,11 @@ def render(out: Path, recipe: str | None, source: Path | None, **given: Any) -> 
     default=64,
     show_default=True,
     type=click.IntRange(1, MOST_SCENES),
-    help="Listener groups, over all splits.",
+    help="Number of listener groups in all splits together.",
 )
 @keys_of(RenderRecipe)
 def rirs(out: Path, recipe: str | None, groups: int, **given: Any) -> None:
-    """Make a bank of RIRs in OUT, which `render --rooms bank:OUT` uses; no sounds and no scenes."""
+    """Simulate a bank of RIRs in OUT, without sounds and scenes. `render --rooms bank:OUT` uses it."""
     supervisor.supervise(out)
     from spatialqa.cli.output import print_bank
     from spatialqa.core.console import RenderProgress
@@ -98,7 +98,7 @@ def rirs(out: Path, recipe: str | None, groups: int, **given: Any) -> None:
 @recipe_option
 @keys_of(QaRecipe)
 def make_qa_command(out: Path, recipe: str | None, **given: Any) -> None:
-    """Ask questions of every scene in OUT."""
+    """Write questions about every scene in OUT."""
     from spatialqa.cli.output import print_questions
     from spatialqa.core.console import CountProgress
     from spatialqa.dataset.folder import DatasetFolder
@@ -114,14 +114,14 @@ def make_qa_command(out: Path, recipe: str | None, **given: Any) -> None:
 
 @cli.command()
 @out_argument
-@click.option("--count", default=3, show_default=True, type=click.IntRange(1, MANY), help="How many scenes to show.")
-@click.option("--scene", "scene_id", help="Show this scene.")
+@click.option("--count", default=3, show_default=True, type=click.IntRange(1, MANY), help="Number of scenes to show.")
+@click.option("--scene", "scene_id", help="Id of the scene to show.")
 @click.option(
-    "--questions", default=12, show_default=True, type=click.IntRange(0, MANY), help="How many questions a scene."
+    "--questions", default=12, show_default=True, type=click.IntRange(0, MANY), help="Number of questions per scene."
 )
-@click.option("--wav", type=PATH, metavar="DIR", help="Also write the scenes there as WAV files.")
+@click.option("--wav", type=PATH, metavar="DIR", help="Folder for WAV files of the scenes.")
 def preview(out: Path, count: int, scene_id: str | None, questions: int, wav: Path | None) -> None:
-    """Show scenes of OUT with their sources and questions, and write them out to listen to."""
+    """Show scenes of OUT with their sources and questions, and write them as WAV files."""
     from spatialqa.cli.preview import show
 
     show(out, count, scene_id, questions, wav)
@@ -130,7 +130,7 @@ def preview(out: Path, count: int, scene_id: str | None, questions: int, wav: Pa
 @cli.command()
 @out_argument
 def status(out: Path) -> None:
-    """Tell what OUT holds and what is missing."""
+    """Show what OUT contains and what is missing."""
     from spatialqa.cli.output import print_status
 
     print_status(out)
@@ -139,7 +139,11 @@ def status(out: Path) -> None:
 @cli.command()
 @out_argument
 @click.option(
-    "--rerender", default=0, metavar="N", type=click.IntRange(0, MANY), help="Render N scenes again and compare bits."
+    "--rerender",
+    default=0,
+    metavar="N",
+    type=click.IntRange(0, MANY),
+    help="Render N scenes again and compare them bit for bit.",
 )
 @click.option(
     "--question-modules",
@@ -147,7 +151,7 @@ def status(out: Path) -> None:
     help="Python files or packages that declared subtypes of OUT's questions, to compute their answers again.",
 )
 def validate(out: Path, rerender: int, question_modules: str | None) -> None:
-    """Check OUT: hashes, schema, geometry, audio, splits, questions."""
+    """Check OUT: hashes, schema, geometry, audio, splits and questions."""
     from spatialqa.cli.output import print_validation
     from spatialqa.dataset.validation.dataset import validate_dataset
     from spatialqa.generation.rerender import rerender_scenes
@@ -170,29 +174,29 @@ def validate(out: Path, rerender: int, question_modules: str | None) -> None:
     default=100_000,
     show_default=True,
     type=click.IntRange(1, MANY),
-    help="Questions of each subtype to look at.",
+    help="Greatest number of questions per subtype.",
 )
-@click.option("--seed", default=0, show_default=True, type=SEED, help="Chooses them.")
+@click.option("--seed", default=0, show_default=True, type=SEED, help="Seed that selects these questions.")
 @click.option(
     "--answers",
     type=PATH,
     metavar="FILE",
-    help="Instead, let the best baseline of the train split answer another one there, for score.",
+    help="Write the answers of the best baselines to FILE instead, for score.",
 )
-@click.option("--split", metavar="SPLIT", help="With --answers: the split that is answered. [test]")
+@click.option("--split", metavar="SPLIT", help="With --answers: split that is answered. [test]")
 def audit(out: Path, name: str | None, max_questions: int, seed: int, answers: Path | None, split: str | None) -> None:
-    """Try to guess the answers in OUT from the questions' text alone; exit 1 when that beats chance."""
+    """Check whether text-only baselines can predict the answers in OUT; exit with 1 if one beats chance."""
     if answers:
         from spatialqa.audit.predict import TEST, answer_from_text
         from spatialqa.cli.output import print_lines
         from spatialqa.core.console import CountProgress
 
-        with CountProgress("guessing") as progress:
+        with CountProgress("predicting") as progress:
             said = answer_from_text(out, answers, table_name(name), split or TEST, max_questions, seed, progress.update)
         print_lines(said.lines())
         return
     if split:
-        raise RecipeError("--split is for --answers: give both")
+        raise RecipeError("--split needs --answers")
     from spatialqa.audit.audit import audit_dataset
     from spatialqa.audit.report import print_audit, save_audit
 
@@ -206,21 +210,21 @@ def audit(out: Path, name: str | None, max_questions: int, seed: int, answers: P
 @cli.command("score")
 @click.argument("predictions", type=PATH)
 @out_argument
-@click.option("--name", type=TABLE, metavar="NAME", help="The questions are in qa-NAME instead of qa.")
-@click.option("--split", help="Score this split only; default: every split that is answered.")
-@click.option("--text-model", metavar="DIR", help="Sentence model for mAP; none for none. [an installed one]")
+@click.option("--name", type=TABLE, metavar="NAME", help="Use the questions in qa-NAME instead of qa.")
+@click.option("--split", help="Split to score; default: every split with a prediction.")
+@click.option("--text-model", metavar="DIR", help="Sentence model for mAP, or none. [an installed one]")
 @click.option(
-    "--answered-only", is_flag=True, help="Leave out questions without a prediction; they count as wrong else."
+    "--answered-only", is_flag=True, help="Leave out questions without a prediction; otherwise they count as wrong."
 )
 @click.option("--seed", default=0, show_default=True, type=SEED, help="Seed of the confidence intervals.")
-@click.option("--json", "json_path", type=PATH, metavar="FILE", help="Also write the figures there.")
-@click.option("--plot", type=PATH, metavar="FILE", help="Also draw them there (.svg).")
-@click.option("--analyse", is_flag=True, help="Also say where answers go wrong: by angle, distance and masking.")
+@click.option("--json", "json_path", type=PATH, metavar="FILE", help="Also write the figures to FILE.")
+@click.option("--plot", type=PATH, metavar="FILE", help="Also write a plot to FILE (.svg).")
+@click.option("--analyse", is_flag=True, help="Also analyse errors by angle, distance and masking.")
 @click.option(
     "--control",
     type=PATH,
     metavar="FILE",
-    help="With --analyse: answers of another model, to be subtracted (of one that hears silence, say).",
+    help="With --analyse: answers of another model to compare with, such as one that heard silence.",
 )
 def score_command(
     predictions: Path,
@@ -237,7 +241,7 @@ def score_command(
 ) -> None:
     """Score PREDICTIONS (JSON lines or Parquet: qa_id, prediction; - is stdin) against the questions of OUT."""
     if control and not analyse:
-        raise RecipeError("--control is for --analyse: give both")
+        raise RecipeError("--control needs --analyse")
     from spatialqa.core.files import commit_json
     from spatialqa.scoring.plot import write_plot
     from spatialqa.scoring.predictions import read_predictions
@@ -263,18 +267,18 @@ def score_command(
 
 @cli.command()
 @out_argument
-@click.option("--to", required=True, type=click.Choice(FORMATS), help="The format.")
-@click.option("--dest", required=True, type=PATH, metavar="DIR", help="Where to write it.")
-@click.option("--name", type=TABLE, metavar="NAME", help="Take the questions of qa-NAME instead of qa.")
+@click.option("--to", required=True, type=click.Choice(FORMATS), help="Format.")
+@click.option("--dest", required=True, type=PATH, metavar="DIR", help="New or empty folder for the export.")
+@click.option("--name", type=TABLE, metavar="NAME", help="Use the questions in qa-NAME instead of qa.")
 @click.option(
     "--shard-size",
     default=1000,
     show_default=True,
     type=click.IntRange(1, MANY),
-    help="webdataset: scenes in one tar file.",
+    help="webdataset: scenes per tar file.",
 )
 def export(out: Path, to: str, dest: Path, name: str | None, shard_size: int) -> None:
-    """Write OUT in another format: SpatialSoundQA's own, WebDataset, or recipes without a byte of its sounds."""
+    """Export OUT as SpatialSoundQA, WebDataset, or recipes (metadata without audio)."""
     from spatialqa.cli.output import print_lines
     from spatialqa.core.console import CountProgress
     from spatialqa.interop.export import export_dataset, warnings_before
@@ -293,17 +297,17 @@ def export(out: Path, to: str, dest: Path, name: str | None, shard_size: int) ->
     "--evaluate",
     type=PATHS,
     metavar="RUN[,RUN]",
-    help="(spatial-ast) Judge these trained runs (or checkpoints) on OUT instead.",
+    help="(spatial-ast) Evaluate these runs or checkpoints on OUT instead of training.",
 )
 @keys_of(TrainRecipe, BATRecipe)
 def train_baseline(outs: tuple[Path, ...], recipe: str | None, evaluate: list[Path] | None, **given: Any) -> None:
-    """Train a reference model on OUT, or judge one; several data sets are trained on together."""
+    """Train a reference model on one or several data sets OUT, or evaluate it."""
     resolved = resolve_model((TrainRecipe, BATRecipe), "train", recipe, given)
     folders = outs or (Path("spatialqa-out"),)
     _need_models("train-baseline")
     if isinstance(resolved, BATRecipe):
         if evaluate:
-            raise RecipeError("bat is judged by its answers: spatialqa answer OUT --model RUN, then spatialqa score")
+            raise RecipeError("bat is evaluated by its answers: spatialqa answer OUT --model RUN, then spatialqa score")
         from spatialqa.models.bat.train import train as train_bat
 
         click.echo(train_bat(folders, resolved))
@@ -323,25 +327,25 @@ model_option = click.option(
     required=True,
     type=PATH,
     metavar="RUN",
-    help="A trained run of bat, or its best.pt.",
+    help="Folder of a trained bat, or its best.pt.",
 )
 
 
 @cli.command("answer")
 @out_argument
 @model_option
-@click.option("--to", required=True, type=PATH, metavar="FILE", help="The answers: JSON lines.")
+@click.option("--to", required=True, type=PATH, metavar="FILE", help="File for the answers, as JSON lines.")
 @recipe_option
 @keys_of(AnswerRecipe)
 def answer_command(out: Path, model: Path, to: Path, recipe: str | None, **given: Any) -> None:
-    """Answer the questions of OUT with a trained bat; run it again to finish an interrupted run."""
+    """Answer the questions of OUT with a trained bat. The same command resumes an interrupted run."""
     resolved = resolve(AnswerRecipe, "answer", recipe, given, {})
     _need_models("answer")
     from spatialqa.models.bat.answer import answer
 
     summary = answer(out, model, to, resolved)
     before = f", {summary.before} of them from before" if summary.before else ""
-    click.echo(f"{summary.answers} answers in {to}{before}; judge them: spatialqa score {to} {out}")
+    click.echo(f"{summary.answers} answers in {to}{before}; next: spatialqa score {to} {out}")
 
 
 @cli.command("listen")
@@ -352,11 +356,11 @@ def answer_command(out: Path, model: Path, to: Path, recipe: str | None, **given
     "--gain-db",
     type=click.FloatRange(-120.0, 120.0),
     metavar="DB",
-    help="Gain of the recording over the level at the ears; default: what a WAV file of preview says, or 0.",
+    help="Level of the recording relative to the sound at the ears; default: as stated in a WAV file of preview, or 0.",
 )
 @keys_of(AnswerRecipe, without=("split", "qa_name", "types", "unseen", "limit", "batch_size", "workers"))
 def listen_command(recording: Path, question: str, model: Path, gain_db: float | None, **given: Any) -> None:
-    """Ask a trained bat a QUESTION about a binaural RECORDING (two channels, left and right)."""
+    """Ask a trained bat a QUESTION about a binaural RECORDING with two channels, left and right."""
     resolved = resolve(AnswerRecipe, "answer", None, given, {})
     _need_models("listen")
     from spatialqa.models.bat.answer import listen
@@ -373,22 +377,22 @@ def _need_models(command: str) -> None:
 
 @cli.group("import")
 def import_group() -> None:
-    """Read question files of other makers."""
+    """Import questions of other data sets."""
 
 
 @import_group.command("spatialsoundqa")
 @click.argument("source", type=PATH)
 @out_argument
-@click.option("--split", type=click.Choice(SPLITS), help="Read this split only.")
+@click.option("--split", type=click.Choice(SPLITS), help="Split to read; default: all.")
 @click.option(
     "--places",
     multiple=True,
     type=PATH,
     metavar="FILE",
-    help="A reverberation file with positions, where it lies elsewhere; may be given again.",
+    help="Reverberation file with positions, if it is in another folder; may be repeated.",
 )
 def import_spatialsoundqa(source: Path, out: Path, split: str | None, places: tuple[Path, ...]) -> None:
-    """Read SpatialSoundQA's released questions in SOURCE (a file or folder) into OUT, so that answers can be scored."""
+    """Import SpatialSoundQA's released questions from SOURCE (a file or folder) into OUT, for scoring."""
     from spatialqa.cli.output import print_lines
     from spatialqa.interop.spatialsoundqa.importer import import_spatialsoundqa as read
 
@@ -403,11 +407,15 @@ def templates() -> None:
 @templates.command("check")
 @click.argument("folder", type=PATH, required=False)
 @click.option(
-    "--samples", default=3, show_default=True, type=click.IntRange(0, 1000), help="Questions to show of each subtype."
+    "--samples",
+    default=3,
+    show_default=True,
+    type=click.IntRange(0, 1000),
+    help="Number of sample questions per subtype.",
 )
-@click.option("--seed", default=0, show_default=True, type=SEED, help="Chooses them.")
+@click.option("--seed", default=0, show_default=True, type=SEED, help="Seed that selects these samples.")
 def templates_check(folder: Path | None, samples: int, seed: int) -> None:
-    """Check the template files in FOLDER (default: the bundled ones) and show samples; exit 1 on a problem."""
+    """Check the template files in FOLDER (default: the bundled ones) and show samples; exit with 1 on a problem."""
     from spatialqa.cli.output import print_templates
     from spatialqa.qa.templating.template_check import check_templates
     from spatialqa.qa.templating.templates import BUNDLED
@@ -420,14 +428,14 @@ def templates_check(folder: Path | None, samples: int, seed: int) -> None:
 
 @cli.group()
 def clips() -> None:
-    """Get and inspect clips."""
+    """Download and list clips."""
 
 
 @clips.command("debian")
 @click.argument("dest", type=PATH)
-@click.option("--all", "everything", is_flag=True, help="Every mapped file, also those whose label no tagger confirms.")
+@click.option("--all", "everything", is_flag=True, help="Also files whose label no audio tagger confirmed.")
 def clips_debian(dest: Path, everything: bool) -> None:
-    """Fetch real recorded sounds out of Debian packages into DEST (needs apt-get and dpkg, not root)."""
+    """Download recorded sounds from Debian packages into DEST; needs apt-get and dpkg, but not root."""
     from spatialqa.cli.output import print_fetch
     from spatialqa.clips.debian import fetch
 
@@ -439,10 +447,16 @@ def clips_debian(dest: Path, everything: bool) -> None:
 
 @clips.command("list")
 @click.argument("source", default="foley")
-@click.option("--labels-file", help="CSV or TSV with path and label (or mid) columns.")
-@click.option("--unknown-labels", type=click.Choice(["error", "custom"]), default="error", show_default=True)
+@click.option("--labels-file", help="CSV or TSV file with the columns path and label (or mid).")
+@click.option(
+    "--unknown-labels",
+    type=click.Choice(["error", "custom"]),
+    default="error",
+    show_default=True,
+    help="Leave out clips with labels that are not in AudioSet (error), or keep them as custom labels.",
+)
 def clips_list(source: str, labels_file: str | None, unknown_labels: str) -> None:
-    """List the classes of SOURCE (foley or folder:DIR), and the files that were left out with the reason."""
+    """List the classes of the clip set SOURCE (such as foley or folder:DIR), and the files that cannot be used."""
     from spatialqa.cli.output import print_clips
     from spatialqa.generation.inputs import clips_for
 
@@ -452,14 +466,14 @@ def clips_list(source: str, labels_file: str | None, unknown_labels: str) -> Non
 
 @cli.group("rooms")
 def rooms_group() -> None:
-    """Inspect rooms."""
+    """Inspect rooms from meshes."""
 
 
 @rooms_group.command("parts")
 @click.argument("path")
 @keys_of(RenderRecipe, only=("up", "unit_scale", "materials", "default_material"))
 def rooms_parts(path: str, **given: Any) -> None:
-    """List the parts of the mesh (or folder of meshes) PATH with their area, their material, and why they have it."""
+    """List the parts of the mesh (or folder of meshes) PATH, with area, material, and the reason for the material."""
     from spatialqa.cli.output import print_parts
     from spatialqa.generation.inputs import mesh_rooms_for
 
@@ -469,11 +483,11 @@ def rooms_parts(path: str, **given: Any) -> None:
 @cli.command()
 @recipe_option
 @click.option("--qa", is_flag=True, help="Measure make-qa instead of rendering.")
-@click.option("--scan", is_flag=True, help="Measure how clip files are found: 200,000 names against a bare walk.")
+@click.option("--scan", is_flag=True, help="Measure the index of clip files: 200,000 names, compared with a bare walk.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 @keys_of(RenderRecipe)
 def bench(recipe: str | None, qa: bool, scan: bool, as_json: bool, **given: Any) -> None:
-    """Measure CPU time by stage, and the ratio to the same work done by bare calls."""
+    """Measure CPU time by stage, and the overhead over bare calls that do the same work."""
     from spatialqa.bench.clip_scan import bench_scan
     from spatialqa.bench.rendering import Figures, bench_questions, bench_render, print_figures
 
@@ -485,16 +499,16 @@ def bench(recipe: str | None, qa: bool, scan: bool, as_json: bool, **given: Any)
 
 
 @cli.command()
-@click.option("--habitat-python", metavar="PYTHON", help="Look for habitat-sim in this Python.")
+@click.option("--habitat-python", metavar="PYTHON", help="Python executable in which to look for habitat-sim.")
 def doctor(habitat_python: str | None) -> None:
-    """Tell which engines, rooms, clips and optional packages are usable here, and how to get the others."""
+    """Show which engines, rooms, clips and optional packages are available, and how to get the others."""
     from spatialqa.cli.doctor import print_report
 
     print_report(habitat_python)
 
 
 def main() -> None:
-    """Run the command line: errors a user can mend are one line and exit code 2."""
+    """Run the command line: errors that a user can fix are one line and exit code 2."""
     stop_on_signals()
     supervisor.available = True
     code = 1

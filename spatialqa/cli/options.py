@@ -50,7 +50,7 @@ class KeyOption(click.Option):
 
 
 class ModelsCommand(click.Command):
-    """A command whose help shows what all models have first, and then under each model's name what it alone has."""
+    """A command whose help lists the options of all models first, then those of each model."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, in sections."""
@@ -60,7 +60,7 @@ class ModelsCommand(click.Command):
             if isinstance(option, click.Option) and record:
                 sections.setdefault(getattr(option, "models", ""), []).append(record)
         for models, records in sections.items():
-            with formatter.section(f"Options of {models} alone" if models else "Options"):
+            with formatter.section(f"Options of {models} only" if models else "Options"):
                 formatter.write_dl(records)
 
 

@@ -103,7 +103,7 @@ def print_status(root: Path) -> None:
         if record.scenes < scenes:
             stdout.print(f"{path.stem} was asked of {record.scenes} of {scenes} scenes: run make-qa again")
     if len(done) < len(committed):
-        stdout.print("unfinished: run the same command again and it goes on where it stopped")
+        stdout.print("incomplete: run the same command again to resume")
 
 
 def print_validation(report: "ValidationReport") -> None:

@@ -82,7 +82,7 @@ def finished(code: int) -> None:
 def stopped(number: int) -> str:
     """Return what a command says that was stopped by a signal."""
     how = "interrupted" if number == signal.SIGINT else f"stopped by {signal.Signals(number).name}"
-    return f"spatialqa: {how}; run the same command again and it goes on where it stopped"
+    return f"spatialqa: {how}; run the same command again to resume"
 
 
 def _shards(out: Path) -> int:
@@ -137,8 +137,7 @@ def _tell(out: Path, code: int, last: bool) -> None:
     if code == 1:
         where = " (Ray does so when its head is lost)"
     click.echo(
-        f"spatialqa: the process {how}{where} and {out} is not complete; run the same command again and it goes on "
-        f"where it stopped",
+        f"spatialqa: the process {how}{where} and {out} is not complete; run the same command again to resume",
         err=True,
     )
     sys.exit(1)

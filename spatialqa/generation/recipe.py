@@ -30,154 +30,192 @@ class RenderRecipe:
 
     rooms: str = key(
         "procedural",
-        "procedural; mesh:PATH (a GLB, OBJ, PLY or STL file, or a folder of them); mp3d (see --mp3d-root); hm3d:DIR; "
-        "gibson:DIR; replica:DIR; bank:PATH (RIRs that exist already)",
+        "room set: procedural; mesh:PATH (a GLB, OBJ, PLY or STL file, or a folder of them); mp3d (see --mp3d-root); "
+        "hm3d:DIR; gibson:DIR; replica:DIR; bank:PATH (existing RIRs)",
         path=True,
     )
     home_kinds: list[str] = key(
-        [], "procedural: keep only these kinds (shoebox, l_shape, apartment)", only="procedural"
+        [], "procedural: use only these kinds of homes: shoebox, l_shape, apartment", only="procedural"
     )
-    up: str = key("y", "mesh: the axis that points up in the file", choices=("y", "z"), only="mesh")
+    up: str = key("y", "mesh: vertical axis of the file", choices=("y", "z"), only="mesh")
     unit_scale: float = key(1.0, "mesh: metres per unit of the file", minimum=1e-6, maximum=1e6, only="mesh")
     materials: str | None = key(
-        None, "mesh: YAML file that maps object names to materials", path=True, only="mesh,hm3d,gibson,replica"
+        None, "mesh: YAML file that maps names of objects to materials", path=True, only="mesh,hm3d,gibson,replica"
     )
-    default_material: str | None = key(None, "meshes: material of the faces that nothing else names", only=MESHES)
-    simplify: str = key("200000", "meshes: faces that larger ones are brought down to, or off", only=MESHES)
+    default_material: str | None = key(None, "meshes: material of faces for which nothing else names one", only=MESHES)
+    simplify: str = key("200000", "meshes: number of faces to which larger meshes are simplified, or off", only=MESHES)
     max_error_m: float = key(
-        0.05, "meshes: how far a surface may move when simplified", minimum=0.0, maximum=100.0, only=MESHES
+        0.05,
+        "meshes: greatest distance that simplification may move a surface, metres",
+        minimum=0.0,
+        maximum=100.0,
+        only=MESHES,
     )
     mp3d_root: str | None = key(
-        None, "mp3d: its folder; else $SPATIALQA_MP3D_ROOT, else data/scene_datasets/mp3d", path=True, only="mp3d"
+        None,
+        "mp3d: folder of Matterport3D; default $SPATIALQA_MP3D_ROOT, else data/scene_datasets/mp3d",
+        path=True,
+        only="mp3d",
     )
-    scenes_list: str | None = key(None, "mp3d: file of the scenes to use, one a line", path=True, only="mp3d")
+    scenes_list: str | None = key(
+        None, "mp3d: file with the ids of the scans to use, one per line", path=True, only="mp3d"
+    )
     exclude_regions: list[str] = key(
-        ["porch", "outdoors", "balcony", "junk", "unlabelled"], "mp3d: regions where nobody is placed", only="mp3d"
+        ["porch", "outdoors", "balcony", "junk", "unlabelled"],
+        "mp3d: regions without listeners and sources",
+        only="mp3d",
     )
     geometry: str = key(
-        "semantic", "mp3d: whose surfaces, where both are there", choices=("semantic", "glb"), only="mp3d"
+        "semantic", "mp3d: file that gives the geometry, if both exist", choices=("semantic", "glb"), only="mp3d"
     )
-    placement: str = key("air", "listeners wherever air is, or only on habitat's navmesh", choices=("air", "navmesh"))
-    bank_resample: bool = key(False, "bank: resample RIRs of another rate instead of refusing them", only="bank")
+    placement: str = key(
+        "air",
+        "where listeners are placed: in any enclosed air, or on the navmesh of habitat",
+        choices=("air", "navmesh"),
+    )
+    bank_resample: bool = key(
+        False, "bank: resample RIRs of a different sample rate instead of refusing them", only="bank"
+    )
     bank_mix_listeners: bool = key(
-        False, "bank: sources heard from different places in one scene, as SpatialSoundQA has them", only="bank"
+        False, "bank: combine RIRs of different listeners in one scene, as SpatialSoundQA does", only="bank"
     )
     placements: str | None = key(
-        None, "scenes by hand: a CSV, JSON lines or Parquet table with one row a source (docs/placements.md)", path=True
+        None, "scenes by hand: CSV, JSON lines or Parquet table with one row per source (docs/placements.md)", path=True
     )
-    check_placements: bool = key(True, "placements: refuse what lies in a wall or outside of the building")
-    groups_per_room: int = key(
-        2, "listener groups in one room before the next room is taken", minimum=1, maximum=1_000_000
-    )
-    sources_per_group: int = key(8, "source places that are simulated for one listener", minimum=1, maximum=1000)
-    scenes_per_group: int = key(8, "training scenes drawn from one listener group", minimum=1, maximum=1_000_000)
-    yaw: str = key("any", "which way listeners face: any, or degrees to the left of -z")
+    check_placements: bool = key(True, "placements: refuse positions in a wall or outside the building")
+    groups_per_room: int = key(2, "listener groups per building", minimum=1, maximum=1_000_000)
+    sources_per_group: int = key(8, "source positions per listener group", minimum=1, maximum=1000)
+    scenes_per_group: int = key(8, "training scenes per listener group", minimum=1, maximum=1_000_000)
+    yaw: str = key("any", "direction in which listeners face: any, or degrees to the left of -z")
     clearance_m: float = key(
-        0.3, "least distance of listener and sources from every surface", minimum=0.0, maximum=100.0
+        0.3, "least distance of listeners and sources from surfaces, metres", minimum=0.0, maximum=100.0
     )
-    min_distance_m: float = key(0.5, "least distance from listener to source", minimum=0.1, maximum=1000.0)
+    min_distance_m: float = key(0.5, "least distance from listener to source, metres", minimum=0.1, maximum=1000.0)
     source_regions: str = key(
         "auto",
-        "sources in the listener's region, in those it opens into too, or anywhere; auto is same for mp3d, else any",
+        "where sources are placed: in the listener's region, also in regions that it opens into, or anywhere; "
+        "auto is same for mp3d, else any",
         choices=("auto", "same", "connected", "any"),
     )
-    max_distance_m: float = key(10.0, "greatest distance from listener to source", minimum=0.1, maximum=1000.0)
+    max_distance_m: float = key(10.0, "greatest distance from listener to source, metres", minimum=0.1, maximum=1000.0)
     clips: str = key(
         "foley",
-        "foley; folder:DIR (WAV, FLAC, OGG, MP3 files with labels); audioset (see --audioset-root); fsd50k:DIR; "
-        "esc50:DIR",
+        "clip set: foley; folder:DIR (labelled WAV, FLAC, OGG and MP3 files); audioset (see --audioset-root); "
+        "fsd50k:DIR; esc50:DIR",
         path=True,
     )
     audioset_root: str | None = key(
-        None, "audioset: its folder; else $SPATIALQA_AUDIOSET_ROOT, else data/audioset", path=True, only="audioset"
+        None,
+        "audioset: folder of AudioSet; default $SPATIALQA_AUDIOSET_ROOT, else data/audioset",
+        path=True,
+        only="audioset",
     )
-    classes: list[str] = key([], "keep these AudioSet classes; spatialsoundqa is its 355", only="audioset,fsd50k,esc50")
+    classes: list[str] = key(
+        [], "use only these AudioSet classes; spatialsoundqa stands for its 355 classes", only="audioset,fsd50k,esc50"
+    )
     clip_labels: str = key(
         "all",
-        "all labels of a clip, the most specific, only clips with a single one, or strongly labelled stretches",
+        "labels of a clip: all, the most specific, only clips with a single one, or stretches with strong labels",
         choices=("all", "specific", "single", "strong"),
         only="audioset,fsd50k",
     )
     min_label_quality: float = key(
-        0.0, "audioset: least share of a class's labels that raters found true", minimum=0, maximum=1, only="audioset"
+        0.0, "audioset: least share of a class's labels that raters confirmed", minimum=0, maximum=1, only="audioset"
     )
-    foley_clips_per_class: int = key(
-        100, "foley: different clips of every class", minimum=1, maximum=10_000, only="foley"
-    )
+    foley_clips_per_class: int = key(100, "foley: number of clips per class", minimum=1, maximum=10_000, only="foley")
     labels_file: str | None = key(
-        None, "folder: CSV or TSV with path and label (or mid) columns", path=True, only="folder"
+        None, "folder: CSV or TSV file with the columns path and label (or mid)", path=True, only="folder"
     )
     unknown_labels: str = key(
-        "error", "folder: leave out labels AudioSet lacks, or keep them", choices=("error", "custom"), only="folder"
+        "error",
+        "folder: leave out clips with labels that are not in AudioSet (error), or keep them as custom labels",
+        choices=("error", "custom"),
+        only="folder",
     )
-    licence: str | None = key(None, "folder: licence of the clips whose table names none", only="folder")
+    licence: str | None = key(None, "folder: licence of clips without a licence of their own", only="folder")
     min_clip_s: float = key(
-        0.1, "recorded clips: leave out shorter ones", minimum=0.0, maximum=600.0, only="folder,audioset,fsd50k,esc50"
+        0.1,
+        "recorded clips: leave out clips shorter than this, seconds",
+        minimum=0.0,
+        maximum=600.0,
+        only="folder,audioset,fsd50k,esc50",
     )
-    licences: list[str] = key([], "keep only clips under these licences (globs)", only="folder,fsd50k,esc50")
-    clip_rms_dbfs: float = key(-14.0, "level that every whole clip is brought to", minimum=-100.0, maximum=0.0)
-    clip_start: str = key("zero", "where a clip longer than the scene starts", choices=("zero", "random"))
+    licences: list[str] = key(
+        [], "use only clips with these licences (patterns such as CC-BY*)", only="folder,fsd50k,esc50"
+    )
+    clip_rms_dbfs: float = key(-14.0, "level to which every whole clip is normalised", minimum=-100.0, maximum=0.0)
+    clip_start: str = key("zero", "start of a clip that is longer than the scene", choices=("zero", "random"))
     class_balance: str = key(
-        "uniform", "draw classes evenly, or as often as clips have them", choices=("uniform", "natural")
+        "uniform", "draw classes evenly, or as often as they occur in the clips", choices=("uniform", "natural")
     )
-    scenes: int = key(64, "how many scenes, over all splits", minimum=1, maximum=MOST_SCENES)
-    splits: str = key("auto", "shares of train,validation,test; auto is 0.8,0.1,0.1, or train alone for a single house")
+    scenes: int = key(64, "number of scenes in all splits together", minimum=1, maximum=MOST_SCENES)
+    splits: str = key("auto", "shares of train,validation,test; auto is 0.8,0.1,0.1, or 1,0,0 for a single house")
     sources_per_scene: dict[int, float] = key(
-        {1: 0.32, 2: 0.68}, "share of scenes by their number of sources", minimum=0.0, maximum=1e6
+        {1: 0.32, 2: 0.68}, "share of scenes with each number of sources", minimum=0.0, maximum=1e6
     )
     room_splits: str = key(
         "official",
-        "houses to splits: official, the lists of the room set where it has any (soundspaces: of mp3d), or by the seed",
+        "how houses are split: by official lists if there are any, by those of soundspaces (mp3d), or at random",
         choices=("official", "soundspaces", "random"),
     )
     clip_splits: str = key(
         "official",
-        "clips to splits: as their makers did where they did, or by the seed",
+        "how clips are split: by the official splits if there are any, or at random",
         choices=("official", "random"),
     )
-    onset_max_s: float = key(0.0, "latest start of a sound, drawn evenly from 0", minimum=0.0, maximum=600.0)
-    mix: str = key("sum", "add sources, or average them as SpatialSoundQA does", choices=("sum", "mean"))
-    seed: int = key(0, "seed of every draw", minimum=0, maximum=LARGEST_SEED)
+    onset_max_s: float = key(
+        0.0, "latest onset of a source, seconds; onsets are drawn evenly from 0", minimum=0.0, maximum=600.0
+    )
+    mix: str = key("sum", "add the sources, or average them as SpatialSoundQA does", choices=("sum", "mean"))
+    seed: int = key(0, "seed of all random draws", minimum=0, maximum=LARGEST_SEED)
     engine: str = key("auto", "acoustic engine: auto, soundspaces, habitat")
-    habitat_python: str | None = key(None, "habitat: the Python that has habitat-sim built with audio", execution=True)
-    habitat_materials: bool = key(True, "habitat: materials by object category, where a scene has them")
-    preset: str = key("fast", "engine settings to start from", choices=("fast", "reference"))
-    engine_config: dict[str, Any] = key({}, "single engine settings that replace the preset's")
-    hrtf: str | None = key(None, "SOFA file that replaces the engine's own HRTF", path=True)
-    calibrated: bool = key(True, "scale RIRs so that a source at 1 m in front has direct energy 1 (0 dB)")
+    habitat_python: str | None = key(
+        None, "habitat: Python executable with a habitat-sim that was built with audio", execution=True
+    )
+    habitat_materials: bool = key(True, "habitat: use materials by object category, if the scene has categories")
+    preset: str = key("fast", "engine: settings to start from", choices=("fast", "reference"))
+    engine_config: dict[str, Any] = key({}, "engine: single settings that override the preset")
+    hrtf: str | None = key(None, "SOFA file that replaces the HRTF of the engine", path=True)
+    calibrated: bool = key(True, "scale RIRs so that a source 1 m ahead has direct energy 1 (0 dB)")
     rir_time_zero: str = key(
-        "emission", "keep the propagation delay, or start at the direct sound", choices=("emission", "direct")
+        "emission",
+        "start of an RIR: at the emission (with the propagation delay), or at the direct sound",
+        choices=("emission", "direct"),
     )
     sample_rate: int = key(32000, "sample rate of the scenes, Hz", minimum=1000, maximum=384_000, unit="Hz")
-    duration_s: float = key(10.0, "length of every scene", minimum=0.1, maximum=600.0)
+    duration_s: float = key(10.0, "length of every scene, seconds", minimum=0.1, maximum=600.0)
     channels: str = key(
         "binaural",
-        "what the listener records: two ears, or first-order ambisonics (AmbiX, axes of the head)",
+        "what is recorded: two ears, or first-order ambisonics (AmbiX, in the axes of the head)",
         choices=("binaural", "foa"),
     )
-    gain_db: float = key(-24.0, "one constant gain for every scene of the data set", minimum=-120.0, maximum=60.0)
-    plan_only: bool = key(False, "write scenes without audio: places, sounds and labels, and no engine is needed")
-    save_rirs: bool = key(False, "write the RIRs as well (rirs/)")
+    gain_db: float = key(-24.0, "constant gain of all scenes of the data set", minimum=-120.0, maximum=60.0)
+    plan_only: bool = key(False, "write scenes without audio (positions, sounds and labels); needs no engine")
+    save_rirs: bool = key(False, "also write the RIRs (rirs/)")
     scenes_per_shard: int = key(
-        16, "scenes in one Parquet file, about; larger for large data sets", minimum=1, maximum=100_000
+        16, "approximate number of scenes per Parquet file; use more for large data sets", minimum=1, maximum=100_000
     )
     workers: int | None = key(
-        None, "Ray workers; 0 runs in this process; default one per core", minimum=0, maximum=10_000, execution=True
+        None,
+        "number of Ray workers; 0 runs in this process; default one per core",
+        minimum=0,
+        maximum=10_000,
+        execution=True,
     )
     group_timeout_s: float = key(
         600.0,
-        "simulating one listener group may take so long, in seconds, before the engine is taken to hang; 0 is no limit",
+        "time limit for the simulation of one listener group, seconds; 0 disables it",
         minimum=0.0,
         maximum=1e6,
         execution=True,
     )
     cache: str | None = key(
         None,
-        "where prepared meshes and lists of files are kept; else $SPATIALQA_CACHE, else ~/.cache/spatialqa",
+        "folder for prepared meshes and file lists; default $SPATIALQA_CACHE, else ~/.cache/spatialqa",
         execution=True,
         path=True,
     )
-    ray_address: str | None = key(None, "a running Ray cluster to use, such as auto or HOST:6379", execution=True)
+    ray_address: str | None = key(None, "address of a running Ray cluster, such as auto or HOST:6379", execution=True)
 
     def __post_init__(self) -> None:
         check_bounds(self)

@@ -23,43 +23,52 @@ class QaRecipe(AskOptions):
     """Everything that decides what `spatialqa make-qa` asks; AskOptions says what each margin means and why."""
 
     types: tuple[str, ...] = key(
-        AskOptions.types, "question types: A, B perception; C, D with two sources; E reasoning; X beyond"
+        AskOptions.types,
+        "question types: A, B (perception, one source), C, D (two sources), E (reasoning), X (beyond the paper)",
     )
-    answer_form: str = key(AskOptions.answer_form, "how to answer: freely, or out of four", choices=ANSWER_FORMS)
-    balance: bool = key(AskOptions.balance, "leave questions out where the scenes favour an answer")
-    rationale: bool = key(AskOptions.rationale, "also write how each answer follows from the positions")
+    answer_form: str = key(
+        AskOptions.answer_form,
+        "form of the answers: open, or multiple choice with four options (mcq)",
+        choices=ANSWER_FORMS,
+    )
+    balance: bool = key(AskOptions.balance, "leave out questions so that answers are balanced over the data set")
+    rationale: bool = key(AskOptions.rationale, "also write how the answer follows from the positions")
     rationale_form: str = key(
         AskOptions.rationale_form,
-        "how: in sentences; the compared quantities alone; or first all that sounds, and where",
+        "form of the rationale: sentences, a short derivation (brief), or a scene description followed by it (scene)",
         choices=RATIONALE_FORMS,
     )
     questions_per_subtype: int = key(
-        AskOptions.questions_per_subtype, "questions of each subtype a scene", minimum=1, maximum=MOST_QUESTIONS
+        AskOptions.questions_per_subtype, "questions of each subtype per scene", minimum=1, maximum=MOST_QUESTIONS
     )
     type_counts: dict[str, int] = key(
         {},
-        "ask every scene one question at most, and so many of each type in train: A=139392,B=139392",
+        "ask at most one question per scene, and this number of each type in train: A=139392,B=139392",
         minimum=0,
         maximum=1_000_000_000,
     )
-    seed: int = key(
-        AskOptions.seed, "seed of the questions, apart from the scenes' own", minimum=0, maximum=LARGEST_SEED
-    )
+    seed: int = key(AskOptions.seed, "seed of the questions", minimum=0, maximum=LARGEST_SEED)
     direction_margin_deg: float = key(
         AskOptions.direction_margin_deg,
-        "least angle from the plane where a direction word changes",
+        "least angle to the plane where a direction word changes, degrees",
         minimum=0.0,
         maximum=90.0,
     )
     relation_margin_deg: float = key(
-        AskOptions.relation_margin_deg, "least angle between two compared directions", minimum=0.0, maximum=180.0
+        AskOptions.relation_margin_deg,
+        "least angle between two compared directions, degrees",
+        minimum=0.0,
+        maximum=180.0,
     )
     distance_margin_m: float = key(
-        AskOptions.distance_margin_m, "least difference of two compared distances", minimum=0.0, maximum=MOST_MARGIN
+        AskOptions.distance_margin_m,
+        "least difference between two compared distances, metres",
+        minimum=0.0,
+        maximum=MOST_MARGIN,
     )
     masking_db: float = key(
         AskOptions.masking_db,
-        "a source further than this below the others is not asked about",
+        "do not ask about a source that is this much quieter than the others, dB",
         minimum=0.0,
         maximum=MOST_MARGIN,
     )

@@ -243,7 +243,7 @@ def test_what_is_no_model_is_refused_in_one_line(small: Path, model: Path, tmp_p
     torch.save(content | {"encoder": None}, tmp_path / "deaf.pt")
     with pytest.raises(ModelError, match="holds no encoder to listen with"):
         answer(small, tmp_path / "deaf.pt", tmp_path / "p.jsonl", GREEDY)
-    with pytest.raises(RecipeError, match="'Z' is none of A, B, C, D, E, X"):
+    with pytest.raises(RecipeError, match="'Z' is not one of A, B, C, D, E, X"):
         replace(GREEDY, types=("Z",))
     assert not (tmp_path / "p.jsonl").exists()
 

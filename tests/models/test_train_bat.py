@@ -74,7 +74,7 @@ def test_a_curriculum_is_stages_of_types_and_passes() -> None:
         Stage(("E",), 0.5),
     )
     for wrong in ("", "A,B", "A,Z:1", "A:0", "A:-1", "A:nan", "A,A:1", "A:1;;B:1"):
-        with pytest.raises(RecipeError, match="is no stage; write types and passes over them"):
+        with pytest.raises(RecipeError, match="is not a stage; write types and epochs"):
             stages(wrong)
 
 
@@ -85,7 +85,7 @@ def test_keys_are_checked_and_execution_is_no_identity() -> None:
     assert identity["encoder"] == "given"
     assert "run" not in identity
     assert "accumulate" not in identity
-    with pytest.raises(RecipeError, match="two controls"):
+    with pytest.raises(RecipeError, match="both controls"):
         BATRecipe(silence=True, ears="same")
 
 
