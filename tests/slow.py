@@ -23,7 +23,9 @@ SLOW = {
     "tests/test_examples.py": 30,
     "tests/test_placements.py": 20,
     "tests/test_api.py": 15,
-    "tests/test_isolation.py": 15,
+    "tests/test_on_ray.py": 15,
+    "tests/test_soak.py": 12,
+    "tests/test_isolation.py": 8,
     "tests/clips/test_audioset_render.py": 15,
     "tests/acoustics/test_habitat.py": 11,
     "tests/models/test_answer.py": 10,
@@ -62,7 +64,7 @@ SLOW = {
 }
 
 # each starts Ray with two workers: two such clusters at a time would ask for four cores
-RAY = ("tests/test_execution.py", "tests/exports/test_recipes.py")
+RAY = ("tests/test_execution.py", "tests/exports/test_recipes.py", "tests/test_on_ray.py")
 
 
 def file_of(nodeid: str) -> str:

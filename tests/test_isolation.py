@@ -15,7 +15,10 @@ from pathlib import Path
 import pytest
 
 from spatialqa.acoustics.engine import engine_errors
+from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.errors import EngineCrashError, EngineError, PlacementError, SpatialQAError
+from spatialqa.generation import shard
+from spatialqa.generation.inputs import engine_for
 from spatialqa.generation.isolation import (
     CAREFUL_AFTER,
     MOST_ENDS,
@@ -65,8 +68,6 @@ def test_a_real_group_comes_back_as_it_is_made_here(tmp_path: Path) -> None:
     run, plan = prepare_run(replace(SMALL, scenes=2, splits="1,0,0"), tmp_path)
     slot = plan.shards[0].groups[0]
     apart = simulate_apart(partial(make_group_once, run, slot, 0))
-    from spatialqa.generation.inputs import engine_for
-
     here = ShardMaker(run, engine_for(run.recipe)).make_group(slot, 0)
     assert apart.group == here.group
     assert apart.ray_efficiency == here.ray_efficiency
@@ -127,6 +128,29 @@ def test_a_draw_that_ended_every_process_is_set_aside_across_reruns(tmp_path: Pa
     with pytest.raises(EngineCrashError, match="was killed every time"):
         refuse_deadly(CrashJournal(tmp_path / "j.json"), "g1", 0)
     refuse_deadly(CrashJournal(tmp_path / "j.json"), "g1", 1)
+
+
+def test_a_group_whose_every_draw_crashes_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = replace(SMALL, scenes=8, splits="1,0,0", scenes_per_shard=8)
+    run, plan = prepare_run(recipe, tmp_path / "data")
+    victim = plan.shards[0].groups[0]
+    ended_in(tmp_path / "data/_spatialqa/journal/train-00000-of-00001.json", victim.group_id, 0)
+    tries: list[tuple[str, int]] = []
+
+    def crash(simulate: "partial[None]", timeout_s: float) -> None:
+        tries.append((simulate.args[1].group_id, simulate.args[2]))
+        raise EngineCrashError("the engine crashed (SIGSEGV) in a process of its own")
+
+    monkeypatch.setattr(shard, "simulate_apart", crash)
+    record = ShardMaker(run, engine_for(recipe)).make(plan.shards[0])
+    assert tries == [(victim.group_id, attempt) for attempt in range(3)]
+    assert (record.groups, record.scenes, record.draws_rejected) == (1, 4, 3)
+    rejects = list(DatasetFolder(run.root).rejects())
+    assert [(reject.kind, reject.id) for reject in rejects] == [
+        *[("group", victim.group_id)] * 3,
+        *(("scene", scene_id) for scene_id in victim.scene_ids),
+    ]
+    assert not list((tmp_path / "data/_spatialqa/journal").glob("*"))
 
 
 @pytest.mark.parametrize(

@@ -152,6 +152,8 @@ def status(out: Path) -> None:
 )
 def validate(out: Path, rerender: int, question_modules: str | None) -> None:
     """Check OUT: hashes, schema, geometry, audio, splits and questions."""
+    if rerender:
+        supervisor.supervise()
     from spatialqa.cli.output import print_validation
     from spatialqa.dataset.validation.dataset import validate_dataset
     from spatialqa.generation.rerender import rerender_scenes
@@ -279,6 +281,7 @@ def score_command(
 )
 def export(out: Path, to: str, dest: Path, name: str | None, shard_size: int) -> None:
     """Export OUT as SpatialSoundQA, WebDataset, or recipes (metadata without audio)."""
+    supervisor.supervise()
     from spatialqa.cli.output import print_lines
     from spatialqa.core.console import CountProgress
     from spatialqa.interop.export import export_dataset, warnings_before
@@ -488,6 +491,7 @@ def rooms_parts(path: str, **given: Any) -> None:
 @keys_of(RenderRecipe)
 def bench(recipe: str | None, qa: bool, scan: bool, as_json: bool, **given: Any) -> None:
     """Measure CPU time by stage, and the overhead over bare calls that do the same work."""
+    supervisor.supervise()
     from spatialqa.bench.clip_scan import bench_scan
     from spatialqa.bench.rendering import Figures, bench_questions, bench_render, print_figures
 

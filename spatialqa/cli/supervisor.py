@@ -26,16 +26,16 @@ available = False  # the command line sets it: a program that imports us is not 
 _report: int | None = None  # where a child tells its exit code
 
 
-def supervise(out: Path) -> None:
+def supervise(out: Path | None = None) -> None:
     """Return in a child process, for the command to go on there; the parent never returns.
 
     Does nothing where the system has no fork. Called before anything starts a thread.
 
     Args:
-        out: the data set, whose journals tell what the engine was doing.
+        out: the data set, whose journals tell what the engine was doing; None where none is made.
     """
     global _report
-    if not available or not hasattr(os, "fork"):
+    if not available or _report is not None or not hasattr(os, "fork"):
         return
     sys.stdout.flush()
     sys.stderr.flush()
@@ -85,8 +85,8 @@ def stopped(number: int) -> str:
     return f"spatialqa: {how}; run the same command again to resume"
 
 
-def _shards(out: Path) -> int:
-    return sum(1 for _ in (out / "_spatialqa/shards").glob("*.json"))
+def _shards(out: Path | None) -> int:
+    return 0 if out is None else sum(1 for _ in (out / "_spatialqa/shards").glob("*.json"))
 
 
 @contextlib.contextmanager
@@ -118,12 +118,12 @@ def _relaying(child: int) -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _tell(out: Path, code: int, last: bool) -> None:
+def _tell(out: Path | None, code: int, last: bool) -> None:
     """Say how the child ended; returns where it is worth while to start another."""
     from spatialqa.generation.isolation import groups_in_hand, signal_name
 
     how = f"ended with code {code}" if code >= 0 else f"was ended by {signal_name(-code)}"
-    groups = groups_in_hand(out / "_spatialqa/journal")
+    groups = groups_in_hand(out / "_spatialqa/journal") if out else []
     if sys.stderr.isatty():
         click.echo(_SHOW_CURSOR, nl=False, err=True)
     if groups and not last:
@@ -135,9 +135,9 @@ def _tell(out: Path, code: int, last: bool) -> None:
         return
     where = f" again and again, in {', '.join(groups)}" if groups else ""
     if code == 1:
-        where = " (Ray does so when its head is lost)"
+        where = " (Ray does so when it loses its head or a node)"
     click.echo(
-        f"spatialqa: the process {how}{where} and {out} is not complete; run the same command again to resume",
+        f"spatialqa: the process {how}{where} before the command was done; run the same command again to resume",
         err=True,
     )
     sys.exit(1)

@@ -64,7 +64,7 @@ def on_ray(
                 raise
             raise DatasetError(
                 f"Ray is gone, its head or its process on this machine ({type(error).__name__}); run the same command "
-                f"again and it goes on where it stopped"
+                f"again to resume"
             ) from None
 
 

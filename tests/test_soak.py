@@ -1,0 +1,31 @@
+"""The short form of `python -m tests.soak`: one process, killed, stopped, and with a full disk."""
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.fixtures.datasets import SMALL
+from tests.soak import Soak, contents, small_disk
+
+pytestmark = pytest.mark.soundspaces
+
+
+def test_a_disturbed_run_ends_in_the_bytes_of_an_undisturbed_one() -> None:
+    lines: list[str] = []
+    recipe = replace(SMALL, scenes=6, splits="1,0,0", scenes_per_shard=2, scenes_per_group=2)
+    with small_disk() as (folder, can_fill):
+        work = Soak(folder, random.Random(0), lines.append, recipe, can_fill, asks=False)
+        seconds = work.prepare()
+        assert work.round("process", seconds / 2, ["child", *["full disk"] * can_fill]) == "", lines
+        assert sum(work.done.values()) == 1 + can_fill, lines
+
+
+def test_a_difference_is_noticed(tmp_path: Path) -> None:
+    (tmp_path / "scenes").mkdir()
+    (tmp_path / "scenes/a.parquet").write_bytes(b"a")
+    before = contents(tmp_path)
+    assert before.keys() == {"scenes/a.parquet"}
+    (tmp_path / "scenes/a.parquet").write_bytes(b"b")
+    assert contents(tmp_path) != before
