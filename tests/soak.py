@@ -56,7 +56,7 @@ def contents(root: Path) -> dict[str, str]:
 def descendants(pid: int) -> list[tuple[int, str]]:
     """Return the processes below a process, with their command lines."""
     found = []
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(["ps", "-ww", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
     children: dict[int, list[tuple[int, str]]] = {}
     for line in listed.splitlines():
         own, parent, command = line.split(None, 2)
@@ -162,7 +162,7 @@ class Soak:
         below = descendants(os.getpid() if what in ("worker", "raylet") and self.cluster else pid)
         chosen = {
             "child": [own for own, command in below if "spatialqa" in command and "ray" not in command.split("/")[-1]],
-            "worker": [own for own, command in below if command.startswith("ray::")],
+            "worker": [own for own, command in below if command.startswith("ray::") and "Agent" not in command],
             "raylet": [own for own, command in descendants(pid) if command.split()[0].endswith("/raylet")],
         }[what]
         if not chosen:

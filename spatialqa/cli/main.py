@@ -1,6 +1,5 @@
 """The command line: one short function per command, without logic. Heavy imports are inside the functions."""
 
-import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import click
 from spatialqa import __version__
 from spatialqa.cli import supervisor
 from spatialqa.cli.options import MANY, PATH, PATHS, SEED, TABLE, ModelsCommand, keys_of, resolve, resolve_model
-from spatialqa.core.interrupts import StopRequest, stop_on_signals
+from spatialqa.core.interrupts import stop_on_signals, stopped_by
 from spatialqa.core.names import SPLITS, table_name
 from spatialqa.core.recipe_file import read_recipe
 from spatialqa.core.recipe_keys import build, execution_keys
@@ -540,11 +539,9 @@ def _run() -> int:
     except SpatialQAError as error:
         click.echo(f"spatialqa: {one_line(error)}", err=True)
         return 2
-    except (KeyboardInterrupt, click.Abort) as stop:
-        asked = stop if isinstance(stop, StopRequest) else stop.__cause__  # click makes an Abort of it
-        number = asked.signal if isinstance(asked, StopRequest) else signal.SIGINT
-        click.echo(supervisor.stopped(number), err=True)
-        return 128 + number
+    except (KeyboardInterrupt, click.Abort):
+        click.echo(supervisor.stopped(stopped_by()), err=True)
+        return 128 + stopped_by()
     except BrokenPipeError:
         sys.stderr.close()
         return 1

@@ -21,16 +21,11 @@ _PR_SET_PDEATHSIG = 1
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
-class StopRequest(KeyboardInterrupt):
-    """The command was asked to stop. signal: by which signal."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.signal = signal.Signals(number)
+_came: list[int] = []
 
 
 def stop_on_signals() -> None:
-    """Let SIGINT and SIGTERM raise StopRequest in the main thread, once: what follows does not disturb the clearing up.
+    """Let SIGINT and SIGTERM raise KeyboardInterrupt, once: what follows does not disturb the clearing up.
 
     A signal that this process ignores stays ignored.
     """
@@ -42,7 +37,13 @@ def stop_on_signals() -> None:
 def _stop(number: int, frame: FrameType | None) -> NoReturn:
     for each in _STOPS:
         signal.signal(each, signal.SIG_IGN)
-    raise StopRequest(number)
+    _came.append(number)
+    raise KeyboardInterrupt
+
+
+def stopped_by() -> signal.Signals:
+    """Return the signal that stopped this process last; SIGINT where that is not known."""
+    return signal.Signals(_came[-1]) if _came else signal.SIGINT
 
 
 @contextmanager
