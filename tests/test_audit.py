@@ -382,7 +382,7 @@ def test_the_report_is_printed_and_saved(tmp_path: Path, capsys: pytest.CaptureF
     print_audit(report)
     printed = capsys.readouterr().out
     assert "GUESSED  relative_direction, answer by words: 100.0 %" in printed
-    assert "answers can be guessed from the text: relative_direction" in printed
+    assert "answers can be predicted from the text: relative_direction" in printed
 
 
 def test_every_subtype_of_a_rendered_data_set_is_audited(small: Path) -> None:

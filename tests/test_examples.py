@@ -37,6 +37,6 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytes
     NotebookClient(notebook, timeout=240, resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = "".join(str(cell.get("outputs", "")) for cell in notebook.cells)
     assert "image/svg+xml" in shown
-    assert "lies outside of the building" in shown
+    assert "is outside the building" in shown
     assert "1 equal bit for bit" in shown
     assert (tmp_path / "scene.wav").stat().st_size > 500_000

@@ -173,9 +173,9 @@ def test_a_scene_that_clips_is_rejected_by_name_or_drawn_again(tmp_path: Path) -
 BAD: list[tuple[list[Row], str]] = [
     ([row(label="Brak")], "line 2: no clip of the train split is a sound of 'Brak' ('Brak' is no AudioSet class"),
     ([row(label=None)], "line 2: says nothing of its sound"),
-    ([row(clip="foley/bark/999999")], "is no clip of foley and no file"),
+    ([row(clip="foley/bark/999999")], "is not a clip of foley and no file"),
     ([row(clip="foley/bark/000001", label="Knock")], "is a sound of Bark, not of 'Knock'"),
-    ([row(clip="ding.wav", label=None)], "says not what ding.wav is a sound of"),
+    ([row(clip="ding.wav", label=None)], "does not say what ding.wav is a sound of"),
     ([row(clip="ding.wav", label="A"), row(clip="ding.wav", label="B")], "line 3: ding.wav is labelled 'B', and 'A'"),
     ([row(room="kitchen")], "kitchen"),
     ([row(room=None)], "names no room, and procedural has no end"),
@@ -191,8 +191,8 @@ BAD: list[tuple[list[Row], str]] = [
     ([row(azimuth_deg="nan")], "must be a finite number"),
     ([row(onset_s=1.0)], "onset_s 1 must be less than duration_s 1"),
     ([row(onset_s=-0.1)], "onset_s -0.1 must be 0 s or more"),
-    ([row(distance_m=9.0)], "line 2: the source lies outside of the building"),
-    ([row(listener_y=-3.0)], "line 2: the listener lies outside of the building"),
+    ([row(distance_m=9.0)], "line 2: the source is outside the building"),
+    ([row(listener_y=-3.0)], "line 2: the listener is outside the building"),
     ([row(distance_m=0.05)], "lies within the listener's head"),
     ([row(), row(scene="b", split="test")], "house home-000042 is in the splits train and test"),
 ]
@@ -236,7 +236,7 @@ def test_a_bad_table_is_one_line(tmp_path: Path, name: str, text: str, words: st
 def test_idle_keys_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="scenes is for drawn scenes"):
         placed(tmp_path / "a.csv", scenes=5)
-    with pytest.raises(RecipeError, match="check_placements is for placements"):
+    with pytest.raises(RecipeError, match="check_placements has an effect with placements only"):
         build(RenderRecipe, {"check_placements": False}, "test")
 
 

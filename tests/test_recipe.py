@@ -55,7 +55,7 @@ def test_train_baseline_has_the_keys_of_both_models_and_takes_those_of_the_one_a
     file = tmp_path / "own.yaml"
     file.write_text("train: {model: bat, batch-size: 4}")
     assert resolve_model(both, "train", str(file), {}) == BATRecipe(batch_size=4)
-    with pytest.raises(RecipeError, match="--preset is no key of the model bat"):
+    with pytest.raises(RecipeError, match="--preset is not a key of the model bat"):
         resolve_model(both, "train", str(file), {"preset": "tiny"})
 
 

@@ -89,7 +89,7 @@ def supervised(out: Path, *words: object) -> "subprocess.CompletedProcess[str]":
 def test_a_child_that_an_engine_ends_is_started_again(tmp_path: Path) -> None:
     done = supervised(tmp_path, "engine", 2)
     assert done.returncode == 3
-    assert done.stderr.count("ended with code 0 while it simulated g7; going on") == 2
+    assert done.stderr.count("ended with code 0 while it simulated g7; continuing") == 2
     assert done.stderr.count("\n") == 2
 
 

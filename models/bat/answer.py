@@ -116,12 +116,12 @@ class Answerer:
         content = read_weights(self.file)
         bat, encoder = self._unpacked(content)
         if encoder is None:
-            raise ModelError(f"{self.file}: holds no encoder to listen with; use a checkpoint of train-baseline")
+            raise ModelError(f"{self.file}: has no encoder; use a checkpoint of train-baseline")
         self.trained_with = TrainingConditions.of(content.get("known"), encoder.config.sample_rate, self.file)
         if recipe.ears != "both" and (self.trained_with.silence or self.trained_with.ears == "same"):
-            control = "silence" if self.trained_with.silence else "the mean of both ears in each"
+            control = "silence" if self.trained_with.silence else "a mono downmix"
             raise RecipeError(
-                f"{self.file}: was trained on {control}, so --ears {recipe.ears} means nothing: leave it out"
+                f"{self.file}: was trained on {control}, so --ears {recipe.ears} has no effect: leave it out"
             )
         self.bat: BAT = bat.to(self.device)
         self.encoder: SpatialAST = encoder.to(self.device)
@@ -164,7 +164,7 @@ def answer(root: Path, checkpoint: Path, to: Path, recipe: AnswerRecipe) -> Answ
     Raises:
         DatasetError: nothing is asked there, or the file holds something else or cannot be written.
         ModelError: the checkpoint cannot be used.
-        RecipeError: the scenes have another rate than the model listens at, or the model was trained on a control.
+        RecipeError: the scenes have another rate than the model expects, or the model was trained on a control.
     """
     scenes = open_scenes([root], recipe.split)
     questions = read_questions(scenes, table_name(recipe.qa_name), recipe.types)
@@ -281,7 +281,7 @@ def _claim(to: Path, root: Path, recipe: AnswerRecipe, checkpoint: Path) -> set[
         commit_json(record_file, {**record, "model": str(checkpoint), "folder": str(root)})
         return done
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DatasetError(f"{to}: cannot be gone on with ({' '.join(str(error).split())[:200]}); remove it") from None
+        raise DatasetError(f"{to}: cannot be resumed ({' '.join(str(error).split())[:200]}); remove it") from None
 
 
 def contaminated_scenes(provenance: TrainingProvenance, index: SceneIndex) -> set[int]:
@@ -324,7 +324,9 @@ def listen(wav: Path, question: str, checkpoint: Path, recipe: AnswerRecipe, gai
     warn_of_level(waveform, wav, known=gain_db is not None)  # a tool that normalises keeps comments
     if gain is not None:
         if not abs(gain) <= LARGEST_GAIN_DB:
-            raise ClipError(f"{wav}: a gain of {gain:g} dB cannot be; give one within {LARGEST_GAIN_DB:g} dB of 0")
+            raise ClipError(
+                f"{wav}: a gain of {gain:g} dB is not possible; give one within {LARGEST_GAIN_DB:g} dB of 0"
+            )
         waveform = waveform * np.float32(10.0 ** (-gain / 20.0))
     model = Answerer(checkpoint, recipe)
     at = int(model.encoder.config.sample_rate)
@@ -355,7 +357,7 @@ def read_binaural(path: Path) -> tuple[npt.NDArray[np.float32], int, float | Non
     except (soundfile.SoundFileError, OSError) as error:
         raise ClipError(f"{path}: cannot be read as sound ({' '.join(str(error).split())[:200]})") from None
     if not len(audio) or not np.isfinite(audio).all():
-        raise ClipError(f"{path}: {'is empty' if not len(audio) else 'has samples that are no numbers'}")
+        raise ClipError(f"{path}: {'is empty' if not len(audio) else 'has samples that are not numbers'}")
     return np.ascontiguousarray(audio.T), rate, gain_db
 
 

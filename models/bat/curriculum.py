@@ -83,7 +83,7 @@ def of_stages(questions: QuestionSet, folders: Sequence[Path], recipe: BATRecipe
         if len(own) < processes:
             raise DatasetError(
                 f"{', '.join(map(str, folders))}: nothing of type {', '.join(stage.types)} is asked in the train "
-                f"split, which a stage is to train on; see --types of make-qa"
+                f"split, which a stage of the curriculum needs; see --types of make-qa"
             )
     return stages
 
@@ -122,5 +122,5 @@ def open_held_out(
             return questions.sample(recipe.validation_questions, recipe.seed)
         except NoQuestionsError as error:
             why = str(error)
-    stderr.print(f"nothing to validate with, so the last weights are kept: {why}")
+    stderr.print(f"there is no validation data, so the last weights are kept: {why}")
     return None

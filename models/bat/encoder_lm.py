@@ -71,7 +71,7 @@ def new_encoder_lm(recipe: BATRecipe, encoder: SpatialAST, process: Process, nam
         bat, _ = load_bat(weights_file(recipe.init), checkpointing=recipe.gradient_checkpointing, **options)
         if bat.config != config:
             raise ModelError(
-                f"{recipe.init}: is of another shape, LLM or classes than this recipe's; name the same ones"
+                f"{recipe.init}: differs from this recipe in shape, language model or classes; use the same ones"
             )
     else:
         bat = BAT(config, checkpointing=recipe.gradient_checkpointing, **options)
@@ -95,7 +95,9 @@ def share_layers(model: EncoderLM, device: torch.device) -> None:
     trained = set(model.trained().values())
     layers = [m for name, m in model.bat.llm.named_modules() if name.endswith(".layers") for m in m]
     if not layers or not model.bat.config.lora_rank or getattr(model.bat.llm, "is_quantized", False):
-        raise RecipeError("parallel fsdp shares out a frozen LLM that is not in 4 bits: use ddp, or --lora-rank 8")
+        raise RecipeError(
+            "parallel fsdp distributes a frozen language model that is not in 4 bits: use ddp, or --lora-rank 8"
+        )
     mesh = init_device_mesh(device.type, (dist.get_world_size(),))
     for layer in layers:
         fully_shard(layer, mesh=mesh, ignored_params=trained.intersection(layer.parameters()))

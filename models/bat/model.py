@@ -371,7 +371,9 @@ def _in_a_question(name: str, tokenizer: Any) -> list[int]:
     try:
         read = tokenizer(text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True)
     except NotImplementedError:  # of one that is written in Python
-        raise ModelError("the LLM's tokenizer says not where its tokens stand: leave out --grounded") from None
+        raise ModelError(
+            "the tokenizer of the language model does not report the positions of its tokens: leave out --grounded"
+        ) from None
     within = [start < first + len(name) and end > first for start, end in read["offset_mapping"]]
     return [token for token, inside in zip(read["input_ids"], within, strict=True) if inside]
 

@@ -77,7 +77,7 @@ def find_encoder(recipe: BATRecipe) -> Path:
     """
     if recipe.encoder is None:
         raise RecipeError(
-            "BAT listens with a trained Spatial-AST: make one with `spatialqa train-baseline OUT --run RUN` and name "
+            "BAT needs a trained Spatial-AST: train one with `spatialqa train-baseline OUT --run RUN` and name "
             "it with --encoder RUN"
         )
     path = weights_file(recipe.encoder)

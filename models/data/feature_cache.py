@@ -30,7 +30,7 @@ BATCH = 64
 class CachedScenes(SceneDataset):
     """Rendered scenes whose batches have, in the place of the waveforms, what `make` gives for them.
 
-    It is computed where the folder has none for this data and this identity; a computation that is cut short leaves
+    It is computed where the folder has none for this data and this identity; a computation that is truncated leaves
     nothing behind. It is kept in half precision and read from the disk as it is used.
 
     Args:
@@ -100,8 +100,8 @@ class CachedScenes(SceneDataset):
         needed, free = 2 * math.prod(shape), shutil.disk_usage(self.file.parent).free
         if needed > free:
             raise DatasetError(
-                f"{self.file.parent}: {needed / 1e9:,.1f} GB are needed for what the model makes of {len(self):,} "
-                f"scenes, and {free / 1e9:,.1f} GB are free; make room, or name a folder on another disk with --cache"
+                f"{self.file.parent}: {needed / 1e9:,.1f} GB are needed for the features of {len(self):,} scenes, and "
+                f"{free / 1e9:,.1f} GB are free; free some space, or name a folder on another disk with --cache"
             )
 
 

@@ -173,9 +173,7 @@ def index_scenes(
         counts = " or ".join(map(str, sources))
         raise NoScenesError(f"{where}: the {split} split has no scene of {counts} sources; see --sources-per-scene")
     if other := set(pc.unique(table["channels"]).to_pylist()) - {"binaural"}:
-        raise DatasetError(
-            f"{where}: has {min(other)} scenes, and the model listens with two ears: render binaural ones"
-        )
+        raise DatasetError(f"{where}: has {min(other)} scenes, and the model needs two: render binaural ones")
     shapes = set(zip(table["sample_rate"].to_pylist(), table["duration_s"].to_pylist(), strict=True))
     if len(shapes) > 1:
         raise DatasetError(
@@ -231,7 +229,9 @@ def _read_index(path: Path, columns: Sequence[str]) -> pa.Table:
             raise KeyError(f"it has no column {missing[0]}")
         return file.read(columns=list(columns), use_threads=False)
     except (OSError, ValueError, KeyError) as error:
-        raise DatasetError(f"{path}: cannot be read as our scenes ({' '.join(str(error).split())[:200]})") from None
+        raise DatasetError(
+            f"{path}: cannot be read as scenes of spatialqa ({' '.join(str(error).split())[:200]})"
+        ) from None
 
 
 def _starts(counts: npt.NDArray[Any]) -> Rows:

@@ -120,7 +120,7 @@ def read_ground_truths(folders: Sequence[Path], split: str, vocabulary: Sequence
     ids = [scene_id for own, _ in read for scene_id in own]
     if not ids:
         raise DatasetError(
-            f"{', '.join(map(str, folders))}: the {split} split has no scene with one source to judge; render with "
+            f"{', '.join(map(str, folders))}: the {split} split has no scene with one source to evaluate; render with "
             f"--sources-per-scene 1=1"
         )
     positions = Positions(
@@ -148,7 +148,7 @@ def evaluate(folders: Sequence[Path], checkpoint: Path, recipe: TrainRecipe, dev
     path = checkpoint / BEST if checkpoint.is_dir() else checkpoint
     stored = read_weights(path)
     if "vocabulary" not in stored:
-        raise ModelError(f"{path}: does not say which classes it knows, so it is no checkpoint of train-baseline")
+        raise ModelError(f"{path}: does not say which classes it knows, so it is not a checkpoint of train-baseline")
     vocabulary, decoders = stored["vocabulary"], stored["decoders"]
     ids, truth = read_ground_truths(folders, recipe.split, vocabulary)
     data = SceneDataset(folders, recipe.split, vocabulary, 1, shuffle=False)
@@ -235,7 +235,7 @@ def print_evaluations(found: Sequence[Evaluation]) -> None:
     table = Table("", box=None)
     for part in PARTS:
         table.add_column(f"{part} ({first.n[part]})", justify="right")
-        table.add_column("no ears", justify="right")
+        table.add_column("constant", justify="right")
     for name, title in _TITLES.items():
         cells = []
         for part in PARTS:
@@ -246,7 +246,7 @@ def print_evaluations(found: Sequence[Evaluation]) -> None:
     many = f"mean and standard deviation of {len(found)} checkpoints; " if len(found) > 1 else "95 % over houses; "
     stdout.print(
         f"{many}{first.n_houses} houses of the {first.split} split of {', '.join(first.data)}, ears: {first.ears}; mAP "
-        f"over {first.n_classes} classes; no ears: the best constant answer, for mAP the label prior; asked: "
+        f"over {first.n_classes} classes; constant: the best constant answer, for mAP the label prior; asked: "
         f"{AskOptions.direction_margin_deg:g} degrees or more from every plane where a direction word changes, as "
         f"make-qa asks"
     )

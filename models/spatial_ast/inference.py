@@ -54,9 +54,9 @@ def posterior_of(heads: Heads) -> Posterior:
 
 
 def refuse_rate(data: SceneDataset, model: SpatialAST) -> None:
-    """Raise RecipeError when scenes have another rate than the model listens at."""
+    """Raise RecipeError when scenes have another rate than the model expects."""
     if data.sample_rate != model.config.sample_rate:
         raise RecipeError(
-            f"the scenes are at {data.sample_rate} Hz and the model listens at {model.config.sample_rate} Hz: render "
+            f"the scenes are at {data.sample_rate} Hz and the model expects {model.config.sample_rate} Hz: render "
             f"them with --sample-rate {model.config.sample_rate}"
         )

@@ -30,7 +30,7 @@ def evaluation(
 
 def _confusion(octants: Sequence[Sequence[int]], left: float, top: float) -> Iterator[str]:
     size = 42
-    yield text(left, top - 118, "octants: rows where sounds are, columns where they were put", anchor="middle")
+    yield text(left, top - 118, "octants: rows are references, columns are predictions", anchor="middle")
     for i, row in enumerate(octants):
         total = sum(row) or 1
         yield text(left - 8, top + size * i + size / 2 + 4, f"{OCTANTS[i]} ({sum(row)})", anchor="end", size=10)

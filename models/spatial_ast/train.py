@@ -208,7 +208,7 @@ def open_held_out(
         counts = range(1, recipe.max_sources + 1)
         data = open_stored(having, "validation", vocabulary, counts, recipe, model, shuffle=False)
     except NoScenesError as error:
-        stderr.print(f"nothing to validate with, so nothing stops early: {error}")
+        stderr.print(f"there is no validation data, so early stopping is off: {error}")
         return None
     return HeldOut(data, Batch(waveform=torch.empty(0), **data.truth(np.arange(len(data)))))
 

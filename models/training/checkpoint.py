@@ -57,5 +57,5 @@ def read_last(path: Path) -> dict[str, Any]:
     """Return the checkpoint that a run resumes from; raises ModelError when it is none, saying what to do."""
     content = read_weights(path)
     if missing := {"state", "optimizer"} - content.keys():
-        raise ModelError(f"{path}: has no {min(missing)}, so no run can go on from it; remove it to begin anew")
+        raise ModelError(f"{path}: has no {min(missing)}, so no run can resume from it; remove it to start again")
     return content

@@ -67,7 +67,7 @@ class Plan:
     """How many steps there are, stage by stage.
 
     stages: their names in logs. per_epoch: steps of a whole epoch. steps: of a stage; where they are no multiple of
-    per_epoch, its last epoch is cut short.
+    per_epoch, its last epoch is truncated.
     """
 
     stages: tuple[str, ...]
@@ -298,7 +298,9 @@ class Trainer(ABC, Generic[B]):
                 }
             )
             if over_share > 0:
-                stderr.print(f"{self.folder}: the time is up after step {state.step}; the same command goes on")
+                stderr.print(
+                    f"{self.folder}: the time limit is reached after step {state.step}; the same command resumes"
+                )
         return bool(over_share > 0)
 
     def _time_is_up(self) -> bool:

@@ -76,7 +76,7 @@ def join(device: str, threads: int | None, batch_size: int) -> Process:
         # one process may make a cache for hours while the others wait; torchrun ends them all where one dies
         dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=timedelta(days=2))
     if batch_size % world:
-        raise RecipeError(f"batch_size {batch_size} cannot be shared out evenly among {world} processes")
+        raise RecipeError(f"batch_size {batch_size} cannot be divided evenly among {world} processes")
     return Process(rank, world, chosen)
 
 

@@ -149,7 +149,7 @@ class Report(ABC):
         self.bar.start()
         self.task = self.bar.add_task("training", total=self.steps, completed=step)
         if step:
-            stderr.print(f"{self.run}: goes on after step {step}")
+            stderr.print(f"{self.run}: resumes after step {step}")
 
     def step(self, row: dict[str, Any]) -> None:
         """Log a step."""

@@ -36,7 +36,7 @@ def engine_errors(doing: str) -> Iterator[None]:
     except (Exception, SystemExit) as error:
         text = " ".join(f"{type(error).__name__}: {error}".split())
         if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
-            raise SpatialQAError(f"{doing}: {text}; nothing was lost, run again when that is mended") from error
+            raise SpatialQAError(f"{doing}: {text}; nothing was lost, run again after fixing that") from error
         raise EngineError(f"the engine failed {doing}: {text}") from error
 
 

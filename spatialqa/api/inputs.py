@@ -57,7 +57,7 @@ class Room(PlainRoom):
         return self._placer.listener(seeds.rng(seed, "sample point", self.sha256)).position
 
     def problem(self, position: Vec3) -> str | None:
-        """Tell why nobody can be at a world position, such as "lies outside of the building"; None where one can."""
+        """Tell why nobody can be at a world position, such as "is outside the building"; None where one can."""
         return self.positions.problems([position])[0]
 
     @cached_property
@@ -87,7 +87,7 @@ class Rooms:
             RoomError: the set has no end, and no count is given.
         """
         if count is None and not self.room_set.finite:
-            raise RoomError(f"{self.name} rooms have no end: give a count")
+            raise RoomError(f"{self.name} rooms are unlimited: give a count")
         return list(self.room_set.room_ids(count, seed))
 
     def load(self, room_id: str) -> Room:

@@ -53,7 +53,7 @@ def read_splits(folder: DatasetFolder) -> tuple[Splits, dict[str, int]]:
                     clips[source["clip_sha256"] or source["clip_id"]].add(row["split"])
         except (OSError, ValueError, KeyError) as error:
             raise DatasetError(
-                f"{path}: cannot be read as a Parquet table of ours ({' '.join(str(error).split())})"
+                f"{path}: cannot be read as a Parquet table of spatialqa ({' '.join(str(error).split())})"
             ) from None
     splits = Splits(
         scenes=len(of_scene),

@@ -106,7 +106,7 @@ def answer_from_text(
     if split == TRAIN:
         raise RecipeError(f"the baseline learns the answers of {TRAIN}: let it answer another split")
     if to.exists():
-        raise DatasetError(f"{to}: exists already, and is not written over; name another file, or remove it")
+        raise DatasetError(f"{to}: exists already, and is not overwritten; name another file, or remove it")
     folder = DatasetFolder(root)
     folder.read_run()
     known = index_questions(folder, table, max_questions, seed, TRAIN)

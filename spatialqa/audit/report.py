@@ -164,7 +164,7 @@ def print_audit(report: AuditReport) -> None:
         stdout.print(line, markup=False)
     beaten = [s.subtype for s in report.subtypes if s.verdict == BEATEN]
     open_ones = [s.subtype for s in report.subtypes if s.verdict == INCONCLUSIVE]
-    words = [f"answers can be guessed from the text: {', '.join(beaten)}"] if beaten else []
+    words = [f"answers can be predicted from the text: {', '.join(beaten)}"] if beaten else []
     words += [f"inconclusive: {', '.join(open_ones)}"] if open_ones else []
     stdout.print("; ".join(words) or "no text-only baseline beats chance", style="bold")
 

@@ -193,5 +193,5 @@ def _batches(folder: DatasetFolder, table: str, columns: Sequence[str], split: s
             yield from file.iter_batches(_BATCH_ROWS, columns=list(columns), use_threads=False)
         except (OSError, ValueError, KeyError) as error:
             raise DatasetError(
-                f"{path}: cannot be read as a Parquet table of ours ({' '.join(str(error).split())})"
+                f"{path}: cannot be read as a Parquet table of spatialqa ({' '.join(str(error).split())})"
             ) from None

@@ -105,7 +105,7 @@ def _read_list(path: Path, split: str, columns: dict[str, list[Any]]) -> None:
             raise RoomError(f"{path}: is larger than any list of positions")
         entries = json.loads(read_text(path))["data"]
         if not isinstance(entries, list):
-            raise TypeError("data is no list")
+            raise TypeError("data is not a list")
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RoomError(
             f"{path}: is not a list of positions ({' '.join(str(error).split())}); "

@@ -23,7 +23,7 @@ def read_npy_rir(path: Path, channels: int, sample_rate: int) -> npt.NDArray[Any
         with open_regular(path) as file:
             version = np.lib.format.read_magic(file)
             if version not in _READERS:
-                raise RoomError(f"{path}: is an .npy file of version {version}, which no array of numbers needs")
+                raise RoomError(f"{path}: is an .npy file of version {version}, which plain arrays do not use")
             shape, fortran_order, dtype = _READERS[version](file)
             if dtype.hasobject:
                 raise RoomError(f"{path}: holds pickled Python objects, which can run code: it is refused")
@@ -37,5 +37,5 @@ def read_npy_rir(path: Path, channels: int, sample_rate: int) -> npt.NDArray[Any
     except (ValueError, EOFError, SyntaxError, TypeError) as error:
         raise RoomError(f"{path}: is not an .npy file ({' '.join(str(error).split())})") from None
     if data.size != count:
-        raise RoomError(f"{path}: is cut off ({data.size} of {count} samples): copy it again")
+        raise RoomError(f"{path}: is truncated ({data.size} of {count} samples): copy it again")
     return data.reshape(shape, order="F" if fortran_order else "C")

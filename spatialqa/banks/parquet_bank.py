@@ -103,7 +103,7 @@ class ParquetBank:
         for file in self._files:
             name = f"rirs/{file.name}"
             if sha256_of(file) != self._recorded[name]:
-                raise RoomError(f"{file}: is not what its data set recorded: it has changed since; copy it again")
+                raise RoomError(f"{file}: has changed since its data set was written; copy it again")
         return self.identity()
 
     def room_sha256(self, room_id: str) -> str:
@@ -152,7 +152,9 @@ def _read_index(file: Path, number: int) -> pa.Table:
         for f in RIRS:
             at = schema.get_field_index(f.name)
             if (at < 0 and f.name not in _APPENDED) or (at >= 0 and schema.field(at).type != f.type):
-                raise RoomError(f"{file}: column {f.name} is missing or not {f.type}: it is not a table of our RIRs")
+                raise RoomError(
+                    f"{file}: column {f.name} is missing or not {f.type}: it is not a table of RIRs of spatialqa"
+                )
         names = [name for name in RIRS.names if name != "rir" and name in schema.names]
         table = parquet.read(columns=names, use_threads=False)
         sizes = [parquet.metadata.row_group(k).num_rows for k in range(parquet.metadata.num_row_groups)]

@@ -37,7 +37,7 @@ def findings(habitat_python: str | None = None) -> Iterator[Finding]:
     yield Finding("clips folder:DIR", True, "WAV, FLAC, OGG, MP3; fsd50k:DIR, esc50:DIR")
     yield _found("clips audioset", audioset.find_root)
     version = ffmpeg_version()
-    yield Finding("ffmpeg", version is not None, version or "M4A, WebM and the like are left out without it")
+    yield Finding("ffmpeg", version is not None, version or "without it, M4A, WebM and similar files are left out")
     tools = [tool for tool in ("apt-get", "dpkg-deb") if shutil.which(tool) is None]
     missing = f"needs {' and '.join(tools)}, on Debian or Ubuntu"
     yield Finding("clips debian", not tools, missing if tools else "run: spatialqa clips debian DIR")

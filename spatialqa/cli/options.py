@@ -148,6 +148,6 @@ def resolve_model(classes: Sequence[type[Any]], section: str, recipe: str | None
     own = {field.name for field in dataclasses.fields(by_model[model])}
     for name, value in given.items():
         if value is not None and name not in own:
-            raise RecipeError(f"--{name.replace('_', '-')} is no key of the model {model}; leave it out")
+            raise RecipeError(f"--{name.replace('_', '-')} is not a key of the model {model}; leave it out")
     typed = {name: value for name, value in given.items() if name in own}
     return resolve(by_model[model], section, recipe, typed, {})

@@ -38,9 +38,7 @@ def print_bank(summary: "BankSummary") -> None:
         stdout.print(f"draws rejected and drawn again: {summary.draws_rejected} ({summary.root}/_spatialqa/rejects)")
     if summary.groups < summary.groups_planned:
         missing = summary.groups_planned - summary.groups
-        stdout.print(
-            f"{missing} listeners are missing for reasons that will not go away: {summary.root}/_spatialqa/rejects"
-        )
+        stdout.print(f"{missing} listeners are missing for permanent reasons: {summary.root}/_spatialqa/rejects")
     stdout.print(f"next: spatialqa render OUT --rooms bank:{summary.root}")
 
 
@@ -59,7 +57,7 @@ def print_summary(summary: "RunSummary") -> None:
         stdout.print(f"draws rejected and drawn again: {summary.draws_rejected} ({summary.root}/_spatialqa/rejects)")
     if summary.scenes < summary.scenes_planned:
         stdout.print(
-            f"{summary.scenes_planned - summary.scenes} scenes are missing for reasons that will not go away: "
+            f"{summary.scenes_planned - summary.scenes} scenes are missing for permanent reasons: "
             f"{summary.root}/_spatialqa/rejects"
         )
 

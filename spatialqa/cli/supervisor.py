@@ -128,8 +128,8 @@ def _tell(out: Path | None, code: int, last: bool) -> None:
         click.echo(_SHOW_CURSOR, nl=False, err=True)
     if groups and not last:
         click.echo(
-            f"spatialqa: the process {how} while it simulated {', '.join(groups)}; going on, and what ended it is "
-            f"tried again in a process of its own",
+            f"spatialqa: the process {how} while it simulated {', '.join(groups)}; continuing, and what ended it is "
+            f"tried again in a separate process",
             err=True,
         )
         return

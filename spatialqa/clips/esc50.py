@@ -48,7 +48,7 @@ class Esc50Clips:
         self.min_clip_s = min_clip_s
         table = self.root / _TABLE
         if not table.is_file():
-            raise ClipError(f"{root} holds no {_TABLE}; ESC-50 is had from github.com/karolpiczak/ESC-50")
+            raise ClipError(f"{root} holds no {_TABLE}; ESC-50 is available from github.com/karolpiczak/ESC-50")
         rows = read_table(table, _COLUMNS)
         files = [_listed(table, line, row) for line, row in enumerate(rows, start=2)]
         self._paths = {file.clip_id: file.path for file in files}
@@ -67,7 +67,7 @@ class Esc50Clips:
     def load(self, record: ClipRecord) -> RawClip:
         """Read a clip; raises ClipError when it is unusable, ClipGoneError when it is not there any more."""
         if record.clip_id not in self._paths:
-            raise ClipError(f"{record.clip_id!r} is no clip of ESC-50 in {self.root}")
+            raise ClipError(f"{record.clip_id!r} is not a clip of ESC-50 in {self.root}")
         return load_listed(self.root, self._paths[record.clip_id], record, self.min_clip_s)
 
 
@@ -75,7 +75,7 @@ def _listed(table: Path, line: int, row: dict[str, str]) -> ListedFile:
     name, classes = row["filename"], esc50_classes()
     known = classes.get(row["category"])
     if known is None or str(known[0]) != row["target"] or row["fold"] not in _FOLDS or Path(name).name != name:
-        raise ClipError(f"{table} line {line}: {','.join(row.values())[:80]!r} is no row of ESC-50")
+        raise ClipError(f"{table} line {line}: {','.join(row.values())[:80]!r} is not a row of ESC-50")
     return ListedFile(
         path=f"audio/{name}",
         clip_id=f"esc50/{name}",

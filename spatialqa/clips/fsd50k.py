@@ -14,7 +14,7 @@ from spatialqa.errors import ClipError
 
 _TRUTH = "FSD50K.ground_truth"
 _SPLITS = {"train": "train", "val": "validation"}
-_HOW_OBTAINED = "FSD50K is had from zenodo.org/records/4060432; unpack its archives beside each other"
+_HOW_OBTAINED = "FSD50K is available from zenodo.org/records/4060432; unpack its archives beside each other"
 
 
 class Fsd50kClips:
@@ -68,7 +68,7 @@ class Fsd50kClips:
         for line, row in enumerate(read_table(path, columns), start=2):
             name, split = row["fname"], _SPLITS.get(row.get("split", ""), None if part == "dev" else "test")
             if not name.isdecimal() or split is None:
-                raise ClipError(f"{path} line {line}: {', '.join(row.values())[:80]!r} is no row of FSD50K")
+                raise ClipError(f"{path} line {line}: {', '.join(row.values())[:80]!r} is not a row of FSD50K")
             licence, attribution = _rights(info.get(name), name)
             file = f"FSD50K.{part}_audio/{name}.wav"
             files.append(ListedFile(file, f"fsd50k/{name}", row["mids"], split, licence, attribution))
@@ -85,7 +85,7 @@ class Fsd50kClips:
     def load(self, record: ClipRecord) -> RawClip:
         """Read a clip; raises ClipError when it is unusable, ClipGoneError when it is not there any more."""
         if record.clip_id not in self._paths:
-            raise ClipError(f"{record.clip_id!r} is no clip of FSD50K in {self.root}")
+            raise ClipError(f"{record.clip_id!r} is not a clip of FSD50K in {self.root}")
         return load_listed(self.root, self._paths[record.clip_id], record, self.min_clip_s)
 
 
@@ -96,7 +96,7 @@ def _clips_info(path: Path) -> dict[str, Any]:
     try:
         info = json.loads(read_text(path))
     except (OSError, ValueError, RecursionError) as error:
-        raise ClipError(f"{path} is no JSON: {error}; download it again") from error
+        raise ClipError(f"{path} is not JSON: {error}; download it again") from error
     if not isinstance(info, dict):
         raise ClipError(f"{path} holds no object by clip name; download it again")
     return info

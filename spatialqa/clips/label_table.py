@@ -80,7 +80,7 @@ def _by_folders(path: str, folders: Sequence[str], custom: bool) -> Listing:
         except ClipError as error:
             errors.append(str(error))
     return Listing(
-        path, reason=f"unknown label: {errors[0]}" if errors else "unlabelled: its folder's name is no label"
+        path, reason=f"unknown label: {errors[0]}" if errors else "unlabelled: the name of its folder is not a label"
     )
 
 
@@ -88,11 +88,13 @@ def find_table(root: Path, labels_file: Path | None) -> Path | None:
     """Return the table to use; raises ClipError when the one asked for is absent or the folder has several."""
     if labels_file is not None:
         if not labels_file.is_file():
-            raise ClipError(f"the table of labels {labels_file} does not exist")
+            raise ClipError(f"there is no table of labels {labels_file}")
         return labels_file
     found = [root / name for name in TABLE_NAMES if (root / name).is_file()]
     if len(found) > 1:
-        raise ClipError(f"{root} has several tables ({', '.join(t.name for t in found)}); say which one to use")
+        raise ClipError(
+            f"{root} has several tables ({', '.join(t.name for t in found)}); choose one with --labels-file"
+        )
     return found[0] if found else None
 
 

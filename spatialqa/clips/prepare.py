@@ -36,7 +36,7 @@ def prepare(raw: RawClip, sample_rate: int, rms_dbfs: float | None = -14.0) -> n
         ClipError: the clip is silent or has a sample that is not finite.
     """
     if not np.isfinite(raw.audio).all():
-        raise ClipError("the clip has samples that are not finite (NaN or infinity); write the file anew")
+        raise ClipError("the clip has samples that are not finite (NaN or infinity); write the file again")
     audio = np.asarray(raw.audio, dtype=np.float32)
     if raw.sample_rate != sample_rate and audio.size:
         audio = np.asarray(soxr.resample(audio, raw.sample_rate, sample_rate, quality="VHQ"), dtype=np.float32)

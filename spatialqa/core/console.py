@@ -88,7 +88,7 @@ class RenderProgress(_Bar):
         """Show how much there is to do."""
         how = f" with {workers} workers" if workers else ""
         if done and done < total:
-            stderr.print(f"{done} of {total} {self._unit} are there already; going on")
+            stderr.print(f"{done} of {total} {self._unit} exist already; resuming")
         self._begin(total, done, how)
 
     def advanced(self, scenes: int) -> None:

@@ -53,7 +53,9 @@ def file_name(identifier: str, where: object) -> str:
         where: what holds it, for the message.
     """
     if identifier in ("", ".", "..") or any(character in identifier for character in "/\\\0"):
-        raise DatasetError(f"{where}: {identifier[:80]!r} cannot name a file; the data set is damaged or not ours")
+        raise DatasetError(
+            f"{where}: {identifier[:80]!r} cannot name a file; the data set is damaged or was not written by spatialqa"
+        )
     return identifier
 
 
@@ -61,7 +63,10 @@ def below(root: Path, relative: str) -> Path:
     """Return a path below `root`; raises DatasetError where `relative` leads out of it."""
     parts = PurePosixPath(relative).parts
     if not parts or ".." in parts or "\0" in relative or Path(relative).is_absolute():
-        raise DatasetError(f"{root}: {relative[:80]!r} is no path below this folder; the record is damaged or not ours")
+        raise DatasetError(
+            f"{root}: {relative[:80]!r} is not a path below this folder; the record is damaged or was not written by "
+            "spatialqa"
+        )
     return root / relative
 
 

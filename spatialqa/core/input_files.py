@@ -53,7 +53,7 @@ def read_regular(path: Path, largest: int | None = None) -> bytes:
             return stream.read()
         content = stream.read(largest + 1)
     if len(content) > largest:
-        raise OSError(f"is larger than {largest:,} bytes, which no such file needs")
+        raise OSError(f"is larger than {largest:,} bytes, more than such a file can need")
     return content
 
 

@@ -47,7 +47,7 @@ def read_yaml(file: Traversable, what: str, error: type[SpatialQAError]) -> Any:
     except OSError as fault:
         raise error(f"{what}: cannot be read ({fault.strerror or fault})") from None
     if len(raw) > LARGEST_BYTES:
-        raise error(f"{what}: larger than 1 MiB, which no such file needs")
+        raise error(f"{what}: larger than 1 MiB, more than such a file can need")
     try:
         return load_yaml(raw.decode("utf-8-sig"))
     except ValueError as fault:  # UnicodeDecodeError is one

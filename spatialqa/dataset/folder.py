@@ -33,7 +33,7 @@ _SHARD_NAME = re.compile(r"(?:train|validation|test)-[0-9]{5}-of-[0-9]{5}")
 def check_shard_name(where: Path, name: Any) -> str:
     """Return a shard's name as it is; raises DatasetError for one that is none, such as a path."""
     if not isinstance(name, str) or not _SHARD_NAME.fullmatch(name):
-        raise DatasetError(f"{where}: {str(name)[:80]!r} is no name of a shard; the record is damaged")
+        raise DatasetError(f"{where}: {str(name)[:80]!r} is not the name of a shard; the record is damaged")
     return name
 
 
@@ -41,7 +41,7 @@ def check_table_path(where: Path, path: Any, table: str) -> str:
     """Return the path of a table's file as it is; raises DatasetError for one that leads elsewhere."""
     folder, _, file = str(path).partition("/")
     if folder != table or not file.endswith(".parquet") or not _SHARD_NAME.fullmatch(file.removesuffix(".parquet")):
-        raise DatasetError(f"{where}: {str(path)[:80]!r} is no file of the table {table}; the record is damaged")
+        raise DatasetError(f"{where}: {str(path)[:80]!r} is not a file of the table {table}; the record is damaged")
     return str(path)
 
 

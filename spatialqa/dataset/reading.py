@@ -34,13 +34,13 @@ def read_rows(
         file = pq.ParquetFile(path)
         missing = [name for name in columns or () if name not in file.schema_arrow.names]
         if missing:
-            raise DatasetError(f"{path}: has no column {', '.join(missing)}; it is not a table of ours")
+            raise DatasetError(f"{path}: has no column {', '.join(missing)}; it is not a table of spatialqa")
         wanted = [*columns, *(name for name in also if name in file.schema_arrow.names)] if columns else None
         for batch in file.iter_batches(batch_rows, columns=wanted, use_threads=False):
             yield from batch.to_pylist()
     except (OSError, ValueError, KeyError) as error:
         raise DatasetError(
-            f"{path}: cannot be read as a Parquet table of ours ({' '.join(str(error).split())})"
+            f"{path}: cannot be read as a Parquet table of spatialqa ({' '.join(str(error).split())})"
         ) from None
 
 

@@ -60,7 +60,7 @@ def rooms_for(recipe: RenderRecipe) -> RoomSet:
         return ProceduralRooms(recipe.home_kinds or None)
     if kind == "mp3d":
         if path and recipe.mp3d_root:
-            raise RecipeError(f"rooms {recipe.rooms!r} and mp3d_root both name a folder: give one of them")
+            raise RecipeError(f"rooms {recipe.rooms!r} and mp3d_root both name a folder: use only one")
         return _matterport(recipe, path or recipe.mp3d_root)
     if kind == "mesh" and path:
         return mesh_rooms_for(recipe)
@@ -135,7 +135,7 @@ def _clip_set(recipe: RenderRecipe) -> ClipSet:
         return FoleyClips(recipe.foley_clips_per_class)
     if kind == "audioset":
         if path and recipe.audioset_root:
-            raise RecipeError(f"clips {recipe.clips!r} and audioset_root both name a folder: give one of them")
+            raise RecipeError(f"clips {recipe.clips!r} and audioset_root both name a folder: use only one")
         root = audioset.find_root(path or recipe.audioset_root)
         return audioset.open_audioset(
             root, recipe.cache_folder(), labels, _classes(recipe), recipe.min_label_quality, recipe.min_clip_s
@@ -209,5 +209,5 @@ def refuse_idle_keys(recipe: RenderRecipe, facts: BankFacts) -> None:
         idle.append("rir_time_zero")
     if idle:
         raise RecipeError(
-            f"{idle[0]} does nothing with rooms {recipe.rooms}: a bank's RIRs are as they were made; leave it out"
+            f"{idle[0]} does nothing with rooms {recipe.rooms}: the RIRs of a bank cannot change; leave it out"
         )

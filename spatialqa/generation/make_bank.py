@@ -75,9 +75,9 @@ def make_bank(recipe: RenderRecipe, root: Path, groups: int, observer: Observer)
             was made stays and counts).
     """
     if groups < 1:
-        raise RecipeError(f"a bank of {groups} groups holds nothing: ask for 1 or more")
+        raise RecipeError(f"a bank needs 1 or more groups, got {groups}")
     if recipe.plan_only:
-        raise RecipeError("plan_only makes no RIRs, and a bank is made of them: leave it out")
+        raise RecipeError("plan_only simulates no RIRs, and a bank consists of RIRs: leave it out")
     if recipe.rooms.startswith("bank:"):
         raise RecipeError(f"rooms {recipe.rooms} is a bank already: name rooms that can be simulated")
     folder = DatasetFolder(root)

@@ -43,9 +43,9 @@ def _sound_file(source: PlacedSource, name: str, folder: Path, clip_set: str) ->
     except OSError:  # a name that no file can have
         found = False
     if not found:
-        raise RecipeError(f"{source.where}: clip {name!r} is no clip of {clip_set} and no file in {folder}")
+        raise RecipeError(f"{source.where}: clip {name!r} is not a clip of {clip_set} and no file in {folder}")
     if source.label is None:
-        raise RecipeError(f"{source.where}: says not what {name} is a sound of; give its label")
+        raise RecipeError(f"{source.where}: does not say what {name} is a sound of; give its label")
     return SoundFile(name, path, source.label)
 
 

@@ -138,7 +138,7 @@ def _scene(name: str, rows: Sequence[_Row]) -> PlacedScene:
 def _source(where: str, values: Mapping[str, Any], listener: Pose) -> PlacedSource:
     clip, label = _text(where, values, "clip"), _text(where, values, "label")
     if clip is None and label is None:
-        raise RecipeError(f"{where}: says nothing of its sound; give a clip, a label, or both")
+        raise RecipeError(f"{where}: names no sound; give a clip, a label, or both")
     onset_s = _number(where, values, "onset_s") or 0.0
     if onset_s < 0:
         raise RecipeError(f"{where}: onset_s {onset_s:g} must be 0 s or more")
@@ -222,7 +222,7 @@ def _rows(path: Path) -> Iterator[_Row]:
     if path.suffix.lower() not in kinds:
         raise RecipeError(f"{path}: placements are a .csv, .jsonl or .parquet file")
     if not path.is_file():
-        raise RecipeError(f"{path}: there is no such file; --placements names a table with one row a source")
+        raise RecipeError(f"{path}: there is no such file; --placements names a table with one row per source")
     if path.stat().st_size > _MAX_BYTES:
         raise RecipeError(f"{path}: is larger than {_MAX_BYTES // 2**20} MB; render it in parts")
     try:
@@ -251,7 +251,7 @@ def _json_rows(path: Path) -> Iterator[_Row]:
             try:
                 values = json.loads(line)
             except (ValueError, RecursionError) as error:
-                raise RecipeError(f"{where}: is not JSON ({error}); write one object a line") from None
+                raise RecipeError(f"{where}: is not JSON ({error}); write one object per line") from None
             if not isinstance(values, dict):
                 raise RecipeError(f'{where}: must be an object, such as {{"scene": "a", ...}}')
             _check_columns(where, values)

@@ -77,7 +77,7 @@ def is_recipes_export(root: Path) -> bool:
 
 
 def rebuild(source: Path, root: Path, overrides: Mapping[str, Any], observer: Observer) -> RebuildReport:
-    """Render the scenes of an export again into `root`; a second run goes on where the first stopped.
+    """Render the scenes of an export again into `root`; a second call resumes it.
 
     Args:
         source: a folder that `export --to recipes` wrote.
@@ -93,7 +93,7 @@ def rebuild(source: Path, root: Path, overrides: Mapping[str, Any], observer: Ob
     export = DatasetFolder(source)
     run = export.read_run()
     if run.export is None:
-        raise DatasetError(f"{source}: is no export of recipes; make one with `spatialqa export OUT --to recipes`")
+        raise DatasetError(f"{source}: is not an export as recipes; make one with `spatialqa export OUT --to recipes`")
     _check_record(export, run)
     recipe = _recipe(source, run, run.export, overrides)
     folder = DatasetFolder(root)
@@ -123,9 +123,9 @@ def _recipe(source: Path, run: RunRecord, export: ExportRecord, overrides: Mappi
     for name, value in overrides.items():
         kind = str(stored.get(name)).partition(":")[0]
         if name in ("rooms", "clips") and str(value).partition(":")[0] != kind:
-            raise RecipeError(f"{name} {value!r}: {source} was made from {kind}, and only where that lies may change")
+            raise RecipeError(f"{name} {value!r}: {source} was made from {kind}, and only its path may change")
         if name in fields and not (fields[name]["path"] or fields[name]["execution"]) and value != stored.get(name):
-            raise RecipeError(f"{name} is part of what {source} is and cannot change: leave it out, or render anew")
+            raise RecipeError(f"{name} is fixed by {source} and cannot change: leave it out, or render again")
     for name in export.paths_removed:
         if name in overrides or name not in stored:
             continue
@@ -186,7 +186,7 @@ class _Rebuild:
                 done[shard.name] = rebuild_shard(self._job, self._inputs, shard.name, self._observer.advanced)
         records = [record for record in done.values() if record]
         if not any(record.scenes for record in records):
-            raise DatasetError(f"{self._folder.root}: not one scene could be rebuilt; {self._first_reason()}")
+            raise DatasetError(f"{self._folder.root}: no scene could be rebuilt; {self._first_reason()}")
         left_out = sum(self._questions(table) for table in self._export.question_tables())
         write_card(self._folder)
         rebuilt = [record.rebuilt for record in records if record.rebuilt]
@@ -239,7 +239,7 @@ class _Rebuild:
                 else:
                     size, sha256 = commit_file(self._folder.root / name, partial(_copy, source))
                     if sha256 != item.sha256:
-                        raise DatasetError(f"{source}: is not what the export recorded of it; copy the export again")
+                        raise DatasetError(f"{source}: differs from what the export recorded; copy the export again")
                     files.append(FileRecord(name, item.rows, size, sha256))
             self._folder.replace_table(aside, table)
         finally:

@@ -236,13 +236,15 @@ class RenderRecipe:
         if self.onset_max_s >= self.duration_s:
             raise RecipeError(f"onset_max_s {self.onset_max_s:g} must be less than duration_s {self.duration_s:g}")
         if self.placement == "navmesh" and self.engine != "habitat":
-            raise RecipeError(f"placement navmesh is habitat's, and the engine is {self.engine}: add --engine habitat")
-        if self.placement == "navmesh" and self.plan_only:
-            raise RecipeError("placement navmesh needs habitat itself, which --plan-only does without: leave one out")
-        if self.room_splits == "soundspaces" and self.rooms.partition(":")[0] != "mp3d":
             raise RecipeError(
-                f"room_splits soundspaces is a list of mp3d's houses, and rooms is {self.rooms}: leave it out"
+                f"placement navmesh needs the engine habitat, and the engine is {self.engine}: add --engine habitat"
             )
+        if self.placement == "navmesh" and self.plan_only:
+            raise RecipeError(
+                "placement navmesh needs habitat, and --plan-only renders without an engine: leave one out"
+            )
+        if self.room_splits == "soundspaces" and self.rooms.partition(":")[0] != "mp3d":
+            raise RecipeError(f"room_splits soundspaces needs rooms mp3d, and rooms is {self.rooms}: leave it out")
         self._refuse_idle_keys()
         self._refuse_keys_of_draws()
         self.split_shares()
@@ -274,12 +276,12 @@ class RenderRecipe:
     def _refuse_keys_of_draws(self) -> None:
         """Refuse what only drawn scenes look at where scenes are placed by hand, and the other way round."""
         if self.placements is None and not self.check_placements:
-            raise RecipeError("check_placements is for placements and does nothing without them: leave it out")
+            raise RecipeError("check_placements has an effect with placements only: leave it out")
         defaults = {f.name: f for f in dataclasses.fields(self)}
         for name in _KEYS_OF_DRAWS if self.placements is not None else ():
             f = defaults[name]
             if getattr(self, name) != (f.default if f.default_factory is dataclasses.MISSING else f.default_factory()):
-                raise RecipeError(f"{name} is for drawn scenes and does nothing with placements: leave it out")
+                raise RecipeError(f"{name} has no effect with placements: leave it out")
 
     def split_shares(self) -> tuple[float, float, float] | None:
         """Return the shares of train, validation and test, or None for `auto`."""

@@ -70,7 +70,7 @@ class StoredRun:
             self.close()
             self._room = self.rooms.load(room_id)
         if self._room.sha256 != sha256:
-            raise RoomError(f"room {room_id} is not the one it was rendered in: its content hash differs")
+            raise RoomError(f"room {room_id} has changed since it was rendered: its content hash differs")
         if self._acoustic is None:
             with engine_errors(f"opening room {room_id}"):
                 self._acoustic = self.engine.open(self._room)
@@ -91,7 +91,7 @@ class StoredRun:
             clip = self._prepared.get(record)
             if source.clip_sha256 is not None and clip.sha256 != source.clip_sha256:
                 raise ClipError(
-                    f"clip {source.clip_id} is not the one it was rendered from: its sha256 is {clip.sha256[:12]}, and "
+                    f"clip {source.clip_id} has changed since it was rendered: its sha256 is {clip.sha256[:12]}, and "
                     f"{source.clip_sha256[:12]} was used"
                 )
             prepared.append(clip)

@@ -111,8 +111,8 @@ class SoundSampler:
             if not any(_confusable(a, b) for i, a in enumerate(chosen) for b in chosen[:i]):
                 return chosen
         raise ClipError(
-            f"no {count} clips of the {split} split have labels that can be told apart, in {_CLIP_TRIES} draws: "
-            f"add classes that are not part of one another, or ask for fewer sources a scene"
+            f"no {count} clips of the {split} split have distinct labels, in {_CLIP_TRIES} draws: "
+            f"add classes that are not part of one another, or ask for fewer sources per scene"
         )
 
     def _draw_clip(self, rng: np.random.Generator, split: str) -> ClipRecord:

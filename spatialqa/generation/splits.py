@@ -203,6 +203,6 @@ def choose_shares(
                 return choose_shares(ALL_TRAIN, n_houses, records, n_sounds, seed, official)
             raise ClipError(
                 f"the {split} split gets clips of {len(classes)} classes and a scene needs {n_sounds} different ones: "
-                f"add clips, or ask for fewer splits or fewer sources a scene"
+                f"add clips, or ask for fewer splits or fewer sources per scene"
             )
     return shares, clips

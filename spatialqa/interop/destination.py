@@ -42,7 +42,7 @@ class Destination:
                     f"{root}: holds another export ({'; '.join(differences[:4])}); name a new or an empty folder"
                 )
         elif root.exists() and any(root.iterdir()):
-            raise DatasetError(f"{root}: is not empty and no export of ours; name a new or an empty folder")
+            raise DatasetError(f"{root}: is not empty and not an export of spatialqa; name a new or an empty folder")
         commit_json(root / MARKER, {"complete": False, "identity": self._identity})
         for leftover in unfinished(root):
             leftover.unlink(missing_ok=True)

@@ -27,7 +27,7 @@ def export_dataset(
     samples_per_shard: int = 1000,
     progress: Callable[[int, int], None] | None = None,
 ) -> ExportSummary:
-    """Export a data set; a second run goes on where the first stopped.
+    """Export a data set; a second call resumes it.
 
     Args:
         root: the data set.

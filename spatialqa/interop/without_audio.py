@@ -59,7 +59,7 @@ class RecipesSummary:
 
 
 def export_recipes(root: Path, dest: Path, progress: Callable[[int, int], None] | None = None) -> RecipesSummary:
-    """Write the recipes of a data set; a second run goes on where the first stopped.
+    """Write the recipes of a data set; a second call resumes it.
 
     Args:
         root: the data set, rendered whole.

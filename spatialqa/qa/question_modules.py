@@ -105,7 +105,7 @@ def _from_entry_point(name: str) -> _Loaded:
     if not found:
         known = ", ".join(sorted({entry.name for entry in every})) or "none"
         raise QuestionModuleError(
-            f"question_modules: {name!r} is no Python file (FILE.py), and no installed package has an entry point "
+            f"question_modules: {name!r} is not a Python file (FILE.py), and no installed package has an entry point "
             f"of this name in {ENTRY_POINTS}; installed: {known}"
         )
     if len(found) > 1:
@@ -138,7 +138,7 @@ def _checked(loaded: _Loaded, taken: SubtypeSet) -> list[Subtype]:
         raise QuestionModuleError(f"{where}: declares no subtypes; {_HOW}")
     names = set(taken.by_name)
     if strangers := [item for item in items if not isinstance(item, Subtype)]:
-        raise QuestionModuleError(f"{where}: SUBTYPES holds {strangers[0]!r:.60}, which is no Subtype; {_HOW}")
+        raise QuestionModuleError(f"{where}: SUBTYPES holds {strangers[0]!r:.60}, which is not a Subtype; {_HOW}")
     subtypes: list[Subtype] = []
     for subtype in items:
         if problem := _problem(subtype):

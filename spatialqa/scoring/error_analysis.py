@@ -164,7 +164,9 @@ def analyse(
     splits = {truth.split for truth in every if truth.qa_id in given and split in (None, truth.split)}
     asked = [truth for truth in every if truth.split in splits and (truth.qa_id in given or not answered_only)]
     if not asked:
-        raise DatasetError(f"{predictions}: answers no open question of {root}/{table}; name the data set it is of")
+        raise DatasetError(
+            f"{predictions}: answers no open question of {root}/{table}; name the data set that it belongs to"
+        )
     ids = {truth.scene_id for truth in asked}
     files = [path for name in sorted(splits) for path in scene_files(DatasetFolder(root), name)]
     scenes = {scene.scene_id: scene for path in files for scene in read_scenes(path) if scene.scene_id in ids}
@@ -174,7 +176,7 @@ def analyse(
     if control and (lacking := [t.qa_id for t in asked if t.qa_id in given and t.qa_id not in beside]):
         raise DatasetError(
             f"{control}: does not answer {len(lacking)} of the questions that {predictions} answers, {min(lacking)} "
-            f"among them: a control answers the same ones"
+            f"among them: a control must answer the same questions"
         )
     measured = _Measured(root, asked, scenes, splits, seed)
     grades = measured.grades(given)

@@ -146,7 +146,9 @@ def _hour(result: Grade, truth: Reference, scene: SceneReference | None, predict
     said = quantity.clock_hour(affirmed(spoken(truth, prediction)))
     true = quantity.clock_hour(truth.answer)
     if true is None:
-        raise DatasetError(f"question {truth.qa_id}: the answer {truth.answer!r} is no hour; run `spatialqa validate`")
+        raise DatasetError(
+            f"question {truth.qa_id}: the answer {truth.answer!r} is not an hour; run `spatialqa validate`"
+        )
     _accuracy(result, said == true, said is not None)
     result.parts["within_an_hour"] = AnswerPart(said is not None and (said - true) % 12 in (0, 1, 11))
 

@@ -78,7 +78,7 @@ def _collect(path: Path, rows: Iterable[tuple[str, Any, Any]]) -> Predictions:
         else:
             by_id[qa_id] = prediction or ""
     if not by_id:
-        raise DatasetError(f"{path}: holds no predictions; write one a line: {{'qa_id': ..., 'prediction': ...}}")
+        raise DatasetError(f"{path}: holds no predictions; write one per line: {{'qa_id': ..., 'prediction': ...}}")
     return Predictions(path, by_id, duplicates)
 
 
@@ -92,7 +92,7 @@ def _json_rows(path: Path, stream: BinaryIO) -> Iterator[tuple[str, Any, Any]]:
             row = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise DatasetError(
-                f"{path}: {where}: is not JSON ({error}); write one object a line with qa_id and prediction"
+                f"{path}: {where}: is not JSON ({error}); write one object per line with qa_id and prediction"
             ) from None
         if not isinstance(row, dict):
             raise DatasetError(f"{path}: {where}: must be an object with qa_id and prediction, got {_short(row)}")

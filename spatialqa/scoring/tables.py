@@ -15,7 +15,7 @@ def print_score(report: ScoreReport) -> None:
     """Print the figures of every subtype, the paper's table, and on stderr what did not pair up."""
     for what, problems in (
         ("questions have no prediction" + ("" if report.answered_only else " and count as wrong"), report.missing),
-        ("qa_ids came more than once; the first prediction counts", report.duplicates),
+        ("qa_ids are repeated; the first prediction counts", report.duplicates),
         (f"qa_ids are not in {report.table} and were left out", report.unknown),
     ):
         if problems.count:
@@ -33,7 +33,7 @@ def print_score(report: ScoreReport) -> None:
     )
     unparsed = sum(score.unparsed for score in report.subtypes)
     if unparsed:
-        stdout.print(f"{unparsed} answers could not be read, or not in full; what is unread is wrong")
+        stdout.print(f"{unparsed} answers could not be read, or not in full; unreadable parts are wrong")
     stdout.print(f"mAP by sentence model: {report.text_model or 'none installed; see docs/scoring.md'}", markup=False)
 
 

@@ -256,7 +256,7 @@ def test_the_identity_tells_the_layouts_apart() -> None:
     ("channels", "overrides", "hrtf", "message"),
     [
         ("fao", {}, None, "no channels 'fao': did you mean 'foa'"),
-        ("foa", {}, Path("ears.sofa"), "foa takes no HRTF, it has no ears: leave ears.sofa out"),
+        ("foa", {}, Path("ears.sofa"), "foa has no HRTF: leave ears.sofa out"),
         ("foa", {"indirect_sh_order": 0}, None, "indirect_sh_order to be 1 or more"),
         ("foa", {"direct_sh_order": 0}, None, "direct_sh_order to be 1 or more"),
     ],

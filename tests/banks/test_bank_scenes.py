@@ -156,7 +156,7 @@ def test_an_unfinished_or_damaged_bank_is_refused(bank: Path, tmp_path: Path) ->
     data = bytearray(victim.read_bytes())
     data[len(data) // 2] ^= 1
     victim.write_bytes(data)
-    with pytest.raises(RoomError, match="is not what its data set recorded"):
+    with pytest.raises(RoomError, match="has changed since its data set was written"):
         render(scenes_from(copy), tmp_path / "out")
     assert not (tmp_path / "out").exists()
     victim.unlink()

@@ -264,7 +264,7 @@ def test_a_broken_file_is_a_bad_clip_and_a_vanished_one_is_gone(own: Path) -> No
         assert "\n" not in str(caught.value)
     with pytest.raises(ClipGoneError, match="cannot be read: No such file"):
         clips.load(found["0123456789_"])
-    with pytest.raises(ClipError, match="no clip of AudioSet"):
+    with pytest.raises(ClipError, match="not a clip of AudioSet"):
         clips.load(ClipRecord("audioset/zzzzzzzzzzz", None, None, 1.0, None, ("Dog",), ("/m/0bt9lr",)))
 
 
@@ -359,9 +359,9 @@ def test_a_list_that_is_no_text_is_refused(tree: Path, tmp_path: Path) -> None:
         ("segment_id\tstart_time_seconds\tend_time_seconds\tlabel\n-0Gj8-vB1q4_0\t2.0\t1.0\t/m/05tny_\n", "line 2"),
         (
             "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\n-0Gj8-vB1q4_0\tx\t1.0\t/m/05tny_\n",
-            "no strong label",
+            "not a strong label",
         ),
-        ("", "no strong label"),
+        ("", "not a strong label"),
     ],
 )
 def test_a_strong_table_of_another_release_is_refused(own: Path, text: str, said: str) -> None:
@@ -393,7 +393,7 @@ def test_a_wish_that_cannot_be_met_is_refused(tree: Path, own: Path) -> None:
     assert "no class has a label quality of 0.9" in refused(own, min_label_quality=0.9)
     shutil.rmtree(own / "csv")
     assert "looked for eval_segments.csv, balanced_train_segments.csv" in refused(own)
-    assert "is no folder" in refused(own / "nowhere")
+    assert "is not a folder" in refused(own / "nowhere")
 
 
 @pytest.mark.parametrize("labels", ["all", "single"])
@@ -410,9 +410,9 @@ def test_the_root_is_looked_for_in_three_places(tree: Path, tmp_path: Path, monk
         ClipError, match=r"--audioset-root \(not given\), \$SPATIALQA_AUDIOSET_ROOT \(not set\).*research.google.com"
     ):
         find_root(None, {})
-    with pytest.raises(ClipError, match=r"\$SPATIALQA_AUDIOSET_ROOT, /not/there, is no folder"):
+    with pytest.raises(ClipError, match=r"\$SPATIALQA_AUDIOSET_ROOT, /not/there, is not a folder"):
         find_root(None, {"SPATIALQA_AUDIOSET_ROOT": "/not/there"})
-    with pytest.raises(ClipError, match=r"the given root, /not/there, is no folder"):
+    with pytest.raises(ClipError, match=r"the given root, /not/there, is not a folder"):
         find_root("/not/there", {"SPATIALQA_AUDIOSET_ROOT": str(tree)})
     DEFAULT_ROOT.mkdir(parents=True)
     assert find_root(None, {}) == DEFAULT_ROOT

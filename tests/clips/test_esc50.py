@@ -53,7 +53,7 @@ def test_filters_and_broken_files(root: Path) -> None:
         clips.load(clips.records()[0])
     clips = Esc50Clips(root)
     assert [(r.path, r.reason.split(":")[0]) for r in clips.rejected()] == [("audio/1-100032-A-0.wav", "missing")]
-    with pytest.raises(ClipError, match="is no clip of ESC-50"):
+    with pytest.raises(ClipError, match="is not a clip of ESC-50"):
         clips.load(replace(clips.records()[0], clip_id="esc50/other.wav"))
 
 
@@ -78,5 +78,5 @@ def test_another_table_and_another_folder(root: Path) -> None:
     (root / "meta/esc50.csv").write_text("file,class\nx.wav,dog\n")
     with pytest.raises(ClipError, match="has the columns file, class; expected filename, fold"):
         Esc50Clips(root)
-    with pytest.raises(ClipError, match=r"holds no meta/esc50.csv; ESC-50 is had from"):
+    with pytest.raises(ClipError, match=r"holds no meta/esc50.csv; ESC-50 is available from"):
         Esc50Clips(root / "meta")

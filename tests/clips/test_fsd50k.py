@@ -98,10 +98,10 @@ def test_half_a_release_and_no_metadata(root: Path) -> None:
         ),
         ("FSD50K.ground_truth/dev.csv", "fname,labels,mids,split\n1,Bark\n", "line 2 has 2 cells, not 4"),
         ("FSD50K.ground_truth/dev.csv", "fname,labels,mids,split\n../1,Bark,/m/05tny_,train\n", "line 2: "),
-        ("FSD50K.ground_truth/dev.csv", "fname,labels,mids,split\n1,Bark,/m/05tny_,test\n", "is no row of FSD50K"),
+        ("FSD50K.ground_truth/dev.csv", "fname,labels,mids,split\n1,Bark,/m/05tny_,test\n", "is not a row of FSD50K"),
         ("FSD50K.ground_truth/dev.csv", "fname,labels,mids,split\n", "has no row"),
         ("FSD50K.ground_truth/dev.csv", "fname,labels,mids,split\n37199,Bark,/m/05tny_,val\n", "names a clip twice"),
-        ("FSD50K.metadata/dev_clips_info_FSD50K.json", "{", "is no JSON"),
+        ("FSD50K.metadata/dev_clips_info_FSD50K.json", "{", "is not JSON"),
         ("FSD50K.metadata/dev_clips_info_FSD50K.json", "[1]", "holds no object by clip name"),
     ],
 )
@@ -121,7 +121,9 @@ def test_metadata_of_odd_shapes_does_no_harm(root: Path) -> None:
 
 
 def test_another_folder(tmp_path: Path) -> None:
-    with pytest.raises(ClipError, match=r"holds no FSD50K.ground_truth/dev.csv and no eval.csv; FSD50K is had from"):
+    with pytest.raises(
+        ClipError, match=r"holds no FSD50K.ground_truth/dev.csv and no eval.csv; FSD50K is available from"
+    ):
         Fsd50kClips(tmp_path)
 
 

@@ -193,9 +193,9 @@ def test_a_folder_that_was_given_up_is_as_it_was(tmp_path: Path, existing: str) 
 
 @pytest.mark.parametrize("name", ["../x", "a/../../x", "/tmp/x", "..", "", "a\0b"])
 def test_no_path_of_a_record_leads_out_of_its_folder(tmp_path: Path, name: str) -> None:
-    with pytest.raises(DatasetError, match="is no path below"):
+    with pytest.raises(DatasetError, match="is not a path below"):
         below(tmp_path, name)
-    with pytest.raises(DatasetError, match="is no path below"):
+    with pytest.raises(DatasetError, match="is not a path below"):
         commit_table(tmp_path, name, TABLE)
     if name != "a/../../x":
         with pytest.raises(DatasetError, match="cannot name a file"):

@@ -136,7 +136,7 @@ def test_no_path_is_published_and_each_must_be_given_again(own: Path, tmp_path: 
     for path in (own / "export").rglob("*"):
         if path.is_file():
             assert str(own).encode() not in path.read_bytes(), path
-    with pytest.raises(RecipeError, match=r"made with rooms mesh:rooms; say where it lies here: --rooms mesh:PATH"):
+    with pytest.raises(RecipeError, match=r"made with rooms mesh:rooms; give its path here: --rooms mesh:PATH"):
         rebuild(own / "export", tmp_path / "again", {}, Silent())
     places = moved(own, tmp_path)
     with pytest.raises(RecipeError, match="was made from folder"):
@@ -174,11 +174,11 @@ def lead_astray(items: list[dict[str, Any]]) -> None:
         ("run.json", lambda run: run.pop("fingerprint"), "damaged or of another version"),
         ("run.json", lambda run: run["plan"].pop("shards"), "damaged or of another version"),
         ("run.json", lambda run: run.update(recipe=[]), "damaged or of another version"),
-        ("run.json", lambda run: run["plan"].update(shards=["../../x"]), "no name of a shard"),
-        ("shards/*.json", lambda s: lead_astray(s["original"]), "no file of the table"),
+        ("run.json", lambda run: run["plan"].update(shards=["../../x"]), "not the name of a shard"),
+        ("shards/*.json", lambda s: lead_astray(s["original"]), "not a file of the table"),
         ("shards/*.json", lambda s: s.pop("original"), "is damaged"),
-        ("qa.json", lambda qa: qa["files"][0].update(path="/etc/hostname"), "no file of the table"),
-        ("qa.json", lambda qa: qa["files"][0].update(sha256="0" * 64), "not what the export recorded"),
+        ("qa.json", lambda qa: qa["files"][0].update(path="/etc/hostname"), "not a file of the table"),
+        ("qa.json", lambda qa: qa["files"][0].update(sha256="0" * 64), "differs from what the export recorded"),
     ],
 )
 def test_a_damaged_or_hostile_export_is_refused_and_writes_nowhere_else(
@@ -199,7 +199,7 @@ def test_an_export_of_a_hostile_record_writes_nowhere_else(small: Path, tmp_path
 
     root = spoilt(shutil.copytree(small, tmp_path / "data"), file, astray)
     before = hashes(root)
-    with pytest.raises(DatasetError, match="is no path below"):
+    with pytest.raises(DatasetError, match="is not a path below"):
         export_recipes(root, tmp_path / "a/export")
     assert hashes(root) == before
     assert not list(tmp_path.glob("a/*/data"))
@@ -308,15 +308,15 @@ def test_a_room_that_differs_costs_the_scenes_in_it(own: Path, tmp_path: Path) -
     assert {row["room_id"] for row in groups} == {"hall"}
     assert 0 < report.scenes < report.scenes_planned
     text = "".join(path.read_text() for path in (tmp_path / "again" / "_spatialqa" / "rejects").glob("*-of-*.jsonl"))
-    assert "room den is not the one it was rendered in: its content hash differs" in text
+    assert "room den has changed since it was rendered: its content hash differs" in text
 
 
 def test_what_cannot_be_exported_or_rebuilt_is_refused(small: Path, exported: Path, tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="is no export of recipes"):
+    with pytest.raises(DatasetError, match="is not an export as recipes"):
         rebuild(small, tmp_path / "again", {}, Silent())
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("mine")
-    with pytest.raises(DatasetError, match="is not empty and no export of ours"):
+    with pytest.raises(DatasetError, match="is not empty and not an export of spatialqa"):
         export_recipes(small, tmp_path / "full")
     with pytest.raises(DatasetError, match="apart from the data set"):
         export_recipes(small, small / "export")

@@ -138,7 +138,7 @@ def test_multiple_choice_has_no_place_in_it(hard: Path) -> None:
 
 
 def test_what_the_form_cannot_hold_is_refused(small: Path, hard: Path, tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"is at 16000 Hz, and readers of this form take every RIR for 32000 Hz"):
+    with pytest.raises(DatasetError, match=r"is at 16000 Hz, and readers of this format assume 32000 Hz"):
         export_spatialsoundqa(small, tmp_path / "a")
     with pytest.raises(DatasetError, match="holds no questions in 'qa-other'"):
         export_spatialsoundqa(hard, tmp_path / "b", table="qa-other")

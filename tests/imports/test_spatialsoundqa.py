@@ -114,11 +114,11 @@ BAD = [
     ({"answer": None}, "answer must be a text, got None"),
     ({"question_type": "MIXUP_SMELL"}, "question_type 'MIXUP_SMELL' is unknown; known: CLASSIFICATION"),
     ({"question_id": None}, "question_id must be a number, got None"),
-    ({"question_id": 0}, "question_id 0 of CLASSIFICATION was there before"),
+    ({"question_id": 0}, "question_id 0 of CLASSIFICATION is a duplicate"),
     ({"audio_id2": "eval/audio/Yx"}, "reverb_id2 must be a text, got None"),
     ({"question_type": "MIXUP_SINGLE_DOA"}, "MIXUP_SINGLE_DOA needs 2 sounds, got 1"),
-    ({"question_type": "DOA", "answer": "somewhere; 2m"}, "the answer 'somewhere; 2m' is no direction and distance"),
-    ({"question_type": "DOA", "answer": "left, front, above"}, "is no direction and distance"),
+    ({"question_type": "DOA", "answer": "somewhere; 2m"}, "the answer 'somewhere; 2m' is not a direction and distance"),
+    ({"question_type": "DOA", "answer": "left, front, above"}, "is not a direction and distance"),
     ({"answer": " ; "}, "the answer ';' names no class"),
 ]
 
@@ -141,7 +141,7 @@ FILES = [
     ('{"questions": []}', r"""eval.json: must be {"data": \[...\]}, a list of records.* an object with 'questions'"""),
     ("3", r"eval.json: must be .* it is no list"),
     ('{"data": []}', r"not one record can be used; it holds none"),
-    ('{"data": [1, 2]}', r"not one record can be used; eval.json: record 0: is no object: 1"),
+    ('{"data": [1, 2]}', r"not one record can be used; eval.json: record 0: is not an object: 1"),
     ("[" * 100_000, r"eval.json: is not JSON"),
     ("\udcff", r"eval.json: is not JSON"),
 ]

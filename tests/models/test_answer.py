@@ -169,7 +169,7 @@ def test_what_training_knew_is_heard_in_answering(small: Path, model: Path, tmp_
         assert torch.equal(Answerer(tmp_path, GREEDY).hear(waveform), plain.hear(heard))
         assert not torch.equal(plain.hear(heard), plain.hear(waveform))
         for ears in ("swapped", "same"):
-            with pytest.raises(RecipeError, match=f"so --ears {ears} means nothing: leave it out"):
+            with pytest.raises(RecipeError, match=f"so --ears {ears} has no effect: leave it out"):
                 Answerer(tmp_path, replace(GREEDY, ears=ears))
     assert Answerer(tmp_path, replace(GREEDY, silence=True))
 
@@ -241,7 +241,7 @@ def test_what_is_no_model_is_refused_in_one_line(small: Path, model: Path, tmp_p
         answer(small, tmp_path / "other.pt", tmp_path / "p.jsonl", GREEDY)
     content = torch.load(model / "best.pt", weights_only=True)
     torch.save(content | {"encoder": None}, tmp_path / "deaf.pt")
-    with pytest.raises(ModelError, match="holds no encoder to listen with"):
+    with pytest.raises(ModelError, match="has no encoder"):
         answer(small, tmp_path / "deaf.pt", tmp_path / "p.jsonl", GREEDY)
     with pytest.raises(RecipeError, match="'Z' is not one of A, B, C, D, E, X"):
         replace(GREEDY, types=("Z",))
@@ -363,7 +363,7 @@ def test_what_is_no_binaural_recording_is_refused_in_one_line(tmp_path: Path) ->
     with pytest.raises(ClipError, match="is empty"):
         read_binaural(tmp_path / "empty.wav")
     soundfile.write(tmp_path / "nan.wav", np.full((10, 2), np.nan), 16000, subtype="FLOAT")
-    with pytest.raises(ClipError, match="samples that are no numbers"):
+    with pytest.raises(ClipError, match="samples that are not numbers"):
         read_binaural(tmp_path / "nan.wav")
     soundfile.write(tmp_path / "hours.flac", np.zeros((601 * 8000, 2), dtype=np.int16), 8000)
     with pytest.raises(ClipError, match="longer than 10 minutes"):

@@ -200,7 +200,7 @@ def with_column(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
         (lambda t: with_column(t, "audio", pa.nulls(len(t), t.schema.field("audio").type)), "planned only"),
         (lambda t: with_column(t, "channels", pa.array(["foa"] * len(t))), "has foa scenes"),
         (lambda t: with_column(t, "duration_s", pa.array([2.0 + k for k in range(len(t))])), "mixes scenes"),
-        (lambda t: t.drop_columns(["gain_db"]), "cannot be read as our scenes"),
+        (lambda t: t.drop_columns(["gain_db"]), "cannot be read as scenes of spatialqa"),
     ],
 )
 def test_scenes_that_cannot_be_trained_on_are_refused_in_one_line(

@@ -282,7 +282,7 @@ def test_a_grounded_run_goes_on_with_the_same_losses_and_knows_the_encoders_clas
         assert alike(ears.head.state_dict(), bat.grounding.head.state_dict())
         assert alike(ears.fc_norm.state_dict(), bat.grounding.norm.state_dict())
     plain = replace(recipe, run=str(tmp_path / "plain"), grounded=False, init=str(tmp_path / "whole"))
-    with pytest.raises(ModelError, match="LLM or classes"):
+    with pytest.raises(ModelError, match="language model or classes"):
         train([small], plain)
 
 
@@ -498,7 +498,7 @@ def test_silence_is_a_control_and_training_goes_on_from_a_checkpoint(
     assert first < float(logged(trained)[0][3]) - 1.0
     assert torch.load(tmp_path / "run" / "best.pt", weights_only=True)["known"]["silence"]
     assert not (tmp_path / "run" / "cache").exists()
-    with pytest.raises(ModelError, match="is of another shape, LLM or classes"):
+    with pytest.raises(ModelError, match="differs from this recipe in shape, language model or classes"):
         train([small], replace(silent, run=str(tmp_path / "other"), queries=4))
 
 

@@ -250,7 +250,7 @@ def test_a_run_that_is_stopped_by_the_time_limit_goes_on_with_the_same_command(
 ) -> None:
     recipe = replace(QUICK, run=str(tmp_path / "run"), time_limit_min=0.0)
     assert train([one_source], recipe).name == "last.pt"  # there are no best weights within the first pass
-    assert "the time is up after step 1" in capsys.readouterr().err
+    assert "the time limit is reached after step 1" in capsys.readouterr().err
     while len(read_log(tmp_path / "run" / "log.csv")) < 6:
         train([one_source], recipe)
     assert logged_losses(tmp_path / "run") == logged_losses(trained)
@@ -526,7 +526,7 @@ def test_what_is_no_checkpoint_is_refused_in_one_line(one_source: Path, tmp_path
     with pytest.raises(ModelError, match="no such file"):
         evaluate([one_source], tmp_path / "nothing.pt", QUICK, CPU)
     torch.save({"model": {}}, tmp_path / "other.pt")
-    with pytest.raises(ModelError, match="is no checkpoint of train-baseline"):
+    with pytest.raises(ModelError, match="is not a checkpoint of train-baseline"):
         evaluate([one_source], tmp_path / "other.pt", QUICK, CPU)
 
 

@@ -377,7 +377,7 @@ def one(finder: str = "[count_fact((), 1)]", **parts: str) -> str:
         ("raise SystemExit(3)\n", r"cannot be executed: SystemExit: 3 \(line 1\)"),
         ("X = 1\n", r"mine\.py: declares no subtypes; write SUBTYPES = "),
         ("SUBTYPES = []\n", "declares no subtypes"),
-        ("SUBTYPES = ['clock']\n", "SUBTYPES holds 'clock', which is no Subtype"),
+        ("SUBTYPES = ['clock']\n", "SUBTYPES holds 'clock', which is not a Subtype"),
         (one(name="'region'"), "subtype 'region': a built-in one has this name; choose another"),
         (one() + "SUBTYPES *= 2\n", "subtype 'mine': another own one has this name"),
         (one(name="'My-Own'"), "a name is lower-case letters"),

@@ -95,10 +95,10 @@ def test_files_outside_the_folder_are_not_read(tmp_path: Path) -> None:
     secret.write_text("password")
     folder.mkdir()
     (folder / "own.yaml").symlink_to(secret)
-    with pytest.raises(TemplateError, match="no regular file of this folder") as caught:
+    with pytest.raises(TemplateError, match="not a regular file in this folder") as caught:
         load_templates(folder)
     assert "password" not in str(caught.value)
     (folder / "own.yaml").unlink()
     os.mkfifo(folder / "own.yaml")  # would block for ever if it were opened
-    with pytest.raises(TemplateError, match="no regular file"):
+    with pytest.raises(TemplateError, match="not a regular file"):
         check_templates(folder)

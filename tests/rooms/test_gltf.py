@@ -473,7 +473,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "a stride of nothing": (at("bufferViews", 0, "byteStride", value=0), "12 bytes every 0 bytes"),
     "a huge stride": (at("bufferViews", 0, "byteStride", value=2**70), "where accessor 0 needs"),
     "a view beyond its buffer": (at("bufferViews", 0, "byteLength", value=999), "buffer view 0 ends at 999"),
-    "a buffer that is cut short": (
+    "a buffer that is truncated": (
         broken(lambda f: f.json.update(buffers=[{"byteLength": 4096}])),
         "60 of 4,096 bytes of buffer 0",
     ),
@@ -506,7 +506,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
         at("meshes", 0, "primitives", 0, "attributes", value=[]),
         "something else than an object under 'attributes'",
     ),
-    "weights as words": (at("nodes", 0, "weights", value=["a"]), "weights that are no numbers"),
+    "weights as words": (at("nodes", 0, "weights", value=["a"]), "weights that are not numbers"),
     "a sparse index past the end": (
         at(
             "accessors",
@@ -583,7 +583,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "a head alone": (lambda path: path.write_bytes(b"glTF\2\0\0\0"), "cut short"),
     "glTF 1": (lambda path: path.write_bytes(glb((b"JSON", b"{}  "), version=1)), "version 1, and 2 is read"),
     "no JSON chunk": (lambda path: path.write_bytes(glb((b"BIN\0", b"1234"))), "no JSON chunk"),
-    "a chunk that is cut short": (
+    "a chunk that is truncated": (
         lambda path: path.write_bytes(glb((b"JSON", b"{}  " * 9))[:-4]) and None,
         "cut short",
     ),

@@ -343,7 +343,7 @@ def test_a_cached_mesh_is_the_same_room_and_its_ply_is_not_read_again(copy: Path
     other = Matterport3DRooms(copy, cache=tmp_path / "cache").load(TRAIN_SCENE)  # the cached mesh knows no default
     assert "brick" in {m.name for m in first.materials} - {m.name for m in other.materials}
     os.utime(ply, (1.7e9, 1.7e9))
-    with pytest.raises(RoomError, match="is no PLY file"):
+    with pytest.raises(RoomError, match="is not a PLY file"):
         Matterport3DRooms(copy, cache=tmp_path / "cache").load(TRAIN_SCENE)
 
 
@@ -495,7 +495,7 @@ FLAT = np.zeros((1, 3, 3))
 @pytest.mark.parametrize(
     ("damage", "geometry", "why"),
     [
-        (_cut("_semantic.ply", 0.9), "semantic", "_semantic.ply is cut short: its header announces 602 rows of 'face'"),
+        (_cut("_semantic.ply", 0.9), "semantic", "_semantic.ply is truncated: its header announces 602 rows of 'face'"),
         (_cut("_semantic.ply", 0.01), "semantic", "_semantic.ply"),
         (_cut(".glb", 0.5), "glb", "cannot read the mesh .*glb: .*; the file may be damaged"),
         (_cut(".glb", 0.0), "glb", "cannot read the mesh .*glb: .*; the file may be damaged"),

@@ -85,10 +85,10 @@ TEXT = ply("ascii")
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (GOOD[:-1], "is cut short: its header announces 2 rows of 'face' and it holds 1"),
-        (GOOD[:-40], "is cut short: its header announces 4 rows of 'vertex' and it holds 3"),
+        (GOOD[:-1], "is truncated: its header announces 2 rows of 'face' and it holds 1"),
+        (GOOD[:-40], "is truncated: its header announces 4 rows of 'vertex' and it holds 3"),
         (GOOD[:60], "the PLY header"),
-        (TEXT[: TEXT.rindex(b"3 0 2 3")], "is cut short: its header announces 2 rows of 'face' and it holds 1"),
+        (TEXT[: TEXT.rindex(b"3 0 2 3")], "is truncated: its header announces 2 rows of 'face' and it holds 1"),
         (
             TEXT.replace(b"3 0 2 3 -1", b"4 0 1 2 3 -1"),
             "a line has 6 figures where 5 are expected (only triangles are read)",
@@ -97,12 +97,12 @@ TEXT = ply("ascii")
         (TEXT.replace(b"3 0 2 3 -1", b"3 0 2 nan -1"), "a face names a vertex that is not there"),
         (TEXT.replace(b"3 0 2 3 -1", b"3 0 2 4 -1"), "a face names a vertex that is not there (4 are)"),
         (TEXT.replace(b"1 2 0 255", b"1 inf 0 255"), "vertices that are not finite numbers"),
-        (GOOD.replace(b"ply", b"PNG", 1), "is no PLY file"),
-        (b"", "is no PLY file"),
+        (GOOD.replace(b"ply", b"PNG", 1), "is not a PLY file"),
+        (b"", "is not a PLY file"),
         (GOOD.replace(b"1.0", b"2.0", 1), "cannot read the PLY header at b'format binary_little_endian 2.0"),
         (GOOD.replace(b"property float z\n", b"", 1), "the vertices need x, y and z"),
-        (GOOD.replace(b"element vertex 4", b"element vertex 99999999999999999999"), "is cut short"),
-        (TEXT.replace(b"element face 2", b"element face 99999999999999999999"), "is cut short"),
+        (GOOD.replace(b"element vertex 4", b"element vertex 99999999999999999999"), "is truncated"),
+        (TEXT.replace(b"element face 2", b"element face 99999999999999999999"), "is truncated"),
         (GOOD.replace(b"property list uchar int", b"property int"), "the faces need one list"),
         (GOOD.replace(b"property uchar red", b"property list uchar int red"), "cannot read the element 'vertex'"),
         (
@@ -131,7 +131,7 @@ def test_a_face_with_four_corners_is_named(tmp_path: Path) -> None:
     row = np.zeros(1, dtype=[("n", "u1"), ("corners", "<i4", 4), ("object_id", "<i4")])
     row["n"], row["corners"] = 4, [0, 1, 2, 3]
     (tmp_path / "a.ply").write_bytes(ply("binary_little_endian", faces=3) + row.tobytes())
-    with pytest.raises(RoomError, match=r"face 2 is no triangle \(4 corners\)"):
+    with pytest.raises(RoomError, match=r"face 2 is not a triangle \(4 corners\)"):
         read_semantic_ply(tmp_path / "a.ply", ("object_id",))
 
 

@@ -155,5 +155,5 @@ def test_a_floor_that_stands_hints_at_the_vertical_axis(tmp_path: Path) -> None:
         scene.add_geometry(as_mesh(side(where)), node_name=name, geom_name=name)
     scene.export(tmp_path / "h.glb")
     (hint,) = [text for text in MeshRooms(tmp_path / "h.glb").load("h").warnings if "upright" in text]
-    assert hint == "'Floor_A' stands upright, and floors lie: check --up (it was y)"
+    assert hint == "'Floor_A' stands upright, unlike a floor: check --up (it was y)"
     assert not [text for text in MeshRooms(tmp_path / "h.glb", up="z").load("h").warnings if "upright" in text]

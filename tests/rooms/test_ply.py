@@ -175,8 +175,8 @@ FACE = ASCII + VERTEX + "element face 1\nproperty list int int vertex_index\nend
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is no PLY file"),
-        ("plyx\n", "is no PLY file"),
+        ("", "is not a PLY file"),
+        ("plyx\n", "is not a PLY file"),
         ("ply\nformat ascii 2.0\nend_header\n", "no format that is known"),
         ("ply\nelement vertex 1\nend_header\n", "no format that is known"),
         (HEAD + VERTEX, "the header has no end"),
@@ -196,14 +196,14 @@ FACE = ASCII + VERTEX + "element face 1\nproperty list int int vertex_index\nend
             HEAD + "element face 2\nproperty list char int vertex_indices\nend_header\n\x01\0\0\0\0\x80",
             "face 1 has a list of -128 numbers",
         ),
-        (ASCII + VERTEX + "end_header\n0 zero 0\n", "'zero', word 2 of its rows, is no number"),
+        (ASCII + VERTEX + "end_header\n0 zero 0\n", "'zero', word 2 of its rows, is not a number"),
         (
             FACE + "0 0 0 2.5 0 0\n",
             "face 0 has a list of -1 numbers",
         ),
         (
             FACE + "0 0 0 3 0 0.5 0\n",
-            "a face has the vertex 0.5, which is no whole number",
+            "a face has the vertex 0.5, which is not an integer",
         ),
         (ASCII + "comment x\n" * 200_000 + "end_header\n", "the header has no end"),
     ],

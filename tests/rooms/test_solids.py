@@ -152,7 +152,7 @@ def test_a_valley_is_no_building_and_a_room_without_a_ceiling_is_one() -> None:
         Placer(room(valley(0.8)))
     open_room = Placer(room(box((0, 0, 0), (5, 2.6, 4), without=("ceiling",))))
     (warning,) = open_room.warnings
-    assert warning.startswith("100% of the air where somebody may be lies under the open sky")
+    assert warning.startswith("100% of the usable air is under the open sky")
     assert Placer(room(box((0, 0, 0), (5, 2.6, 4)))).warnings == ()
 
 

@@ -237,7 +237,7 @@ def _facts(process: HabitatProcess, settings: Mapping[str, Any]) -> dict[str, An
     texts = [facts.get("version"), facts.get("sha256")]
     missing = facts.get("not_offered")
     if not all(isinstance(text, str) for text in texts) or not isinstance(missing, list) or "rlr_sha256" not in facts:
-        raise EngineError("the habitat process did not say which habitat-sim it has")
+        raise EngineError("the habitat process did not report its version of habitat-sim")
     return facts
 
 

@@ -65,7 +65,9 @@ def usable_python(python: str) -> str:
     except (OSError, subprocess.SubprocessError, ValueError):
         version = None
     if version is None:
-        raise EngineError(f"--habitat-python {path} is not a Python: give the python of the environment of habitat-sim")
+        raise EngineError(
+            f"--habitat-python {path} is not a Python: give the Python of the environment with habitat-sim"
+        )
     if version < _MIN_PYTHON:
         found = ".".join(map(str, version))
         raise EngineError(f"--habitat-python {path} is Python {found}: the engine habitat needs 3.8 or later")
@@ -233,7 +235,7 @@ class HabitatProcess:
         head = habitat_child.HEAD.size
         if len(self._received) < head:
             if not habitat_child.MAGIC.startswith(self._received[: len(habitat_child.MAGIC)]):
-                self._fail(f"wrote what is no answer while {what}")
+                self._fail(f"sent an invalid answer while {what}")
             return None
         try:
             header_bytes, payload_bytes = habitat_child.split_head(bytes(self._received[:head]))
@@ -246,7 +248,7 @@ class HabitatProcess:
                 raise ValueError
             return Reply(header, _samples(header, payload))
         except (ValueError, TypeError, KeyError, RecursionError):
-            self._fail(f"wrote what is no answer while {what}")
+            self._fail(f"sent an invalid answer while {what}")
             return None
 
 

@@ -143,7 +143,9 @@ class SoundSpacesEngine:
         heard = rir[:1] if self.channels == "foa" else rir
         energy = float(np.sum(heard * heard)) / len(heard)
         if not math.isfinite(energy) or energy <= 0:
-            raise EngineError(f"a frontal source at 1 m has direct energy {energy} with the HRTF {self.hrtf}: no level")
+            raise EngineError(
+                f"a frontal source at 1 m has direct energy {energy} with the HRTF {self.hrtf}: it cannot be calibrated"
+            )
         return 1 / math.sqrt(energy)
 
 

@@ -53,7 +53,7 @@ class DepthEstimator:
     def depth(self, position: Vec3) -> int:
         """Return the reflections after which 60 dB are gone in the band that rings longest, with a margin.
 
-        At least MIN_DEPTH and at most MAX_DEPTH: a room with less than about 4 % absorption is cut short.
+        At least MIN_DEPTH and at most MAX_DEPTH: a room with less than about 4 % absorption is truncated.
         """
         rng = seeds.rng(0, "ray-depth", self._room.sha256)
         direction = _unit(rng.standard_normal((_WALKS, 3)))

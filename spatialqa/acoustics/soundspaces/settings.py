@@ -138,7 +138,7 @@ def check_channels(channels: str, settings: Mapping[str, Any], hrtf: Path | None
     if channels != "foa":
         return
     if hrtf is not None:
-        raise EngineError(f"channels foa takes no HRTF, it has no ears: leave {hrtf} out, or render channels binaural")
+        raise EngineError(f"channels foa has no HRTF: leave {hrtf} out, or render channels binaural")
     for name in ("direct_sh_order", "indirect_sh_order"):
         if settings[name] < 1:
             raise EngineError(f"channels foa needs the soundspaces setting {name} to be 1 or more: at 0 only W sounds")

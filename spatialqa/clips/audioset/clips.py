@@ -40,13 +40,13 @@ def find_root(given: str | Path | None, environ: Mapping[str, str] = os.environ)
     """Return AudioSet's folder: the one given, else $SPATIALQA_AUDIOSET_ROOT, else data/audioset.
 
     Raises:
-        ClipError: the first of these that is set is no folder; says where it looked and how the data are obtained.
+        ClipError: the first of these that is set is not a folder; says where it looked and how the data are obtained.
     """
     for place, path in (("the given root", given), (f"${ROOT_VARIABLE}", environ.get(ROOT_VARIABLE))):
         if path:
             if Path(path).is_dir():
                 return Path(path)
-            raise ClipError(f"AudioSet: {place}, {path}, is no folder; {_HOW_OBTAINED}")
+            raise ClipError(f"AudioSet: {place}, {path}, is not a folder; {_HOW_OBTAINED}")
     if DEFAULT_ROOT.is_dir():
         return DEFAULT_ROOT
     raise ClipError(
@@ -57,7 +57,7 @@ def find_root(given: str | Path | None, environ: Mapping[str, str] = os.environ)
 
 _HOW_OBTAINED = (
     "its segment lists are at research.google.com/audioset/download.html, its sounds are fetched from YouTube by their "
-    "ids or had as Parquet files (agkphysics/AudioSet on the Hugging Face hub)"
+    "ids or are available as Parquet files (agkphysics/AudioSet on the Hugging Face hub)"
 )
 
 
@@ -126,7 +126,7 @@ class AudioSetClips:
     ) -> None:
         self.root = Path(root)
         if not self.root.is_dir():
-            raise ClipError(f"{root} is no folder; {_HOW_OBTAINED}")
+            raise ClipError(f"{root} is not a folder; {_HOW_OBTAINED}")
         self.min_clip_s = min_clip_s
         index = index or index_files(self.root, cache)
         wanted = _label_filter(index, labels, classes, min_label_quality)
@@ -215,7 +215,7 @@ class AudioSetClips:
         row = self._table.find(record.clip_id)
         path = None if row is None else self._files.find(video_id)
         if row is None or path is None:
-            raise ClipError(f"{record.clip_id!r} is no clip of AudioSet in {self.root} with these filters")
+            raise ClipError(f"{record.clip_id!r} is not a clip of AudioSet in {self.root} with these filters")
         try:
             listed_s = SEGMENT_S if stretch else float(self._table.durations_s[row])
             raw = read_sound(path, self.min_clip_s, min(listed_s + MAX_EXTRA_S, MAX_CLIP_S))

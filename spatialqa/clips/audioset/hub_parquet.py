@@ -131,7 +131,7 @@ class HubAudioSetClips:
         """
         at = find_id(self._rows.ids, record.clip_id.removeprefix(PREFIX))
         if at is None or not record.clip_id.startswith(PREFIX):
-            raise ClipError(f"{record.clip_id!r} is no clip of AudioSet in {self.root} with these filters")
+            raise ClipError(f"{record.clip_id!r} is not a clip of AudioSet in {self.root} with these filters")
         path = self._files[self._rows.file_of[at]]
         group, row = int(self._rows.group_of[at]), int(self._rows.row_of[at])
         try:

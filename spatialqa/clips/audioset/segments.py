@@ -86,7 +86,7 @@ def read_lines(path: Path) -> pa.Array:
     except pa.ArrowException as error:
         if path.stat().st_size == 0:
             raise ClipError(f"{path} is empty; download it again") from error
-        raise ClipError(f"{path} is no UTF-8 text: {' '.join(str(error).split())}") from error
+        raise ClipError(f"{path} is not UTF-8 text: {' '.join(str(error).split())}") from error
     return _one(table["line"])
 
 
@@ -99,7 +99,7 @@ def _read(path: Path) -> pa.Table:
         number = pc.index(bad, pa.scalar(True)).as_py()
         shown = str(lines[number])[:80]
         raise ClipError(
-            f'{path} line {number + 1} is {shown!r}, not YTID, start_seconds, end_seconds, "mid,mid": this is no '
+            f'{path} line {number + 1} is {shown!r}, not YTID, start_seconds, end_seconds, "mid,mid": this is not a '
             f"segment list as AudioSet releases it"
         )
     found = found.drop_null()

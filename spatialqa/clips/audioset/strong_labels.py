@@ -89,11 +89,11 @@ def _read(path: Path) -> pa.Table:
     except OSError as error:
         raise ClipError(f"{path} cannot be read: {error.strerror or error}") from error
     except pa.ArrowException as error:
-        raise ClipError(f"{path} is no strong label table: {' '.join(str(error).split())}") from error
+        raise ClipError(f"{path} is not a strong label table: {' '.join(str(error).split())}") from error
     if tuple(table.column_names) != _COLUMNS:
         raise ClipError(
-            f"{path} has the columns {', '.join(table.column_names)[:80]}, not {', '.join(_COLUMNS)}: it is no strong "
-            f"label table as AudioSet releases it"
+            f"{path} has the columns {', '.join(table.column_names)[:80]}, not {', '.join(_COLUMNS)}: it is not a "
+            f"strong label table as AudioSet releases it"
         )
     found = pc.extract_regex(table["segment_id"], _SEGMENT)
     bad = pc.is_null(found)
@@ -103,7 +103,7 @@ def _read(path: Path) -> pa.Table:
     if pc.any(bad).as_py():
         row = pc.index(bad, pa.scalar(True)).as_py()
         shown = "\t".join(str(table[name][row].as_py()) for name in _COLUMNS)
-        raise ClipError(f"{path} line {row + 2}: {shown!r} is no labelled stretch of a segment; download it again")
+        raise ClipError(f"{path} line {row + 2}: {shown!r} is not a labelled stretch of a segment; download it again")
     return table.append_column("id", pc.struct_field(found, "id")).append_column(
         "segment_start_ms", pc.cast(pc.struct_field(found, "start"), pa.int64())
     )

@@ -142,7 +142,7 @@ class FoleyClips:
 
     def __init__(self, clips_per_class: int = 100) -> None:
         if clips_per_class < 1:
-            raise ClipError(f"clips_per_class is {clips_per_class}: foley needs at least 1 clip a class")
+            raise ClipError(f"clips_per_class is {clips_per_class}: foley needs at least 1 clip per class")
         self.clips_per_class = clips_per_class
 
     def records(self) -> Sequence[ClipRecord]:

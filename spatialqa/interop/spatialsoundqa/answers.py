@@ -71,14 +71,16 @@ def read_question(asked: ReleasedQuestion, heard: Sequence[Direction] | None) ->
         case "location" | "location_of_class":
             _read_octant(row, "answer", answer)
             if row["answer_direction"] is None or row["answer_distance_m"] is None:
-                raise ValueError(f"the answer {asked.answer!r} is no direction and distance (left, front, above; 2.5m)")
+                raise ValueError(
+                    f"the answer {asked.answer!r} is not a direction and distance (left, front, above; 2.5m)"
+                )
             if heard:
                 index, follows = _nearest(heard, row["answer_direction"], row["answer_distance_m"])
                 row["source_indices"] = [index]
         case "distance_between":
             row["answer_distance_m"] = distance_m(answer)
             if row["answer_distance_m"] is None:
-                raise ValueError(f"the answer {asked.answer!r} is no distance (2.5m)")
+                raise ValueError(f"the answer {asked.answer!r} is not a distance (2.5m)")
             if heard:
                 a, b = (cartesian(*there) for there in heard)
                 follows = rounded_m(float(((a - b) ** 2).sum() ** 0.5)) == rounded_m(row["answer_distance_m"])

@@ -263,7 +263,7 @@ class _Importer:
                         continue
                     qa_id = f"{file.rpartition('.')[0]}/{plain}"
                 if qa_id in self._seen:
-                    raise ValueError(f"question_id {asked.question_id} of {asked.question_type} was there before")
+                    raise ValueError(f"question_id {asked.question_id} of {asked.question_type} is a duplicate")
                 scene = scenes.get(asked.sounds) or self._scene(f"{split}-{len(scenes):08d}", asked)
                 read = read_question(asked, scene.directions)
             except ValueError as error:

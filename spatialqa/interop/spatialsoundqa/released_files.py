@@ -78,7 +78,9 @@ def find_question_files(source: Path, split: str | None = None) -> QuestionFiles
     if source.is_file():
         known = split or _split_of(source)
         if known is None:
-            raise DatasetError(f"{source}: its name tells no split ({', '.join(SPLITS)}); say which with --split")
+            raise DatasetError(
+                f"{source}: its name does not contain a split ({', '.join(SPLITS)}); say which with --split"
+            )
         return QuestionFiles({SPLITS.get(known, known): (source,)}, ())
     if not source.is_dir():
         raise DatasetError(f"{source}: no such file or folder; name a question file of SpatialSoundQA or its folder")
@@ -187,7 +189,7 @@ def _lines(path: Path) -> Iterator[Any]:
 def parse_record(record: Any) -> ReleasedQuestion:
     """Check one raw record; raises ValueError with the reason when it is not what it must be."""
     if not isinstance(record, dict):
-        raise ValueError(f"is no object: {_short(record)}")
+        raise ValueError(f"is not an object: {_short(record)}")
     texts = {name: _text(record, name) for name in ("audio_id", "reverb_id", "question_type", "question", "answer")}
     number = record.get("question_id")
     if isinstance(number, bool) or not isinstance(number, int | str):

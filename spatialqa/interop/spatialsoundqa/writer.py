@@ -66,7 +66,7 @@ class ReleasedSummary:
 def export_spatialsoundqa(
     root: Path, dest: Path, table: str = "qa", progress: Progress | None = None
 ) -> ReleasedSummary:
-    """Write questions, dry clips, RIRs and positions of a data set; a second run goes on where the first stopped.
+    """Write questions, dry clips, RIRs and positions of a data set; a second call resumes it.
 
     RIRs come from the `rirs` table where there is one, else the groups are simulated again.
 
@@ -111,15 +111,15 @@ def _check(root: Path, recipe: RenderRecipe) -> None:
     if recipe.plan_only:
         raise DatasetError(f"{root}: holds planned scenes without audio; render it without plan_only first")
     if recipe.channels != "binaural":
-        raise DatasetError(f"{root}: is {recipe.channels}, and this form is for two ears; render it binaural")
+        raise DatasetError(f"{root}: is {recipe.channels}, and this format is binaural; render it binaural")
     if recipe.sample_rate != SAMPLE_RATE_HZ:
         raise DatasetError(
-            f"{root}: is at {recipe.sample_rate} Hz, and readers of this form take every RIR for {SAMPLE_RATE_HZ} Hz; "
+            f"{root}: is at {recipe.sample_rate} Hz, and readers of this format assume {SAMPLE_RATE_HZ} Hz; "
             f"render it with --sample-rate {SAMPLE_RATE_HZ}"
         )
     if recipe.duration_s > DURATION_S:
         raise DatasetError(
-            f"{root}: has scenes of {recipe.duration_s:g} s, and readers of this form keep {DURATION_S:g} s; "
+            f"{root}: has scenes of {recipe.duration_s:g} s, and readers of this format keep {DURATION_S:g} s; "
             f"render it with --duration-s {DURATION_S:g}"
         )
 

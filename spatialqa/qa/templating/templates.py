@@ -66,14 +66,14 @@ def template_files(folder: Path) -> list[Path]:
     """Return the template files of a folder, by name.
 
     Raises:
-        TemplateError: there are none, or one is no regular file of this folder: a link out of it could lead anywhere.
+        TemplateError: there are none, or one is not a regular file in this folder, such as a link.
     """
     files = sorted(folder.glob("*.yaml")) if folder.is_dir() else []
     if not files:
-        raise TemplateError(f"{folder}: no such folder, or no *.yaml file in it; put one file a question type there")
+        raise TemplateError(f"{folder}: no such folder, or no *.yaml file in it; put one file per question type there")
     for file in files:
         if not file.is_file() or not file.resolve().is_relative_to(folder.resolve()):
-            raise TemplateError(f"{file}: is no regular file of this folder; put the templates themselves there")
+            raise TemplateError(f"{file}: is not a regular file in this folder; put the templates themselves there")
     return files
 
 

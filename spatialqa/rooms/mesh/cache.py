@@ -99,7 +99,7 @@ class MeshCache:
             if not self._warned:
                 warnings.warn(
                     f"the cache {self._folder} cannot be written ({error.strerror or error}), so every process reads "
-                    f"its meshes anew: free space there, or set SPATIALQA_CACHE to another folder",
+                    f"its meshes again: free space there, or set SPATIALQA_CACHE to another folder",
                     stacklevel=3,
                 )
             self._warned = True

@@ -116,7 +116,7 @@ def _contents(path: Path, content: bytes) -> tuple[bytes, memoryview | None]:
     if len(content) < 4 or struct.unpack_from("<I", content)[0] != _MAGIC:
         return content, None
     if len(content) < 12:
-        raise _damaged(path, "is cut short")
+        raise _damaged(path, "is truncated")
     _, version, length = struct.unpack_from("<III", content)
     if version != 2:
         raise RoomError(f"{path} is a glTF file of version {version}, and 2 is read: convert it to glTF 2.0")
@@ -125,7 +125,7 @@ def _contents(path: Path, content: bytes) -> tuple[bytes, memoryview | None]:
     while at + 8 <= end:
         size, kind = struct.unpack_from("<II", content, at)
         if at + 8 + size > len(content):
-            raise _damaged(path, f"is cut short: a chunk of {size:,} bytes begins at byte {at:,} of {len(content):,}")
+            raise _damaged(path, f"is truncated: a chunk of {size:,} bytes begins at byte {at:,} of {len(content):,}")
         chunks.append((kind, memoryview(content)[at + 8 : at + 8 + size]))
         at += 8 + size
     if not chunks or chunks[0][0] != _JSON:
@@ -281,7 +281,7 @@ class _File:
         skin = self._entry("skins", index)
         joints = self._list(skin, "joints")
         if not joints or not all(isinstance(joint, int) and joint in nodes for joint in joints):
-            raise self._fault(f"has a skin {index} with a joint that is no node of the scene")
+            raise self._fault(f"has a skin {index} with a joint that is not a node of the scene")
         bind = np.broadcast_to(np.eye(4), (len(joints), 4, 4))
         if "inverseBindMatrices" in skin:
             bind = self._array(skin["inverseBindMatrices"], (16,)).reshape(-1, 4, 4).transpose(0, 2, 1)
@@ -316,7 +316,7 @@ class _File:
 
     def _read_mesh(self, index: int, mesh: dict[str, Any], weights: Sequence[Any]) -> list[_Surface]:
         if not all(isinstance(weight, int | float) for weight in weights):
-            raise self._fault(f"has mesh {index} with weights that are no numbers")
+            raise self._fault(f"has mesh {index} with weights that are not numbers")
         surfaces = []
         count = 0
         for number, primitive in enumerate(self._list(mesh, "primitives")):
@@ -384,7 +384,7 @@ class _File:
 
     def _indices(self, index: Any) -> _Indices:
         if self._entry("accessors", index).get("componentType") not in (5121, 5123, 5125):
-            raise self._fault(f"has indices in accessor {index} that are no unsigned integers")
+            raise self._fault(f"has indices in accessor {index} that are not unsigned integers")
         return self._array(index, (1,)).astype(np.int64)[:, 0]
 
     def _positions(self, index: Any) -> FloatArray:

@@ -169,7 +169,7 @@ class FileRooms:
         used = np.zeros(len(points), dtype=bool)
         used[faces] = True
         if not (np.abs(points[used]) <= np.finfo(np.float32).max).all():
-            raise RoomError(f"{path} has vertices that are not finite numbers: mend or export the mesh again")
+            raise RoomError(f"{path} has vertices that are not finite numbers: repair or export the mesh again")
         origin = _origin(points[used])
         points[~used] = origin  # a stray vertex may be anything
         vertices = (points - origin).astype(np.float32)
@@ -215,7 +215,7 @@ class FileRooms:
             warnings.append(f"nothing in {path.name} has a name that matches {listed(read.idle)} of the material map")
         if read.upright:
             stand = "stands" if len(read.upright) == 1 else "stand"
-            warnings.append(f"{listed(read.upright)} {stand} upright, and floors lie: check --up (it was {up})")
+            warnings.append(f"{listed(read.upright)} {stand} upright, unlike a floor: check --up (it was {up})")
         resolved = [part.material for part in read.parts]
         names = sorted(set(resolved))
         return tuple(names), [names.index(name) for name in resolved], warnings
@@ -225,8 +225,8 @@ class FileRooms:
         x, y, z = (float(extent) for extent in np.ptp(vertices, axis=0))
         if not MIN_EXTENT_M <= max(x, y, z) <= MAX_EXTENT_M:
             raise RoomError(
-                f"{path} reads as {x:.4g} x {z:.4g} m and {y:.4g} m high, which no building is: give --unit-scale, "
-                f"the metres per unit of the file (it was {self._unit_scale:g}; 0.01 for cm, 0.001 for mm)"
+                f"{path} reads as {x:.4g} x {z:.4g} m and {y:.4g} m high, which is no size of a building: "
+                f"give --unit-scale, the metres per unit of the file (it was {self._unit_scale:g}; 0.01 for cm, 0.001 for mm)"
             )
         if min(x, z) < 0.5 or y < 1.0:
             raise RoomError(

@@ -206,7 +206,7 @@ class _File:
     def _error(self, line: int, text: str) -> RoomError:
         lines = self._text.split(b"\n", line)[:line]
         number = 1 + line + sum(whole.count(_JOINT) for whole in lines)
-        return RoomError(f"{self._path}, line {number:,}: {text}; mend the file or export it again")
+        return RoomError(f"{self._path}, line {number:,}: {text}; repair the file or export it again")
 
 
 def _blank_after_slash(text: _Text) -> None:

@@ -111,7 +111,7 @@ def corner_lists(table: Table) -> Lists | None:
 
 def _checked(path: Path, corners: npt.NDArray[Any], n_vertices: int, what: str, least: int) -> Indices:
     if corners.dtype.kind == "f" and (corners % 1 != 0).any():
-        raise _damaged(path, f"a {what} has the vertex {corners[corners % 1 != 0][0]}, which is no whole number")
+        raise _damaged(path, f"a {what} has the vertex {corners[corners % 1 != 0][0]}, which is not an integer")
     outside = (corners < least) | (corners >= n_vertices)
     if outside.any():
         raise _damaged(path, f"a {what} names vertex {corners[outside][0]}, and there are {n_vertices:,} from 0 on")
@@ -154,7 +154,7 @@ def read_tables(path: Path, wanted: Sequence[str]) -> dict[str, Table]:
 def _header(path: Path, content: bytes) -> tuple[str, list[Element], int]:
     """Return the byte order, = for ASCII, the elements, and where the rows begin."""
     if not re.match(rb"ply[ \t]*[\r\n]", content):
-        raise RoomError(f"{path} is no PLY file: it does not begin with `ply`")
+        raise RoomError(f"{path} is not a PLY file: it does not begin with `ply`")
     end = _END.search(content, 0, _MAX_HEADER_BYTES)
     if end is None:
         raise _damaged(path, "the header has no end")
@@ -172,7 +172,7 @@ def _header(path: Path, content: bytes) -> tuple[str, list[Element], int]:
                 elements.append(Element(name, int(count)))
             case ["property", "list", counted, kind, name] if elements and {counted, kind} <= TYPES.keys():
                 if counted not in _WHOLE:
-                    raise _damaged(path, f"the length of the list {name[:40]!r} is a {counted}, and no whole number")
+                    raise _damaged(path, f"the length of the list {name[:40]!r} is a {counted}, not an integer")
                 types = np.dtype(order + TYPES[kind]), np.dtype(order + TYPES[counted])
                 elements[-1] = _with(elements[-1], Property(name, *types))
             case ["property", kind, name] if elements and kind in TYPES:
@@ -297,7 +297,7 @@ class _Rows(ABC):
 
     def _cut_short(self, element: Element, found: str) -> RoomError:
         return RoomError(
-            f"{self._path} is cut short: its header announces {element.count:,} rows of {element.name[:40]!r} and it "
+            f"{self._path} is truncated: its header announces {element.count:,} rows of {element.name[:40]!r} and it "
             f"holds {found}; take another copy"
         )
 
@@ -367,7 +367,9 @@ def _numbers(path: Path, text: bytes) -> FloatArray:
         try:
             float(word)
         except ValueError:
-            raise _damaged(path, f"{word[:40].decode('latin-1')!r}, word {k + 1:,} of its rows, is no number") from None
+            raise _damaged(
+                path, f"{word[:40].decode('latin-1')!r}, word {k + 1:,} of its rows, is not a number"
+            ) from None
     return np.array(words).astype(np.float64)
 
 

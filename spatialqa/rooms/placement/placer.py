@@ -285,8 +285,8 @@ def _doubts(air: FreeSpace, sky: bool) -> tuple[str, ...]:
         )
     if air.roofless >= _ROOFLESS_SHARE:
         doubts.append(
-            f"{air.roofless:.0%} of the air where somebody may be lies under the open sky: a missing ceiling, or a "
-            f"place between buildings"
+            f"{air.roofless:.0%} of the usable air is under the open sky: a missing ceiling, or a space between "
+            f"buildings"
         )
     return tuple(doubts)
 

@@ -50,11 +50,11 @@ class Positions:
             elif seen[k]:
                 found.append(None)
             elif not self._air.n_enclosed:
-                found.append("is in no closed space: no surfaces of the room enclose any air")
+                found.append("is not in a closed space: no surfaces of the building enclose air")
             elif inside and open_rays[k] < _OPEN_RAYS:
-                found.append("lies in a wall, or inside of a solid or closed object")
+                found.append("is in a wall, or inside a solid or closed object")
             else:
-                found.append("lies outside of the building")
+                found.append("is outside the building")
         return found
 
     def place(self, listener: Pose, position: Vec3) -> Place:

@@ -151,7 +151,9 @@ def _apartment(
             lowered = draw_length(rng, 0.1, 0.35) if chance(rng, 0.3) else 0.0
             rooms.append(_rectangular(label, rect, max(MIN_CEILING_M, round(height - lowered, 2))))
         return tuple(rooms), doorways
-    raise RoomError(f"found no floor plan for an apartment in {_LAYOUT_ATTEMPTS} attempts: this is a defect of ours")
+    raise RoomError(
+        f"found no floor plan for an apartment in {_LAYOUT_ATTEMPTS} attempts: please report this bug of spatialqa"
+    )
 
 
 def _usable(rect: Rect, is_hall: bool) -> bool:

@@ -66,7 +66,7 @@ class ProceduralRooms:
         Raises RoomError when count is None, for the set has no end, or more than there are ids for.
         """
         if count is None:
-            raise RoomError("procedural homes have no end: say how many are wanted")
+            raise RoomError("procedural homes are unlimited: give a count")
         if count > _HOMES:
             raise RoomError(f"there are {_HOMES} procedural homes: {count} were asked for")
         rng = seeds.rng(seed, "procedural homes", NAME)

@@ -130,7 +130,7 @@ def read_house_file(path: Path) -> House:
     """
     try:
         if path.stat().st_size > _MAX_BYTES:
-            raise RoomError(f"{path} has more than {_MAX_BYTES >> 20} MB: this is no .house file")
+            raise RoomError(f"{path} has more than {_MAX_BYTES >> 20} MB: this is not a .house file")
         lines = read_regular(path).decode("utf-8", errors="replace").split("\n")
     except OSError as error:
         raise RoomError(f"cannot read {path}: {error.strerror}") from error

@@ -104,7 +104,7 @@ def read_scenes_list(path: Path, scenes: Mapping[str, SceneFiles]) -> dict[str, 
             raise RoomError(f"{path}, line {number}: {_not_there(name, scenes)}")
         chosen[name] = scenes[name]
     if not chosen:
-        raise RoomError(f"the list of scenes {path} names none: give one scene a line")
+        raise RoomError(f"the list of scenes {path} names none: give one scene per line")
     return dict(sorted(chosen.items()))
 
 

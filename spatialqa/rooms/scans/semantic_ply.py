@@ -52,7 +52,7 @@ class _Element:
 def read_semantic_ply(path: Path, wanted: Sequence[str]) -> SemanticMesh:
     """Read the vertices and triangles of a PLY file, and those of the `wanted` face properties that it has.
 
-    Raises RoomError when the file is missing, is no PLY, is cut short, has faces that are no triangles, or a face names
+    Raises RoomError when the file is missing, is no PLY, is truncated, has faces that are no triangles, or a face names
     a vertex that is not there.
     """
     try:
@@ -77,7 +77,7 @@ def read_semantic_ply(path: Path, wanted: Sequence[str]) -> SemanticMesh:
 def _header(path: Path, file: BinaryIO) -> tuple[str, list[_Element]]:
     """Read up to and with `end_header`."""
     if file.read(3) != b"ply" or file.readline(8).strip():
-        raise RoomError(f"{path} is no PLY file: it does not begin with `ply`")
+        raise RoomError(f"{path} is not a PLY file: it does not begin with `ply`")
     encoding = ""
     elements: list[_Element] = []
     for _ in range(_MAX_HEADER_LINES):
@@ -187,13 +187,13 @@ def _check_triangles(path: Path, rows: npt.NDArray[Any]) -> None:
     other = np.flatnonzero(rows["corners in this face"] != 3)
     if len(other):
         raise RoomError(
-            f"{path}: face {other[0]:,} is no triangle ({rows['corners in this face'][other[0]]} corners): triangulate "
-            f"the mesh, or take another copy if it should be one"
+            f"{path}: face {other[0]:,} is not a triangle ({rows['corners in this face'][other[0]]} corners): "
+            f"triangulate the mesh, or take another copy if it should be one"
         )
 
 
 def _cut_short(path: Path, element: _Element, found: int) -> RoomError:
     return RoomError(
-        f"{path} is cut short: its header announces {element.count:,} rows of {element.name!r} and it holds {found:,}; "
+        f"{path} is truncated: its header announces {element.count:,} rows of {element.name!r} and it holds {found:,}; "
         f"take another copy"
     )
