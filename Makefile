@@ -25,10 +25,8 @@ test: $(VENV)/.test check
 test-fast: $(VENV)/.test  # the inner loop: tests of every package, without the checks and the slow tests
 	$(BIN)/python -m pytest $(SPREAD) -m "not slow"
 
-ENGINE_FREE := tests/rooms tests/clips tests/qa tests/scoring tests/core
-
-test-engine-free:  # without the acoustic engine, in the environment of the caller: what other platforms can run
-	$(BIN)/python -m pytest $(SPREAD) -m "not slow and not soundspaces" $(ENGINE_FREE)
+test-engine-free:  # what needs no acoustic engine, with the Python in BIN: for other platforms
+	$(BIN)/python -m pytest $(SPREAD) -m "not slow and not soundspaces"
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .

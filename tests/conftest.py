@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
+from spatialqa.acoustics.engines import available
 from spatialqa.qa.recipe import QaRecipe
 from tests.fixtures.datasets import SMALL, dataset, shared
 from tests.slow import SLOW, file_of, group_of, is_slow, seconds_of_file
 
 HERE = Path(__file__).parent
+RENDERED = {"small"}  # fixtures that the soundspaces engine renders
 FAST = "not slow"  # what `make test-fast` asks for
 
 
@@ -33,8 +35,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is slow, and put its files first."""
+    """Mark what is slow, and put its files first; mark what needs the engine, and skip it where there is none."""
+    usable = {engine.name for engine in available() if engine.usable}
     for item in items:
+        if RENDERED & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.soundspaces)
+        if item.get_closest_marker("soundspaces") and "soundspaces" not in usable:
+            item.add_marker(pytest.mark.skip(reason="rlr-audio-propagation is not installed"))
         if is_slow(item.nodeid):
             item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: -seconds_of_file(file_of(item.nodeid)))

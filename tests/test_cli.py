@@ -216,6 +216,7 @@ def test_clips_that_cannot_serve_say_why(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.soundspaces
 def test_a_single_house_cannot_be_split(tmp_path: Path) -> None:
     import trimesh
 

@@ -103,8 +103,8 @@ class ShardMaker:
     def __init__(self, run: Run, engine: Engine, watch: Stopwatch | None = None) -> None:
         if engine.identity != run.identity:
             raise EngineError(
-                f"the engine here ({engine.identity.name} {engine.identity.sha256[:12]}) differs from the one that the "
-                f"run was planned with ({run.identity.name} {run.identity.sha256[:12]}): install the same version everywhere"
+                f"the engine here ({engine.identity.name} {engine.identity.sha256[:12]}) differs from the "
+                f"one of the run ({run.identity.name} {run.identity.sha256[:12]}): install the same version everywhere"
             )
         self.run = run
         self.engine = engine

@@ -5,15 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from spatialqa.acoustics.engines import available
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    usable = {engine.name for engine in available() if engine.usable}
-    for item in items:
-        if item.get_closest_marker("soundspaces") and "soundspaces" not in usable:
-            item.add_marker(pytest.mark.skip(reason="rlr-audio-propagation is not installed"))
-
 
 @pytest.fixture(scope="session")
 def kemar(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -225,8 +225,8 @@ class FileRooms:
         x, y, z = (float(extent) for extent in np.ptp(vertices, axis=0))
         if not MIN_EXTENT_M <= max(x, y, z) <= MAX_EXTENT_M:
             raise RoomError(
-                f"{path} reads as {x:.4g} x {z:.4g} m and {y:.4g} m high, which is no size of a building: "
-                f"give --unit-scale, the metres per unit of the file (it was {self._unit_scale:g}; 0.01 for cm, 0.001 for mm)"
+                f"{path} reads as {x:.4g} x {z:.4g} m and {y:.4g} m high, which no building has: "
+                f"give --unit-scale, metres per unit (it was {self._unit_scale:g}; 0.01 for cm, 0.001 for mm)"
             )
         if min(x, z) < 0.5 or y < 1.0:
             raise RoomError(
