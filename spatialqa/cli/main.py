@@ -1,5 +1,6 @@
 """The command line: one short function per command, without logic. Heavy imports are inside the functions."""
 
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -519,6 +520,8 @@ def main() -> None:
         code = _run()
     finally:
         supervisor.finished(code)
+    if code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
+        supervisor.leave(code)
     sys.exit(code)
 
 

@@ -4,6 +4,7 @@ Native code can end its process at any moment: by a crash, by an exit, or by a c
 the kernel can end. The parent waits, hands on the signals that stop a command, and says what happened.
 """
 
+import atexit
 import contextlib
 import os
 import signal
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 import click
 
@@ -77,6 +79,15 @@ def finished(code: int) -> None:
     if _report is not None:
         with contextlib.suppress(OSError):
             os.write(_report, bytes([code & 0xFF]))
+
+
+def leave(code: int) -> NoReturn:
+    """End this process with this code: after a KeyboardInterrupt in native code Python would end it by SIGINT."""
+    atexit._run_exitfuncs()
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
 
 
 def stopped(number: int) -> str:
