@@ -21,9 +21,12 @@ from spatialqa.audit.baselines import house_folds
 from spatialqa.audit.report import FEWEST_QUESTIONS, AuditReport, SubtypeAudit, print_audit, save_audit
 from spatialqa.audit.statistics import CROSS_VALIDATION, clustered_variance, gain_p_value, holm, share_interval, wilson
 from spatialqa.dataset.commit import commit_table
+from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.json_records import write_record
 from spatialqa.dataset.schema import QA
 from spatialqa.errors import DatasetError, MissingDependencyError, RecipeError
 from tests.fixtures.datasets import Row, written
+from tests.fixtures.records import questions_of
 
 LABELS = [
     f"{kind} {thing}" for kind in ("small", "old", "loud", "far") for thing in ("dog", "bell", "drill", "car", "door")
@@ -404,7 +407,8 @@ def test_errors_say_what_to_do(tmp_path: Path) -> None:
         audit_dataset(root, max_questions=0)
     lost = pa.Table.from_pylist([binary_row(draw(np.random.default_rng(0), 0), True) | {"scene_id": "x"}], schema=QA)
     lost = lost.set_column(0, "qa_id", pa.array(["x-0"]))
-    commit_table(root, "qa/train-00000-of-00001.parquet", lost)
+    record = commit_table(root, "qa/train-00000-of-00001.parquet", lost)
+    write_record(DatasetFolder(root).questions_file("qa"), questions_of(10, record))
     with pytest.raises(DatasetError, match="scene x, which is not in the scenes table"):
         audit_dataset(root)
 

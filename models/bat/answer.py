@@ -267,7 +267,8 @@ def _claim(to: Path, root: Path, recipe: AnswerRecipe, checkpoint: Path) -> set[
         "questions": folder.questions_identity(table),
     }
     if to.exists():
-        before = DatasetFolder.read_json(record_file) if record_file.is_file() else {}
+        advice = f"name another file with --to, or remove {to.name} and {record_file.name}"
+        before = DatasetFolder.read_json(record_file, advice) if record_file.is_file() else {}
         if changes := changed_keys({k: before.get(k) for k in record}, record):
             raise DatasetError(
                 f"{to}: holds other answers ({'; '.join(changes[:4])}); name another file with --to, or remove it"

@@ -13,6 +13,7 @@ from spatialqa.audit.statistics import holm
 from spatialqa.core.console import stdout
 from spatialqa.core.files import commit_json
 from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.manifest import write_manifest
 
 SIGNIFICANCE = 0.001
 FEWEST_QUESTIONS = 2000
@@ -21,6 +22,7 @@ BEATEN, HELD, INCONCLUSIVE = "guessed", "held", "inconclusive"
 
 _LISTED_ANSWERS = 8
 _OCTANT_TOLERANCE = 0.01
+_LOCK_WAIT_S = 60.0  # for a command that writes into the data set, so that a long audit is not lost
 _TABLE_WIDTH = 160  # whole figures, also where the output is no terminal
 
 
@@ -146,8 +148,12 @@ class AuditReport:
 
 def save_audit(root: Path, report: AuditReport) -> Path:
     """Write the report into the data set, as _spatialqa/audit.json (audit-NAME.json for the table qa-NAME)."""
-    path = DatasetFolder(root).meta / f"{report.table.replace('qa', 'audit', 1)}.json"
-    commit_json(path, report.as_json())
+    folder = DatasetFolder(root)
+    path = folder.meta / f"{report.table.replace('qa', 'audit', 1)}.json"
+    with folder.lock(wait_s=_LOCK_WAIT_S):
+        folder.mark_stale()
+        commit_json(path, report.as_json())
+        write_manifest(folder, [path.relative_to(folder.root).as_posix()])
     return path
 
 

@@ -16,7 +16,7 @@ from spatialqa.core.channels import CHANNEL_NAMES
 from spatialqa.core.files import sha256_of
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.schema import RIRS
-from spatialqa.errors import RoomError
+from spatialqa.errors import DatasetError, RoomError
 
 _GROUP_COLUMNS = ("group_id", "split", "room_set", "engine_config")
 _PER_BANK = ("engine", "engine_config_hash", "rir_time_zero", "hrtf", "channels")
@@ -36,14 +36,10 @@ class ParquetBank:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._files = DatasetFolder(path).tables("rirs")
-        if not self._files:
-            raise RoomError(f"{path}: has no rirs/*.parquet: make a bank with `spatialqa rirs {path}`")
         self._recorded = _recorded_hashes(path)
-        if self._recorded.keys() != {f"rirs/{file.name}" for file in self._files}:
-            raise RoomError(
-                f"{path}/rirs: holds {len(self._files)} files and its records name {len(self._recorded)}: copy it again"
-            )
+        if not self._recorded:
+            raise RoomError(f"{path}: has no rirs/*.parquet: make a bank with `spatialqa rirs {path}`")
+        self._files = _tables(path, "rirs")
         tables = [_read_index(file, k) for k, file in enumerate(self._files)]
         rirs = pa.concat_tables(tables)
         if not len(rirs):
@@ -169,9 +165,16 @@ def _read_index(file: Path, number: int) -> pa.Table:
     )
 
 
+def _tables(path: Path, kind: str) -> list[Path]:
+    try:
+        return DatasetFolder(path).tables(kind)
+    except DatasetError as error:
+        raise RoomError(str(error)) from None
+
+
 def _read_groups(path: Path) -> pa.Table:
     """Return what the groups know of their RIRs."""
-    files = DatasetFolder(path).tables("groups")
+    files = _tables(path, "groups")
     if not files:
         raise RoomError(f"{path}: has rirs/ and no groups/: the bank is not whole")
     try:

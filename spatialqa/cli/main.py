@@ -74,22 +74,24 @@ def render(out: Path, recipe: str | None, source: Path | None, **given: Any) -> 
 @recipe_option
 @click.option(
     "--groups",
-    default=64,
-    show_default=True,
     type=click.IntRange(1, MOST_SCENES),
-    help="Number of listener groups in all splits together.",
+    help="Number of listener groups in all splits together. [64]",
 )
+@click.option("--from", "source", metavar="DIR", type=click.Path(path_type=Path), help="Make the bank in DIR again.")
 @keys_of(RenderRecipe)
-def rirs(out: Path, recipe: str | None, groups: int, **given: Any) -> None:
+def rirs(out: Path, recipe: str | None, groups: int | None, source: Path | None, **given: Any) -> None:
     """Simulate a bank of RIRs in OUT, without sounds and scenes. `render --rooms bank:OUT` uses it."""
     supervisor.supervise(out)
     from spatialqa.cli.output import print_bank
     from spatialqa.core.console import RenderProgress
-    from spatialqa.generation.make_bank import make_bank
+    from spatialqa.generation.make_bank import make_bank, stored_bank
 
-    resolved = resolve(RenderRecipe, "render", recipe, given, {})
+    if source and recipe:
+        raise RecipeError("--from and --recipe both name a recipe: give one of them")
+    base, before = stored_bank(source) if source else ({}, 64)
+    resolved = resolve(RenderRecipe, "render", recipe, given, base)
     with RenderProgress("simulating", "groups") as progress:
-        summary = make_bank(resolved, out, groups, progress)
+        summary = make_bank(resolved, out, before if groups is None else groups, progress)
     print_bank(summary)
 
 
@@ -145,16 +147,17 @@ def status(out: Path) -> None:
     type=click.IntRange(0, MANY),
     help="Render N scenes again and compare them bit for bit.",
 )
+@click.option("--fix", is_flag=True, help="Remove damaged shards that a resume makes again, and name the command.")
 @click.option(
     "--question-modules",
     metavar="FILE",
     help="Python files or packages that declared subtypes of OUT's questions, to compute their answers again.",
 )
-def validate(out: Path, rerender: int, question_modules: str | None) -> None:
+def validate(out: Path, rerender: int, fix: bool, question_modules: str | None) -> None:
     """Check OUT: hashes, schema, geometry, audio, splits and questions."""
-    if rerender:
+    if rerender or fix:
         supervisor.supervise()
-    from spatialqa.cli.output import print_validation
+    from spatialqa.cli.output import print_lines, print_validation
     from spatialqa.dataset.validation.dataset import validate_dataset
     from spatialqa.generation.rerender import rerender_scenes
     from spatialqa.qa.question_modules import recompute_functions
@@ -164,6 +167,10 @@ def validate(out: Path, rerender: int, question_modules: str | None) -> None:
     if rerender and not report.problems:
         report = report.with_rerender(rerender_scenes(out, rerender))
     print_validation(report)
+    if fix and (report.problems or report.warnings):
+        from spatialqa.generation.resume import remove_damaged
+
+        print_lines(remove_damaged(out, report.files.shards, report.files.questions))
     if report.problems:
         sys.exit(1)
 

@@ -95,11 +95,11 @@ def print_status(root: Path) -> None:
         stdout.print(f"a bank of RIRs: {len(done)} of {len(committed)} shards")
     else:
         stdout.print(f"{scenes} of {sum(plan.scenes.values())} scenes, {len(done)} of {len(committed)} shards")
-    for path in sorted(folder.meta.glob("qa*.json")):
-        record = folder.read_questions(path.stem)
-        stdout.print(f"{path.stem}: {sum(record.questions.values())} questions about {record.scenes} scenes")
+    for table in folder.question_tables():
+        record = folder.read_questions(table)
+        stdout.print(f"{table}: {sum(record.questions.values())} questions about {record.scenes} scenes")
         if record.scenes < scenes:
-            stdout.print(f"{path.stem} was asked of {record.scenes} of {scenes} scenes: run make-qa again")
+            stdout.print(f"{table} was asked of {record.scenes} of {scenes} scenes: run make-qa again")
     if len(done) < len(committed):
         stdout.print("incomplete: run the same command again to resume")
 
@@ -108,6 +108,8 @@ def print_validation(report: "ValidationReport") -> None:
     """Print what was checked and every problem that was found."""
     for line in report.checked:
         stdout.print(f"ok   {line}")
+    for warning in report.warnings:
+        stdout.print(f"WARN {warning}")
     for problem in report.problems[:_MAX_LISTED]:
         stdout.print(f"BAD  {problem}")
     if len(report.problems) > _MAX_LISTED:

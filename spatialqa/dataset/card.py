@@ -2,9 +2,11 @@
 
 import json
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import yaml
 
 from spatialqa.core.channels import CHANNEL_NAMES
@@ -14,34 +16,72 @@ from spatialqa.dataset.folder import DatasetFolder, split_of, split_order
 from spatialqa.dataset.json_records import RunRecord
 from spatialqa.dataset.licences import guarded_rooms
 from spatialqa.dataset.reading import read_rows
+from spatialqa.dataset.schema import TABLES
 
 _MAX_ATTRIBUTIONS = 200
 
 
-def write_card(folder: DatasetFolder) -> None:
-    """Write the card of what is committed now; run again whenever a table is added."""
+@dataclass(eq=False)
+class CardFacts:
+    """What the records of a data set say of its tables, counted in one pass.
+
+    rows: by table and split. scenes: by split. room_sets: those of the groups.
+    """
+
+    rows: Counter[tuple[str, str]]
+    scenes: Counter[str]
+    room_sets: set[str]
+
+
+def card_facts(folder: DatasetFolder) -> CardFacts:
+    """Count what a data set holds, without its questions.
+
+    Raises:
+        DatasetError: a record, or a file of groups, is damaged.
+    """
+    facts = CardFacts(Counter(), Counter(), set())
     run = folder.read_run()
-    configs = _configs(folder)
+    for item in (run.imported and run.imported.scenes) or ():
+        facts.rows["scenes", split_of(Path(item.path))] += item.rows
+    for record in folder.each_shard(run):
+        facts.scenes[record.split] += record.scenes
+        for item in record.files:
+            table = item.path.partition("/")[0]
+            if table in TABLES:
+                facts.rows[table, record.split] += item.rows
+            if table == "groups":
+                rows = read_rows(folder.root / item.path, ["room_set"])
+                facts.room_sets.update(row["room_set"] for row in rows)
+    return facts
+
+
+def write_card(folder: DatasetFolder, facts: CardFacts | None = None) -> None:
+    """Write the card of what is committed now; run again whenever a table is added.
+
+    facts: as card_facts gives them; a command that may not fail halfway counts them before it changes anything.
+    """
+    run, facts = folder.read_run(), facts or card_facts(folder)
+    questions = _question_counts(folder)
     front = {
         "pretty_name": "spatialqa data set",
         "task_categories": ["question-answering", "audio-classification"],
         "tags": ["spatial-audio", run.recipe.get("channels", "binaural"), "spatialqa"],
-        "configs": configs,
+        "configs": _configs({**facts.rows, **questions}),
     }
     bank = run.makes == "groups"
     if bank:
         front |= {"pretty_name": "spatialqa RIR bank", "task_categories": ["other"]}
-    body = _bank_body(folder, run) if bank else _body(folder, run)
+    body = _bank_body(folder, run, facts) if bank else _body(folder, run, facts, questions)
     text = "---\n" + yaml.safe_dump(front, sort_keys=False, allow_unicode=True) + "---\n\n" + body
     commit_text(folder.root, "README.md", text)
 
 
-def _configs(folder: DatasetFolder) -> list[dict[str, Any]]:
+def _configs(rows: Mapping[tuple[str, str], int]) -> list[dict[str, Any]]:
     """One config a table; `scenes` is the default. The Parquet files carry their features themselves."""
     configs: list[dict[str, Any]] = []
-    names = ["scenes", "groups", "rirs", *folder.question_tables()]
-    for name in names:
-        splits = dict.fromkeys(split_of(path) for path in folder.tables(name))
+    own = ["scenes", "groups", "rirs"]
+    for name in [*own, *sorted({table for table, _ in rows}.difference(own))]:
+        splits = sorted((split for table, split in rows if table == name), key=split_order)
         if splits:
             files = [{"split": split, "path": f"{name}/{split}-*.parquet"} for split in splits]
             configs.append({"config_name": name, "data_files": files})
@@ -50,11 +90,8 @@ def _configs(folder: DatasetFolder) -> list[dict[str, Any]]:
     return configs
 
 
-def _body(folder: DatasetFolder, run: RunRecord) -> str:
-    recipe, engine, plan = run.recipe, run.engine, run.plan
-    counts = Counter[str]()
-    for shard in folder.each_shard():
-        counts[shard.split] += shard.scenes
+def _body(folder: DatasetFolder, run: RunRecord, facts: CardFacts, questions: Mapping[tuple[str, str], int]) -> str:
+    recipe, engine, plan, counts = run.recipe, run.engine, run.plan, facts.scenes
     rendered = engine.name != "none"
     kind = {"foa": "Scenes in first-order ambisonics (AmbiX)"}.get(recipe.get("channels", ""), "Binaural scenes")
     made = kind if rendered and not run.export else "Scenes without audio, but"
@@ -76,23 +113,22 @@ def _body(folder: DatasetFolder, run: RunRecord) -> str:
         "Angles are in the head frame: azimuth 0 straight ahead, positive to the left; elevation positive up.",
         "Positions are metres in the world frame: +x right, +y up, -z forward.",
         "",
-        *_how_to_read(folder, recipe, rendered and not run.export),
+        *_how_to_read(folder, recipe, facts, rendered and not run.export),
     ]
-    question_counts = _question_counts(folder)
-    if question_counts:
+    if questions:
         lines += ["## Questions", "", "| table | split | questions |", "|---|---|---|"]
-        lines += [f"| {table} | {split} | {n} |" for (table, split), n in question_counts.items()]
+        lines += [f"| {table} | {split} | {n} |" for (table, split), n in questions.items()]
         lines.append("")
-    lines += _licences(folder, run)
+    lines += _licences(run, facts)
     return "\n".join(lines) + "\n"
 
 
-def _how_to_read(folder: DatasetFolder, recipe: dict[str, Any], has_audio: bool) -> list[str]:
+def _how_to_read(folder: DatasetFolder, recipe: dict[str, Any], facts: CardFacts, has_audio: bool) -> list[str]:
     """Return the lines that open the scenes with Hugging Face `datasets`, which averages channels when it decodes."""
     load = f'load_dataset({json.dumps(_name(folder), ensure_ascii=False)}, "scenes"'
     if not has_audio:
         return ["```python", "from datasets import load_dataset", f"scenes = {load})", "```", ""]
-    splits = sorted({split_of(path) for path in folder.tables("scenes")}, key=split_order)
+    splits = sorted((split for table, split in facts.rows if table == "scenes"), key=split_order)
     names = _channels(recipe)
     return [
         "```python",
@@ -114,12 +150,9 @@ def _how_to_read(folder: DatasetFolder, recipe: dict[str, Any], has_audio: bool)
     ]
 
 
-def _bank_body(folder: DatasetFolder, run: RunRecord) -> str:
+def _bank_body(folder: DatasetFolder, run: RunRecord, facts: CardFacts) -> str:
     recipe, engine = run.recipe, run.engine
-    groups, rirs = Counter[str](), Counter[str]()
-    for name, counts in (("groups", groups), ("rirs", rirs)):
-        for path in folder.tables(name):
-            counts[split_of(path)] += pq.ParquetFile(path).metadata.num_rows
+    channels = recipe.get("channels", "binaural")
     lines = [
         "# A spatialqa bank of room impulse responses",
         "",
@@ -127,20 +160,25 @@ def _bank_body(folder: DatasetFolder, run: RunRecord) -> str:
         "",
         "| | |",
         "|---|---|",
-        f"| listeners | {', '.join(f'{split} {groups[split]}' for split in sorted(groups, key=split_order))} |",
-        f"| RIRs | {', '.join(f'{split} {rirs[split]}' for split in sorted(rirs, key=split_order))} |",
+        f"| listeners | {_rows_by_split(facts, 'groups')} |",
+        f"| RIRs | {_rows_by_split(facts, 'rirs')} |",
         f"| houses | {', '.join(f'{split} {n}' for split, n in run.plan.houses.items())} |",
         f"| rooms | {_cell(_without_path(recipe['rooms']))} |",
         f"| engine | {engine.name} {engine.version}, HRTF {_cell(engine.hrtf)} |",
-        f"| form | {recipe['sample_rate']} Hz, {recipe['channels']}, float32 little-endian, C order (channels, n) |",
+        f"| form | {recipe['sample_rate']} Hz, {channels}, float32 little-endian, C order (channels, n) |",
         f"| seed | {recipe['seed']} |",
         "",
         "Positions are metres in the world frame: +x right, +y up, -z forward. Scenes are made from it with",
         f"`spatialqa render --rooms bank:{_name(folder)}`.",
         "",
-        *_room_licences(folder, run),
+        *_room_licences(run, facts),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _rows_by_split(facts: CardFacts, table: str) -> str:
+    counts = {split: n for (name, split), n in facts.rows.items() if name == table}
+    return ", ".join(f"{split} {counts[split]}" for split in sorted(counts, key=split_order))
 
 
 def _channels(recipe: dict[str, Any]) -> tuple[str, ...]:
@@ -170,12 +208,12 @@ def _cell(text: str) -> str:
 def _question_counts(folder: DatasetFolder) -> dict[tuple[str, str], int]:
     counts: Counter[tuple[str, str]] = Counter()
     for table in folder.question_tables():
-        for path in folder.tables(table):
-            counts[table, split_of(path)] += pq.ParquetFile(path).metadata.num_rows
+        for item in folder.files(table):
+            counts[table, split_of(Path(item.path))] += item.rows
     return dict(counts)
 
 
-def _room_licences(folder: DatasetFolder, run: RunRecord) -> list[str]:
+def _room_licences(run: RunRecord, facts: CardFacts) -> list[str]:
     """Say whose terms the RIRs are under: those of the engine, and of the rooms where they are somebody's."""
     lines = ["## Licences and attributions", ""]
     if run.engine.name.rpartition(":")[2] in ("soundspaces", "habitat"):
@@ -183,14 +221,13 @@ def _room_licences(folder: DatasetFolder, run: RunRecord) -> list[str]:
             "The room impulse responses were computed by RLRAudioPropagation (SoundSpaces 2.0), CC BY-NC 4.0.",
             "",
         ]
-    sets = {row["room_set"] for path in folder.tables("groups") for row in read_rows(path, ["room_set"])}
-    for reason in guarded_rooms(run.recipe, sets):
+    for reason in guarded_rooms(run.recipe, facts.room_sets):
         lines += [f"Rooms: {reason}.", ""]
     return lines
 
 
-def _licences(folder: DatasetFolder, run: RunRecord) -> list[str]:
-    lines = _room_licences(folder, run)
+def _licences(run: RunRecord, facts: CardFacts) -> list[str]:
+    lines = _room_licences(run, facts)
     lines += ["Class names come from AudioSet (class list CC BY 4.0, ontology CC BY-SA 4.0).", ""]
     lines += ["| licence of the clips | attribution | clips |", "|---|---|---|"]
     items = run.attributions

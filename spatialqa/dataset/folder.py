@@ -3,14 +3,13 @@
 import contextlib
 import json
 import os
-import re
 import shutil
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from spatialqa.core.files import unfinished
+from spatialqa.core.files import FileRecord, sha256_of, temporary_name, unfinished
 from spatialqa.core.names import SPLITS
 from spatialqa.dataset.json_records import (
     QuestionsRecord,
@@ -21,35 +20,21 @@ from spatialqa.dataset.json_records import (
     read_record,
     write_record,
 )
+from spatialqa.dataset.locking import held
+from spatialqa.dataset.record_checks import REJECTS, SHARD_NAME, belongs_to, check_recipe, check_table_path
 from spatialqa.errors import DatasetError
 
 RUN_FILE = "run.json"
 _LOCK_FILE = "lock"
 _PREVIOUS = ".spatialqa-previous-"  # and the name of a table that is being replaced
 
-_SHARD_NAME = re.compile(r"(?:train|validation|test)-[0-9]{5}-of-[0-9]{5}")
-
-
-def check_shard_name(where: Path, name: Any) -> str:
-    """Return a shard's name as it is; raises DatasetError for one that is none, such as a path."""
-    if not isinstance(name, str) or not _SHARD_NAME.fullmatch(name):
-        raise DatasetError(f"{where}: {str(name)[:80]!r} is not the name of a shard; the record is damaged")
-    return name
-
-
-def check_table_path(where: Path, path: Any, table: str) -> str:
-    """Return the path of a table's file as it is; raises DatasetError for one that leads elsewhere."""
-    folder, _, file = str(path).partition("/")
-    if folder != table or not file.endswith(".parquet") or not _SHARD_NAME.fullmatch(file.removesuffix(".parquet")):
-        raise DatasetError(f"{where}: {str(path)[:80]!r} is not a file of the table {table}; the record is damaged")
-    return str(path)
-
 
 class DatasetFolder:
     """Paths and records of one data set.
 
     Everything beside the tables and the card lies in `_spatialqa`: run.json (recipe, fingerprint, plan), shards/ (one
-    JSON a committed shard) and rejects/ (what was drawn and could not be used, with the reason).
+    JSON a committed shard), rejects/ (what was drawn and could not be used, with the reason), one JSON a table of
+    questions, and the manifest. A file that no record names is no part of the data set.
     """
 
     def __init__(self, root: Path) -> None:
@@ -65,12 +50,19 @@ class DatasetFolder:
         """Return the run record; raises DatasetError when the folder holds none."""
         if not self.root.exists():
             raise DatasetError(f"{self.root}: no such data set; make one with `spatialqa render {self.root}`")
+        if not self.exists and self._shard_files():
+            raise DatasetError(
+                f"{self.root}: its record _spatialqa/{RUN_FILE} is gone; repeat the command that began the data set: "
+                f"it writes the record again and keeps every whole shard"
+            )
         if not self.exists:
             raise DatasetError(
                 f"{self.root}: is not a spatialqa data set (it has no _spatialqa/{RUN_FILE}); name the folder that "
                 f"`spatialqa render` wrote"
             )
-        return read_record(RunRecord, self.meta / RUN_FILE)
+        run = read_record(RunRecord, self.meta / RUN_FILE)
+        check_recipe(self.meta / RUN_FILE, run)
+        return run
 
     def read_own_run(self) -> RunRecord:
         """Return the run record of what was rendered here; raises DatasetError also where questions were imported."""
@@ -85,24 +77,53 @@ class DatasetFolder:
     def claim(self, run: RunRecord) -> bool:
         """Make this the folder of a run, or check that it is: same fingerprint, or DatasetError naming what changed.
 
-        Returns whether the run begins here. A run that goes on updates what is not its identity, such as paths.
+        Returns whether the run begins here. A run that goes on updates what is not its identity, such as paths. A run
+        record that is gone or damaged is written again where the records of shards are of this very run.
         """
-        if self.exists:
-            differences = changed_keys(self.read_run().fingerprint, run.fingerprint)
-            if differences:
+        try:
+            before = self.read_run() if self.exists else None
+        except DatasetError:
+            before = None
+        if before is None:
+            self.refuse_foreign()
+            self._refuse_other_shards(run)
+        else:
+            self._refuse_other_run(before, run)
+        stale = replace(before.manifest, stale=True) if before and before.manifest else None
+        write_record(self.meta / RUN_FILE, replace(run, manifest=stale))
+        return before is None and not self._shard_files()
+
+    def _refuse_other_run(self, before: RunRecord, run: RunRecord) -> None:
+        if differences := changed_keys(before.fingerprint, run.fingerprint):
+            raise DatasetError(
+                f"{self.root}: holds another run ({'; '.join(differences[:4])}); use another folder, or repeat the "
+                f"run that began it"
+            )
+        if before.export:
+            raise DatasetError(f"{self.root}: holds an export of this run, without audio; use another folder")
+
+    def _refuse_other_shards(self, run: RunRecord) -> None:
+        """Raise DatasetError where shards of another run lie in a folder whose run record says nothing."""
+        for path in self._shard_files():
+            try:
+                record = read_record(ShardRecord, path)
+            except DatasetError:  # it is damaged: its shard will be made again
+                continue
+            if record.fingerprint != run.fingerprint_hash or record.original:
                 raise DatasetError(
-                    f"{self.root}: holds another run ({'; '.join(differences[:4])}); use another folder, or repeat the "
-                    f"run that began it"
+                    f"{self.root}: its record _spatialqa/{RUN_FILE} is gone or damaged, and the shards here are of "
+                    f"another run; use another folder, or repeat the command that began this one"
                 )
-            write_record(self.meta / RUN_FILE, run)
-            return False
-        self.refuse_foreign()
-        write_record(self.meta / RUN_FILE, run)
-        return True
+
+    def mark_stale(self) -> None:
+        """Note in run.json that a command is about to change the data set, so that its manifest says nothing now."""
+        run = self.read_run()
+        if run.manifest and not run.manifest.stale:
+            write_record(self.meta / RUN_FILE, replace(run, manifest=replace(run.manifest, stale=True)))
 
     def refuse_foreign(self) -> None:
         """Raise DatasetError when the folder holds something that no run of ours has written."""
-        if self.exists or not self.root.exists():
+        if self.exists or not self.root.exists() or self._shard_files():
             return
         if not self.root.is_dir():
             raise DatasetError(f"{self.root}: is a file, and a data set needs a folder; name another place")
@@ -120,7 +141,8 @@ class DatasetFolder:
         meta = self.meta
         for folder, ending in ((meta / "shards", ".json"), (meta / "rejects", ".jsonl"), (meta / "journal", ".json")):
             _remove_shards_files(folder, ending)
-        for table in ("scenes", "groups", "rirs", *self.question_tables()):
+        folders = [path.name for path in self.root.glob("qa*") if path.name.split("-")[0] == "qa"]
+        for table in ("scenes", "groups", "rirs", *folders):
             _remove_shards_files(self.root / table, ".parquet")
         for table in self.question_tables():
             _remove(self.questions_file(table))
@@ -138,12 +160,26 @@ class DatasetFolder:
         write_record(self.shard_file(record.shard), record)
         return record
 
-    def read_shard(self, name: str) -> ShardRecord:
-        """Return the record of a committed shard; raises DatasetError when there is none."""
-        return read_record(ShardRecord, self.shard_file(name))
+    def _shard_files(self) -> list[Path]:
+        return sorted((self.meta / "shards").glob("*.json"))
 
-    def committed(self, name: str, fingerprint: str) -> ShardRecord | None:
-        """Return the record of a shard that this run committed and whose files are still there, else None."""
+    def read_shard(self, name: str) -> ShardRecord:
+        """Return the record of a committed shard; raises DatasetError when there is none or it names other files."""
+        path = self.shard_file(name)
+        record = read_record(ShardRecord, path)
+        strange = [item.path for item in record.files if not belongs_to(item.path, name)]
+        if strange or record.shard != name:
+            raise DatasetError(
+                f"{path}: is no record of the shard {name} (it names {strange[0] if strange else record.shard!r:.80}); "
+                f"repeat the command that began the data set: it makes this shard again"
+            )
+        return record
+
+    def committed(self, name: str, fingerprint: str, by_hash: bool = False) -> ShardRecord | None:
+        """Return the record of a shard that this run committed and whose files are still there, else None.
+
+        by_hash: compare the sha256 of the files too, not only their sizes.
+        """
         if not self.shard_file(name).is_file():
             return None
         try:
@@ -152,33 +188,58 @@ class DatasetFolder:
             return None
         if record.fingerprint != fingerprint:
             return None
-        for item in record.files:
-            file = self.root / item.path
+        return record if all(self.is_whole(item, by_hash) for item in record.files) else None
+
+    def is_whole(self, item: FileRecord, by_hash: bool = True) -> bool:
+        """Return whether a file has its recorded size and, by_hash, its recorded sha256."""
+        file = self.root / item.path
+        try:
             if not file.is_file() or file.stat().st_size != item.bytes:
-                return None
-        return record
+                return False
+            return not by_hash or sha256_of(file) == item.sha256
+        except OSError:  # a disk that cannot read it
+            return False
 
-    def shards(self) -> list[ShardRecord]:
-        """Return the records of all committed shards, by name."""
-        return list(self.each_shard())
+    def shards(self, run: RunRecord | None = None) -> list[ShardRecord]:
+        """Return the records of the committed shards of this folder's run; see `each_shard`."""
+        return list(self.each_shard(run))
 
-    def each_shard(self) -> Iterator[ShardRecord]:
-        """Yield the records of all committed shards, by name; there may be more than memory should hold."""
-        for path in sorted((self.meta / "shards").glob("*.json")):
-            yield read_record(ShardRecord, path)
+    def each_shard(self, run: RunRecord | None = None) -> Iterator[ShardRecord]:
+        """Yield the records of the committed shards of this folder's run, in the order of its plan.
+
+        There may be more than memory should hold. A record that the plan does not know, or that has another run's
+        fingerprint, is left out.
+
+        Raises:
+            DatasetError: a record is damaged.
+        """
+        if run is None and not self.exists:
+            return
+        run = run or self.read_run()
+        for name in run.plan.shards:
+            if self.shard_file(name).is_file():
+                record = self.read_shard(name)
+                if record.fingerprint == run.fingerprint_hash:
+                    yield record
 
     def rejects(self) -> Iterator[Reject]:
         """Yield what was drawn and could not be used, shard by shard."""
-        for path in sorted((self.meta / "rejects").glob("*-of-*.jsonl")):
-            yield from read_json_lines(Reject, path)
+        for record in self.each_shard():
+            for item in record.files:
+                if item.path.startswith(f"{REJECTS}/"):
+                    yield from read_json_lines(Reject, self.root / item.path)
 
     def questions_file(self, table: str) -> Path:
         """Return where the record of a table of questions lies."""
         return self.meta / f"{table}.json"
 
     def read_questions(self, table: str) -> QuestionsRecord:
-        """Return the record of a table of questions; raises DatasetError when there is none."""
-        return read_record(QuestionsRecord, self.questions_file(table))
+        """Return the record of a table of questions; raises DatasetError when there is none or it is damaged."""
+        path = self.questions_file(table)
+        record = read_record(QuestionsRecord, path)
+        for item in record.files:
+            check_table_path(path, item.path, table)
+        return record
 
     def questions_identity(self, table: str) -> list[dict[str, Any]] | None:
         """Return the files of a table of questions as plain values, which tell it from any other; None without one."""
@@ -186,13 +247,63 @@ class DatasetFolder:
             return None
         return [asdict(file) for file in self.read_questions(table).files]
 
+    def files(self, kind: str, run: RunRecord | None = None) -> list[FileRecord]:
+        """Return what the records say of the files of one table, train first, then by name; see `tables`."""
+        run = run or self.read_run()
+        known: Iterable[FileRecord] = ()
+        if kind.split("-")[0] == "qa":
+            known = self.read_questions(kind).files if self.questions_file(kind).is_file() else ()
+        elif run.imported:
+            known = run.imported.scenes or ()
+        else:
+            known = (item for record in self.each_shard(run) for item in record.files)
+        own = [item for item in known if item.path.partition("/")[0] == kind]
+        return sorted(own, key=lambda item: (split_order(split_of(Path(item.path))), item.path))
+
     def tables(self, kind: str) -> list[Path]:
-        """Return the Parquet files of one table (`scenes`, `groups`, `rirs`, `qa`, ...), train first, then by name."""
-        return sorted((self.root / kind).glob("*.parquet"), key=lambda path: (split_order(split_of(path)), path.name))
+        """Return the Parquet files of one table (`scenes`, `groups`, `rirs`, `qa`, ...), train first, then by name.
+
+        They are those that the records name. Others that lie beside them are no part of the data set.
+
+        Raises:
+            DatasetError: a file is gone or has another size than was recorded, or a record is damaged.
+        """
+        run = self.read_run()
+        if run.imported and run.imported.scenes is None and kind == "scenes":  # by an older version, without a record
+            found = (self.root / kind).glob("*.parquet")
+            return sorted(found, key=lambda path: (split_order(split_of(path)), path.name))
+        files = self.files(kind, run)
+        for item in files:
+            if not self.is_whole(item, by_hash=False):
+                state = "has another size than was recorded" if (self.root / item.path).exists() else "is gone"
+                again = "run make-qa again" if kind.startswith("qa") else "repeat the command that began the data set"
+                raise DatasetError(f"{self.root / item.path}: {state}; {again}, and it is made again")
+        return [self.root / item.path for item in files]
 
     def question_tables(self) -> list[str]:
         """Return the names of the tables of questions: `qa`, `qa-NAME`."""
-        return sorted(path.name for path in self.root.glob("qa*") if path.is_dir() and path.name.split("-")[0] == "qa")
+        return sorted(path.stem for path in self.meta.glob("qa*.json") if path.stem.split("-")[0] == "qa")
+
+    def publish_questions(self, aside: str, record: QuestionsRecord, table: str) -> None:
+        """Put finished questions, and their record, in the place of a table that may exist.
+
+        All is on the disk before anything changes. A kill in between leaves a table without its record, which is no
+        table: make-qa has to be run again.
+
+        Args:
+            aside: the folder that holds the files, below the data set.
+            record: names them where they will be.
+            table: `qa` or `qa-NAME`.
+        """
+        file = self.questions_file(table)
+        pending = file.with_name(temporary_name())
+        try:
+            write_record(pending, record)
+            file.unlink(missing_ok=True)
+            self.replace_table(aside, table)
+            os.replace(pending, file)
+        finally:
+            pending.unlink(missing_ok=True)
 
     def replace_table(self, finished: str, table: str) -> None:
         """Put a finished folder in the place of a table that may exist; a kill in between leaves one of the two."""
@@ -215,10 +326,12 @@ class DatasetFolder:
                 shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
 
     @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self, wait_s: float = 0.0) -> Iterator[None]:
         """Hold the folder for one writing command; a second one gets DatasetError. Ends with the process.
 
         A folder that no run has claimed at the end is left as it was before.
+
+        wait_s: how long to wait for another command, seconds.
         """
         self.refuse_foreign()
         made = [path for path in (self.meta, self.root, *self.root.parents) if not path.exists()]
@@ -227,47 +340,22 @@ class DatasetFolder:
         except OSError as error:
             raise DatasetError(f"{self.root}: cannot be made ({error.strerror}); name another place") from None
         try:
-            with self._held():
+            with held(self.meta / _LOCK_FILE, wait_s, keep=lambda: self.exists):
                 yield
         finally:
             if not self.exists:
                 for path in made:
                     _remove(path)
 
-    @contextlib.contextmanager
-    def _held(self) -> Iterator[None]:
-        try:
-            import fcntl
-        except ImportError:  # not a POSIX system: no lock that ends with its process
-            yield
-            return
-        path = self.meta / _LOCK_FILE
-        new = not path.exists()
-        descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if not os.path.samestat(os.fstat(descriptor), path.stat()):
-                    raise OSError  # another command held it, and has just given the folder up
-            except OSError:
-                raise DatasetError(
-                    f"{self.root}: another spatialqa command is writing here; wait until it ends"
-                ) from None
-            try:
-                yield
-            finally:
-                if new and not self.exists:
-                    _remove(path)
-        finally:
-            os.close(descriptor)
-
     @staticmethod
-    def read_json(path: Path) -> dict[str, Any]:
-        """Read one of our small records; DatasetError when it is damaged."""
+    def read_json(path: Path, advice: str) -> dict[str, Any]:
+        """Read a JSON object; DatasetError, which ends in the advice, when it is damaged or something else."""
         try:
-            value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            value = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
-            raise DatasetError(f"{path}: cannot be read ({error}); remove it and run again") from None
+            raise DatasetError(f"{path}: cannot be read ({error}); {advice}") from None
+        if not isinstance(value, dict):
+            raise DatasetError(f"{path}: is damaged (it holds no JSON object); {advice}")
         return value
 
 
@@ -280,7 +368,7 @@ def _remove(path: Path) -> None:
 def _remove_shards_files(folder: Path, ending: str) -> None:
     """Remove the files of a folder that are named for a shard, and the folder where nothing else is in it."""
     for path in list(folder.glob(f"*{ending}")):
-        if _SHARD_NAME.fullmatch(path.name.removesuffix(ending)):
+        if SHARD_NAME.fullmatch(path.name.removesuffix(ending)):
             _remove(path)
     _remove(folder)
 

@@ -2,9 +2,14 @@
 
 Each record is checked field by field when it is read; a field that is missing or of another type is a DatasetError that
 names it. Keys that a record does not know are ignored, so that an older version reads what a newer one wrote.
+
+The first line of a record is the sha256 of all bytes below it, so that a single changed byte is noticed. Records of
+older versions have no such line.
 """
 
+import hashlib
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,12 +17,16 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from spatialqa.core.files import FileRecord, commit_json
+from spatialqa.core.files import FileRecord, commit_text
 from spatialqa.core.input_files import read_regular
 from spatialqa.core.scene import EngineIdentity
 from spatialqa.errors import DatasetError
 
 SCHEMA_VERSION = "1"
+_SEAL = '{\n "sha256_below": "'
+_SEALED = re.compile(rb'\{\n "sha256_below": "([0-9a-f]{64})",\n')
+# where the first line is damaged, its name or its 64 digits still show that there is one
+_SEAL_DAMAGED = re.compile(rb"sha256_below|^.{20}[0-9a-f]{64}", re.DOTALL)
 
 T = TypeVar("T")
 
@@ -43,10 +52,14 @@ class Attribution:
 
 @dataclass(frozen=True)
 class ImportRecord:
-    """Of a data set whose questions were imported: the format, and the sha256 of each file by its name."""
+    """Of a data set whose questions were imported: the format, and the sha256 of each file by its name.
+
+    scenes: the files of `scenes/`, once all is imported; None in data sets of older versions.
+    """
 
     format: str
     files: dict[str, str]
+    scenes: tuple[FileRecord, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +75,15 @@ class RebuildRecord:
     """Of a data set that was rebuilt from an export: in which engine and libraries it differs from the original."""
 
     differences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ManifestRecord:
+    """Which manifest a data set has. stale: a command is changing the data set, or was interrupted while it did."""
+
+    sha256: str
+    files: int
+    stale: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +105,7 @@ class RunRecord:
     imported: ImportRecord | None = None
     export: ExportRecord | None = None
     rebuilt: RebuildRecord | None = None
+    manifest: ManifestRecord | None = None  # None until all shards are there, and in data sets of older versions
 
 
 @dataclass(frozen=True)
@@ -196,33 +219,58 @@ class Reject:
         return cls(kind, identifier, attempt, f"{type(error).__name__}: {error}")
 
 
+# what to do about a record that is damaged
+_ADVICE: dict[type, str] = {
+    RunRecord: "repeat the command that began the data set: it writes this record again and keeps every whole shard",
+    ShardRecord: "repeat the command that began the data set: it makes this shard again",
+    QuestionsRecord: "run make-qa again",
+    Reject: "repeat the command that began the data set with --check full: it makes this shard again",
+}
+
+
 def write_record(path: Path, record: Any) -> None:
-    """Write a record as JSON, whole or not at all; what is None is left out."""
-    commit_json(path, {name: value for name, value in asdict(record).items() if value is not None})
+    """Write a record as JSON below the hash of its bytes, whole or not at all; what is None is left out."""
+    values = {name: value for name, value in asdict(record).items() if value is not None}
+    below = json.dumps(values, indent=1, ensure_ascii=False).removeprefix("{\n") + "\n"
+    commit_text(path.parent, path.name, f'{_SEAL}{hashlib.sha256(below.encode()).hexdigest()}",\n{below}')
 
 
 def read_record(kind: type[T], path: Path) -> T:
     """Read a record.
 
     Raises:
-        DatasetError: the file cannot be read, or is no such record; the message names the field.
+        DatasetError: the file cannot be read, has changed since it was written, or is no such record; the message names
+            the field and says what to do.
     """
+    advice = _ADVICE.get(kind, "make it again")
     try:
-        return msgspec.json.decode(read_regular(path), type=kind)
+        data = read_regular(path)
+        _check_seal(data)
+        return msgspec.json.decode(data, type=kind)
     except msgspec.ValidationError as error:
-        raise DatasetError(f"{path}: is damaged or of another version ({error}); make it again") from None
+        raise DatasetError(f"{path}: is damaged or of another version ({error}); {advice}") from None
     except (OSError, ValueError, msgspec.MsgspecError, RecursionError) as error:
-        raise DatasetError(f"{path}: cannot be read ({error}); remove it and run again") from None
+        raise DatasetError(f"{path}: cannot be read ({error}); {advice}") from None
+
+
+def _check_seal(data: bytes) -> None:
+    """Raise ValueError where a record is not what was written; one of an older version has no seal and passes."""
+    if found := _SEALED.match(data):
+        if hashlib.sha256(data[found.end() :]).hexdigest().encode() != found[1]:
+            raise ValueError("its bytes are not those of its sha256: it is damaged or was edited")
+    elif _SEAL_DAMAGED.search(data[:100]):
+        raise ValueError("its first line is damaged or was edited")
 
 
 def read_json_lines(kind: type[T], path: Path) -> list[T]:
     """Read records from JSON lines; raises DatasetError as `read_record` does."""
+    advice = _ADVICE.get(kind, "make it again")
     try:
         return msgspec.json.Decoder(kind).decode_lines(read_regular(path))
     except msgspec.ValidationError as error:
-        raise DatasetError(f"{path}: is damaged or of another version ({error}); make it again") from None
+        raise DatasetError(f"{path}: is damaged or of another version ({error}); {advice}") from None
     except (OSError, ValueError, msgspec.MsgspecError, RecursionError) as error:
-        raise DatasetError(f"{path}: cannot be read ({error}); remove it and run again") from None
+        raise DatasetError(f"{path}: cannot be read ({error}); {advice}") from None
 
 
 def json_lines(records: Iterable[Any]) -> str:

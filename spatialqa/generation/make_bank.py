@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
+from spatialqa.core.recipe_keys import execution_keys
 from spatialqa.dataset.folder import DatasetFolder
-from spatialqa.errors import RecipeError
+from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.run import prepare_bank, run_record
 from spatialqa.generation.runner import Observer, make_shards
@@ -61,6 +60,20 @@ def bank_recipe(recipe: RenderRecipe) -> RenderRecipe:
     return dataclasses.replace(recipe, **values)
 
 
+def stored_bank(root: Path) -> tuple[dict[str, Any], int]:
+    """Return what a bank was made of: the values of its recipe, without execution keys, and how many groups.
+
+    Raises:
+        DatasetError: the folder is no bank of RIRs.
+    """
+    run = DatasetFolder(root).read_run()
+    groups = run.fingerprint.get("bank_groups")
+    if run.makes != "groups" or not isinstance(groups, int):
+        raise DatasetError(f"{root}: is no bank of RIRs; name one that `spatialqa rirs` made")
+    idle = execution_keys(RenderRecipe)
+    return {name: value for name, value in run.recipe.items() if name not in idle}, groups
+
+
 def make_bank(recipe: RenderRecipe, root: Path, groups: int, observer: Observer) -> BankSummary:
     """Make a bank, or what is missing of it.
 
@@ -90,7 +103,7 @@ def make_bank(recipe: RenderRecipe, root: Path, groups: int, observer: Observer)
         root,
         sum(record.groups for record in folder.each_shard()),
         groups,
-        sum(pq.ParquetFile(path).metadata.num_rows for path in folder.tables("rirs")),
+        sum(item.rows for item in folder.files("rirs")),
         summary.draws_rejected,
         summary.shards,
         summary.shards_resumed,

@@ -20,9 +20,11 @@ from spatialqa.core.files import FileRecord, commit_file, digest, temporary_name
 from spatialqa.core.recipe_keys import build
 from spatialqa.dataset.card import write_card
 from spatialqa.dataset.commit import commit_table
-from spatialqa.dataset.folder import DatasetFolder, changed_keys, check_shard_name, check_table_path
-from spatialqa.dataset.json_records import ExportRecord, RebuildRecord, RunRecord, ShardRecord, write_record
+from spatialqa.dataset.folder import DatasetFolder, changed_keys
+from spatialqa.dataset.json_records import ExportRecord, RebuildRecord, RunRecord, ShardRecord
+from spatialqa.dataset.manifest import CARD, write_manifest
 from spatialqa.dataset.reading import read_rows, schema_of
+from spatialqa.dataset.record_checks import check_shard_name
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.generation.on_ray import on_ray
 from spatialqa.generation.rebuild_shard import RebuildJob, StoredShard, rebuild_on_worker, rebuild_shard
@@ -104,8 +106,9 @@ def rebuild(source: Path, root: Path, overrides: Mapping[str, Any], observer: Ob
         here["versions"] = library_versions(recipe)
         differences = changed_keys({name: run.fingerprint[name] for name in here}, here)
         with folder.lock():
-            record = replace(run, recipe=asdict(recipe), engine=identity, machine=machine_facts(), export=None)
-            began_here = folder.claim(replace(record, rebuilt=RebuildRecord(tuple(differences))))
+            record = replace(run, recipe=asdict(recipe), engine=identity, machine=machine_facts())
+            record = replace(record, export=None, manifest=None, rebuilt=RebuildRecord(tuple(differences)))
+            began_here = folder.claim(record)
             try:
                 held = digest([here, inputs.rooms.content_hash(), clips_hash(inputs.clips.records())])
                 same_engine = run.fingerprint["engine"]["sha256"] == identity.sha256
@@ -147,6 +150,10 @@ def _check_record(export: DatasetFolder, run: RunRecord) -> None:
         raise DatasetError(f"{where}: is damaged or of another version; export the recipes again")
     for name in run.plan.shards:
         check_shard_name(where, name)
+    for table in export.question_tables():
+        export.tables(table)  # raises where a file is gone
+        if not export.read_questions(table).files:
+            raise DatasetError(f"{export.questions_file(table)}: names no file of questions; export the recipes again")
 
 
 class _Rebuild:
@@ -189,6 +196,7 @@ class _Rebuild:
             raise DatasetError(f"{self._folder.root}: no scene could be rebuilt; {self._first_reason()}")
         left_out = sum(self._questions(table) for table in self._export.question_tables())
         write_card(self._folder)
+        write_manifest(self._folder, [CARD])
         rebuilt = [record.rebuilt for record in records if record.rebuilt]
         return RebuildReport(
             self._folder.root,
@@ -205,7 +213,8 @@ class _Rebuild:
 
     def _done(self, name: str) -> ShardRecord | None:
         """Return the record of a shard that need not be made again, else None."""
-        record = self._folder.committed(name, self._run.fingerprint_hash)
+        by_hash = self._job.recipe.check == "full"
+        record = self._folder.committed(name, self._run.fingerprint_hash, by_hash)
         if record is None or record.rebuilt is None:
             return None
         whole = record.scenes == record.rebuilt.original_scenes and not record.rebuilt.files_different
@@ -226,7 +235,6 @@ class _Rebuild:
         files, counts = [], Counter[str]()
         try:
             for item in record.files:
-                check_table_path(self._export.questions_file(table), item.path, table)
                 source, name = self._export.root / item.path, f"{aside}/{Path(item.path).name}"
                 rows = list(read_rows(source)) if gone else []
                 kept = [row for row in rows if row["scene_id"] not in gone]
@@ -241,15 +249,13 @@ class _Rebuild:
                     if sha256 != item.sha256:
                         raise DatasetError(f"{source}: differs from what the export recorded; copy the export again")
                     files.append(FileRecord(name, item.rows, size, sha256))
-            self._folder.replace_table(aside, table)
+            published = replace(record, files=tuple(replace(f, path=f.path.replace(aside, table, 1)) for f in files))
+            if gone:
+                published = replace(published, questions=dict(counts), scenes=record.scenes - len(gone))
+            self._folder.publish_questions(aside, published, table)
         finally:
             shutil.rmtree(self._folder.root / aside, ignore_errors=True)
-        left_out = sum(item.rows for item in record.files) - sum(file.rows for file in files)
-        published = replace(record, files=tuple(replace(f, path=f.path.replace(aside, table, 1)) for f in files))
-        if gone:
-            published = replace(published, questions=dict(counts), scenes=record.scenes - len(gone))
-        write_record(self._folder.questions_file(table), published)
-        return left_out
+        return sum(item.rows for item in record.files) - sum(file.rows for file in files)
 
 
 def _copy(source: Path, to: Path) -> None:

@@ -11,9 +11,10 @@ from spatialqa.core.audio_io import encode_flac, encode_rir
 from spatialqa.core.files import FileRecord, commit_text
 from spatialqa.core.scene import Scene, place_index
 from spatialqa.dataset.commit import commit_table
-from spatialqa.dataset.folder import DatasetFolder, check_table_path
+from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.json_records import EngineName, RebuiltShard, Reject, ShardRecord, json_lines
 from spatialqa.dataset.reading import read_rows, schema_of
+from spatialqa.dataset.record_checks import check_table_path
 from spatialqa.dataset.schema import AUDIO_COLUMNS
 from spatialqa.errors import ClipError, ClipGoneError, DatasetError, EngineError, RoomError
 from spatialqa.generation.recipe import RenderRecipe

@@ -215,6 +215,12 @@ class RenderRecipe:
         execution=True,
         path=True,
     )
+    check: str = key(
+        "size",
+        "how a resume tells that a shard is done: by the sizes of its files (size), or also by their sha256 (full)",
+        choices=("size", "full"),
+        execution=True,
+    )
     ray_address: str | None = key(None, "address of a running Ray cluster, such as auto or HOST:6379", execution=True)
 
     def __post_init__(self) -> None:
@@ -331,6 +337,9 @@ class RenderRecipe:
             value = getattr(self, f.name)
             # which engine `auto` took is part of the fingerprint, and so is what was found below a root
             if f.metadata["execution"] or f.name == "engine" or f.name.endswith("_root"):
+                continue
+            # drawn scenes keep the identity, and so the bytes, that they had before there were placements
+            if self.placements is None and f.name in ("placements", "check_placements"):
                 continue
             if f.metadata["path"] and value is not None:
                 value = value.partition(":")[0] if f.name in KIND_AND_PATH else "given"

@@ -68,7 +68,10 @@ class StoredRun:
         """Return a room ready to be simulated; raises RoomError when its content is not of this hash."""
         if self._room is None or self._room.room_id != room_id:
             self.close()
-            self._room = self.rooms.load(room_id)
+            try:
+                self._room = self.rooms.load(room_id)
+            except RoomError as error:
+                raise RoomError(f"room {room_id}: {error}") from error
         if self._room.sha256 != sha256:
             raise RoomError(f"room {room_id} has changed since it was rendered: its content hash differs")
         if self._acoustic is None:
@@ -84,15 +87,18 @@ class StoredRun:
             ClipError: a clip is not in the set, or has other content than the scene was made from.
         """
         prepared = []
-        for source in scene.sources:
+        for number, source in enumerate(scene.sources):
             record = self.record(source.clip_id)
             if record is None:
-                raise ClipError(f"clip {source.clip_id} is not in {self.recipe.clips} any more")
-            clip = self._prepared.get(record)
+                raise ClipError(f"source {number}: clip {source.clip_id} is not in {self.recipe.clips} any more")
+            try:
+                clip = self._prepared.get(record)
+            except ClipError as error:
+                raise type(error)(f"scene {scene.scene_id}, source {number}: {error}") from error
             if source.clip_sha256 is not None and clip.sha256 != source.clip_sha256:
                 raise ClipError(
-                    f"clip {source.clip_id} has changed since it was rendered: its sha256 is {clip.sha256[:12]}, and "
-                    f"{source.clip_sha256[:12]} was used"
+                    f"source {number}: clip {source.clip_id} has changed since it was rendered: its sha256 is "
+                    f"{clip.sha256[:12]}, and {source.clip_sha256[:12]} was used"
                 )
             prepared.append(clip)
         return prepared

@@ -9,7 +9,7 @@ from spatialqa.core.audio_io import encode_flac
 from spatialqa.core.scene import Scene
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_audio, read_rows, scene_files
-from spatialqa.errors import ClipError, ClipGoneError, DatasetError, RoomError
+from spatialqa.errors import ClipError, DatasetError, RoomError
 from spatialqa.generation.recipe import stored_recipe
 from spatialqa.generation.render import SimulatedGroup, render_scene
 from spatialqa.generation.replay import StoredRun
@@ -22,7 +22,7 @@ def rerender_scenes(root: Path, count: int) -> tuple[int, list[str]]:
 
     Raises:
         DatasetError: the engine here is not the one that rendered the data set.
-        SpatialQAError: a room or a clip is not there any more.
+        SpatialQAError: the folder of the clips cannot be opened, or the engine failed.
     """
     folder = DatasetFolder(root)
     run = folder.read_run()
@@ -36,21 +36,19 @@ def rerender_scenes(root: Path, count: int) -> tuple[int, list[str]]:
         for group_id, stored in _choose(folder, count).items():
             compared += len(stored)
             try:
-                simulated = inputs.simulate(groups[group_id], [scene for scene, _ in stored])
+                simulated = inputs.simulate(groups[group_id], [scene for _, scene, _ in stored])
             except RoomError as error:
-                problems += [f"{scene.scene_id}: {error}" for scene, _ in stored]
+                problems += [f"{where}: {error}" for where, _, _ in stored]
                 continue
-            for scene, flac in stored:
+            for where, scene, flac in stored:
                 if problem := _difference(inputs, simulated, scene, flac):
-                    problems.append(f"{scene.scene_id}: {problem}")
+                    problems.append(f"{where}: {problem}")
     return compared, problems
 
 
 def _difference(inputs: StoredRun, simulated: SimulatedGroup, scene: Scene, flac: bytes) -> str | None:
     try:
         again = render_scene(scene, simulated, inputs.sounds(scene), inputs.recipe.mix)
-    except ClipGoneError:
-        raise
     except ClipError as error:
         return str(error)
     if encode_flac(again.audio, inputs.recipe.sample_rate) != flac:
@@ -60,19 +58,20 @@ def _difference(inputs: StoredRun, simulated: SimulatedGroup, scene: Scene, flac
     return None
 
 
-def _choose(folder: DatasetFolder, count: int) -> dict[str, list[tuple[Scene, bytes]]]:
-    """Pick scenes evenly over the whole data set, gathered by group."""
+def _choose(folder: DatasetFolder, count: int) -> dict[str, list[tuple[str, Scene, bytes]]]:
+    """Pick scenes evenly over the whole data set, gathered by group, each with its file and id in words."""
     files = scene_files(folder)
     sizes = [pq.ParquetFile(path).metadata.num_rows for path in files]
     total = sum(sizes)
     count = min(count, total)
     wanted = {k * total // count for k in range(count)}
-    chosen: dict[str, list[tuple[Scene, bytes]]] = defaultdict(list)
+    chosen: dict[str, list[tuple[str, Scene, bytes]]] = defaultdict(list)
     first = 0
     for path, size in zip(files, sizes, strict=True):
         if wanted.intersection(range(first, first + size)):
             for number, (scene, flac) in enumerate(read_audio(path), start=first):
                 if number in wanted:
-                    chosen[scene.group_id].append((scene, flac))
+                    where = f"scenes/{path.name}: {scene.scene_id}"
+                    chosen[scene.group_id].append((where, scene, flac))
         first += size
     return chosen

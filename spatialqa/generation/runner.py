@@ -10,7 +10,8 @@ from typing import Any, Protocol
 from spatialqa.core.files import commit_text
 from spatialqa.dataset.card import write_card
 from spatialqa.dataset.folder import DatasetFolder, changed_keys
-from spatialqa.dataset.json_records import ShardRecord
+from spatialqa.dataset.json_records import ShardRecord, json_lines
+from spatialqa.dataset.manifest import CARD, CLIP_REJECTS, write_manifest
 from spatialqa.errors import DatasetError
 from spatialqa.generation.inputs import engine_for
 from spatialqa.generation.on_ray import on_ray
@@ -111,11 +112,11 @@ class _Totals:
 
 def _render(run: Run, plan: RunPlan, folder: DatasetFolder, observer: Observer) -> RunSummary:
     folder.sweep()
-    commit_text(folder.root, "_spatialqa/rejects/clips.jsonl", reject_lines(run))
+    commit_text(folder.root, CLIP_REJECTS, reject_lines(run))
     totals = _Totals()
     missing = []
     for index, name in enumerate(plan.shards.names()):
-        record = folder.committed(name, run.fingerprint_hash)
+        record = folder.committed(name, run.fingerprint_hash, by_hash=run.recipe.check == "full")
         if record is None:
             missing.append(index)
         else:
@@ -132,6 +133,7 @@ def _render(run: Run, plan: RunPlan, folder: DatasetFolder, observer: Observer) 
         what = "scene could be rendered" if run.makes == "scenes" else "group could be simulated"
         raise DatasetError(f"{folder.root}: not one {what}; {_first_reason(folder)}")
     write_card(folder)
+    write_manifest(folder, [CARD, CLIP_REJECTS])
     return RunSummary(
         folder.root,
         totals.scenes,
@@ -146,11 +148,8 @@ def _render(run: Run, plan: RunPlan, folder: DatasetFolder, observer: Observer) 
 
 
 def _first_reason(folder: DatasetFolder) -> str:
-    for path in sorted((folder.meta / "rejects").glob("*-of-*.jsonl")):
-        first = path.read_text(encoding="utf-8").partition("\n")[0]
-        if first:
-            return f"the first of the rejects: {first}"
-    return "see _spatialqa/rejects"
+    first = next(folder.rejects(), None)
+    return f"the first of the rejects: {json_lines([first]).strip()}" if first else "see _spatialqa/rejects"
 
 
 def worker_count(recipe: RenderRecipe, scenes: int, shards: int) -> int:

@@ -8,9 +8,8 @@ from typing import Any
 import spatialqa
 from spatialqa.core.files import below, commit_file, commit_json, unfinished
 from spatialqa.dataset.folder import DatasetFolder, changed_keys
+from spatialqa.dataset.manifest import EXPORT_MARKER as MARKER
 from spatialqa.errors import DatasetError
-
-MARKER = "spatialqa-export.json"
 
 
 class Destination:
@@ -36,7 +35,9 @@ class Destination:
         if root.exists() and not root.is_dir():
             raise DatasetError(f"{root}: is a file, and an export needs a folder; name another place")
         if (root / MARKER).is_file():
-            before = DatasetFolder.read_json(root / MARKER).get("identity", {})
+            before = DatasetFolder.read_json(root / MARKER, "name a new or an empty folder").get("identity")
+            if not isinstance(before, dict):
+                raise DatasetError(f"{root / MARKER}: is damaged (it has no identity); name a new or an empty folder")
             if differences := changed_keys(before, self._identity):
                 raise DatasetError(
                     f"{root}: holds another export ({'; '.join(differences[:4])}); name a new or an empty folder"

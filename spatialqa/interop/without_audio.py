@@ -4,6 +4,7 @@ The folder is a data set like any other - scenes, groups, questions, card - whos
 have no samples. Every file of the original is listed with its sha256; `spatialqa.generation.rebuild` makes them again.
 """
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -17,15 +18,14 @@ from spatialqa.core.files import FileRecord, commit_text
 from spatialqa.dataset.card import write_card
 from spatialqa.dataset.commit import commit_table
 from spatialqa.dataset.folder import RUN_FILE, DatasetFolder
-from spatialqa.dataset.json_records import ExportRecord, ShardRecord, write_record
+from spatialqa.dataset.json_records import ExportRecord, RunRecord, ShardRecord, write_record
+from spatialqa.dataset.manifest import CARD, EXPORT_MARKER, EXPORTED_CLIPS, write_manifest
 from spatialqa.dataset.reading import read_rows, scene_files, schema_of
 from spatialqa.dataset.schema import AUDIO_COLUMNS
 from spatialqa.errors import DatasetError
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.interop.destination import Destination
 from spatialqa.qa.recipe import QaRecipe
-
-CLIPS_FILE = "clips.jsonl"
 
 _CARD = """
 ## Without audio
@@ -75,13 +75,17 @@ def export_recipes(root: Path, dest: Path, progress: Callable[[int, int], None] 
         raise DatasetError(f"{root}: was planned without audio and can be published as it is")
     missing = [name for name in run.plan.shards if folder.committed(name, run.fingerprint_hash) is None]
     if missing:
-        raise DatasetError(f"{root}: shard {missing[0]} is missing; run the render command again, then export")
+        raise DatasetError(
+            f"{root}: shard {missing[0]} is missing or damaged; run the render command again, then export"
+        )
     scene_files(folder)
     target = Destination(dest, root, {"format": "recipes", "fingerprint": run.fingerprint_hash})
     out = DatasetFolder(dest)
+    with contextlib.suppress(DatasetError):  # there is none yet, or it is damaged: it is written again
+        out.mark_stale()
     removed = path_keys(RenderRecipe, run.recipe)
     scenes = 0
-    total = sum(record.scenes for record in folder.shards())
+    total = sum(record.scenes for record in folder.each_shard(run))
     for name in run.plan.shards:
         record = folder.read_shard(name)
         if out.committed(name, run.fingerprint_hash) is None:
@@ -89,13 +93,14 @@ def export_recipes(root: Path, dest: Path, progress: Callable[[int, int], None] 
         scenes += record.scenes
         if progress:
             progress(scenes, total)
-    n_clips = _write_clips(out)
+    n_clips = _write_clips(out, run)
     questions = sum(_export_questions(folder, out, target, table) for table in folder.question_tables())
     published = replace(
         run,
         recipe=without_paths(RenderRecipe, run.recipe),
         qa_recipe=without_paths(QaRecipe, run.qa_recipe),
         export=ExportRecord("recipes", tuple(removed)),
+        manifest=None,
     )
     write_record(out.meta / RUN_FILE, published)
     write_card(out)
@@ -104,6 +109,7 @@ def export_recipes(root: Path, dest: Path, progress: Callable[[int, int], None] 
     forms = {name: _form(name, run.recipe[name]) for name in removed}
     summary = RecipesSummary(dest, scenes, n_clips, questions, forms)
     target.finish({"scenes": scenes, "clips": n_clips, "questions": questions})
+    write_manifest(out, [CARD, EXPORT_MARKER, EXPORTED_CLIPS])
     return summary
 
 
@@ -163,11 +169,11 @@ def _rows_without(path: Path, schema: pa.Schema, column: str | None) -> Iterator
         yield row if column is None else {**row, column: None}
 
 
-def _write_clips(out: DatasetFolder) -> int:
+def _write_clips(out: DatasetFolder, run: RunRecord) -> int:
     """List the clips that the scenes use, by id."""
     clips: dict[str, dict[str, Any]] = {}
-    for path in out.tables("scenes"):
-        for row in read_rows(path, ("sources",)):
+    for name in run.plan.shards:
+        for row in read_rows(out.root / "scenes" / f"{name}.parquet", ("sources",)):
             for source in row["sources"]:
                 found = clips.get(source["clip_id"])
                 if found is None:
@@ -176,7 +182,7 @@ def _write_clips(out: DatasetFolder) -> int:
                 else:
                     found["uses"] += 1
     lines = "".join(json.dumps(clips[clip_id], ensure_ascii=False) + "\n" for clip_id in sorted(clips))
-    commit_text(out.root, f"_spatialqa/{CLIPS_FILE}", lines)
+    commit_text(out.root, EXPORTED_CLIPS, lines)
     return len(clips)
 
 

@@ -14,10 +14,11 @@ import spatialqa
 from spatialqa.core.files import FileRecord, temporary_name
 from spatialqa.core.names import table_name
 from spatialqa.core.scene import Scene
-from spatialqa.dataset.card import write_card
+from spatialqa.dataset.card import card_facts, write_card
 from spatialqa.dataset.commit import commit_table
 from spatialqa.dataset.folder import DatasetFolder, split_of
-from spatialqa.dataset.json_records import QuestionsRecord, SkipCount, write_record
+from spatialqa.dataset.json_records import QuestionsRecord, SkipCount
+from spatialqa.dataset.manifest import CARD, write_manifest
 from spatialqa.dataset.reading import read_scenes, scene_files
 from spatialqa.dataset.schema import QA
 from spatialqa.errors import DatasetError
@@ -94,7 +95,6 @@ def make_qa(root: Path, recipe: QaRecipe, on_scenes: Callable[[int, int], None] 
     """
     folder = DatasetFolder(root)
     run = folder.read_own_run()
-    shards_missing = sum(not folder.shard_file(name).is_file() for name in run.plan.shards)
     table = table_name(recipe.name)
     own = load_question_modules(recipe.question_modules)
     own.subtypes.check_types(recipe.types)
@@ -102,24 +102,27 @@ def make_qa(root: Path, recipe: QaRecipe, on_scenes: Callable[[int, int], None] 
     check_counts(recipe.type_counts, recipe.types, recipe.questions_per_subtype, countable)
     with folder.lock():
         folder.sweep()
+        facts = card_facts(folder)
+        shards_missing = len(run.plan.shards) - sum(1 for _ in folder.each_shard(run))
         aside = temporary_name()  # after a kill, a later command removes it
         try:
             summary, files = _write(folder, recipe, own, aside, on_scenes)
-            folder.replace_table(aside, table)
+            record = QuestionsRecord(
+                spatialqa=spatialqa.__version__,
+                scenes_fingerprint=run.fingerprint_hash,
+                scenes=summary.scenes,
+                recipe=asdict(recipe),
+                questions=dict(summary.questions),
+                skipped=tuple(SkipCount(s, r, n) for (s, r), n in sorted(summary.skipped.items())),
+                question_modules=own.modules,
+                files=tuple(replace(file, path=file.path.replace(aside, table, 1)) for file in files),
+            )
+            folder.mark_stale()
+            folder.publish_questions(aside, record, table)
         finally:
             shutil.rmtree(folder.root / aside, ignore_errors=True)
-        record = QuestionsRecord(
-            spatialqa=spatialqa.__version__,
-            scenes_fingerprint=run.fingerprint_hash,
-            scenes=summary.scenes,
-            recipe=asdict(recipe),
-            questions=dict(summary.questions),
-            skipped=tuple(SkipCount(s, r, n) for (s, r), n in sorted(summary.skipped.items())),
-            question_modules=own.modules,
-            files=tuple(replace(file, path=file.path.replace(aside, table, 1)) for file in files),
-        )
-        write_record(folder.questions_file(table), record)
-        write_card(folder)
+        write_card(folder, facts)
+        write_manifest(folder, [CARD])
     return replace(summary, folder=folder.root / table, shards_missing=shards_missing)
 
 

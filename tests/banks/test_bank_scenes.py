@@ -15,6 +15,7 @@ from spatialqa.banks.engine import BankEngine
 from spatialqa.cli.output import print_bank
 from spatialqa.core.audio_io import encode_flac
 from spatialqa.core.console import RenderProgress
+from spatialqa.core.files import sha256_of
 from spatialqa.core.geometry import Pose, direction
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_rows, read_scenes
@@ -142,7 +143,7 @@ def test_splits_of_the_bank_hold_and_evaluation_uses_every_rir_once(bank: Path, 
 def test_a_bank_that_is_killed_goes_on_to_the_same_bytes(bank: Path, tmp_path: Path) -> None:
     root = tmp_path / "again"
     kill_when(lambda: any(DatasetFolder(root).shards()), call(make, root))
-    n_done = len(DatasetFolder(root).shards())
+    n_done = len(list(DatasetFolder(root).shards()))
     assert n_done > 0
     assert make(root).shards_resumed >= n_done
     for path in sorted(bank.glob("*/*.parquet")):
@@ -160,7 +161,7 @@ def test_an_unfinished_or_damaged_bank_is_refused(bank: Path, tmp_path: Path) ->
         render(scenes_from(copy), tmp_path / "out")
     assert not (tmp_path / "out").exists()
     victim.unlink()
-    with pytest.raises(RoomError, match="holds 7 files and its records name 8"):
+    with pytest.raises(RoomError, match=r"\.parquet: is gone; repeat the command"):
         render(scenes_from(copy), tmp_path / "out")
     next((copy / "_spatialqa/shards").glob("*.json")).unlink()
     with pytest.raises(RoomError, match=r"is not finished \(1 of 8 shards are missing\)"):
@@ -222,9 +223,14 @@ def test_data_sets_with_rirs_are_banks_too(small: Path, tmp_path: Path) -> None:
 def test_a_bank_without_the_later_columns_can_still_be_used(small: Path, tmp_path: Path) -> None:
     copy = tmp_path / "old"
     shutil.copytree(small, copy)
-    for path in DatasetFolder(copy).tables("rirs"):
+    folder = DatasetFolder(copy)
+    for record in folder.shards():
+        files = {item.path.partition("/")[0]: item for item in record.files}
+        path = copy / files["rirs"].path
         table = pq.read_table(path)
         pq.write_table(table.select(table.column_names[: table.column_names.index("rt60_s") + 1]), path)
+        files["rirs"] = replace(files["rirs"], bytes=path.stat().st_size, sha256=sha256_of(path))
+        folder.commit_shard(replace(record, files=tuple(files.values())))
     rooms = BankRooms(copy, 0, 4)
     room = rooms.load(rooms.room_ids(None, 0)[0])
     assert room.house_id == room.room_id

@@ -1,6 +1,6 @@
 """Plants faults in a data set, as if they had been written so."""
 
-import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,8 @@ import pyarrow.parquet as pq
 
 from spatialqa.dataset.commit import commit_table
 from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.json_records import QuestionsRecord, ShardRecord, read_record, write_record
+from spatialqa.dataset.manifest import write_manifest
 from spatialqa.dataset.schema import TABLES
 
 
@@ -21,8 +23,7 @@ def changed(root: Path, table: str, change: Any) -> None:
     relative = str(path.relative_to(root))
     record = commit_table(root, relative, pa.Table.from_pylist(rows, schema=TABLES[table.split("-")[0]]))
     for owner in [*(folder.meta / "shards").glob("*.json"), folder.meta / "qa.json"]:
-        stored = folder.read_json(owner)
-        for item in stored["files"]:
-            if item["path"] == relative:
-                item.update(bytes=record.bytes, sha256=record.sha256, rows=record.rows)
-                owner.write_text(json.dumps(stored))
+        stored: Any = read_record(QuestionsRecord if owner.stem == "qa" else ShardRecord, owner)
+        files = tuple(record if item.path == relative else item for item in stored.files)
+        write_record(owner, replace(stored, files=files))
+    write_manifest(folder)

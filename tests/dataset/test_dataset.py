@@ -21,6 +21,7 @@ from spatialqa.dataset.validation.dataset import validate_dataset
 from spatialqa.generation.rerender import rerender_scenes
 from tests.dataset.changing import changed
 from tests.fixtures.datasets import planned
+from tests.fixtures.records import rewritten
 
 # The tables as published, in order; a name alone is a string. A `sources` column has its own list.
 PUBLISHED = {
@@ -228,8 +229,7 @@ def card_of(root: Path, tmp_path: Path, **changes: Any) -> str:
     """Return the card that is written for a copy of a data set whose run record says something else."""
     copy = tmp_path / "copy"
     shutil.copytree(root, copy, dirs_exist_ok=True)
-    record = copy / "_spatialqa" / "run.json"
-    record.write_text(json.dumps({**json.loads(record.read_text()), **changes}))
+    rewritten(copy / "_spatialqa" / "run.json", lambda run: run.update(changes))
     write_card(DatasetFolder(copy))
     return (copy / "README.md").read_text()
 

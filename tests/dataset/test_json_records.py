@@ -1,6 +1,5 @@
 """Records are checked when they are read: what is wrong is one line, and what older versions wrote is read."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +9,12 @@ from spatialqa.core.files import FileRecord
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.json_records import Reject, RunRecord, json_lines, read_json_lines, read_record, write_record
 from spatialqa.errors import DatasetError
-from tests.fixtures.records import run_of, shard_of
+from tests.fixtures.records import rewritten, run_of, shard_of
 
 
 def damaged(path: Path, change: Any) -> Path:
     write_record(path, run_of({"recipe": {"seed": 1}}))
-    record = json.loads(path.read_text())
-    change(record)
-    path.write_text(json.dumps(record))
+    rewritten(path, change)
     return path
 
 
@@ -26,7 +23,8 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     write_record(tmp_path / "run.json", run)
     assert read_record(RunRecord, tmp_path / "run.json") == run
     folder = DatasetFolder(tmp_path)
-    shard = shard_of("train-00000-of-00001", "x", FileRecord("scenes/a.parquet", 1, 2, "3"), warnings=("w",))
+    file = FileRecord("scenes/train-00000-of-00001.parquet", 1, 2, "3")
+    shard = shard_of("train-00000-of-00001", "x", file, warnings=("w",))
     folder.commit_shard(shard)
     assert folder.read_shard(shard.shard) == shard
     rejects = [Reject("group", "g", 0, "why"), Reject("scene", "s", None, "\u00fc")]
@@ -73,9 +71,9 @@ def test_records_of_older_versions_are_read(tmp_path: Path) -> None:
     assert read_record(RunRecord, damaged(tmp_path / "run.json", older)).engine.config == {}
     folder = DatasetFolder(tmp_path)
     folder.commit_shard(shard_of("train-00000-of-00001", "x"))
-    record = json.loads(folder.shard_file("train-00000-of-00001").read_text())
-    del record["warnings"], record["room_sizes_m"]
-    folder.shard_file("train-00000-of-00001").write_text(json.dumps(record))
+    rewritten(
+        folder.shard_file("train-00000-of-00001"), lambda shard: [shard.pop(k) for k in ("warnings", "room_sizes_m")]
+    )
     assert folder.read_shard("train-00000-of-00001").warnings == ()
 
 

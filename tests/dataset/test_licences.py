@@ -1,6 +1,6 @@
 """Who exports what may not be passed on is told so, in one line for each reason."""
 
-import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,6 +8,7 @@ import pytest
 from spatialqa.dataset.licences import licence_warnings
 from spatialqa.errors import DatasetError
 from spatialqa.interop.export import export_dataset, warnings_before
+from tests.fixtures.records import rewritten
 
 
 @pytest.mark.parametrize(
@@ -38,9 +39,8 @@ def test_a_bank_made_in_guarded_rooms_is_guarded_too() -> None:
 def test_recipes_are_what_may_be_published(small: Path, tmp_path: Path) -> None:
     copy = tmp_path / "data"
     (copy / "_spatialqa").mkdir(parents=True)
-    run = json.loads((small / "_spatialqa" / "run.json").read_text())
-    run["recipe"]["rooms"] = "mp3d"
-    (copy / "_spatialqa" / "run.json").write_text(json.dumps(run))
+    shutil.copy(small / "_spatialqa" / "run.json", copy / "_spatialqa" / "run.json")
+    rewritten(copy / "_spatialqa" / "run.json", lambda run: run["recipe"].update(rooms="mp3d"))
     assert len(warnings_before(copy, "webdataset")) == 1
     assert warnings_before(copy, "recipes") == []
     with pytest.raises(DatasetError, match=r"no format 'zip' to export to: choose one of spatialsoundqa, webdataset"):

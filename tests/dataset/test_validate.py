@@ -2,7 +2,7 @@
 
 import io
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
+from spatialqa.core.files import commit_text
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.json_records import write_record
 from spatialqa.dataset.validation.dataset import validate_dataset
@@ -19,6 +20,7 @@ from spatialqa.qa.make import make_qa
 from spatialqa.qa.recipe import QaRecipe
 from tests.dataset.changing import changed
 from tests.fixtures import datasets
+from tests.fixtures.records import rewritten
 
 
 @pytest.fixture(scope="module")
@@ -224,8 +226,13 @@ def test_questions_of_scenes_that_are_not_there_are_found_in_every_split(planned
     root = tmp_path / "data"
     shutil.copytree(planned, root)
     folder = DatasetFolder(root)
-    for path in [path for path in folder.tables("scenes") if path.name.startswith("test-")]:
-        path.unlink()
+    for path in root.glob("*/test-*.parquet"):
+        if path.parent.name != "qa":
+            path.unlink()
+            folder.shard_file(path.stem).unlink(missing_ok=True)
+    run = folder.read_run()
+    shards = tuple(name for name in run.plan.shards if not name.startswith("test-"))
+    write_record(folder.meta / "run.json", replace(run, plan=replace(run.plan, shards=shards)))
     dangling = sum(pq.read_metadata(p).num_rows for p in folder.tables("qa") if p.name.startswith("test-"))
     problems = validate_dataset(root).problems
     listed = sum("is not in scenes/ of the split test" in problem for problem in problems)
@@ -235,8 +242,9 @@ def test_questions_of_scenes_that_are_not_there_are_found_in_every_split(planned
 def test_a_table_that_cannot_be_read_is_one_problem_not_a_traceback(small: Path, tmp_path: Path) -> None:
     root = tmp_path / "data"
     shutil.copytree(small, root)
-    (root / "qa" / "test-00000-of-00001.parquet").write_bytes(b"no parquet")
-    (root / "_spatialqa" / "qa.json").unlink()
+    record = commit_text(root, "qa/test-00000-of-00001.parquet", "no parquet", rows=1)
+    rewritten(root / "_spatialqa" / "qa.json", lambda qa: qa["files"].__setitem__(-1, asdict(record)))
     problems = validate_dataset(root).problems
     assert any("cannot be read as a Parquet table" in problem for problem in problems)
-    assert any("record qa.json is missing" in problem for problem in problems)
+    (root / "_spatialqa" / "qa.json").unlink()
+    assert any("record qa.json is missing" in problem for problem in validate_dataset(root).problems)

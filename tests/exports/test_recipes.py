@@ -15,6 +15,7 @@ import trimesh
 
 from spatialqa.dataset.commit import commit_table
 from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.manifest import read_manifest
 from spatialqa.dataset.validation.dataset import validate_dataset
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.generation.rebuild import is_recipes_export, rebuild
@@ -23,6 +24,7 @@ from spatialqa.generation.rerender import rerender_scenes
 from spatialqa.interop.without_audio import export_recipes
 from spatialqa.qa.recipe import QaRecipe
 from tests.fixtures.datasets import SMALL, Silent, dataset, hashes, render
+from tests.fixtures.records import rewritten
 
 pytestmark = pytest.mark.soundspaces
 
@@ -156,9 +158,7 @@ def damaged(own: Path, tmp_path: Path, file: str, change: Callable[[Any], None])
 
 def spoilt(copy: Path, file: str, change: Callable[[Any], None]) -> Path:
     path = next((copy / "_spatialqa").glob(file))
-    record = json.loads(path.read_text())
-    change(record)
-    path.write_text(json.dumps(record))
+    rewritten(path, change)
     return copy
 
 
@@ -198,10 +198,10 @@ def test_an_export_of_a_hostile_record_writes_nowhere_else(small: Path, tmp_path
         record["files"][0]["path"] = f"{table}/../../data/{table}/{name}"
 
     root = spoilt(shutil.copytree(small, tmp_path / "data"), file, astray)
-    before = hashes(root)
-    with pytest.raises(DatasetError, match="is not a path below"):
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    with pytest.raises(DatasetError, match="(is missing or damaged|is not a file of the table)"):
         export_recipes(root, tmp_path / "a/export")
-    assert hashes(root) == before
+    assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
     assert not list(tmp_path.glob("a/*/data"))
 
 
@@ -217,9 +217,7 @@ def test_who_holds_the_same_files_elsewhere_gets_the_same_bytes_and_hears_of_oth
 ) -> None:
     copy = tmp_path / "export"
     shutil.copytree(own / "export", copy)
-    record = json.loads((copy / "_spatialqa" / "run.json").read_text())
-    record["fingerprint"]["versions"]["soxr"] = "0.0.1"
-    (copy / "_spatialqa" / "run.json").write_text(json.dumps(record))
+    rewritten(copy / "_spatialqa" / "run.json", lambda run: run["fingerprint"]["versions"].update(soxr="0.0.1"))
     report = rebuild(copy, tmp_path / "again", moved(own, tmp_path), Silent())
     assert report.complete
     assert table_hashes(tmp_path / "again") == table_hashes(own / "data")
@@ -323,7 +321,7 @@ def test_what_cannot_be_exported_or_rebuilt_is_refused(small: Path, exported: Pa
     copy = tmp_path / "copy"
     shutil.copytree(small, copy)
     next((copy / "_spatialqa" / "shards").glob("*.json")).unlink()
-    with pytest.raises(DatasetError, match="is missing; run the render command again"):
+    with pytest.raises(DatasetError, match="is missing or damaged; run the render command again"):
         export_recipes(copy, tmp_path / "export")
 
 
@@ -342,3 +340,25 @@ def test_an_export_that_was_cut_off_goes_on_to_the_same_bytes(small: Path, expor
 def test_an_export_without_audio_is_valid_and_has_rirs_without_samples(exported: Path) -> None:
     assert DatasetFolder(exported).tables("rirs")
     assert validate_dataset(exported).problems == ()
+
+
+def test_an_export_whose_questions_name_no_file_is_refused_before_anything_is_rendered(
+    own: Path, tmp_path: Path
+) -> None:
+    copy = damaged(own, tmp_path, "qa.json", lambda qa: qa.update(files=[]))
+    with pytest.raises(DatasetError, match=r"qa\.json: names no file of questions; export the recipes again"):
+        rebuild(copy, tmp_path / "again", moved(own, tmp_path), Silent())
+    assert not (tmp_path / "again").exists()
+
+
+def test_an_export_has_a_manifest_and_a_rebuild_too(exported: Path, own: Path, tmp_path: Path) -> None:
+    assert set(dict(read_manifest(DatasetFolder(exported)))) > {
+        "README.md",
+        "spatialqa-export.json",
+        "_spatialqa/clips.jsonl",
+        "_spatialqa/qa.json",
+    }
+    assert validate_dataset(exported).warnings == ()
+    rebuild(own / "export", tmp_path / "again", moved(own, tmp_path), Silent())
+    report = validate_dataset(tmp_path / "again")
+    assert (report.problems, report.warnings) == ((), ())

@@ -201,7 +201,7 @@ def test_what_cannot_be_scored_is_told_in_one_line(data: Path, write: Write, tmp
         (data, "qa", "validation", "none of its 1 qa_ids is in"),
         (data, "qa-other", None, "holds no questions in 'qa-other'; it holds qa, qa-mcq"),
         (tmp_path / "absent", "qa", None, "no such data set"),
-        (tmp_path, "qa", None, "run `spatialqa make-qa"),
+        (tmp_path, "qa", None, "is not a spatialqa data set"),
     ):
         with pytest.raises(DatasetError, match=re.escape(message)) as caught:
             score(path, root, table, split)

@@ -12,13 +12,14 @@ import pyarrow.parquet as pq
 
 from spatialqa.core.audio_io import FULL_SCALE, decode_flac
 from spatialqa.core.channels import CHANNEL_NAMES
-from spatialqa.core.files import FileRecord, sha256_of
+from spatialqa.core.files import digest
 from spatialqa.core.geometry import direction
 from spatialqa.core.scene import Scene
 from spatialqa.dataset.folder import DatasetFolder, split_of, split_order
-from spatialqa.dataset.json_records import QuestionsRecord, RunRecord, ShardRecord, read_record
+from spatialqa.dataset.json_records import RunRecord
 from spatialqa.dataset.reading import read_audio, read_rows, scene_files
 from spatialqa.dataset.schema import TABLES
+from spatialqa.dataset.validation.files import FileCheck, check_files
 from spatialqa.dataset.validation.ground_truth import SplitTruth
 from spatialqa.dataset.validation.own_subtypes import Recompute
 from spatialqa.dataset.validation.rirs import RirCheck
@@ -31,10 +32,15 @@ _DISTANCE_TOLERANCE_M = 1e-9
 
 @dataclass(frozen=True)
 class ValidationReport:
-    """What was checked, in words, and every problem that was found."""
+    """What was checked, in words, and every problem that was found.
+
+    warnings: what a user may have done on purpose. files: what the check of the files found.
+    """
 
     checked: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    files: FileCheck = field(default_factory=FileCheck)
 
     def with_rerender(self, outcome: tuple[int, list[str]]) -> Self:
         """Add the outcome of rendering scenes again: how many were compared, and which differ."""
@@ -45,106 +51,77 @@ class ValidationReport:
 
 @dataclass(eq=False)
 class _Findings:
+    """checked, problems: in words. tables: by name, the files whose rows can be checked."""
+
     checked: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    unusable: set[Path] = field(default_factory=set)  # files that cannot be read row by row
+    tables: dict[str, list[Path]] = field(default_factory=dict)
 
 
 def validate_dataset(root: Path, recompute: Mapping[str, Recompute] | None = None) -> ValidationReport:
     """Check every file and every row of a data set.
 
-    Split by split: the scenes of one split are held in packed form (see SplitTruth) while its questions pass by.
+    Rows are checked in files that are what was recorded; of the others only that they are not is reported. Split by
+    split: the scenes of one split are held in packed form (see SplitTruth) while its questions pass by.
 
     Args:
         root: the data set.
         recompute: functions that compute answers to questions again, by subtype, for those that are not built in.
 
     Raises:
-        DatasetError: the folder is not a data set of ours or holds no scenes.
+        DatasetError: the folder is not a data set of ours, holds no scenes, or its run.json is damaged.
     """
     folder = DatasetFolder(root)
     run = folder.read_own_run()
-    findings = _Findings()
-    _check_files(folder, run, findings)
-    _check_schemas(folder, findings)
-    groups = _check_groups(folder, findings)
-    scenes = _SceneCheck(groups, findings, plan_only=bool(run.recipe.get("plan_only")) or run.export is not None)
-    tables = [_table_check(folder, table, recompute, findings) for table in folder.question_tables()]
     is_bank = run.makes == "groups"  # RIRs without scenes
-    scene_paths = _by_split([] if is_bank else scene_files(folder), findings)
-    question_paths = {check.table: _by_split(folder.tables(check.table), findings) for check in tables}
+    files = check_files(folder, run)
+    if not files.problems and not is_bank:
+        scene_files(folder)  # raises where there are none
+    findings = _Findings(problems=list(files.problems))
+    findings.checked.append(f"{files.n_files} files have the size and sha256 that were recorded")
+    if digest(run.fingerprint) != run.fingerprint_hash:
+        findings.problems.append("run.json: its fingerprint_hash is not the hash of its fingerprint")
+    _check_schemas(files, findings)
+    groups = _check_groups(findings)
+    scenes = _SceneCheck(groups, findings, plan_only=bool(run.recipe.get("plan_only")) or run.export is not None)
+    tables = [
+        TableCheck(table, record.recipe, record.own_subtypes(), recompute) for table, record in files.records.items()
+    ]
+    scene_paths = _by_split(findings.tables.get("scenes", []))
+    question_paths = {check.table: _by_split(findings.tables.get(check.table, [])) for check in tables}
+    damaged = {split_of(Path(name)) for name in files.shards}
     splits = {*scene_paths, *(split for paths in question_paths.values() for split in paths)}
     for split in sorted(splits, key=split_order):
         truth = SplitTruth()
         for path in scene_paths.get(split, []):
             scenes.check_file(path, truth)
         for check in tables:
-            check.check_split(split, question_paths[check.table].get(split, []), truth)
+            paths = question_paths[check.table].get(split, [])
+            check.check_split(split, paths, truth, whole=split not in damaged)
     if not is_bank:
         scenes.finish()
-    _check_rirs(folder, run, findings)
+    _check_rirs(run, findings)
     for check in tables:
         findings.problems += check.problems
         findings.checked.append(check.summary)
-    return ValidationReport(tuple(findings.checked), tuple(findings.problems))
+    return ValidationReport(tuple(findings.checked), tuple(findings.problems), tuple(files.warnings), files)
 
 
-def _by_split(paths: Iterable[Path], findings: _Findings) -> dict[str, list[Path]]:
-    """Return the files that can be read by split; the others have been reported with the schemas."""
+def _by_split(paths: Iterable[Path]) -> dict[str, list[Path]]:
     splits: dict[str, list[Path]] = defaultdict(list)
-    for path in paths:
-        if path not in findings.unusable:
-            splits[split_of(path)].append(path)
+    for path in sorted(paths):
+        splits[split_of(path)].append(path)
     return splits
 
 
-def _table_check(
-    folder: DatasetFolder, table: str, recompute: Mapping[str, Recompute] | None, findings: _Findings
-) -> TableCheck:
-    """Return the check of a table of questions; without its record no margin and no own subtype can be checked."""
-    path = folder.questions_file(table)
-    if not path.is_file():
-        findings.problems.append(f"{table}: its record {path.name} is missing: run make-qa again")
-        return TableCheck(table, {})
-    record = folder.read_questions(table)
-    return TableCheck(table, record.recipe, record.own_subtypes(), recompute)
-
-
-def _check_files(folder: DatasetFolder, run: RunRecord, findings: _Findings) -> None:
-    shards = [(path, read_record(ShardRecord, path)) for path in sorted((folder.meta / "shards").glob("*.json"))]
-    present = {path.stem for path, _ in shards}
-    findings.problems += [
-        f"shard {name} is missing: run the render command again" for name in run.plan.shards if name not in present
-    ]
-    tables = [(path, read_record(QuestionsRecord, path)) for path in sorted(folder.meta.glob("qa*.json"))]
-    scenes = sum(record.scenes for _, record in shards)
-    findings.problems += [
-        f"{path.stem} was asked of {record.scenes} of {scenes} scenes: run make-qa again"
-        for path, record in tables
-        if shards and record.scenes < scenes
-    ]
-    n_files = 0
-    committed: list[tuple[Path, tuple[FileRecord, ...]]] = [(path, r.files) for path, r in shards]
-    committed += [(path, r.files) for path, r in tables]
-    for path, files in committed:
-        for item in files:
-            n_files += 1
-            file = folder.root / item.path
-            if not file.is_file():
-                findings.problems.append(f"{item.path}: is gone ({path.name} lists it)")
-            elif file.stat().st_size != item.bytes or sha256_of(file) != item.sha256:
-                findings.problems.append(f"{item.path}: is not the file that was committed (its sha256 differs)")
-    findings.checked.append(f"{n_files} files have the size and sha256 that were recorded")
-
-
-def _check_schemas(folder: DatasetFolder, findings: _Findings) -> None:
-    names = [p.name for p in sorted(folder.root.iterdir()) if p.is_dir() and p.name.split("-")[0] in TABLES]
+def _check_schemas(files: FileCheck, findings: _Findings) -> None:
+    names = sorted(name for name in files.tables if name.split("-")[0] in TABLES)
     for name in names:
-        for path in folder.tables(name):
+        for path in sorted(files.tables[name]):
             problems = [f"{name}/{path.name}: {text}" for text in _schema_problems(path, TABLES[name.split("-")[0]])]
-            if problems:
-                findings.problems += problems
-                findings.unusable.add(path)
+            findings.problems += problems
+            if not problems:
+                findings.tables.setdefault(name, []).append(path)
     findings.checked.append(f"tables {', '.join(names)} have their columns and types")
 
 
@@ -162,8 +139,8 @@ def _schema_problems(path: Path, expected: pa.Schema) -> Iterable[str]:
             yield f"column {column.name} is {schema.field(index).type}, not {column.type}"
 
 
-def _check_rirs(folder: DatasetFolder, run: RunRecord, findings: _Findings) -> None:
-    paths = [path for path in folder.tables("rirs") if path not in findings.unusable]
+def _check_rirs(run: RunRecord, findings: _Findings) -> None:
+    paths = findings.tables.get("rirs", [])
     channels = run.recipe.get("channels", "binaural")
     if not paths or channels not in CHANNEL_NAMES or run.export:  # an export without audio has no samples
         return
@@ -173,9 +150,9 @@ def _check_rirs(folder: DatasetFolder, run: RunRecord, findings: _Findings) -> N
     findings.checked.append(check.summary)
 
 
-def _check_groups(folder: DatasetFolder, findings: _Findings) -> dict[str, dict[str, Any]]:
+def _check_groups(findings: _Findings) -> dict[str, dict[str, Any]]:
     groups: dict[str, dict[str, Any]] = {}
-    for path in folder.tables("groups"):
+    for path in findings.tables.get("groups", []):
         for row in read_rows(path):
             if row["group_id"] in groups:
                 findings.problems.append(f"groups/{path.name}: {row['group_id']} appears twice")

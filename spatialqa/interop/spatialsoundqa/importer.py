@@ -17,7 +17,7 @@ from spatialqa.core.ontology import ontology
 from spatialqa.core.scene import EngineIdentity
 from spatialqa.dataset.card import write_card
 from spatialqa.dataset.commit import commit_table
-from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.folder import RUN_FILE, DatasetFolder
 from spatialqa.dataset.json_records import (
     Attribution,
     ImportRecord,
@@ -26,6 +26,7 @@ from spatialqa.dataset.json_records import (
     RunRecord,
     write_record,
 )
+from spatialqa.dataset.manifest import CARD, IMPORT_REJECTS, write_manifest
 from spatialqa.dataset.schema import QA, SCENES
 from spatialqa.errors import DatasetError, SpatialQAError
 from spatialqa.interop.spatialsoundqa.answers import read_question
@@ -225,6 +226,7 @@ class _Importer:
     ) -> None:
         self._folder, self._places, self._progress, self._names = folder, places, progress, names
         self._files: list[FileRecord] = []
+        self._scene_files: list[FileRecord] = []
         self._rejects: list[Row] = []
         self._seen: dict[str, tuple[str, int]] = {}  # by qa_id: the file, and a hash of the record
         self._repeated = self._renamed = 0
@@ -245,7 +247,8 @@ class _Importer:
         self._scenes_in_all += len(scenes)
         self._scenes += len(known)
         if known:
-            commit_table(self._folder.root, f"scenes/{name}", pa.Table.from_pylist(known, schema=SCENES), 10_000)
+            table = pa.Table.from_pylist(known, schema=SCENES)
+            self._scene_files.append(commit_table(self._folder.root, f"scenes/{name}", table, 10_000))
 
     def _rows(self, split: str, path: Path, scenes: dict[tuple[Sounding, ...], _ReleasedScene]) -> Iterator[Row]:
         file = self._names[path]
@@ -294,7 +297,7 @@ class _Importer:
         if not self._questions:
             raise DatasetError(f"{source}: not one record can be used; {where or 'it holds none'}")
         lines = "".join(json.dumps(reject, ensure_ascii=False) + "\n" for reject in self._rejects)
-        commit_text(self._folder.root, "_spatialqa/rejects/import.jsonl", lines)
+        commit_text(self._folder.root, IMPORT_REJECTS, lines)
         record = QuestionsRecord(
             spatialqa=spatialqa.__version__,
             scenes=self._scenes_in_all,
@@ -304,7 +307,12 @@ class _Importer:
             files=tuple(self._files),
         )
         write_record(self._folder.questions_file("qa"), record)
+        run = self._folder.read_run()
+        assert run.imported is not None
+        imported = replace(run.imported, scenes=tuple(self._scene_files))
+        write_record(self._folder.meta / RUN_FILE, replace(run, imported=imported))
         write_card(self._folder)
+        write_manifest(self._folder, [CARD, IMPORT_REJECTS])
         return ImportSummary(
             self._folder.root,
             self._questions,

@@ -152,6 +152,7 @@ class _Writer:
         self._folder, self._run, self._table = folder, run, table
         self._target, self._inputs, self._files = target, inputs, files
         self._progress = progress
+        self._rir_files = {path.name: path for path in folder.tables("rirs")}
         self._done, self._total = 0, sum(record.scenes for record in folder.shards())
         self.questions: Counter[tuple[str, str]] = Counter()
         self.left_out: Counter[str] = Counter()
@@ -263,9 +264,8 @@ class _Writer:
         self, shard_file: str, groups: Sequence[Row], scenes: Sequence[Scene], wanted: set[str]
     ) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
         """Yield the wanted RIRs of a shard, float32 (2, n), read or simulated again."""
-        stored = self._folder.root / "rirs" / shard_file
-        if stored.is_file():
-            for row in read_rows(stored, ("rir_id", "n_samples", "rir"), batch_rows=16):
+        if shard_file in self._rir_files:
+            for row in read_rows(self._rir_files[shard_file], ("rir_id", "n_samples", "rir"), batch_rows=16):
                 if row["rir_id"] in wanted:
                     yield row["rir_id"], decode_rir(row["rir"], row["n_samples"])
             return
