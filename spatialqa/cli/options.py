@@ -96,7 +96,7 @@ def _option(name: str, found: dict[str, "dataclasses.Field[Any]"], models: str) 
 
 def _help(name: str, found: dict[str, "dataclasses.Field[Any]"]) -> str:
     texts = {model: field.metadata["help"] for model, field in found.items()}
-    shown = {model: _shown(_default(field)) for model, field in found.items()}
+    shown = {model: _shown(_default(field), field.metadata["path"]) for model, field in found.items()}
     if len(set(texts.values())) == 1:
         alike = len(set(shown.values())) == 1 or name == "model"
         values = next(iter(shown.values())) if alike else ", ".join(f"{model} {text}" for model, text in shown.items())
@@ -114,13 +114,13 @@ def _model(cls: type) -> str:
     return next((str(field.default) for field in dataclasses.fields(cls) if field.name == "model"), "")
 
 
-def _shown(default: Any) -> str:
+def _shown(default: Any, path: bool) -> str:
     if isinstance(default, bool):
         return "yes" if default else "no"
     if isinstance(default, dict):
         return ",".join(f"{k}={v}" for k, v in default.items()) or "none"
     if isinstance(default, list | tuple):
-        return ",".join(map(str, default)) or "all"
+        return ",".join(map(str, default)) or ("none" if path else "all")
     return "none" if default is None else str(default)
 
 

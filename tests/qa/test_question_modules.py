@@ -1,6 +1,7 @@
 """Subtypes of a user's own: from a file or an installed package, asked, validated, scored, and what is refused."""
 
 import json
+import re
 import shutil
 import sys
 import textwrap
@@ -11,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 import spatialqa as sqa
-from spatialqa.cli.main import main
+from spatialqa.cli.main import cli, main
 from spatialqa.core.files import sha256_of
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.validation.dataset import validate_dataset
@@ -461,6 +463,11 @@ def test_errors_are_one_line_and_exit_2(
         assert message in said
         assert said.count("\n") == 1
     assert not (data / "qa").exists()
+
+
+def test_help_says_that_no_module_is_the_default() -> None:
+    text = " ".join(CliRunner().invoke(cli, ["make-qa", "--help"]).output.split())
+    assert re.search(r"--question-modules VALUE [^\[]* \[none\]", text)
 
 
 def test_a_data_set_cannot_make_a_module_run(
