@@ -12,11 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from spatialqa.acoustics.engine import TimedEngine
 from spatialqa.acoustics.habitat import child as habitat_child
 from spatialqa.acoustics.habitat.process import HabitatProcess, usable_python
 from spatialqa.acoustics.habitat.scene_files import write_glb
 from spatialqa.core.geometry import Pose
 from spatialqa.errors import EngineError
+from spatialqa.generation.inputs import engine_for
+from spatialqa.generation.recipe import RenderRecipe
 from tests.acoustics.habitat_support import children, energy, hall, make_engine, pretend, running, wait_until_gone
 
 LISTENER, SOURCE = Pose((0.5, 1.5, -1.0)), (0.5, 1.5, -3.0)
@@ -50,6 +53,17 @@ def test_a_hang_ends_at_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
         assert not running(pid)
         assert opened.navigable_points(1, 0).shape == (1, 3)  # in another child
         assert running(opened.pid)
+
+
+def test_the_time_is_that_of_a_group_and_a_recipe_sets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_engine(monkeypatch, fault="slow")
+    recipe = RenderRecipe(engine="habitat", habitat_python=sys.executable, sample_rate=16000, group_timeout_s=3.0)
+    engine = engine_for(recipe)
+    assert isinstance(engine, TimedEngine)
+    with engine.open(hall()) as opened:
+        assert len(opened.rirs(LISTENER, [SOURCE], 0)) == 1  # takes 1 s
+        with pytest.raises(EngineError, match=r"took more than 3 s simulating the source at .*and was ended"):
+            opened.rirs(LISTENER, [SOURCE] * 5, 0)
 
 
 def test_what_habitat_prints_breaks_no_frame(monkeypatch: pytest.MonkeyPatch) -> None:

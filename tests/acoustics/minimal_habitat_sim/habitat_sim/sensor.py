@@ -120,6 +120,8 @@ class AudioSensor:
         if indirect and CHOICES.fault == "abort":
             print("RLR: assertion failed in Simulate", file=sys.stderr, flush=True)
             os.abort()
+        if indirect and CHOICES.fault == "slow":
+            time.sleep(1.0)
         if indirect and CHOICES.fault == "hang":
             while True:
                 time.sleep(1)
