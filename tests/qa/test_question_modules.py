@@ -7,6 +7,7 @@ import sys
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import spatialqa as sqa
 from spatialqa.cli.main import cli, main
 from spatialqa.core.files import sha256_of
 from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.json_records import write_record
 from spatialqa.dataset.validation.dataset import validate_dataset
 from spatialqa.errors import DatasetError, QuestionModuleError, RecipeError, SpatialQAError, TemplateError
 from spatialqa.qa import own_questions
@@ -353,7 +355,7 @@ def test_an_installed_package_is_named_by_its_entry_point(data: Path, installed:
 def test_what_is_installed_is_asked_only_by_name(data: Path, installed: Path) -> None:
     make_qa(data, QaRecipe(types=TYPES))
     assert "in_your_room" not in {row["subtype"] for row in rows_of(data, "qa")}
-    with pytest.raises(QuestionModuleError, match="'room' is no Python file.*installed: broken, list, rooms"):
+    with pytest.raises(QuestionModuleError, match="'room' is not a Python file.*installed: broken, list, rooms"):
         load_question_modules(["room"])
     with pytest.raises(
         QuestionModuleError, match=r"broken: my_questions_broken cannot be loaded: AttributeError.*broken.py, line 2\)"
@@ -475,9 +477,9 @@ def test_a_data_set_cannot_make_a_module_run(
 ) -> None:
     ran = tmp_path / "ran"
     mine = module(tmp_path, f"open({str(ran)!r}, 'w').close()\n{one()}")
-    run = json.loads((data / "_spatialqa" / "run.json").read_text())
-    run["qa_recipe"] = {"types": ["X"], "question-modules": [str(mine)]}
-    (data / "_spatialqa" / "run.json").write_text(json.dumps(run))
+    folder = DatasetFolder(data)
+    run = replace(folder.read_run(), qa_recipe={"types": ["X"], "question-modules": [str(mine)]})
+    write_record(folder.meta / "run.json", run)
     assert command(monkeypatch, "make-qa", data) == 2
     assert "which a data set alone cannot make run: give question_modules yourself" in capsys.readouterr().err
     with pytest.raises(RecipeError, match="which a data set alone cannot make run"):
@@ -487,9 +489,10 @@ def test_a_data_set_cannot_make_a_module_run(
     assert ran.exists()
 
 
-def test_a_table_without_its_record_cannot_be_scored_and_says_so(data: Path, tmp_path: Path) -> None:
+def test_a_table_whose_record_names_no_module_cannot_be_scored_and_says_so(data: Path, tmp_path: Path) -> None:
     rows = ask_with(data, module(tmp_path, EVERY_KIND), types=("Q",))
-    (data / "_spatialqa" / "qa.json").unlink()
+    folder = DatasetFolder(data)
+    write_record(folder.questions_file("qa"), replace(folder.read_questions("qa"), question_modules=()))
     with pytest.raises(DatasetError, match=r"subtype '\w+' cannot be scored by this version"):
         score(answers(rows, tmp_path / "right.jsonl"), data, text_model="none")
 
