@@ -27,6 +27,8 @@ SLOW = {
     "tests/test_on_ray.py": 15,
     "tests/test_soak.py": 12,
     "tests/test_isolation.py": 8,
+    "tests/hostile/test_fuzz.py": 14,
+    "tests/hostile/test_bad_input.py": 9,
     "tests/clips/test_audioset_render.py": 15,
     "tests/acoustics/test_habitat.py": 11,
     "tests/models/test_answer.py": 10,

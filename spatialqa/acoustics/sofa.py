@@ -143,7 +143,7 @@ def _right_ear_first(file: Any) -> bool:
     if "ReceiverPosition" not in file:
         return False
     points = file["ReceiverPosition"]
-    values = np.asarray(points[()], dtype=np.float64)
+    values = _values(points)
     if values.ndim == 2:
         values = values[:, :, None]
     if values.ndim != 3 or values.shape[:2] != (2, 3):

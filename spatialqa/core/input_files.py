@@ -37,13 +37,13 @@ def require_regular(path: Path) -> None:
 def open_regular(path: Path) -> BufferedReader:
     """Open a file to read its bytes; raises OSError as `require_regular` does, and waits for no other program."""
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    stream = os.fdopen(os.open(path, flags), "rb")
+    descriptor = os.open(path, flags)
     try:
-        _require_regular(os.fstat(stream.fileno()).st_mode)
+        _require_regular(os.fstat(descriptor).st_mode)
     except OSError:
-        stream.close()
+        os.close(descriptor)
         raise
-    return stream
+    return os.fdopen(descriptor, "rb")
 
 
 def read_regular(path: Path, largest: int | None = None) -> bytes:

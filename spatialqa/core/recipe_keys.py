@@ -179,7 +179,9 @@ def _coerce(hint: Any, value: Any) -> Any:
             raise TypeError("must be true or false")
         return value
     if hint is str:
-        if isinstance(value, dict | list | bool) or value is None:
+        if isinstance(value, bool):  # what YAML makes of on, off, yes and no
+            raise TypeError("must be a text: put it in quotes")
+        if isinstance(value, dict | list) or value is None:
             raise TypeError("must be a text")
         return str(value)
     if isinstance(value, bool) or (hint is int and isinstance(value, float) and not value.is_integer()):

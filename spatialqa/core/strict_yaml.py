@@ -89,7 +89,10 @@ class _StrictLoader(_Loader):  # type: ignore[misc]
             if key.value == "<<":
                 raise _fault(key, "merge keys (<<) are not allowed")
             seen.add(key.value)
-        return dict(super().construct_mapping(node, deep))
+        values = dict(super().construct_mapping(node, deep))
+        if len(values) < len(node.value):  # 1 and 1.0 are one key
+            raise _fault(node, f"one of the keys {', '.join(sorted(seen))} is a duplicate")
+        return values
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
         if len(node.value) > _MOST_DIGITS:

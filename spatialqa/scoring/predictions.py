@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from spatialqa.core.input_files import open_regular
-from spatialqa.errors import DatasetError
+from spatialqa.errors import DatasetError, one_line
 
 COLUMNS = ("qa_id", "prediction")
 _PARQUET_MAGIC = b"PAR1"
@@ -52,7 +52,7 @@ def read_predictions(path: "Path | Predictions") -> Predictions:
             read = _parquet_rows if is_parquet else _text_rows if has_columns else _json_rows
             return _collect(path, read(path, stream))
     except OSError as error:
-        raise DatasetError(f"{path}: the predictions cannot be read ({error.strerror or error})") from None
+        raise DatasetError(f"{path}: the predictions cannot be read ({one_line(error.strerror or error)})") from None
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -137,7 +137,7 @@ def _parquet_rows(path: Path, stream: BinaryIO) -> Iterator[tuple[str, Any, Any]
                 row += 1
                 yield f"row {row}", qa_id, text
     except (pa.ArrowException, ValueError) as error:
-        raise DatasetError(f"{path}: cannot be read as Parquet ({' '.join(str(error).split())})") from None
+        raise DatasetError(f"{path}: cannot be read as Parquet ({one_line(error)})") from None
 
 
 def _short(value: Any) -> str:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from spatialqa.clips.label_filter import LabelFilter, LabelLists, Nodes, ancestry
-from spatialqa.errors import ClipError
+from spatialqa.errors import ClipError, one_line
 
 STRONG_LISTS = {"audioset_eval_strong.tsv": "test", "audioset_train_strong.tsv": "train"}
 _COLUMNS = ("segment_id", "start_time_seconds", "end_time_seconds", "label")
@@ -86,14 +86,15 @@ def _read(path: Path) -> pa.Table:
             parse_options=pyarrow.csv.ParseOptions(delimiter="\t", quote_char=False),
             convert_options=pyarrow.csv.ConvertOptions(column_types=types),
         )
+        columns = tuple(table.column_names)
     except OSError as error:
         raise ClipError(f"{path} cannot be read: {error.strerror or error}") from error
-    except pa.ArrowException as error:
-        raise ClipError(f"{path} is not a strong label table: {' '.join(str(error).split())}") from error
-    if tuple(table.column_names) != _COLUMNS:
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        raise ClipError(f"{path} is not a strong label table: {one_line(error)}") from error
+    if columns != _COLUMNS:
         raise ClipError(
-            f"{path} has the columns {', '.join(table.column_names)[:80]}, not {', '.join(_COLUMNS)}: it is not a "
-            f"strong label table as AudioSet releases it"
+            f"{path} has the columns {', '.join(columns)[:80]}, not {', '.join(_COLUMNS)}: it is not a strong "
+            f"label table as AudioSet releases it"
         )
     found = pc.extract_regex(table["segment_id"], _SEGMENT)
     bad = pc.is_null(found)
