@@ -1,4 +1,4 @@
-"""Spatial-audio question-answering data: plan scenes, render them in simulated rooms, ask questions about them.
+"""Data sets for spatial-audio question answering: plans scenes, renders them in simulated rooms, asks questions.
 
 `import spatialqa as sqa` loads nothing else. Each name of the Python API (docs/python.md) is imported on first use.
 """

@@ -1,4 +1,4 @@
-"""The errors a user can meet. The command line prints them in one line and exits with 2."""
+"""All errors that a user can meet. The command line prints them in one line and exits with 2."""
 
 from typing import Any
 

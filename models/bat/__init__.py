@@ -1,1 +1,1 @@
-"""BAT: a language model that answers questions about what a Spatial-AST encoder hears; its training and answers."""
+"""BAT: a language model that answers questions about the output of a Spatial-AST encoder; training and answering."""

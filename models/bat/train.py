@@ -1,4 +1,4 @@
-"""Trains BAT by a curriculum: perception of one sound, then of one among several, then reasoning (arXiv 2402.01591).
+"""Trains BAT with a curriculum: perception of one source, then of one among several, then reasoning (arXiv 2402.01591).
 
     spatialqa train-baseline OUT --model bat --encoder RUN --run BAT         train; the same command resumes
     spatialqa train-baseline OUT --model bat --encoder RUN --llm smollm2     another language model

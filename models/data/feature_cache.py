@@ -1,4 +1,4 @@
-"""Feature cache: what a frozen part of a model computes from every scene (maps, or encoder tokens), kept in a file.
+"""Feature cache: the output of a frozen part of a model for every scene (features or encoder tokens), kept in a file.
 
 data = CachedScenes(OUT, "train", vocabulary, make=model.maps, folder=Path("cache"), identity={"n_fft": 1024})
 for batch in loader(data, batch_size=32):

@@ -1,4 +1,4 @@
-"""Training scenes made on the fly: dry clips convolved with stored RIRs, on a GPU where there is one.
+"""Training scenes on the fly: dry clips convolved with stored RIRs, on a GPU if there is one.
 
 The RIRs must exist: those of a data set rendered with --save-rirs, or the bank that it was planned from (`spatialqa
 render OUT --rooms bank:DIR --plan-only` writes no sound at all).

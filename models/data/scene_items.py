@@ -1,4 +1,4 @@
-"""The scenes of a split as a torch Dataset for a model of one's own: waveforms with their ground truth."""
+"""The scenes of a split as a torch Dataset for other models: waveforms with their ground truth."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Inference with Spatial-AST: from waveforms, as they are or with an ear control, to logits and to posteriors."""
+"""Inference with Spatial-AST: from waveforms, optionally with swapped or mono channels, to logits and posteriors."""
 
 from collections.abc import Iterable
 

@@ -1,1 +1,1 @@
-"""What the training of every model shares: loop, recipe keys, processes, checkpoints, run directory, plot."""
+"""Training code that all models share: loop, recipe keys, processes, checkpoints, run directory, plot."""

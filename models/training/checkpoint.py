@@ -1,4 +1,4 @@
-"""Checkpoint files: tensors and plain values, written whole or not at all and read without running code.
+"""Checkpoint files: tensors and plain values, written atomically and read without running code.
 
 A run keeps two: `best.pt`, the weights that did best in validation, and `last.pt`, all that an exact resume needs.
 """

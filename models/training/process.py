@@ -1,4 +1,4 @@
-"""The processes of a training: one alone, or those that torchrun started, with the device and precision of each."""
+"""The processes of a training run, single or started by torchrun, with the device and precision of each."""
 
 import contextlib
 import os

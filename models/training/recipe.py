@@ -1,4 +1,4 @@
-"""Recipe keys that mean the same in every model: how it is computed, and how a training runs.
+"""Recipe keys that all models share: device, precision, and how a training runs.
 
 A model's recipe inherits these and adds its own; command line options and recipe keys are the same fields. No torch
 here: the command line reads these classes before it knows whether anything will be trained.

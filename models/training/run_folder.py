@@ -1,4 +1,4 @@
-"""The run directory: a check that it is this run's own, its CSV logs and plot, and the progress that is printed.
+"""The run directory: ownership check, CSV logs, plot, and printed progress.
 
 Beside these it holds the checkpoints (checkpoint.py). A model's report is a subclass of Report with its own columns.
 """

@@ -1,1 +1,1 @@
-"""Acoustic engines: from a room, a listener and sources to room impulse responses."""
+"""Acoustic engines: room impulse responses from a room, a listener and sources."""

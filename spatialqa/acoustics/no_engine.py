@@ -1,4 +1,4 @@
-"""The engine of runs that only plan: it opens any room and simulates nothing."""
+"""The engine of plan-only runs: it opens any room and simulates nothing."""
 
 from collections.abc import Sequence
 

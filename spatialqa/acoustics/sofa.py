@@ -1,4 +1,4 @@
-"""What a SOFA file of head-related impulse responses holds (AES69, convention SimpleFreeFieldHRIR).
+"""Reads SOFA files of head-related impulse responses (AES69, convention SimpleFreeFieldHRIR).
 
 SOFA's frame of the head is +x forward, +y left, +z up. A file says in numbers which receiver is which ear, in which
 coordinates its directions are, where the listener looks and by how much its responses are to be delayed; no reader that

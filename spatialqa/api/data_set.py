@@ -1,4 +1,4 @@
-"""Whole data sets: render them, ask questions of them, read them, check them, score answers to them."""
+"""Data sets in Python: render, ask, read, validate, and score."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""Scenes by hand: a listener and sources that are placed one by one."""
+"""Scenes by hand: a listener and individually placed sources."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Baselines that see the text of a question and never its scene; each is fitted without the houses it is tried on."""
+"""Text-only baselines: they see the text of a question and never its scene, and are cross-validated by house."""
 
 import importlib
 import re

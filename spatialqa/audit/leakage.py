@@ -1,4 +1,4 @@
-"""Split leakage: houses and clips that are in more than one split; and where each scene's house is."""
+"""Split leakage: houses and clips in more than one split, and the house of each scene."""
 
 from collections import defaultdict
 from dataclasses import dataclass

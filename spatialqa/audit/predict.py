@@ -1,4 +1,4 @@
-"""Answers one split with the best text-only baseline, fitted on the train split: the answers that listening must beat.
+"""Answers one split with the best text-only baseline, fitted on the train split.
 
 For every thing that is to be guessed in a subtype, all baselines of the audit and the constant are cross-validated by
 house within the train split, by the figure that `score` gives it; the best is fitted on the whole of it and answers.

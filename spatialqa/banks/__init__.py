@@ -1,1 +1,1 @@
-"""Banks of room impulse responses that stand in for rooms and engine."""
+"""Banks of room impulse responses, which replace rooms and engine."""

@@ -1,4 +1,4 @@
-"""The protocol of banks of RIRs: an index of where each was taken, and a reader.
+"""The protocol of banks of RIRs: an index of positions, and a reader.
 
 A bank stands in for rooms and engine at once: it knows listeners and sources by position and gives the RIRs between
 them, and of the room itself it knows a name. What a bank does not know is null in its index.

@@ -1,4 +1,4 @@
-"""A bank as a set of rooms: its RIRs in groups, each one listener with some of its sources.
+"""A bank as a room set: its RIRs in listener groups.
 
 A bank room has no mesh. Its groups are fixed by the seed: the sources of every listener, shuffled, in groups of at most
 `sources_per_group`, so that no RIR is in two groups.

@@ -1,4 +1,4 @@
-"""The engine of a bank: it simulates nothing and hands out RIRs that were made or measured before."""
+"""The engine of a bank: returns stored RIRs and simulates nothing."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""SpatialSoundQA's released RIRs (arXiv 2402.01591), as its `mp3d_reverb` folder holds them.
+"""Reads SpatialSoundQA's released RIRs (arXiv 2402.01591) from a `mp3d_reverb` folder.
 
     mp3d_reverb/binaural/<scene>/<n>.npy                  float (2, n), 32 kHz
     mp3d_reverb/{train,eval}_reverberation.json           {"data": [{fname: "<scene>/<n>.npy",

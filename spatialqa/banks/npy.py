@@ -1,4 +1,4 @@
-"""Reads .npy files of strangers: the header is checked before any data are, and pickled objects are refused."""
+"""Reads untrusted .npy files: headers are checked before data are read, and pickled objects are refused."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Opens a bank by what lies at its path."""
+"""Opens a bank and detects its format from the files at its path."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Our own bank: the `rirs` table of a data set, made by `spatialqa rirs` or by `render --save-rirs`."""
+"""Banks in our own format: the `rirs` table of a data set, from `spatialqa rirs` or `render --save-rirs`."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""A bank of SOFA files of binaural room responses; every file is a room and a house of its own."""
+"""Banks of SOFA files with binaural room responses; each file is a room and a house."""
 
 import hashlib
 import json

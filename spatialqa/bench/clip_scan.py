@@ -1,4 +1,4 @@
-"""Benchmarks how fast file names are found and indexed, against a bare walk of the same tree.
+"""Benchmarks the index of clip files against a bare walk of the same folder.
 
     python -m spatialqa.bench.clip_scan [FOLDER]
 

@@ -1,4 +1,4 @@
-"""Checks which engines, clip sources and optional packages can be used here, and says how to get the others."""
+"""Reports which engines, clip sources and optional packages are available, and how to get the others."""
 
 import importlib.metadata
 import shutil

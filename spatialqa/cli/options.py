@@ -1,4 +1,4 @@
-"""Recipe keys as command line options: every field of a recipe class is one, and one place resolves them."""
+"""Recipe keys as command line options: declares an option for every field, and resolves values and recipes."""
 
 import dataclasses
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""What the commands print when they are done."""
+"""Prints the results of commands."""
 
 from collections import Counter
 from pathlib import Path

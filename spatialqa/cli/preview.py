@@ -1,4 +1,4 @@
-"""Shows scenes of a data set with their sources and questions, and writes them out to listen to.
+"""Shows scenes with their sources and questions, and writes them as WAV files.
 
 What comes from the data set is printed as `Text`: a room or a label may hold [brackets], which are no markup.
 """

@@ -1,4 +1,4 @@
-"""Lets a command work in a child process, and starts another where an engine has ended the child.
+"""Runs a command in a child process, and starts another one if an engine ends it.
 
 Native code can end its process at any moment: by a crash, by an exit, or by a call that never returns and that only
 the kernel can end. The parent waits, hands on the signals that stop a command, and says what happened.

@@ -1,4 +1,4 @@
-"""Millions of clip records as columns; a record is made when it is looked at."""
+"""Clip records as columns, for millions of clips; a record is created when it is accessed."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Recorded sounds out of Debian packages, each with the AudioSet class that it sounds like.
+"""Downloads recorded sounds from Debian packages, each with its AudioSet class.
 
 The table `spatialqa/data/debian_clips.tsv` says which file of which package is what; the sounds themselves stay in
 their packages until a user fetches them, each under its own licence.

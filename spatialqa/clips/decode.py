@@ -1,4 +1,4 @@
-"""Reads one sound file of any format: libsndfile's own, and others through ffmpeg where it is installed."""
+"""Reads one sound file of any format: through libsndfile, or through ffmpeg where it is installed."""
 
 import hashlib
 import io

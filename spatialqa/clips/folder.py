@@ -1,4 +1,4 @@
-"""Labelled sound files in a folder: labels from the names of its sub-folders, or from a table."""
+"""Labelled sound files in a folder: labels from the names of sub-folders, or from a table."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -28,7 +28,7 @@ class FolderClips:
     A file that cannot be used never raises: `rejected()` names it with a reason "kind: detail", where kind is one of
     duplicate, licence, link, missing, name, too short, too long, silent, unlabelled, unknown label, unreadable,
     unsupported. A second file with the same bytes and the same labels is a duplicate; with other labels it stays, under
-    its own id (splits keep equal content together by sha256). Names that begin with a dot are passed over; links to
+    its own id (splits keep equal content together by sha256). Names that begin with a dot are ignored; links to
     folders are not followed.
 
     Args:

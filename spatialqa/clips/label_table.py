@@ -1,4 +1,4 @@
-"""Which labels a sound file in a folder has: by the name of its sub-folder, or by a row of a table."""
+"""Labels of the sound files in a folder: from the names of sub-folders, or from a table."""
 
 import csv
 import os
@@ -37,7 +37,7 @@ def folder_listings(paths: Collection[str], custom: bool) -> Iterator[Listing]:
     """Label files by the nearest sub-folder above each whose name spells AudioSet classes (several joined by ; or __).
 
     With `custom`, a file below no such folder gets the name of the folder it lies in, underscores as spaces. A folder
-    that names a part of a data set (train, test, validation, dev, eval, fold1, ...) is passed over: a folder `train` is
+    that names a part of a data set (train, test, validation, dev, eval, fold1, ...) is ignored: a folder `train` is
     the vehicle only beside folders of other sounds, and where no folder beside it is such a part.
     """
     beside: dict[str, set[str]] = {}
@@ -105,7 +105,7 @@ def read_table(
 
     A table is UTF-8, comma-separated, or tab-separated when its name ends in .tsv, and may begin with lines that start
     with #. Its header has `path` (relative to `root`) and `label` or `mid` or both (several in one cell separated by
-    ";"; mid decides), and may have `licence`, `attribution` and `sha256`; other columns are passed over.
+    ";"; mid decides), and may have `licence`, `attribution` and `sha256`; other columns are ignored.
 
     Args:
         table: the file.
@@ -190,7 +190,7 @@ def _by_mid(mid: str) -> LabelRef:
 
 
 def _labels(texts: Iterable[str], custom: bool) -> tuple[LabelRef, ...]:
-    """Return each label once, in order; empty texts are passed over."""
+    """Return each label once, in order; empty texts are ignored."""
     labels = []
     for text in (text.strip() for text in texts):
         if text:

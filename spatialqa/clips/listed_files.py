@@ -1,4 +1,4 @@
-"""What data sets with a table of all their files have in common (FSD50K, ESC-50)."""
+"""Common code for collections with a table of all files (FSD50K, ESC-50)."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""From a clip as it is stored to the dry signal of a scene: resample, level, cut and pad."""
+"""Prepares a stored clip for a scene: resample, level, cut and pad."""
 
 import math
 from collections import OrderedDict

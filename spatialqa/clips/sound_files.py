@@ -1,4 +1,4 @@
-"""Single sound files, beside the clips of a set: for scenes by hand."""
+"""Single sound files outside a clip set, for scenes by hand."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Sound files whose header does not say how long they are, or says it wrongly: their length found, and put in.
+"""Corrects sound files whose header gives no length or a wrong one.
 
 libsndfile reads as many samples as a header states. An MP3 of variable bit rate without a Xing header, a FLAC or WAV
 file that was written into a pipe, and MP3 files that were joined state too few or none. Their samples stay as they are.
@@ -62,7 +62,7 @@ def _mp3_frame(data: bytes, at: int) -> _Frame | None:
 
 
 def _mp3_frames(data: bytes, at: int) -> Iterator[int]:
-    """Yield where the frames of an MP3 file begin; what lies between them, tags of joined files say, is passed over."""
+    """Yield where the frames of an MP3 file begin; what lies between them, tags of joined files say, is ignored."""
     kind = None
     while at < len(data):
         frame = _mp3_frame(data, at)

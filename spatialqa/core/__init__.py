@@ -1,1 +1,1 @@
-"""What every package shares: records, geometry, ontology, seeds, files, audio encoding, recipe keys, console."""
+"""Common foundations: records, geometry, ontology, seeds, files, audio encoding, recipe keys, console."""

@@ -1,4 +1,4 @@
-"""What a listener records: the channels of each layout, by the name that recipes and scenes give it."""
+"""Channel layouts: the channels of `binaural` and `foa`."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

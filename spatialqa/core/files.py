@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: atomic writes, hashes, and where caches lie."""
+"""Atomic writes, hashes, and the cache folder."""
 
 import contextlib
 import hashlib

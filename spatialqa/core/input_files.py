@@ -1,4 +1,4 @@
-"""Input files as users name them: names that a file system takes, and regular files only.
+"""Checks of input paths: valid names, and regular files only.
 
 A device may never end and a pipe may never begin, so neither is opened as an input.
 """

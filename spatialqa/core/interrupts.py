@@ -1,4 +1,4 @@
-"""Signals: SIGTERM stops a command as Ctrl-C does, both wait for native code, and a child ends with its parent.
+"""Signals: SIGTERM stops a command as Ctrl-C does, both wait for native code, and a child process ends with its parent.
 
 libsndfile calls back into Python for every stretch of a stream in memory, which would swallow an interrupt. Wherever
 such calls are made:

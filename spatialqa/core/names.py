@@ -1,4 +1,4 @@
-"""Names that are fixed: of the splits, and of the tables of questions. Nothing is imported here."""
+"""Fixed names: splits, and tables of questions. This module imports nothing."""
 
 SPLITS = ("train", "validation", "test")
 

@@ -1,4 +1,4 @@
-"""AudioSet's classes: their names, mids and family tree, and how a user's spelling becomes one of them.
+"""AudioSet's classes: names, mids and hierarchy, and matching of user spellings.
 
 Source: the AudioSet ontology (Gemmeke et al., ICASSP 2017), shipped as `spatialqa/data/ontology.tsv`; terms in
 `spatialqa/data/LICENSE-DATA.md`.

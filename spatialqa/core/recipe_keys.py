@@ -1,4 +1,4 @@
-"""How recipe keys are declared, read from YAML or the command line, and checked."""
+"""Recipe keys: how they are declared, read from YAML or the command line, and checked."""
 
 import copy
 import dataclasses

@@ -1,4 +1,4 @@
-"""The frozen records that every step passes on, and their plain form (the rows of `scenes` and `groups`).
+"""The frozen records of the pipeline, and their conversion to rows of `scenes` and `groups`.
 
 `plan` makes a Scene whose measured fields are None; `render` returns it with them filled in; `ask` reads it.
 """

@@ -1,4 +1,4 @@
-"""YAML from strangers: plain values only, of bounded size and depth, and no key that silently replaces another.
+"""Reads untrusted YAML: plain values only, of bounded size and depth, without duplicate keys.
 
 Refused are aliases (which can grow without bound), tags (which can name classes), merge keys, and numbers of more
 digits than any key takes. Dates and `1:30` are texts, not dates and not 90.

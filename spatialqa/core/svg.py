@@ -1,4 +1,4 @@
-"""Small pictures as SVG text: what the plots of scoring and of training are drawn with."""
+"""Small SVG pictures, for the plots of scoring and training."""
 
 from collections.abc import Iterable
 from pathlib import Path

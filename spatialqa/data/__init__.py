@@ -1,1 +1,1 @@
-"""Tables of facts that ship with the package; each names its source in its first lines."""
+"""Tables of facts that ship with the package; the first lines of each name its source."""

@@ -1,4 +1,4 @@
-"""The data set card, README.md: its YAML tells Hugging Face `datasets` what lies where, its text tells a reader."""
+"""The data set card, README.md: YAML for Hugging Face `datasets`, and text for readers."""
 
 import json
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The JSON records of a data set as typed records: run.json, one record a shard, one record a table of questions.
+"""Typed records of the JSON files of a data set: run.json, one record per shard, and one per table of questions.
 
 Each record is checked field by field when it is read; a field that is missing or of another type is a DatasetError that
 names it. Keys that a record does not know are ignored, so that an older version reads what a newer one wrote.

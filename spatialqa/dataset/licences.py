@@ -1,4 +1,4 @@
-"""Licence warnings: inputs of a data set that may not simply be published."""
+"""Licence notices for data sets whose inputs may not be published freely."""
 
 from collections.abc import Collection, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The tables of a data set: names and types are fixed, since other programs read them; columns may be appended."""
+"""The tables of a data set. Names and types are fixed, because other programs read them; columns may be appended."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Allocates scenes to the listener groups of a bank, which are finite and of different sizes."""
+"""Allocates scenes to the listener groups of a bank, which differ in size."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

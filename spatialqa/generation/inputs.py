@@ -1,4 +1,4 @@
-"""Builds the rooms, the clips and the engine that a recipe names; no package below `generation` knows about recipes."""
+"""Opens the rooms, clips and engine that a recipe names; packages below `generation` do not know recipes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Detects engines that crash, hang or end their process: a journal, a time limit, and a process apart.
+"""Detects engines that crash, hang or end their process, with a journal, a time limit, and a separate process.
 
 A journal names the group that is being simulated. A process that ends in the midst of it leaves the journal behind, so
 the next process tries that group in a process of its own. If that one ends too, the group is rejected; if not, the end

@@ -1,4 +1,4 @@
-"""Makes a bank of RIRs: listeners and sources are placed and simulated as for scenes, but there are no scenes.
+"""Makes a bank of RIRs: places and simulates listeners and sources, without scenes.
 
 `spatialqa rirs` makes one and `--rooms bank:DIR` uses it. Its shards are made, committed and resumed as those of a data
 set are.

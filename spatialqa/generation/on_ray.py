@@ -1,4 +1,4 @@
-"""Executes shards as Ray tasks: starts Ray or joins a cluster, and tries again what a dead worker held."""
+"""Executes shards as Ray tasks: starts Ray or joins a cluster, and retries the shards of a dead worker."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The sounds of scenes by hand: which clip a row of placements names, or draws from a class."""
+"""Finds the clips of scenes by hand: the clip that a row names, or one drawn from its class."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Reads a table of placements: scenes by hand, one row a source, as CSV, JSON lines or Parquet."""
+"""Reads a table of placements: scenes by hand, one row per source, as CSV, JSON lines or Parquet."""
 
 import csv
 import difflib

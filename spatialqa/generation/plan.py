@@ -1,4 +1,4 @@
-"""plan: where listeners and sources are and what sounds. Every draw of the acoustic side happens here.
+"""plan: draws the positions of listeners and sources, and their sounds. All acoustic draws are made here.
 
 A run is planned in two strides. `plan_run` lays out splits, rooms, groups and shards without opening a mesh;
 `Planner` draws the groups and scenes of one room when a worker has opened it. Each draw is keyed by the seed and the id

@@ -1,4 +1,4 @@
-"""Lays out a run of scenes by hand: rooms, splits, shards, and whether everybody stands where one can."""
+"""Plans a run of scenes by hand: rooms, splits, shards, and checks of all positions."""
 
 import difflib
 import math

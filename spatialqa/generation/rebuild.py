@@ -1,4 +1,4 @@
-"""Renders the audio of an export without audio again, from its stored rows; a missing clip costs only its scenes.
+"""Renders the audio of an export without audio from its stored rows; a missing clip costs only its scenes.
 
 Every file is compared with the sha256 that the export records. What cannot be made - a clip that is not there or has
 other content, a room that differs - goes to the rejects with the reason.

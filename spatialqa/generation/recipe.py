@@ -1,4 +1,4 @@
-"""The keys of `render`: every choice of a run. A command line option and a recipe key are the same field."""
+"""The recipe of `render`: each field is a recipe key and a command line option."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""render: a listener group and its scenes become audio and measured truth. Nothing is drawn here."""
+"""render: computes audio and measured ground truth of a listener group and its scenes. Nothing is drawn here."""
 
 import math
 from collections.abc import Sequence

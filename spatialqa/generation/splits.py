@@ -1,4 +1,4 @@
-"""Which houses and which clips belong to train, validation and test: disjoint by house and by clip content."""
+"""Assigns houses and clips to train, validation and test, disjoint by house and by clip content."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

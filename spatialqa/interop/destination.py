@@ -1,4 +1,4 @@
-"""The folder that an export is written to: claimed by a marker, so that a second run resumes and foreign files stay."""
+"""The folder of an export: a marker file identifies it, so exports resume and other files are kept."""
 
 import shutil
 from collections.abc import Mapping

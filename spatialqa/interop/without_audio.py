@@ -1,4 +1,4 @@
-"""Exports a data set without audio: all that it takes to render it again, and nothing that a licence protects.
+"""Exports the metadata of a data set without audio: enough to render it again.
 
 The folder is a data set like any other - scenes, groups, questions, card - whose scenes have no audio and whose RIRs
 have no samples. Every file of the original is listed with its sha256; `spatialqa.generation.rebuild` makes them again.

@@ -1,4 +1,4 @@
-"""How answers, and the values in questions, are written (after SpatialSoundQA, arXiv 2402.01591)."""
+"""Formats answers, and values in questions (after SpatialSoundQA, arXiv 2402.01591)."""
 
 from collections.abc import Iterable
 

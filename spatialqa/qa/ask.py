@@ -1,4 +1,4 @@
-"""Scene -> questions: pure, and drawn only from (seed, scene, subtype, number)."""
+"""ask: writes the questions about a scene. A pure function; draws depend only on (seed, scene, subtype, number)."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""The subtypes that come with spatialqa; their templates are in templates/, one file a type."""
+"""The built-in subtypes; their templates are in templates/, one file per type."""
 
 from spatialqa.qa import extended, perception, reasoning
 from spatialqa.qa.subtype import MOST_SOURCES, Subtype, SubtypeSet

@@ -1,4 +1,4 @@
-"""Multiple choice: four options for a question, the answer and three distractors that the text does not give away.
+"""Multiple choice: the answer and three distractors that the text does not give away.
 
 Wrong options are drawn so that each of the four would have drawn the other three with the same chance, so that neither
 a frequent value nor an odd one out gives the answer away (option_sets.py fits that to how often each is an answer):

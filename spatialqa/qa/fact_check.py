@@ -1,4 +1,4 @@
-"""Checks what the finder of a user's own subtype returns, so that a fault is named before it is in a data set."""
+"""Checks the return values of finders of user-defined subtypes, before they reach a data set."""
 
 import math
 import traceback

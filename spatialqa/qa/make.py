@@ -1,4 +1,4 @@
-"""make-qa: asks questions of every scene of a data set and publishes the table whole."""
+"""make-qa: asks questions about every scene of a data set and publishes the table atomically."""
 
 import shutil
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What a Python file with subtypes of one's own imports; docs/questions.md describes it, examples/ has such a file."""
+"""Names for Python files with user-defined subtypes; see docs/questions.md and examples/own_question.py."""
 
 from spatialqa.core.scene import Scene, Source
 from spatialqa.dataset.validation.answers import AskedQuestion, Expected

@@ -1,4 +1,4 @@
-"""Questions of types A to D: what sounds, where it is, what is at a place, and where a class is.
+"""Questions of types A to D: classification and location, of a single source or of one of several.
 
 A and B are asked of scenes with one source, C and D of scenes with two or more.
 """

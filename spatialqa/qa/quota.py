@@ -1,4 +1,4 @@
-"""Draws a fixed number of questions of each type, at most one a scene, as SpatialSoundQA has them.
+"""Draws a fixed number of questions of each type, at most one per scene, as in SpatialSoundQA.
 
 Which scene serves which type is drawn while the scenes stream by: a scene is taken in proportion to what is still
 wanted over what is still to come (selection sampling: Knuth, The Art of Computer Programming 2, 3.4.2), so that the

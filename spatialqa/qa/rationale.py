@@ -1,4 +1,4 @@
-"""Rationales: why an answer is right, in a few sentences, from the same numbers as the answer.
+"""Rationales: explains in a few sentences why an answer is right, from the same numbers as the answer.
 
 Positions are in the listener's head frame: metres to the left or right, ahead or behind, above or below the ears.
 In brief they are in half metres, of what is compared alone: "left 1m; right 0.5m -> left, asked right". The scene is

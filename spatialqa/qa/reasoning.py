@@ -1,4 +1,4 @@
-"""Questions of type E: how the sources of a scene with two or more relate.
+"""Questions of type E: relations between the sources of a scene.
 
 Everything is in the listener's head frame. "left of", "in front of" and "above" another source mean further to the
 left, further forward (along the nose, not nearer to the listener) and higher: a smaller x, a smaller z, a larger y.

@@ -1,4 +1,4 @@
-"""The keys of `make-qa`, as a recipe file or the command line gives them."""
+"""The recipe of `make-qa`: each field is a recipe key and a command line option."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

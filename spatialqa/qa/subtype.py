@@ -1,4 +1,4 @@
-"""What a subtype of questions is made of: its finder, the slots of its templates, and the kind of its answers."""
+"""The declaration of a subtype: its finder, the slots of its templates, and the kind of its answers."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

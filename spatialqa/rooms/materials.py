@@ -1,4 +1,4 @@
-"""Acoustic materials: absorption, scattering, transmission by frequency; and what the names in a mesh tell of them."""
+"""Acoustic materials: absorption, scattering and transmission by frequency, and their names in meshes."""
 
 import csv
 import difflib

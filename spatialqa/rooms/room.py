@@ -1,4 +1,4 @@
-"""The protocol of room sets, and the record of a room: a triangle mesh with a material for every face, and regions."""
+"""The protocol of room sets, and the record of a building: a mesh with a material for every face, and regions."""
 
 import hashlib
 from collections.abc import Sequence

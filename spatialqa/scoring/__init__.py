@@ -1,1 +1,1 @@
-"""Predictions against questions: reads free-form answers and measures them as SpatialSoundQA does, with intervals."""
+"""Scoring of predictions: parses free-form answers and computes SpatialSoundQA's metrics, with intervals."""

@@ -1,4 +1,4 @@
-"""Grades one answer against its reference: by its kind, into sums that metrics are ratios of."""
+"""Grades one answer against its reference. Grades are sums, and metrics are ratios of sums."""
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Confidence intervals from questions that are not independent: a bootstrap over houses or scenes.
+"""Confidence intervals for questions that are not independent: a bootstrap over houses or scenes.
 
 Questions about one scene share its sound, and scenes of one house share its rooms, so their errors go together; an
 interval that took every question for an independent trial would be too narrow. Whole clusters are drawn with

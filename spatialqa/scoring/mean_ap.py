@@ -1,4 +1,4 @@
-"""Average precision: the formula, macro-averaged over classes (BAT, arXiv 2402.01591)."""
+"""Average precision, macro-averaged over classes (BAT, arXiv 2402.01591)."""
 
 import numpy as np
 import numpy.typing as npt

@@ -1,4 +1,4 @@
-"""Draws a score report as an SVG: one dot a metric with its interval, beside chance."""
+"""Draws a score report as an SVG: one dot per metric with its interval, beside chance."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Reads the answers of a model: JSON lines, Parquet, or two columns of text, qa_id and prediction."""
+"""Reads predictions: JSON lines, Parquet, or two columns of text (qa_id and prediction)."""
 
 import json
 import sys

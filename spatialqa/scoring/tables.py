@@ -1,4 +1,4 @@
-"""Prints what scoring found."""
+"""Prints the tables of a score report."""
 
 from rich.console import Console
 from rich.table import Table

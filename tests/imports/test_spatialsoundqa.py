@@ -199,7 +199,7 @@ def test_folders_are_not_mixed_up(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="holds no question file; looked for train, val"):
         import_spatialsoundqa(tmp_path / "release" / "mp3d_reverb", tmp_path / "x")
     (release / "eval.json").rename(release / "official.json")
-    with pytest.raises(DatasetError, match="its name tells no split"):
+    with pytest.raises(DatasetError, match="its name does not contain a split"):
         import_spatialsoundqa(release / "official.json", tmp_path / "x")
     assert import_spatialsoundqa(release / "official.json", tmp_path / "y", split="test").scenes == 2
     assert not (tmp_path / "x").exists()
@@ -258,11 +258,11 @@ def test_what_is_not_read_is_named(tmp_path: Path) -> None:
     (stage / "notes.json").write_text("{}")
     (stage / "train.jsonl").write_text("")
     said = "\n".join(import_spatialsoundqa(release, tmp_path / "data").lines())
-    assert "passed over: closed-end/stage2-single/notes.json: its name tells no split" in said
-    assert "passed over: closed-end/stage2-single/train.jsonl: train.json beside it is read" in said
+    assert "skipped: closed-end/stage2-single/notes.json: its name does not contain a split" in said
+    assert "skipped: closed-end/stage2-single/train.jsonl: train.json beside it is read" in said
     (release / "eval.json").write_text(json.dumps(RECORDS))
     said = "\n".join(import_spatialsoundqa(release, tmp_path / "near").lines())
-    assert "passed over: closed-end/stage2-single/train.json: lies below the folder with eval.json" in said
+    assert "skipped: closed-end/stage2-single/train.json: lies below the folder with eval.json" in said
 
 
 def test_stages_that_use_an_id_twice_keep_both_questions(tmp_path: Path) -> None:

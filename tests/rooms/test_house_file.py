@@ -95,7 +95,7 @@ def test_a_wrong_count_is_an_error(tmp_path: Path, kind: str, what: str) -> None
     lines = HOUSE.splitlines(keepends=True)
     lines.remove([line for line in lines if line.startswith(kind)][-1])
     with pytest.raises(
-        RoomError, match=rf"Abc.house: the H line counts \d {what} and the file has \d: it was cut short"
+        RoomError, match=rf"Abc.house: the H line counts \d {what} and the file has \d: it was truncated"
     ):
         read_house_file(write(tmp_path / "Abc.house", "".join(lines)))
 

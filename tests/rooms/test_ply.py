@@ -161,7 +161,7 @@ def test_a_file_that_is_cut_short_says_so_wherever_it_is_cut(
     start = whole.index(b"end_header\n") + len(b"end_header\n")
     for end in range(start, len(whole) - 1, 3):
         (tmp_path / "h.ply").write_bytes(whole[:end])
-        with pytest.raises(RoomError, match=r"h\.ply.*(cut short|names vertex)") as caught:
+        with pytest.raises(RoomError, match=r"h\.ply.*(truncated|names vertex)") as caught:
             read_parts(tmp_path / "h.ply")
         assert "\n" not in str(caught.value)
 
@@ -184,7 +184,7 @@ FACE = ASCII + VERTEX + "element face 1\nproperty list int int vertex_index\nend
         (HEAD + "element vertex -1\nend_header\n", "cannot read the PLY header"),
         (HEAD + "property float x\nend_header\n", "cannot read the PLY header at 'property float x'"),
         (HEAD + "element vertex 1\nproperty half x\nend_header\n", "at 'property half x'"),
-        (HEAD + "element face 1\nproperty list float int vertex_indices\nend_header\n", "is a float, and no whole"),
+        (HEAD + "element face 1\nproperty list float int vertex_indices\nend_header\n", "is a float, not an integer"),
         (HEAD + "element vertex 1\nproperty float x\nend_header\n1234", "the vertices have no 'y', only x"),
         (HEAD + VERTEX.replace("1", "9" * 18) + "end_header\n", r"announces 999,.* rows of 'vertex'.* at most 0"),
         (HEAD + "element face 9999999\nproperty list int int vertex_indices\nend_header\n" + "\0" * 8, "at most 2"),

@@ -1,1 +1,1 @@
-"""The habitat engine: habitat-sim's audio sensor in a Python process of its own."""
+"""The habitat engine: habitat-sim's audio sensor in a separate Python process."""

@@ -1,4 +1,4 @@
-"""Whether a habitat-sim build can be trusted: the direct sound at places whose delay, level and side are known.
+"""Checks a habitat-sim build: direct sound at positions with known delay, level and side.
 
 habitat-sim 0.3.1 to 0.3.4 hand the source's coordinates on from the second one, so what they simulate is another
 place. Nothing says so: the RIR is there, only its direct sound is missing or late. The check needs no other build to

@@ -1,4 +1,4 @@
-"""The habitat engine's child process: runs in the user's habitat-sim Python (3.8 or later), which needs numpy alone.
+"""The child process of the habitat engine: runs in the user's habitat-sim Python (3.8 or later) and needs only numpy.
 
 It talks in frames over the pipes it gets as stdin and stdout: magic, header length, payload length, a JSON header, raw
 samples. Habitat prints to stdout, so both pipes are moved away before it is imported and what it prints goes to stderr.

@@ -1,4 +1,4 @@
-"""The parent's end of the habitat engine: starts the child process, exchanges frames, and ends it when it must.
+"""The parent side of the habitat engine: starts the child process, exchanges messages with it, and ends it.
 
 Whatever the child does - crash, hang, write rubbish, flood stderr - becomes one EngineError, and the child and what it
 started are gone.

@@ -1,4 +1,4 @@
-"""A room in a child process of habitat-sim: its RIRs, and places on its navmesh."""
+"""A room in a child process of habitat-sim: RIRs, and points on its navmesh."""
 
 import dataclasses
 import math

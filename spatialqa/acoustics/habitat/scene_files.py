@@ -1,4 +1,4 @@
-"""What the habitat engine gives Habitat to read: scene files in its axes, and materials as SoundSpaces writes them."""
+"""Input files for Habitat: scene files in its axes, and materials in SoundSpaces' format."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""The settings of the soundspaces engine: names, kinds, ranges, presets, and the check of what a recipe gives."""
+"""Settings of the soundspaces engine: names, types, ranges, presets, and their validation."""
 
 import difflib
 import json

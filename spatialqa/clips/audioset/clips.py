@@ -1,4 +1,4 @@
-"""AudioSet as people hold it: the released segment lists, and audio files named after YouTube ids.
+"""AudioSet as released segment lists with audio files named after YouTube ids.
 
 AudioSet (Gemmeke et al., ICASSP 2017) is released as lists; who uses it has fetched the sound from YouTube. Its
 segments are ten seconds, or less where the video ends.

@@ -1,4 +1,4 @@
-"""The names of all files below a folder, found once by walking its directories and kept in a Parquet file.
+"""Index of all file names below a folder, from one walk, cached as a Parquet file.
 
 A kept index is taken when every directory of it still has the modification time that it had: adding, removing or
 renaming a file changes its directory's time, so a million names are checked by as many `stat` calls as there are
@@ -51,7 +51,7 @@ class FileIndex:
 def index_files(root: Path, cache: Path | None = None) -> FileIndex:
     """Return the files below a folder, from the index kept in `cache` when the tree has not changed since.
 
-    Links to folders are followed, each folder once. A cache that cannot be read is passed over, and one that cannot be
+    Links to folders are followed, each folder once. A cache that cannot be read is ignored, and one that cannot be
     written is left as it is.
 
     Raises:

@@ -1,4 +1,4 @@
-"""AudioSet's released lists of segments: which ten seconds of which video, and the classes that raters heard in them.
+"""Reads AudioSet's segment lists: video, time, and labels.
 
 The format (research.google.com/audioset/download.html): lines that begin with "#", then
 `YTID, start_seconds, end_seconds, "mid,mid"`.

@@ -1,4 +1,4 @@
-"""AudioSet's temporally strong labels: the stretches of a segment in which one class sounds and no other.
+"""AudioSet's strong labels: stretches of a segment in which a single class sounds.
 
 The format (research.google.com/audioset/download_strong.html): a tab-separated table with the header segment_id,
 start_time_seconds, end_time_seconds, label; a segment_id is `<YouTube id>_<start of the segment in ms>`, times are

@@ -40,7 +40,7 @@ class NamedSegments:
 
 
 def parse_names(names: pa.Array) -> NamedSegments:
-    """Parse file names (an Arrow string array); files that are no sounds by their suffix are passed over."""
+    """Parse file names (an Arrow string array); files that are no sounds by their suffix are ignored."""
     data, starts, ends = _buffers(names)
     suffix, dots = _suffixes(data, starts, ends)
     sounds = np.flatnonzero(suffix >= 0)

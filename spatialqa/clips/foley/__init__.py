@@ -1,1 +1,1 @@
-"""Signal models of everyday sounds: each draws its parameters from a Generator and returns n samples at dsp.RATE."""
+"""Signal models of everyday sounds. Each draws its parameters from an rng and returns n samples at dsp.RATE."""

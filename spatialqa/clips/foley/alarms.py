@@ -1,4 +1,4 @@
-"""Bells, beepers and sirens that call for attention, with the clicks, buzz and loudspeakers they are made of."""
+"""Alarms: bells, beepers and sirens, with the clicks, buzz and loudspeakers that make them up."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The embedded clip set: everyday sounds made from signal models, as many as asked for, the same by id for ever."""
+"""The clip set `foley`: everyday sounds from signal models. An id always gives the same clip."""
 
 import hashlib
 from collections.abc import Callable, Sequence

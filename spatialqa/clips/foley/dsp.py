@@ -1,4 +1,4 @@
-"""Building blocks of the foley models: noise, resonances, modal and voiced sources, and laying events on a time line.
+"""Building blocks of the foley models: noise, resonances, modal and voiced sources, and placing events in time.
 
 Everything is float64 (n,) at RATE samples a second; frequencies in Hz, times in seconds, levels in dB.
 """

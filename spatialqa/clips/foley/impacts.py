@@ -1,4 +1,4 @@
-"""Things that are struck, dropped, broken or pressed: modal synthesis with contact pulses.
+"""Impacts: objects that are struck, dropped, broken or pressed, by modal synthesis with contact pulses.
 
 Contact time sets the brightness, the object's modes the pitch, internal friction the decay (Gaver 1993; Avanzini and
 Rocchesso 2001; van den Doel, Kry and Pai 2001).

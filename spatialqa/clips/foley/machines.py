@@ -1,4 +1,4 @@
-"""Engines, rotors, tools and horns: pulses in time with a shaft, shaped by pipes and housings (Farnell 2010)."""
+"""Machines: engines, rotors, tools and horns, as shaft-synchronous pulses and resonances (Farnell 2010)."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Strings and pipes that play random phrases, by their textbook models (Fletcher and Rossing 1998)."""
+"""Music: strings and pipes that play random phrases, by textbook models (Fletcher and Rossing 1998)."""
 
 from itertools import pairwise
 

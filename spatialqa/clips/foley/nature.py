@@ -1,4 +1,4 @@
-"""Weather, water and fire: clouds of small events and shaped turbulence (Farnell 2010; van den Doel 2005)."""
+"""Nature: weather, water and fire, as clouds of events and shaped turbulence (Farnell 2010; van den Doel 2005)."""
 
 import numpy as np
 

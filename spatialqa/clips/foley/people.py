@@ -1,4 +1,4 @@
-"""People: cries and breath by the animals' source and filter, hands and feet by short resonant bursts."""
+"""People: voices and breath by source and filter, hands and feet by short resonant bursts."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Bars, skins, cymbals and bells that play random patterns, by modal synthesis (Fletcher and Rossing 1998)."""
+"""Percussion: bars, skins, cymbals and bells with random patterns, by modal synthesis (Fletcher and Rossing 1998)."""
 
 import numpy as np
 

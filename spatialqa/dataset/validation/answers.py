@@ -1,4 +1,4 @@
-"""Derives the answer to a question again, from the geometry and the labels of its scene, and how clear it is.
+"""Derives the answer to a question again, from the geometry and labels of its scene, with its margins.
 
 Definitions: the head frame of `spatialqa.core.geometry`; "left of", "in front of" and "above" another source mean a
 smaller x, a smaller z, a larger y; "closer" is distance to the listener. Nothing here comes from the code that asks.

@@ -1,4 +1,4 @@
-"""Ground truth for validation: where every source of a split lies and what it is called.
+"""Ground truth for validation: position and labels of every source of a split.
 
 Worked out from positions, the listener's pose and labels alone, by code that the questions were not made with.
 """

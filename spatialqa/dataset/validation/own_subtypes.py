@@ -1,4 +1,4 @@
-"""Rules for questions of subtypes that are not built in: their form, and their answer where it can be computed.
+"""Rules for questions of user-defined subtypes: their form, and their answer where it can be computed.
 
 A table of questions records the kind of answers of such a subtype. That is enough to check that a row is whole, that
 it refers to sources of its scene, and that its answer and its columns agree. Whether the answer is right needs the

@@ -1,4 +1,4 @@
-"""Checks one question against its scene: its referents, its words, its answer and the columns that repeat it."""
+"""Checks one question against its scene: referents, wording, answer, and the columns that repeat the answer."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""Checks a rationale: every number with a unit is a true quantity of the scene, every place is that of its source."""
+"""Checks a rationale: numbers with a unit must be quantities of the scene, and places those of their sources."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""Checks stored RIRs: their size, their numbers, and where the direct sound of ambisonic ones comes from.
+"""Checks stored RIRs: size, values, and the direction of the direct sound of ambisonic RIRs.
 
 Worked out from the stored samples and positions alone, by code that the RIRs were not made with.
 """

@@ -1,4 +1,4 @@
-"""Checks the questions of a split, row by row, against what is true of its scenes."""
+"""Checks the questions of a split, row by row, against the ground truth of its scenes."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Reads answers and questions strictly, as `validate` does: what an answer says, and what a question's words name."""
+"""Parses answers and questions strictly, for `validate`."""
 
 import re
 from collections.abc import Sequence

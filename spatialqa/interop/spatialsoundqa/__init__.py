@@ -1,1 +1,1 @@
-"""SpatialSoundQA's released format: the importer of its questions and the exporter of ours."""
+"""SpatialSoundQA's released format: importer and exporter."""

@@ -1,4 +1,4 @@
-"""Brings SpatialSoundQA's released questions into our tables, so that official evaluation sets can be scored."""
+"""Imports SpatialSoundQA's released questions, so that answers to them can be scored."""
 
 import json
 from collections import Counter
@@ -68,7 +68,7 @@ class ImportSummary:
         if self.first_reject:
             where = f"{self.root}/_spatialqa/rejects/import.jsonl"
             lines.append(f"records left out: {self.rejected} ({where}); the first: {self.first_reject}")
-        lines += [f"passed over: {text}" for text in self.passed_over]
+        lines += [f"skipped: {text}" for text in self.passed_over]
         if self.repeated:
             lines.append(f"{self.repeated} records are in several files and were taken once")
         if self.renamed:

@@ -1,4 +1,4 @@
-"""Reads the files of SpatialSoundQA (arXiv 2402.01591) as released: questions, and places of sensors and sources."""
+"""Reads SpatialSoundQA's released files (arXiv 2402.01591): questions, and positions of sensors and sources."""
 
 import json
 import math
@@ -91,7 +91,7 @@ def find_question_files(source: Path, split: str | None = None) -> QuestionFiles
     for path in everything:
         name = path.relative_to(source).as_posix()
         if _split_of(path) is None:
-            passed_over.append(f"{name}: its name tells no split; import it by itself with --split")
+            passed_over.append(f"{name}: its name does not contain a split; import it by itself with --split")
         elif use_near and path not in near:
             passed_over.append(f"{name}: lies below the folder with {near[0].name}; import {name.rpartition('/')[0]}")
         elif path.suffix == ".jsonl" and path.with_suffix(".json") in everything:

@@ -1,4 +1,4 @@
-"""Writes a data set in the layout in which SpatialSoundQA is released; the reference BAT code reads it unchanged."""
+"""Exports a data set in SpatialSoundQA's released layout, for the reference BAT code."""
 
 import json
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The slots that templates may have, and which words stand in them."""
+"""The slots of templates, and the words that fill them."""
 
 from collections.abc import Mapping
 

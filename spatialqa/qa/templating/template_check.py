@@ -1,4 +1,4 @@
-"""Checks a folder of templates before it is used: what is wrong, what is doubtful, and what it sounds like."""
+"""Checks a folder of templates: problems, doubts, and samples."""
 
 import itertools
 import re

@@ -1,4 +1,4 @@
-"""One template file: its format, and its strict reader; nothing in a file is ever executed.
+"""The format of template files and its strict reader; nothing in a file is executed.
 
 A file has up to five keys. `type` is the question type. `answers` may say what an answer to a subtype is (see
 ANSWER_KINDS), so that a reader knows, and so that a file written for something else is refused. `templates` maps each

@@ -1,4 +1,4 @@
-"""All question templates of a run: the bundled ones, and those of a user's folder (format: see template_file)."""
+"""All templates of a run: the bundled ones, and those of a user's folder (format: see template_file)."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

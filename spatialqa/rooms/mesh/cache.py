@@ -1,4 +1,4 @@
-"""Prepared meshes kept on disk under a hash of what they were made from, so that a house is parsed and simplified once.
+"""Cache of prepared meshes, keyed by a hash of their inputs; a building is parsed and simplified once.
 
 Several processes may use a folder at the same time: a file appears under its name only when it is whole, and whoever
 comes second replaces it by the same bytes. A file that cannot be read is made again. Nothing is ever unpickled.

@@ -1,4 +1,4 @@
-"""Reads glTF 2.0, a .gltf with its buffers or a .glb: the surfaces of its scene, where its nodes place them.
+"""Reads glTF 2.0 (.gltf with its buffers, or .glb): the surfaces of the scene, with all node transforms applied.
 
 Format: glTF 2.0 (Khronos Group, ISO/IEC 12113:2022); "3.6" and the like below are its sections. Meshes are read in
 full: buffers of every kind, sparse and normalised accessors, all modes of primitives, morph targets at their default

@@ -1,4 +1,4 @@
-"""Rooms from any mesh file: GLB, glTF, OBJ, PLY, STL; materials by the names of objects, groups and materials."""
+"""Rooms from mesh files (GLB, glTF, OBJ, PLY, STL), with materials by the names of objects, groups and materials."""
 
 import hashlib
 from collections.abc import Mapping, Sequence

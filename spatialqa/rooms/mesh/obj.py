@@ -1,7 +1,7 @@
-"""Reads Wavefront OBJ: polygons by object, group and material, whole blocks of lines at a time.
+"""Reads Wavefront OBJ: polygons by object, group and material.
 
 Format: "Object Files (.obj)", Wavefront Advanced Visualizer, appendix B1. Vertex positions and faces are read; points,
-lines, curves and everything that is only seen are passed over, and so is the .mtl: the OBJ has the materials' names.
+lines, curves and everything that is only seen are ignored, and so is the .mtl: the OBJ has the materials' names.
 """
 
 import codecs

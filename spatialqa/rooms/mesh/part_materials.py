@@ -1,4 +1,4 @@
-"""Which material a part of a mesh has, and why: by a map, its material slot, its names, or the default.
+"""Infers the material of each part of a mesh: from a map, its material slot, its names, or the default.
 
 In order:
 1. the first pattern of the map that matches any of the names;

@@ -1,4 +1,4 @@
-"""What every reader of mesh files returns: faces that share their names."""
+"""The result of every mesh reader: parts, which are faces that share their names."""
 
 from dataclasses import dataclass
 

@@ -1,7 +1,7 @@
-"""Reads PLY of every kind: ASCII and binary of both byte orders, polygons of any number of corners, triangle strips.
+"""Reads PLY: ASCII and binary of both byte orders, polygons of any number of corners, triangle strips.
 
 Format: "The PLY Polygon File Format" (Turk, Stanford 1994), with the type names of version 1.0 and those of the sizes
-(int8 to float64) that came later. Elements and properties that a surface does not need are passed over.
+(int8 to float64) that came later. Elements and properties that a surface does not need are ignored.
 """
 
 import re
@@ -72,7 +72,7 @@ class Table:
 def read_ply(path: Path) -> list[MeshPart]:
     """Return the polygons and the triangle strips of a file as triangles: one part without names, or none.
 
-    Raises RoomError for a file that is damaged or cut short, OSError when it cannot be read.
+    Raises RoomError for a file that is damaged or truncated, OSError when it cannot be read.
     """
     tables = read_tables(path, ("vertex", "face", "tristrips"))
     vertices = positions(path, tables.get("vertex", Table()))
@@ -139,7 +139,7 @@ def _strip_triangles(order: Indices, sizes: Indices) -> Indices:
 def read_tables(path: Path, wanted: Sequence[str]) -> dict[str, Table]:
     """Return the wanted elements of a file, as far as it has them.
 
-    Raises RoomError for a file that is damaged or cut short, OSError when it cannot be read.
+    Raises RoomError for a file that is damaged or truncated, OSError when it cannot be read.
     """
     content = read_regular(path)
     order, elements, start = _header(path, content)

@@ -1,4 +1,4 @@
-"""Cuts polygons with corners in space into triangles: as a fan where that covers them, by ear clipping elsewhere.
+"""Triangulates polygons in space: as a fan where that covers them, else by ear clipping.
 
 OBJ and PLY store a wall with a doorway as one polygon with a notch; a fan from its first corner bricks up the door.
 """

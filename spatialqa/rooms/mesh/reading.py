@@ -1,4 +1,4 @@
-"""Reads mesh files of every kind as parts that share their names: GLB, glTF, OBJ, PLY, STL."""
+"""Reads mesh files of every format into parts: GLB, glTF, OBJ, PLY, STL."""
 
 from collections.abc import Iterator
 from importlib.metadata import version

@@ -1,4 +1,4 @@
-"""Meshes of millions of faces made small enough for acoustics, with a measured bound on how far a surface moved.
+"""Simplifies meshes of millions of faces for acoustics, with a measured error.
 
 Scanned houses spend most of their faces on noise of a centimetre or two, which neither a ray nor a wavelength notices,
 while an engine pays for every face whenever it is given a house. Edges are collapsed by meshoptimizer (quadric error

@@ -1,4 +1,4 @@
-"""The air inside a building: which connected space a point belongs to, and which storey floor lies below it.
+"""The air inside a building: the connected space of a point, and the storey floor below it.
 
 A grid of nodes is laid over the mesh. Neighbours with nothing between them are joined, nodes close to a surface are
 left out so that a crack joins nothing, and cells connected to the exterior are dropped unless walls surround them.

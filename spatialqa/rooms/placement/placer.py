@@ -1,4 +1,4 @@
-"""Places listeners and sources in a room: indoors, over a floor, clear of surfaces, spread evenly.
+"""Places listeners and sources in a building: indoors, above a floor, clear of surfaces, spread evenly.
 
 A Placer draws a pool of valid points once per room. Each listener then takes its sources from the pool by cells of
 octant (left or right, front or behind, above or below) and distance, so that neither bunches at what is typical. Where

@@ -1,4 +1,4 @@
-"""Given positions in a room: whether somebody can be there, and what a listener has of a source there."""
+"""Given positions in a building: checks whether they can be used, and computes line of sight and region."""
 
 from collections.abc import Sequence
 from functools import cached_property

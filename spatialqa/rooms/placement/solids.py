@@ -1,4 +1,4 @@
-"""Which air of a mesh is none: the inside of solid blocks, and what lies under a sky.
+"""Finds air that is not usable: inside solid blocks, and under a sky.
 
 A mesh of thin surfaces does not say on which side of them the air is. Winding does, but many rooms are wound the wrong
 way or any way, so it is believed only of closed shells that all wind one way, and read together:

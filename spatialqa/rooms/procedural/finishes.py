@@ -1,4 +1,4 @@
-"""Chooses what the surfaces of a procedural home are made of, so that it reverberates about as long as wanted."""
+"""Chooses the surface materials of a procedural home for a target reverberation time."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache

@@ -1,4 +1,4 @@
-"""The records of a procedural home's floor plan: rooms, the doorways that join them, windows and doors.
+"""The records of a floor plan: rooms, doorways, windows and doors.
 
 Lengths are metres in the world frame, on a 1 cm grid, so that neighbouring walls meet exactly.
 """

@@ -1,4 +1,4 @@
-"""What stands in procedural homes: pieces of furniture built of closed boxes and cylinders.
+"""Furniture of procedural homes, built from closed boxes and cylinders.
 
 A piece is built in its own frame: x along its back, y up from the floor, z from its back towards its front, metres.
 """

@@ -1,4 +1,4 @@
-"""Puts furniture into the rooms of a floor plan: nothing in anything else, every door free, floor left to walk on."""
+"""Places furniture in the rooms of a floor plan without collisions, with doors and walking space kept free."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Homes made from a number: `home-000042` is the same home for ever, whatever the seed of the run."""
+"""Procedural homes by number: `home-000042` is always the same home, whatever the seed of the run."""
 
 import hashlib
 import re

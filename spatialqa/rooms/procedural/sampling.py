@@ -1,4 +1,4 @@
-"""The three draws that procedural homes are made with.
+"""The three kinds of random draws that procedural homes use.
 
 All take Generator.random alone, the stream that numpy is least likely to change, since a home's id means it for ever.
 """

@@ -1,4 +1,4 @@
-"""Scanned data sets that are plain trees of meshes: HM3D, Gibson and Replica, as their makers lay them out.
+"""HM3D, Gibson and Replica: scanned houses in folders of mesh files, in their released layouts.
 
 Their files are z-up: habitat-sim turns GLB stages from +z up unless told otherwise, and Replica's mesh.ply by its stage
 configuration. Replica's semantic PLY is described in both frames, so its floors and ceilings tell which one it is in.

@@ -1,4 +1,4 @@
-"""Reads a .house file: the levels, regions, objects and categories that people marked in a Matterport3D scan.
+"""Reads the .house file of a Matterport3D scan: levels, regions, objects and categories.
 
 Format: the description of house_segmentations in Matterport3D (Chang et al., 3DV 2017, arXiv 1709.06158), version
 "ASCII 1.1": one item a line, a letter first, then fields between spaces. Coordinates are left as the file has them:
@@ -162,7 +162,7 @@ def read_house_file(path: Path) -> House:
     for kind, what in _COUNTED.items():
         if found[kind] != announced[kind]:
             raise RoomError(
-                f"{path}: the H line counts {announced[kind]} {what} and the file has {found[kind]}: it was cut short "
+                f"{path}: the H line counts {announced[kind]} {what} and the file has {found[kind]}: it was truncated "
                 f"or edited; take another copy"
             )
     _check_references(path, items)

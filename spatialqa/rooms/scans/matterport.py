@@ -1,4 +1,4 @@
-"""The houses of Matterport3D, for those who hold the scans: materials and regions from their annotations."""
+"""Rooms from Matterport3D: materials and regions come from its annotations."""
 
 import hashlib
 from collections.abc import Iterable, Sequence

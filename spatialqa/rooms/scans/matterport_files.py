@@ -1,4 +1,4 @@
-"""Where the files of Matterport3D's scenes lie: in Habitat's download, and in Matterport's own."""
+"""Finds the files of Matterport3D scans, in Habitat's layout and in Matterport's own."""
 
 import difflib
 import os

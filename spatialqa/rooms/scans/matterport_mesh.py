@@ -1,4 +1,4 @@
-"""One Matterport3D scene as a mesh whose faces know what they are made of, and its regions; in the world frame."""
+"""One Matterport3D scan as a mesh with the category of each face, and its regions, in the world frame."""
 
 from collections.abc import Collection, Mapping
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""What the labels of Matterport3D stand for: acoustic materials, names of regions, and the splits of its houses."""
+"""Tables for Matterport3D: materials of categories, names of regions, and splits of houses."""
 
 import difflib
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""Reads a PLY triangle mesh with whole numbers at every face: which object, segment or category the face is of.
+"""Reads a PLY triangle mesh with integer labels of its faces: object, segment or category.
 
 Format: the PLY polygon file format (Turk 1994), binary of either byte order and ASCII. General readers drop the
 numbers or build objects for every face; a scanned house has millions of faces, so whole blocks are read at once.

@@ -1,4 +1,4 @@
-"""Reads left or right, front or behind, above or below out of plain text."""
+"""Parses directions in plain text: left or right, front or behind, above or below."""
 
 import re
 from functools import lru_cache

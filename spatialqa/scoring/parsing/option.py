@@ -1,4 +1,4 @@
-"""Reads which of several offered options an answer takes."""
+"""Parses which of several offered options an answer selects."""
 
 import re
 import string

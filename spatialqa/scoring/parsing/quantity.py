@@ -1,4 +1,4 @@
-"""Reads distances, angles, clock hours and counts, in digits or in words, out of plain text."""
+"""Parses distances, angles, clock hours and counts in plain text, in digits or words."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""Reads yes or no out of plain text."""
+"""Parses yes or no in plain text."""
 
 import re
 
