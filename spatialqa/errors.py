@@ -61,7 +61,7 @@ def one_line(text: object, longest: int = _LONGEST_LINE) -> str:
 
 
 def shown(value: Any, longest: int = 60) -> str:
-    """Return the repr of a value that somebody gave, at most `longest` characters of it."""
+    """Return the repr of a given value, at most `longest` characters of it."""
     try:
         return one_line(repr(value), longest)
     except ValueError:  # Python writes no whole number of more than some 4300 digits

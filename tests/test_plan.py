@@ -160,7 +160,7 @@ def test_clips_that_cannot_be_told_apart_are_an_error() -> None:
     plan = plan_run(recipe, rooms, records)
     planner, slot = Planner(recipe, "hash", IDENTITY, plan.clips), plan.shards[0].groups[0]
     room = rooms.load(slot.room_id)
-    with pytest.raises(ClipError, match="told apart"):
+    with pytest.raises(ClipError, match="distinct labels"):
         planner.scenes(slot, planner.group(slot, room, Placer(room)))
 
 

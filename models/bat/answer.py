@@ -252,7 +252,7 @@ def _append(to: Path, lines: bytes) -> None:
     except OSError as error:
         raise DatasetError(
             f"{to}: cannot be written ({error.strerror or error}); the answers in it are kept: make room, and the same "
-            f"command goes on"
+            f"command continues"
         ) from None
 
 
@@ -314,7 +314,7 @@ def listen(wav: Path, question: str, checkpoint: Path, recipe: AnswerRecipe, gai
         gain_db: of the file over the level at the ears; by default what a scene that `preview` wrote says, or 0.
 
     Raises:
-        ClipError: the file cannot be read, or is no sound of two channels, or the gain cannot be.
+        ClipError: the file cannot be read, or is not a sound of two channels, or the gain cannot be.
         ModelError: the checkpoint cannot be used.
         RecipeError: there is no GPU where one is asked for, or the model was trained on a control.
     """
@@ -375,7 +375,7 @@ def warn_of_level(waveform: npt.NDArray[np.float32], where: Path, known: bool) -
 
 
 def fit(waveform: npt.NDArray[np.float32], n_samples: int, sample_rate: int, where: Path) -> npt.NDArray[np.float32]:
-    """Return a recording (2, n) with so many samples: its loudest stretch, or with silence after it; says so."""
+    """Return a recording (2, n) with this many samples: its loudest stretch, or with silence after it; says so."""
     n = waveform.shape[1]
     long, wanted = f"{where}: is {n / sample_rate:.1f} s long", f"{n_samples / sample_rate:g} s"
     if n > n_samples:

@@ -104,7 +104,7 @@ def share_layers(model: EncoderLM, device: torch.device) -> None:
 
 
 def llm_options(llm_dtype: str, device: torch.device, frozen: bool) -> dict[str, Any]:
-    """Return how BAT is to hold its LLM: a frozen one in half precision on a GPU, unless told otherwise."""
+    """Return how BAT is to hold its LLM: a frozen one in half precision on a GPU, by default."""
     half = llm_dtype == "bf16" or (llm_dtype in ("auto", "4-bit") and frozen and device.type == "cuda")
     return {"dtype": torch.bfloat16 if half else torch.float32, "four_bit": llm_dtype == "4-bit"}
 
@@ -124,7 +124,7 @@ def parameter_groups(model: EncoderLM, recipe: BATRecipe) -> list[dict[str, Any]
 
 
 def cut(batch: QuestionBatch, parts: int) -> Iterator[QuestionBatch]:
-    """Yield a batch in so many parts, or in as many as it has questions."""
+    """Yield a batch in this many parts, or in as many as it has questions."""
     for rows in np.array_split(np.arange(len(batch.questions)), min(parts, len(batch.questions))):
         columns = (batch.questions, batch.answers, batch.types)
         yield QuestionBatch(batch.sound[rows[0] : rows[-1] + 1], *([column[k] for k in rows] for column in columns))

@@ -82,7 +82,7 @@ def make_llm(
 
 
 def tiny_llm(vocabulary: int, width: int, layers: int, heads: int) -> Any:
-    """Return a LLaMA of random weights, float32, for so many tokens; its embeddings serve at both ends."""
+    """Return a LLaMA of random weights, float32, for this many tokens; its embeddings serve at both ends."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
@@ -115,7 +115,7 @@ def tiny_tokenizer(text: str | None = None) -> Any:
     a source's name are a token each.
 
     Raises:
-        ModelError: the JSON text is no tokenizer.
+        ModelError: the JSON text is not a tokenizer.
     """
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast

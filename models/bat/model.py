@@ -84,7 +84,7 @@ class BATConfig:
         for width, heads in (("qformer_width", "qformer_heads"), ("llm_width", "llm_heads")):
             step = getattr(self, heads) * (2 if width == "llm_width" else 1)  # positions turn pairs
             if getattr(self, width) % step:
-                raise ModelError(f"{width} {getattr(self, width)} must be a multiple of {step}, with so many heads")
+                raise ModelError(f"{width} {getattr(self, width)} must be a multiple of {step}, with this many heads")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plain form."""
@@ -270,7 +270,7 @@ class BAT(nn.Module):
         if answers is not None:
             wholes = self._ids([prompt + answer for prompt, answer in zip(prompts, answers, strict=True)])
             for row, (start, whole, answer) in enumerate(zip(before, wholes, answers, strict=True)):
-                # generation goes on from the prompt's own tokens: where prompt and answer melt, the answer stands alone
+                # generation continues from the prompt's own tokens: without them, the answer stands alone
                 goes_on = whole[: len(start)] == start
                 after[row] = whole[len(start) :] if goes_on else self._ids([answer], special=False)[0]
                 after[row].append(self.tokenizer.eos_token_id)

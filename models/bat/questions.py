@@ -159,7 +159,7 @@ def encoder_rows(
     mirror: bool = False,
     workers: int = 0,
 ) -> npt.NDArray[np.float16]:
-    """Return what an encoder makes of scenes, float16 (scenes, 1, ...), or 2 with tokens of swapped ears.
+    """Return what an encoder makes of scenes, float16 (scenes, 1, ...), or 2 with tokens of swapped channels.
 
     Maps are those that Spatial-AST is trained on, in the same files, and are mirrored when they are read.
 
@@ -171,7 +171,7 @@ def encoder_rows(
         frozen: the tokens; else the maps that a trained encoder starts from.
         ears: what it is given, see inference.hear.
         silence: a control: all scenes have the row of silence, and none is read.
-        mirror: of tokens, also those of the scenes with their ears swapped.
+        mirror: of tokens, also those of the scenes with swapped channels.
         workers: processes that decode scenes.
     """
     make = _maker(encoder, frozen, ears, mirror and frozen)
@@ -238,7 +238,7 @@ class QuestionSet:
         questions: what is asked; their `scene` counts rows.
         rows: float16 (scenes, 1 or 2, ...), see encoder_rows.
         length: int64 (questions,), by which they share a batch: tokens of question and answer, say.
-        swapped: gives rows with the ears swapped, where they are not stored: SpatialAST.mirrored, of maps.
+        swapped: gives rows with swapped channels, where they are not stored: SpatialAST.mirrored, of maps.
         quiet: float16 (...), the row of silence, for audio dropout.
     """
 
@@ -335,7 +335,7 @@ class QuestionSet:
 def mirrored(text: str) -> str:
     """Return a question or an answer as it is when left and right change places.
 
-    "right now", "right here" and "is it right that" are no sides. Hours are counted from the nose: 3 o'clock and 9
+    "right now", "right here" and "is it right that" are not sides. Hours are counted from the nose: 3 o'clock and 9
     o'clock change places.
     """
     swapped = _SIDE.sub(lambda match: _OTHER_SIDE.get(match[1], match[1]), text)

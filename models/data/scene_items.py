@@ -112,7 +112,7 @@ class SceneItems(Dataset[Item]):
             epoch: each has another order.
             seed: of the order.
             workers: processes that read and decode; 0 does it in this one.
-            start: leave out so many batches, to resume where a run was stopped.
+            start: leave out this many batches, to resume where a run was stopped.
             shuffle: else the order is that of the files.
             collate: makes a batch of a list of items; by default `collate_scenes`.
         """

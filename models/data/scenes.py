@@ -84,7 +84,7 @@ class Batch(Targets):
 
 
 class NoScenesError(DatasetError):
-    """A split of whole data sets has no scene of so many sources."""
+    """A split of whole data sets has no scene of this many sources."""
 
 
 # --- which classes --------------------------------------------------------------------------------------------------
@@ -244,7 +244,8 @@ def _starts(counts: npt.NDArray[Any]) -> Rows:
 def shuffled_batches(file: Rows, batch_size: int, rng: np.random.Generator, lanes: int = LANES) -> list[Rows]:
     """Return every scene once, in whole batches but the last, so mixed that files can be read from front to end.
 
-    Files are dealt to lanes. In a lane, slices of SLICE scenes of SLICES_MIXED files at a time are shuffled together.
+    Files are allocated to lanes. In a lane, slices of SLICE scenes of SLICES_MIXED files at a time are shuffled
+    together.
     Batch i is of lane i mod lanes, so that workers whose number divides `lanes` share no file; what is left of the
     lanes makes the last batches.
 
@@ -337,7 +338,7 @@ class SceneDataset:
         roots: folder or folders.
         split: which split.
         vocabulary: the classes, see class_vocabulary.
-        sources: keep the scenes with so many sources; a number or several.
+        sources: keep the scenes with this many sources; a number or several.
         shuffle: shuffle the order in every epoch; else it is that of the files.
         seed: of the order.
         lanes: see shuffled_batches; a multiple of the number of workers, over all processes, reads least.
@@ -394,7 +395,7 @@ class SceneDataset:
         return batches[:-1] if len(batches) > 1 and len(batches[-1]) < batch_size else batches
 
     def read(self, scenes: Rows, reader: RowReader, epoch: int) -> Batch:
-        """Return these scenes; `reader` must have been told of them."""
+        """Return these scenes; `reader` must know them."""
         waveform = torch.empty(len(scenes), 2, self.index.n_samples)
         for k, scene in enumerate(scenes):
             waveform[k] = torch.from_numpy(self._audio(int(scene), reader.get(int(scene))["audio"]["bytes"]))
@@ -467,7 +468,7 @@ def loader(
         batch_size: scenes in a batch of one process.
         workers: processes that read and decode; 0 does it here. Batches and their order are the same for any number.
         epoch: which one.
-        start: leave out so many batches, to resume where a run was stopped.
+        start: leave out this many batches, to resume where a run was stopped.
         rank: of `world` training processes, which one this is; each has another part, all the same number of batches.
         world: how many training processes there are.
     """

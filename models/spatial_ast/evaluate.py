@@ -142,7 +142,7 @@ def evaluate(folders: Sequence[Path], checkpoint: Path, recipe: TrainRecipe, dev
     """Judge one checkpoint, a file or a run's folder, on the split `recipe.split` of data sets.
 
     Raises:
-        ModelError: it is no checkpoint of a training run of ours.
+        ModelError: it is not a checkpoint of a training run of ours.
         DatasetError: the data sets have no such scenes.
     """
     path = checkpoint / BEST if checkpoint.is_dir() else checkpoint

@@ -533,7 +533,7 @@ class SpatialAST(nn.Module):
         return functional.interpolate(maps.contiguous(), size, mode="bicubic", align_corners=True)
 
     def _positions(self, n_time: int) -> Tensor:
-        """Return the positional table for so many time positions, (1, n_time, mel positions, D).
+        """Return the positional table for this many time positions, (1, n_time, mel positions, D).
 
         A shorter sound has the beginning of the table; for a longer one the table is stretched.
         """

@@ -66,7 +66,7 @@ class State:
 class Plan:
     """How many steps there are, stage by stage.
 
-    stages: their names in logs. per_epoch: steps of a whole epoch. steps: of a stage; where they are no multiple of
+    stages: their names in logs. per_epoch: steps of a whole epoch. steps: of a stage; where they are not multiples of
     per_epoch, its last epoch is truncated.
     """
 

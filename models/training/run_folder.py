@@ -140,7 +140,7 @@ class Report(ABC):
         """Return the figures of a row of validation.csv in words."""
 
     def begin(self, step: int) -> None:
-        """Open the logs where a checkpoint left them: after so many steps."""
+        """Open the logs where a checkpoint left them: after this many steps."""
         position = ("step", "stage", "epoch")
         columns = (*position, "lr", *self.loss_columns, "gradient_norm", f"{self.examples}_per_s", "loading")
         self.log = Log(self.run / LOG, columns, step)

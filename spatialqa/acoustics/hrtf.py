@@ -1,6 +1,6 @@
 """Converts HRTF files to the one form that every SOFA reader handles correctly.
 
-RLRAudioPropagation takes the first receiver for the left ear and passes over delays. A file that says otherwise is
+RLRAudioPropagation takes the first receiver for the left ear and ignores delays. A file that says otherwise is
 written anew, in the plain form, into the cache; a plain file goes to the engine as it is.
 """
 

@@ -25,7 +25,7 @@ _BLOCK_S = 0.010
 _AMBISONIC_CHANNELS = 4
 _ABOVE_FLOOR = 10**0.5  # the decay is trusted down to 5 dB above the floor
 _STRONG = 10.0  # 10 dB: a direct sound above this leaves the decay less than 15 of the first 25 dB
-_AUDIBLE = 1e-6  # 60 dB: what follows the direct sound at less than this of it is no room
+_AUDIBLE = 1e-6  # 60 dB: what follows the direct sound at less than this of it is not a room
 _STRAIGHT = 0.7  # a late half this much steeper than the early half is a response that ends, not a room that decays
 
 

@@ -20,7 +20,7 @@ CONVENTION = "SimpleFreeFieldHRIR"
 _MAX_SAMPLES = 2**26  # of all responses together: 512 MiB as float64
 _MAX_DIRECTIONS = 2**17
 _MAX_DELAY_S = 1.0
-_PLANE = 0.02  # directions within 1.1 degrees of one plane or cone are no sphere
+_PLANE = 0.02  # directions within 1.1 degrees of one plane or cone are not a sphere
 _ANGLES = {"degree": 1.0, "radian": float(np.degrees(1.0))}
 _LENGTHS = {"metre": 1.0, "decimetre": 0.1, "centimetre": 0.01, "millimetre": 0.001, "m": 1.0, "cm": 0.01, "mm": 0.001}
 

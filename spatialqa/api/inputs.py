@@ -57,7 +57,7 @@ class Room(PlainRoom):
         return self._placer.listener(seeds.rng(seed, "sample point", self.sha256)).position
 
     def problem(self, position: Vec3) -> str | None:
-        """Tell why nobody can be at a world position, such as "is outside the building"; None where one can."""
+        """Return why a world position cannot be used, such as "is outside the building"; None where one can."""
         return self.positions.problems([position])[0]
 
     @cached_property

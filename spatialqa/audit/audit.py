@@ -42,10 +42,10 @@ def audit_dataset(
         table: `qa` or `qa-NAME`.
         max_questions: how many questions of each subtype are looked at; which ones follows from the seed and their ids.
         seed: chooses the sample; nothing else is drawn.
-        on_subtype: told (subtype, how many are done, how many there are) before each subtype.
+        on_subtype: called with (subtype, how many are done, how many there are) before each subtype.
 
     Raises:
-        DatasetError: the folder is no data set of ours, or has no such table, or the two do not fit.
+        DatasetError: the folder is not a data set of ours, or has no such table, or the two do not fit.
         MissingDependencyError: scikit-learn is not installed.
         RecipeError: max_questions or seed cannot be used.
     """

@@ -179,7 +179,7 @@ def word_features(sample: Sample, learned: int | None = None) -> sparse.csr_matr
     Labels and choices count by place as a whole, and by which of them stands first in the alphabet; the length is the
     number of words and, in steps of eight, of characters.
 
-    learned: only what is in so many questions, the first ones, is a feature; None takes all.
+    learned: only what is in this many questions, the first ones, is a feature; None takes all.
     """
     learned = len(sample) if learned is None else learned
     text = _sklearn("feature_extraction.text")

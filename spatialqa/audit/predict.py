@@ -40,7 +40,7 @@ class ChosenBaseline(NamedTuple):
     """Which baseline answers one thing, and what it was chosen by.
 
     figure: "right", "within 0.5 m" or "F1". value: that figure in cross-validation over the houses of the train split.
-    constant: what the best answer that is always the same reaches there. guesser: what it goes by.
+    constant: what the best answer that is always the same reaches there. guesser: the name of the baseline.
     """
 
     subtype: str
@@ -94,11 +94,11 @@ def answer_from_text(
         split: what is answered; never what is learned from, the train split.
         max_questions: how many train questions of each subtype are learned from, chosen as the audit does.
         seed: chooses them; nothing else is drawn.
-        on_subtype: told (how many subtypes are done, how many there are) before each.
+        on_subtype: called with (how many subtypes are done, how many there are) before each.
 
     Raises:
-        DatasetError: the file exists, the folder is no data set of ours, lacks the table or one of the two splits, or
-            train asks nothing of a subtype.
+        DatasetError: the file exists, the folder is not a spatialqa data set, lacks the table or one of the two splits,
+            or train asks nothing of a subtype.
         MissingDependencyError: scikit-learn is not installed.
         RecipeError: the split, max_questions or seed cannot be used.
     """
@@ -180,7 +180,7 @@ def _as_scored(task: Task) -> Task:
 
 
 def _within(size: int) -> npt.NDArray[np.float32]:
-    """Return which of so many distances in half metres are right (columns) for which (rows)."""
+    """Return which of this many distances in half metres are right (columns) for which (rows)."""
     apart = np.abs(np.subtract.outer(np.arange(size), np.arange(size)))
     return (apart * DISTANCE_STEP_M <= DER_THRESHOLD_M).astype(np.float32)
 

@@ -23,14 +23,15 @@ BEATEN, HELD, INCONCLUSIVE = "guessed", "held", "inconclusive"
 _LISTED_ANSWERS = 8
 _OCTANT_TOLERANCE = 0.01
 _LOCK_WAIT_S = 60.0  # for a command that writes into the data set, so that a long audit is not lost
-_TABLE_WIDTH = 160  # whole figures, also where the output is no terminal
+_TABLE_WIDTH = 160  # whole figures, also where the output is not a terminal
 
 
 @dataclass(frozen=True)
 class Attempt:
     """One baseline on one measure.
 
-    guesser: "words", or what a prior goes by. figure: "right" (a share) or "error_m" (a mean absolute error).
+    guesser: the baseline, "words" or the context of a prior. figure: "right" (a share) or "error_m" (a mean absolute
+    error).
     value: that share, or those metres. interval: 95 %, of a share. p_value: one-sided, that it beats chance; adjusted
     for all that was tried in an audit as `p_holm`.
     """

@@ -1,7 +1,8 @@
 """The statistics of the audit: clustered one-sided tests, Holm's correction, Wilson intervals.
 
-Questions about one house share its rooms, its listeners and often whole scenes, so they are no independent draws. Every
-variance here is therefore that of sums over houses (Liang & Zeger 1986, with the small-sample factor H / (H - 1)).
+Questions about one house share its rooms, its listeners and often whole scenes, so they are not independent draws.
+Every variance here is therefore that of sums over houses (Liang & Zeger 1986, with the small-sample factor
+H / (H - 1)).
 """
 
 from collections.abc import Sequence

@@ -55,7 +55,7 @@ class BankRoom(Room):
 class BankRooms:
     """The room set of a bank.
 
-    path: see `open_bank`. seed: shuffles sources into groups. sources_per_group: at most so many places in a group.
+    path: see `open_bank`. seed: shuffles sources into groups. sources_per_group: at most this many places in a group.
     min_distance_m, max_distance_m: RIRs from nearer or farther sources are left out.
     mix_listeners: put RIRs of different listeners in one group, as SpatialSoundQA does for its scenes of two sources:
     the first one's listener stands for all, and every source lies from it as it lay from its own listener.

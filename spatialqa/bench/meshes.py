@@ -82,7 +82,7 @@ class MeshFigures:
 
 
 def scanned(room: Room, faces: int) -> LabelledMesh:
-    """Return a room as a scan would have it: at least so many faces, none with long edges, and noise of NOISE_M."""
+    """Return a room as a scan would have it: at least this many faces, none with long edges, and noise of NOISE_M."""
     longest = float(np.sqrt(12.0 * triangle_areas(room.vertices, room.faces).sum() / faces))
     while True:
         points, cut, origin = trimesh.remesh.subdivide_to_size(

@@ -1,7 +1,7 @@
 """Benchmarks rendering: CPU time of the pipeline against the same work done by bare calls in a loop.
 
-The bare loop is what somebody would write without this package for scenes that are already planned: the engine's C
-calls with the mesh at hand, clips read, resampled and scaled, one FFT convolution a source, FLAC, and nothing else.
+The bare loop is what a user would write without this package, for scenes that are already planned: the engine's C
+calls with the mesh available, clips read, resampled and scaled, one FFT convolution a source, FLAC, and nothing else.
 """
 
 import io

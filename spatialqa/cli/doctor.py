@@ -68,6 +68,6 @@ def print_report(habitat_python: str | None = None) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     for what, usable, detail in findings(habitat_python):
         mark = Text("ok", "green") if usable else Text("--", "yellow")
-        table.add_row(mark, Text(what), Text(detail))  # as Text: a detail may hold [brackets], which are no markup
+        table.add_row(mark, Text(what), Text(detail))  # as Text: a detail may hold [brackets], which are not markup
     stdout.print(table)
     stdout.print(Text(", ".join(f"{name} {version}" for name, version in library_versions().items())))

@@ -69,7 +69,7 @@ def keys_of(*classes: type, without: Sequence[str] = (), only: Sequence[str] = (
 
     Where there are several classes, each is a way to run the command that its field `model` names; the help of a key
     that they describe differently has what each of them says, and make the command a ModelsCommand. Keys named in
-    `without`, or not named in `only` where there is one, have no effect on the command and are no options of it.
+    `without`, or not named in `only` where there is one, have no effect on the command and are not options of it.
     """
     fields: dict[str, dict[str, dataclasses.Field[Any]]] = {}
     for cls in classes:

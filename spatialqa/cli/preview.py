@@ -1,6 +1,6 @@
 """Shows scenes with their sources and questions, and writes them as WAV files.
 
-What comes from the data set is printed as `Text`: a room or a label may hold [brackets], which are no markup.
+What comes from the data set is printed as `Text`: a room or a label may hold [brackets], which are not markup.
 """
 
 from collections import Counter

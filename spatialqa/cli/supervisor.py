@@ -29,7 +29,7 @@ _report: int | None = None  # where a child tells its exit code
 
 
 def supervise(out: Path | None = None) -> None:
-    """Return in a child process, for the command to go on there; the parent never returns.
+    """Return in a child process, for the command to continue there; the parent never returns.
 
     Does nothing where the system has no fork. Called before anything starts a thread.
 

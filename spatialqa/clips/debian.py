@@ -23,7 +23,7 @@ from spatialqa.errors import ClipError
 TABLE = "clips.tsv"
 _FIRST_LINE = "# Sounds fetched out of Debian packages by spatialqa; each package's copyright file has its licence.\n"
 _COLUMNS = ("path", "label", "mid", "licence", "attribution", "sha256")
-# Signs in apt-get's messages that no other package would fare better.
+# Signs in apt-get's messages that no other package would succeed either.
 _OFFLINE = (
     "could not resolve",
     "temporary failure",
@@ -103,7 +103,7 @@ def fetch(
         dest: a new or empty folder, or one that was fetched before (then it gains what is missing).
         packages: only these Debian packages; all 18 by default, about 540 MB of downloads.
         everything: every sound of the table, also those that no tagger recognised and very short ones.
-        progress: is told, in one line each, what happens.
+        progress: called with one line for each step.
 
     Raises:
         ClipError: a package the table lacks; a folder with other things in it; no apt-get or dpkg-deb, no package lists

@@ -33,7 +33,7 @@ _FFMPEG_TIMEOUT_S = 60.0
 
 
 class BadSoundError(ClipError):
-    """A file's bytes are no usable sound; the text is "kind: detail" and does not name the file."""
+    """A file's bytes are not a usable sound; the text is "kind: detail" and does not name the file."""
 
 
 def read_sound(path: Path, min_duration_s: float = 0.1, max_duration_s: float = 600.0) -> RawClip:
@@ -77,7 +77,7 @@ def sound_header(path: Path) -> tuple[float, int]:
     """Return the duration in seconds and the sample rate of a file, without decoding it.
 
     Raises:
-        BadSoundError: it is no sound file that libsndfile reads.
+        BadSoundError: it is not a sound file that libsndfile reads.
         OSError: the file is not there or cannot be read.
     """
     _must_be_regular(path)
@@ -105,7 +105,7 @@ def cause(error: Exception) -> str:
 
 def _must_be_regular(path: Path) -> None:
     if not stat.S_ISREG(os.stat(path).st_mode):
-        raise OSError("it is not a regular file")  # opening a pipe would wait for ever
+        raise OSError("it is not a regular file")  # opening a pipe would wait forever
 
 
 @contextmanager

@@ -32,7 +32,7 @@ class Esc50Clips:
         licences: when given, only clips whose licence matches one of these are kept (any case; `*` and `?` match).
 
     Raises:
-        ClipError: the folder has another layout, the table is no ESC-50 table, or no clip is left.
+        ClipError: the folder has another layout, the table is not an ESC-50 table, or no clip is left.
     """
 
     name = "esc50"

@@ -155,7 +155,7 @@ def _sound_files(root: Path) -> tuple[list[str], list[RejectedClip]]:
 
 
 def _relative(path: str, root: Path, errors: str = "backslashreplace") -> str:
-    """Return a path below the folder with forward slashes; bytes that are no UTF-8 are shown as \\xNN."""
+    """Return a path below the folder with forward slashes; bytes that are not UTF-8 are shown as \\xNN."""
     return os.fsencode(os.path.relpath(path, root)).decode("utf-8", errors).replace(os.sep, "/")
 
 

@@ -32,7 +32,7 @@ class Fsd50kClips:
         licences: when given, only clips whose licence matches one of these are kept (any case; `*` and `?` match).
 
     Raises:
-        ClipError: the folder has another layout, a table is no FSD50K table, or no clip is left.
+        ClipError: the folder has another layout, a table is not an FSD50K table, or no clip is left.
     """
 
     name = "fsd50k"

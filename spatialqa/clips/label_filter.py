@@ -32,7 +32,7 @@ class LabelFilter:
 
     mode: "all" keeps every label of a kept class; "specific" drops those that another label of the clip is a kind of
     (Animal beside Dog); "single" keeps only clips of which, so, one label is left, counting also the labels of classes
-    that are not kept: nothing else is said to be heard in them. "strong" is a matter of `strong_labels`.
+    that are not kept: raters heard nothing else in them. "strong" is a matter of `strong_labels`.
     classes: "all", "spatialsoundqa" (the 355 classes of arXiv 2402.01591), or names or mids.
     min_quality: the least share of a class's sampled labels that raters found true; needs `quality` by mid. Classes
     that it does not rate are left out.
@@ -47,7 +47,7 @@ class LabelFilter:
         """Return for every ontology node whether it is kept, then False for the unknown.
 
         Raises:
-            ClipError: a name that is no class (with the nearest ones), or nothing is left.
+            ClipError: a name that is not a class (with the nearest ones), or nothing is left.
         """
         if self.mode not in get_args(LabelMode):
             raise ClipError(f"labels {self.mode!r} is not known: use {', '.join(get_args(LabelMode))}")
@@ -193,7 +193,7 @@ def read_quality(path: Path) -> dict[str, float]:
     """Read AudioSet's qa_true_counts.csv (label_id, num_rated, num_true): mid -> share of ratings that were true.
 
     Raises:
-        ClipError: it is another table, or a count is no count; one line.
+        ClipError: it is another table, or a count is not a count; one line.
     """
     try:
         with io.TextIOWrapper(open_regular(path), encoding="utf-8-sig", newline="") as stream:

@@ -23,7 +23,7 @@ _PART = re.compile(
 
 @dataclass(frozen=True)
 class Listing:
-    """What is said of one file before it is opened; `reason` is why it cannot be used."""
+    """What is known of one file before it is opened; `reason` is why it cannot be used."""
 
     path: str  # relative to the folder, forward slashes
     labels: tuple[LabelRef, ...] = ()
@@ -111,7 +111,7 @@ def read_table(
         table: the file.
         root: the folder of clips.
         files: the sound files that were found in the folder, relative to it.
-        refused: files that were found and cannot be used; no more is said of them.
+        refused: files that were found and cannot be used; they are not reported again.
         custom: whether a label that AudioSet lacks is kept as it is.
 
     Raises:

@@ -168,7 +168,7 @@ def _flac(stream: BinaryIO) -> bytes | None:
 
 
 def _flac_samples(data: bytes) -> int | None:
-    """Return how many samples a FLAC stream has, told by its last frame; what is cut off does not count."""
+    """Return how many samples a FLAC stream has, from its last frame; what is cut off does not count."""
     block_size = struct.unpack(">H", data[8:10])[0]  # of a stream of fixed blocks
     checksum = struct.unpack(">H", data[-2:])[0]
     later = None  # the first sample of the frame found before, which lies after this one

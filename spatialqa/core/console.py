@@ -92,7 +92,7 @@ class RenderProgress(_Bar):
         self._begin(total, done, how)
 
     def advanced(self, scenes: int) -> None:
-        """Move on by so many scenes."""
+        """Move on by this many scenes."""
         self._add(scenes)
 
 

@@ -110,7 +110,9 @@ class Ontology:
 
     def unknown(self, text: str) -> str:
         """Return the line that says a label is unknown and names the nearest ones."""
-        return f"{text!r} is no AudioSet class; the nearest are " + ", ".join(repr(name) for name in self.suggest(text))
+        return f"{text!r} is not an AudioSet class; the nearest are " + ", ".join(
+            repr(name) for name in self.suggest(text)
+        )
 
 
 def _slug(text: str) -> str:

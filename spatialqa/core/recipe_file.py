@@ -16,7 +16,7 @@ def read_recipe(path_or_name: str) -> dict[str, dict[str, Any]]:
     """Read a recipe file, or a bundled recipe by its bare name, into its sections as plain values.
 
     Raises:
-        RecipeError: there is no such file, or it is no recipe.
+        RecipeError: there is no such file, or it is not a recipe.
     """
     where = f"recipe {path_or_name}"
     data = read_yaml(_file(path_or_name), where, RecipeError) or {}

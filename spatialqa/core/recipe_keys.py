@@ -16,7 +16,7 @@ from spatialqa.errors import RecipeError, shown
 
 R = TypeVar("R")
 LARGEST_SEED = 2**63 - 1  # of the seeds that data sets store
-_LONGEST_TEXT = 1000  # characters of a value that is no path
+_LONGEST_TEXT = 1000  # characters of a value that is not a path
 _MOST_ITEMS = 10_000  # of a list or a mapping
 KIND_AND_PATH = ("rooms", "clips")  # keys that hold KIND or KIND:PATH
 _UNITS = {"m": "m", "s": "s", "deg": "degrees", "db": "dB", "dbfs": "dBFS", "min": "minutes", "hz": "Hz"}

@@ -214,7 +214,7 @@ def _question_counts(folder: DatasetFolder) -> dict[tuple[str, str], int]:
 
 
 def _room_licences(run: RunRecord, facts: CardFacts) -> list[str]:
-    """Say whose terms the RIRs are under: those of the engine, and of the rooms where they are somebody's."""
+    """Say whose terms the RIRs are under: those of the engine, and of the rooms if they have an owner."""
     lines = ["## Licences and attributions", ""]
     if run.engine.name.rpartition(":")[2] in ("soundspaces", "habitat"):
         lines += [
@@ -239,6 +239,6 @@ def _licences(run: RunRecord, facts: CardFacts) -> list[str]:
 
 
 def _without_path(source: str) -> str:
-    """Return `folder:clips` for `folder:/home/somebody/clips`: where files lie is nobody's business."""
+    """Return `folder:clips` for `folder:/home/somebody/clips`: local paths are private."""
     kind, colon, path = source.partition(":")
     return f"{kind}{colon}{path.rpartition('/')[2]}"

@@ -77,7 +77,7 @@ class DatasetFolder:
     def claim(self, run: RunRecord) -> bool:
         """Make this the folder of a run, or check that it is: same fingerprint, or DatasetError naming what changed.
 
-        Returns whether the run begins here. A run that goes on updates what is not its identity, such as paths. A run
+        Returns whether the run begins here. A run that continues updates what is not its identity, such as paths. A run
         record that is gone or damaged is written again where the records of shards are of this very run.
         """
         try:
@@ -170,8 +170,9 @@ class DatasetFolder:
         strange = [item.path for item in record.files if not belongs_to(item.path, name)]
         if strange or record.shard != name:
             raise DatasetError(
-                f"{path}: is no record of the shard {name} (it names {strange[0] if strange else record.shard!r:.80}); "
-                f"repeat the command that began the data set: it makes this shard again"
+                f"{path}: is not the record of shard {name} "
+                f"(it names {strange[0] if strange else record.shard!r:.80}); repeat the command "
+                "that began the data set: it makes this shard again"
             )
         return record
 

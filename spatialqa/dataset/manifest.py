@@ -5,7 +5,7 @@ Its lines are those of sha256sum, so `sha256sum -c _spatialqa/manifest.sha256` c
 Every command that changes a finished data set marks the manifest stale in run.json first (`DatasetFolder.mark_stale`),
 and ends with `write_manifest`. A command that is killed on the way leaves a stale manifest, which says nothing, and not
 one that is wrong. Files that a record lists keep the hash of their record, and others that of the manifest before,
-unless this very command has written them: a file that has changed on the disk does not pass for a new one.
+unless this command has written them: a file that has changed on the disk does not pass for a new one.
 """
 
 import re

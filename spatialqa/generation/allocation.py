@@ -14,7 +14,7 @@ class BankGroupSize:
 
 
 def in_turns(sizes: Sequence[tuple[str, Sequence[int]]], groups_per_room: int) -> list[BankGroupSize]:
-    """Return all groups, so many of every room at a time: the first ones of all rooms, then the next ones.
+    """Return all groups, this many of every room at a time: the first ones of all rooms, then the next ones.
 
     Args:
         sizes: every room with the sizes of its groups.
@@ -43,7 +43,7 @@ def allocate(
         shards: the scene numbers of every shard, shuffled.
         n_sources: how many sources every scene has, by its number.
         groups: in the order in which they serve.
-        scenes_per_group: a group serves so many scenes, whose sources share its places; None gives every source a
+        scenes_per_group: a group serves this many scenes, whose sources share its places; None gives every source a
             place of its own.
 
     Returns:

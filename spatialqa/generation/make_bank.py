@@ -64,12 +64,12 @@ def stored_bank(root: Path) -> tuple[dict[str, Any], int]:
     """Return what a bank was made of: the values of its recipe, without execution keys, and how many groups.
 
     Raises:
-        DatasetError: the folder is no bank of RIRs.
+        DatasetError: the folder is not a bank of RIRs.
     """
     run = DatasetFolder(root).read_run()
     groups = run.fingerprint.get("bank_groups")
     if run.makes != "groups" or not isinstance(groups, int):
-        raise DatasetError(f"{root}: is no bank of RIRs; name one that `spatialqa rirs` made")
+        raise DatasetError(f"{root}: is not a bank of RIRs; name one that `spatialqa rirs` made")
     idle = execution_keys(RenderRecipe)
     return {name: value for name, value in run.recipe.items() if name not in idle}, groups
 
@@ -81,7 +81,7 @@ def make_bank(recipe: RenderRecipe, root: Path, groups: int, observer: Observer)
         recipe: rooms, placement, engine and splits; its keys about sounds and scenes do not count.
         root: where; a new or empty folder, or one that this very command has begun.
         groups: how many listener groups, over all splits; each gives sources_per_group RIRs.
-        observer: told how it goes on; it counts groups.
+        observer: receives progress; it counts groups.
 
     Raises:
         SpatialQAError: the folder is not this run's, rooms or engine cannot be used, or a shard could not be made (what

@@ -47,7 +47,7 @@ def on_ray(
         recipe: says where Ray is.
         shards: what is to be done.
         workers: how many at once.
-        advanced: told every record as it comes.
+        advanced: called with every record.
 
     Raises:
         SpatialQAError: a shard failed, or its worker died again and again; what else was begun is finished first. Or

@@ -2,7 +2,7 @@
 
 A run is planned in two strides. `plan_run` lays out splits, rooms, groups and shards without opening a mesh;
 `Planner` draws the groups and scenes of one room when a worker has opened it. Each draw is keyed by the seed and the id
-of the thing drawn, so a shard is the same whoever makes it and in whatever order.
+of the thing drawn, so a shard is the same on every worker and in any order.
 """
 
 from collections import Counter

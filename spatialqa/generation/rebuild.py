@@ -85,7 +85,7 @@ def rebuild(source: Path, root: Path, overrides: Mapping[str, Any], observer: Ob
         source: a folder that `export --to recipes` wrote.
         root: a new or empty folder, or one in which this was begun.
         overrides: recipe keys that say where rooms and clips lie here, such as {"clips": "folder:DIR"}.
-        observer: told how it goes on.
+        observer: receives progress.
 
     Raises:
         RecipeError: a path that the export leaves out is not given, or a key would change what the data set is.

@@ -66,7 +66,7 @@ def rebuild_shard(
         job: the rebuild.
         inputs: the recipe's rooms, clips and engine.
         name: the shard's.
-        on_scenes: told after every group how many scenes it gave.
+        on_scenes: called after every group with its number of scenes.
 
     Raises:
         SpatialQAError: something failed that may not fail again; nothing of the shard was committed.

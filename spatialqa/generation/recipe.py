@@ -259,7 +259,7 @@ class RenderRecipe:
         self._check_ray_address()
 
     def _refuse_idle_keys(self) -> None:
-        """Refuse a key that the chosen rooms or clips do not look at: whoever set it believes that it works."""
+        """Refuse a key that the chosen rooms or clips do not use: its user believes that it has an effect."""
         kinds = (self.rooms.partition(":")[0], self.clips.partition(":")[0])
         for f in dataclasses.fields(self):
             only = f.metadata["only"]

@@ -25,7 +25,7 @@ IN_PROCESS_SCENES = 128  # below this, starting Ray costs more than it saves
 
 
 class Observer(Protocol):
-    """Told how a run goes on."""
+    """Receives the progress of a run."""
 
     def started(self, total: int, done: int, workers: int) -> None:
         """Called once, when it is known how many scenes (of a bank: groups) there are to make and how many are done."""
@@ -59,7 +59,7 @@ def render_dataset(
     Args:
         recipe: what to render.
         root: where; a new or empty folder, or one that this very run has begun.
-        observer: told how it goes on.
+        observer: receives progress.
         qa_recipe: the recipe's make-qa section, kept for a later `make-qa`.
 
     Raises:

@@ -118,7 +118,7 @@ class ShardMaker:
 
         Args:
             shard: which one.
-            on_made: told after every group how many scenes it gave, or of a bank that it is there.
+            on_made: called after every group with its number of scenes, or for a bank with 1.
 
         Raises:
             SpatialQAError: something failed that may not fail again; nothing of the shard was committed.
@@ -141,7 +141,7 @@ class ShardMaker:
             self._opened = None
 
     def open_room(self, room_id: str) -> OpenedRoom:
-        """Return a room ready for placement and simulation, the one at hand if it is the same."""
+        """Return a room ready for placement and simulation, the current one if it is the same."""
         if self._opened is None or self._opened.room.room_id != room_id:
             self.close()
             with self.watch.stage("room"):

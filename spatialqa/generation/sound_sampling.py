@@ -76,7 +76,7 @@ class SoundSampler:
         """Draw the sounds of a scene's sources, in order.
 
         Raises:
-            ClipError: the split has no such clips with labels that can be told apart.
+            ClipError: the split has no such clips with distinct labels.
         """
         recipe, rng = self.recipe, seeds.rng(self.recipe.seed, "scene", scene_id, attempt)
         sounds = []

@@ -151,8 +151,8 @@ def _class_counts(
 ) -> dict[str, list[int]]:
     """Return how many of a class's clips each split gets.
 
-    Classes with fewer clips than there are splits are dealt in a seeded order: train takes one of each, and the
-    evaluation splits take what is left in turns that go on from class to class.
+    Classes with fewer clips than there are splits are allocated in a seeded order: train takes one of each, and the
+    evaluation splits take what is left in turns that continue from class to class.
     """
     counts = {label: apportion(n, shares, at_least_one=True) for label, n in sizes.items() if n >= len(shares)}
     small = sorted(label for label, n in sizes.items() if n < len(shares))

@@ -35,7 +35,7 @@ def export_dataset(
         to: one of FORMATS.
         table: the questions, "qa" or "qa-NAME"; recipes take all tables along.
         samples_per_shard: of webdataset, scenes in one tar file.
-        progress: told (scenes done, scenes in all).
+        progress: called with (scenes done, scenes in all).
 
     Raises:
         DatasetError: the format is unknown, the data set cannot be represented in it, or `dest` holds something else.

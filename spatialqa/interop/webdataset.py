@@ -50,7 +50,7 @@ def export_webdataset(
         root: the data set. dest: a new folder, or one in which this export was begun.
         table: its questions, "qa" or "qa-NAME"; a data set that has none is written without.
         samples_per_shard: scenes in one tar file.
-        progress: told (scenes done, scenes in all).
+        progress: called with (scenes done, scenes in all).
 
     Raises:
         DatasetError: the data set has no audio or cannot be read, or the destination holds something else.

@@ -30,8 +30,8 @@ from spatialqa.qa.recipe import QaRecipe
 _CARD = """
 ## Without audio
 
-These are the recipes of the scenes: all places, labels and measured levels, and not a sample of sound. Whoever has the
-rooms and clips named above renders the same files from them, and is told which of them are the same to the byte:
+These are the recipes of the scenes: all positions, labels and measured levels, without audio. With the rooms and clips
+named above, this command renders the same files and reports which of them are equal byte for byte:
 
     spatialqa render OUT --from THIS-FOLDER
 
@@ -47,7 +47,7 @@ class RecipesSummary:
     scenes: int
     clips: int
     questions: int
-    paths_removed: dict[str, str]  # recipe keys that whoever rebuilds must give again, and in which form
+    paths_removed: dict[str, str]  # recipe keys that must be given again to rebuild, and their form
 
     def lines(self) -> list[str]:
         """Return the summary in words."""
@@ -64,7 +64,7 @@ def export_recipes(root: Path, dest: Path, progress: Callable[[int, int], None] 
     Args:
         root: the data set, rendered whole.
         dest: a new folder, or one in which this export was begun.
-        progress: told (scenes done, scenes in all).
+        progress: called with (scenes done, scenes in all).
 
     Raises:
         DatasetError: the data set has no audio to leave out or lacks a shard, or the destination holds something else.

@@ -41,7 +41,8 @@ class AskOptions:
     this much. 0.5 is the step in which distances are written, and at 5 m the 10 % that listeners need at best to tell
     distances in a room apart (Zahorik, Brungart & Bronkhorst 2005: 5 to 25 %).
 
-    masking_db: a source whose level, in the ear (or ambisonic channel) where it fares best, lies further than this
+    masking_db: a source whose level, in the ear (or ambisonic channel) where it is loudest relative to the others, is
+    further than this
     below the sum of the others is not asked about. Speech in steady noise is half understood at about -5 dB, and
     separation in space is worth some 10 dB more (Bronkhorst 2000). Scenes that have not been rendered have no levels,
     and nothing is skipped there.

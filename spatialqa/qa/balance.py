@@ -9,8 +9,8 @@ drawn. From the counts follows how often a fact of each outcome is kept, so that
 - even: all outcomes are equally frequent (Yes and No, the two ends of an axis, octants), or
 - apart: outcomes are as frequent as in all groups together (distance or octant must not depend on the label).
 
-Only an excess beyond chance is thinned, so a small data set keeps its questions. Where many
-outcomes are to be even, none is thinned below half of the mean, so that no more than half of the questions go. Labels
+Only an excess beyond chance is removed, so a small data set keeps its questions. Where many
+outcomes are to be even, none is reduced below half of the mean, so that no more than half of the questions go. Labels
 are counted in a fixed number of buckets: memory does not grow with scenes or with classes.
 """
 
@@ -45,10 +45,10 @@ _EVEN_OUTCOMES: Mapping[str, int | None] = {
     "hour by label": None,
     "side by label": None,
 }
-_ROUNDS = 10  # of thinning what depends on the label
+_ROUNDS = 10  # of rejection sampling by label
 _LEAST_KEPT = 0.25
 _SMALL = 6
-_MANY = 3  # outcomes, from which on thinning stops at half of the mean
+_MANY = 3  # outcomes, from which on rejection stops at half of the mean
 
 
 class Trait(NamedTuple):
@@ -161,7 +161,8 @@ def about_m(fact: Fact) -> float | None:
 
 @dataclass(frozen=True)
 class Balance:
-    """How a data set is thinned: `preference` chooses among the facts of a scene, `kept` leaves some out.
+    """How questions are rejected to balance a data set: `preference` chooses among the facts of a scene, `kept`
+    leaves some out.
 
     kept: by group and outcome, the share of such facts that is asked. preference: by subtype and distance in half
     metres, the relative weight in the draw.
@@ -256,7 +257,7 @@ def _apart(groups: Mapping[Group, Mapping[Outcome, float]]) -> dict[Group, dict[
 def _chance(count: float) -> float:
     """Return by how much chance alone moves a count: a standard deviation, and up to two where counts are small.
 
-    A small data set would lose much of what it has to a strict rule, and nobody can learn its unevenness.
+    A small data set would lose much of what it has to a strict rule, and its imbalance cannot be learned.
     """
     deviation = math.sqrt(count)
     return min(1 + 2 * deviation, deviation + _SMALL)

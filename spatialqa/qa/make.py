@@ -86,7 +86,7 @@ def make_qa(root: Path, recipe: QaRecipe, on_scenes: Callable[[int, int], None] 
     Args:
         root: the data set.
         recipe: what to ask.
-        on_scenes: told now and then (scenes done, scenes in all).
+        on_scenes: called regularly with (scenes done, scenes in all).
 
     Raises:
         SpatialQAError: the data set, the recipe, a template or a question module cannot be used, or no question at all
@@ -130,8 +130,8 @@ def survey_data_set(files: Sequence[Path], options: AskOptions, subtypes: Subtyp
     """Count what the scenes of these files offer, and return how to thin it and what wrong options there are.
 
     A sample of files teaches which distances are rare; then every scene is counted, under that preference. Wrong
-    options are fitted to what is left after thinning, so they take one more count. What is kept of a count has a fixed
-    size. Without balance, and with open answers, nothing is read.
+    options are fitted to what is left after rejection sampling, so they take one more count. What is kept of a count
+    has a fixed size. Without balance, and with open answers, nothing is read.
     """
     if not options.balance and options.answer_form == "open":
         return ONE_SCENE

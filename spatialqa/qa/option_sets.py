@@ -26,7 +26,7 @@ _SOUND_ROUNDS = 200
 _FEW_SOUNDS = 64  # up to which the chance of a set without two alike is worked out exactly
 _TRIES = 200
 _LARGEST_FACTOR = 0.3  # of the sum: an answer more frequent than one in four cannot be fitted, and must starve no other
-_SURE = 0.05  # a chance that some of so many tries meet
+_SURE = 0.05  # a chance that some of this many tries meet
 
 
 def distance_sets(values: Sequence[int], size: int) -> list[tuple[int, ...]]:

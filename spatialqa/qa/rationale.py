@@ -2,7 +2,8 @@
 
 Positions are in the listener's head frame: metres to the left or right, ahead or behind, above or below the ears.
 In brief they are in half metres, of what is compared alone: "left 1m; right 0.5m -> left, asked right". The scene is
-told in half metres too, before what is brief: the nearest source first, each with its name, coordinates and distance:
+described first, in half metres, before the brief form: the nearest source first, each with its name, coordinates and
+distance:
 "dog left 1m front 0m above 0.5m 1m; bell right 0.5m behind 2m below 0m 2m -> left 1m; right 0.5m -> left, asked right".
 """
 

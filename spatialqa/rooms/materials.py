@@ -136,7 +136,7 @@ def guess_material(name: str) -> str | None:
 def speaks_of(name: str) -> Spoken:
     """Return the materials of the substance and of the object in a name.
 
-    Names are read word by word (`TVCabinet_01`, `wood-floor`, `002_bed`), so `stable` is no table. Among equals the
+    Names are read word by word (`TVCabinet_01`, `wood-floor`, `002_bed`), so `stable` is not a table. Among equals the
     last word counts, as in `table_lamp`.
     """
     tokens = [token.lower() for token in _TOKEN.findall(name)]

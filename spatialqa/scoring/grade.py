@@ -18,7 +18,7 @@ from spatialqa.scoring.parsing.yes_no import yes_no
 from spatialqa.scoring.references import Reference, SceneReference
 
 DER_THRESHOLD_M = 0.5
-_EPSILON_M = 1e-6  # 3.5 - 3 may come out a hair above 0.5
+_EPSILON_M = 1e-6  # 3.5 - 3 may come out slightly above 0.5
 
 AXIS_METRICS = ("left_right", "front_behind", "above_below")
 

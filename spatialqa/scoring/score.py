@@ -232,8 +232,8 @@ class _Tally:
     def _chance(self, rows: IntArray) -> dict[str, float]:
         """Return what answers get that know the form of the question and nothing of the sound.
 
-        Where the question offers its answers, one of them is taken; an octant is one of eight; everything else is dealt
-        out among the questions (as SpatialSoundQA's random row has distances).
+        Where the question offers its answers, one of them is taken; an octant is one of eight; for everything
+        else the answers are permuted among the questions (as for distances in SpatialSoundQA's random row).
         """
         asked = [self._asked[i] for i in rows]
         chance = dict.fromkeys(AXIS_METRICS, 1 / 2) | {"direction": 1 / 8}

@@ -45,7 +45,7 @@ def test_every_clip_has_its_class_fold_and_rights(root: Path) -> None:
 def test_filters_and_broken_files(root: Path) -> None:
     assert len(Esc50Clips(root, licences=["CC BY 3.0"]).records()) == 1
     assert len(Esc50Clips(root, classes=["Knock", "Dog"]).records()) == 2
-    with pytest.raises(ClipError, match="no AudioSet class; the nearest are"):
+    with pytest.raises(ClipError, match="not an AudioSet class; the nearest are"):
         Esc50Clips(root, classes=["Dogg"])
     clips = Esc50Clips(root)
     (root / "audio/1-100032-A-0.wav").unlink()

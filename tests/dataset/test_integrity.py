@@ -199,9 +199,9 @@ def test_the_record_of_another_run_is_not_valid_and_is_not_read(root: Path, tmp_
 def test_a_record_under_the_name_of_another_shard_is_not_read(root: Path) -> None:
     folder = DatasetFolder(root)
     shutil.copy(folder.shard_file("train-00000-of-00002"), folder.shard_file(SHARD))
-    with pytest.raises(DatasetError, match="is no record of the shard"):
+    with pytest.raises(DatasetError, match="is not the record of shard"):
         scene_files(folder)
-    assert any("is no record of the shard" in problem for problem in validate_dataset(root).problems)
+    assert any("is not the record of shard" in problem for problem in validate_dataset(root).problems)
     assert folder.committed(SHARD, folder.read_run().fingerprint_hash) is None
 
 

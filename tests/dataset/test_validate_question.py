@@ -92,20 +92,20 @@ BEYOND = [
     ("farthest", {"question": "Which sound, as the cello, is farthest?"}, "gives the answer 'cello' away"),
     ("region", {"answer": "Yes", "polarity": "yes"}, "must be 'No'"),
     ("region", {"asked_direction": ["same"]}, "does not say same"),
-    ("region", {"source_indices": [2, 0]}, "is no label of the source"),
+    ("region", {"source_indices": [2, 0]}, "is not a label of the source"),
 ]
 
 REFERENTS = [
-    ("location_of_class", {"source_indices": [0]}, "'piano' is no label of the source it stands for"),
+    ("location_of_class", {"source_indices": [0]}, "'piano' is not a label of the source it stands for"),
     ("location_of_class", {"source_indices": [2]}, "names a source that its scene does not have"),
     ("location_of_class", {"source_indices": [-1]}, "names a source that its scene does not have"),
     ("location_of_class", {"source_indices": None}, "are not the 1 referents"),
-    ("relative_direction", {"source_indices": [1, 0]}, "is no label of the source it stands for"),
+    ("relative_direction", {"source_indices": [1, 0]}, "is not a label of the source it stands for"),
     ("relative_direction", {"source_indices": [0, 0]}, "are not the 2 referents"),
     ("relative_direction", {"source_indices": [0]}, "are not the 2 referents"),
     ("relative_direction", {"asked_labels": ["bark"]}, "names 1 labels and has 2 referents"),
     ("relative_distance", {"asked_labels": None}, "asked_labels is null"),
-    ("distance_between", {"asked_labels": ["Bark", "piano"]}, "'Bark' is no label of the source"),
+    ("distance_between", {"asked_labels": ["Bark", "piano"]}, "'Bark' is not a label of the source"),
 ]
 
 TEXTS = [

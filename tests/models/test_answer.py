@@ -147,7 +147,7 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
     try:
-        with pytest.raises(DatasetError, match="cannot be written .* the same command goes on"):
+        with pytest.raises(DatasetError, match="cannot be written .* the same command continues"):
             answer(small, model, to, GREEDY)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -220,7 +220,7 @@ def test_a_false_answer_is_found_with_the_module_and_a_false_form_without(data: 
         ("source_indices", [7], "names a source that its scene does not have"),
         ("answer", "Maybe", "is not of the form"),
         ("answer_bool", None, "answer_bool is null"),
-        ("asked_labels", ["zither"], "is no label of the source"),
+        ("asked_labels", ["zither"], "is not a label of the source"),
         ("answer_count", 3, "answer_count does not apply"),
     ):
         broken = data.with_name(f"broken_{column}")

@@ -50,7 +50,7 @@ def frame(header: dict[str, Any], payload: bytes = b"") -> bytes:
 
 
 def split_head(head: bytes) -> tuple[int, int]:
-    """Return the lengths of header and payload; raises ValueError for what is no head of ours or is too large."""
+    """Return the lengths of header and payload; raises ValueError for what is not a head of ours or is too large."""
     magic, header_bytes, payload_bytes = HEAD.unpack(head)
     if magic != MAGIC or header_bytes > MAX_HEADER_BYTES or payload_bytes > MAX_PAYLOAD_BYTES:
         raise ValueError("no frame")

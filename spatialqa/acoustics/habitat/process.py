@@ -48,7 +48,7 @@ def usable_python(python: str) -> str:
     """Return the path of a Python that can run the child.
 
     Raises:
-        EngineError: there is no such program, it is no Python, or one older than 3.8.
+        EngineError: there is no such program, it is not a Python, or one older than 3.8.
     """
     path = shutil.which(os.path.expanduser(python))
     if path is None:
@@ -134,7 +134,7 @@ class HabitatProcess:
 
         Raises:
             MissingDependencyError: the child's Python has no habitat-sim, or one without audio.
-            EngineError: the child refused, crashed, hung or wrote what is no answer.
+            EngineError: the child refused, crashed, hung or wrote what is not an answer.
         """
         if self._ended is not None:
             raise EngineError(f"the habitat process is gone: it {self._ended}")
@@ -231,7 +231,7 @@ class HabitatProcess:
         self._fail(f"ended with {how} while {what}")
 
     def _reply(self, what: str) -> Reply | None:
-        """Return the frame that has come in whole, or None; refuses whatever is no frame or has wrong sizes."""
+        """Return the frame that has come in whole, or None; refuses whatever is not a frame or has wrong sizes."""
         head = habitat_child.HEAD.size
         if len(self._received) < head:
             if not habitat_child.MAGIC.startswith(self._received[: len(habitat_child.MAGIC)]):

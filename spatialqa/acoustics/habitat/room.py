@@ -84,7 +84,7 @@ def raw_rir(
         deadline: of the group that the source is one of, on the clock of time.monotonic; None takes the timeout.
 
     Returns the RIR at the library's own scale, float32 (2, n), and the ray efficiency where this habitat-sim tells it.
-    Raises EngineError where the child fails or what it gives is no binaural RIR.
+    Raises EngineError where the child fails or what it gives is not a binaural RIR.
     """
     reply = process.ask(
         "simulate",

@@ -275,7 +275,7 @@ def _label_filter(
             )
         quality = read_quality(index.root / min(index.path(row) for row in rows))
     wanted = LabelFilter(labels, classes, min_label_quality, quality)
-    wanted.allowed()  # a misspelt class is to be told before two million rows are read
+    wanted.allowed()  # report a misspelt class before two million rows are read
     return wanted
 
 

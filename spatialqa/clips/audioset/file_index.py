@@ -110,7 +110,7 @@ def _list(folder: str) -> tuple[list[str], list[str]]:
 
 
 def _utf8(names: list[str]) -> list[str]:
-    """Leave out names whose bytes are no UTF-8, which no table could name."""
+    """Leave out names whose bytes are not UTF-8, which no table could name."""
     try:
         "".join(names).encode()
     except UnicodeEncodeError:

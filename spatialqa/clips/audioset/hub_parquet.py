@@ -1,7 +1,7 @@
 """AudioSet as Parquet files of the Hugging Face hub, with FLAC or WAV bytes in the table.
 
 Columns: video_id (string), audio (struct<bytes: binary, path: string>), labels (list<string> of mids), human_labels.
-The split is told by the folder or the file's name (data/bal_train, data/unbal_train, data/eval).
+The name of the folder or file gives the split (data/bal_train, data/unbal_train, data/eval).
 """
 
 import hashlib

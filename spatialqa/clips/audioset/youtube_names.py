@@ -40,7 +40,7 @@ class NamedSegments:
 
 
 def parse_names(names: pa.Array) -> NamedSegments:
-    """Parse file names (an Arrow string array); files that are no sounds by their suffix are ignored."""
+    """Parse file names (an Arrow string array); files that are not sounds by their suffix are ignored."""
     data, starts, ends = _buffers(names)
     suffix, dots = _suffixes(data, starts, ends)
     sounds = np.flatnonzero(suffix >= 0)
@@ -93,7 +93,7 @@ def _suffixes(
 
 
 def _id_and_time(head: npt.NDArray[np.uint8], length: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """Return whether a stem has the length of an id, or goes on after one with "_" and a digit."""
+    """Return whether a stem has the length of an id, or continues after one with "_" and a digit."""
     goes_on = (head[:, ID_LENGTH] == ord("_")) & _DIGITS[head[:, ID_LENGTH + 1]]
     found: npt.NDArray[np.bool_] = (length == ID_LENGTH) | ((length > ID_LENGTH + 1) & goes_on)
     return found

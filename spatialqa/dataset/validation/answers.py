@@ -189,7 +189,7 @@ def distance_between(asked: AskedQuestion) -> Expected:
 
 
 def own_labels(source: TrueSource, scene: TrueScene) -> frozenset[str]:
-    """Return the labels by which a source can be named: they fit no other, and are no headings or blacklisted."""
+    """Return the labels by which a source can be named: they fit no other, and are not headings or blacklisted."""
     others = [other for other in scene.sources if other is not source]
     return frozenset(
         label.name for label in source.labels if label.nameable and not any(other.has(label) for other in others)

@@ -109,7 +109,7 @@ def _computed(form: str, value: Any) -> Expected:
             case _:
                 return Expected(form, value)
     except (TypeError, ValueError, IndexError) as error:
-        return Expected("none", None, faults=[f"recompute returned {value!r:.60}, which is no answer ({error})"])
+        return Expected("none", None, faults=[f"recompute returned {value!r:.60}, which is not an answer ({error})"])
 
 
 def _hour(text: str) -> int | None:

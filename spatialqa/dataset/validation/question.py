@@ -114,7 +114,7 @@ def _label_problems(row: Mapping[str, Any], scene: TrueScene, who: tuple[TrueSou
     for name, source in zip(names, who, strict=True):
         label = _label(name, source)
         if label is None:
-            yield f"{name!r} is no label of the source it stands for ({', '.join(source.label_names)})"
+            yield f"{name!r} is not a label of the source it stands for ({', '.join(source.label_names)})"
         elif not label.nameable:
             yield f"{name!r} is a heading of AudioSet or blacklisted, and may not name a source"
         elif fits := [other for other in scene.sources if other is not source and other.has(label)]:
@@ -166,7 +166,7 @@ def _masked(asked: AskedQuestion) -> Iterator[str]:
         if below > asked.margins.masking_db + _SAME:
             yield (
                 f"its source {', '.join(source.label_names)} is masked: {below:.1f} dB below the others where it "
-                f"fares best, more than {asked.margins.masking_db:g}"
+                f"is loudest, more than {asked.margins.masking_db:g}"
             )
 
 

@@ -44,7 +44,7 @@ def rationale_problems(row: Mapping[str, Any], scene: TrueScene, own: bool = Fal
         tolerance = 0.5 * 10.0 ** -len(decimals) + 1e-9
         known = degrees if unit.startswith("degree") else metres
         if not any(abs(float(number) - value) <= tolerance for value in known):
-            yield f"its rationale says {number} {unit}, which is no distance or angle of its scene"
+            yield f"its rationale says {number} {unit}, which is not a distance or angle of its scene"
     for match in _PLACE.finditer(rationale):
         yield from _place_problems(rationale, match, scene)
 

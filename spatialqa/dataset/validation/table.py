@@ -57,7 +57,7 @@ class TableCheck:
     def check_split(self, split: str, paths: Iterable[Path], truth: SplitTruth, whole: bool = True) -> None:
         """Check the files of one split against its scenes.
 
-        whole: whether all of its scenes are known; else questions about those that are not are passed over.
+        whole: whether all of its scenes are known; else questions about those that are not are ignored.
         """
         seen = _Seen(len(truth), (*RULES, *self._own_rules))
         for path in paths:

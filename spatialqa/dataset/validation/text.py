@@ -8,7 +8,7 @@ _LOCATION = re.compile(r"(left|right), (front|behind), (above|below); (.+)")
 _DISTANCE = re.compile(r"((?:0|[1-9]\d*)(?:\.5)?)m")
 _SPOKEN_DISTANCE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)[ -]?(?:m|met(?:er|re)s?)(?!\w)")
 _CLOCK = re.compile(r"([1-9]|1[0-2]) o'clock")
-# "Is it right that ..." is no direction.
+# "Is it right that ..." is not a direction.
 _IDIOMS = re.compile(r"\bright (?:that|now|away)\b")
 _WORDINGS = {
     "left": r"left(?:-hand|ward|wards|most)?",

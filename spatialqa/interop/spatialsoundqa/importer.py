@@ -103,7 +103,7 @@ def import_spatialsoundqa(
         root: a new or empty folder, or one with the same import.
         split: of a single file whose name does not tell it.
         places: *_reverberation.json files; where none is given they are looked for beside the questions and above.
-        progress: told now and then how many records have been read.
+        progress: called regularly with the number of records read.
 
     Raises:
         DatasetError: a file is not what it must be, or not one record can be used.

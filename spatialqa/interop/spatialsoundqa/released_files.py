@@ -73,7 +73,7 @@ def find_question_files(source: Path, split: str | None = None) -> QuestionFiles
         split: what a single file is, where its name does not tell.
 
     Raises:
-        DatasetError: there is none, or the split of a file cannot be told.
+        DatasetError: there is none, or the split of a file is unknown.
     """
     if source.is_file():
         known = split or _split_of(source)

@@ -74,7 +74,7 @@ def export_spatialsoundqa(
         root: the data set, at 32 kHz, binaural, scenes of at most 10 s.
         dest: a new folder, or one in which this export was begun.
         table: its questions, "qa" or "qa-NAME".
-        progress: told (scenes done, scenes in all).
+        progress: called with (scenes done, scenes in all).
 
     Raises:
         DatasetError: the data set cannot be represented in this format, or the destination holds something else.
@@ -159,7 +159,7 @@ class _Writer:
         self.n_rirs = 0
         self.audio: dict[str, tuple[str, int, int]] = {}  # what each file of a dry clip holds
         self._rirs_of_room: Counter[str] = Counter()
-        self._reverb_ids: dict[str, str] = {}  # by rir_id, of the shard at hand
+        self._reverb_ids: dict[str, str] = {}  # by rir_id, of the current shard
 
     def write_split(self, split: str) -> None:
         """Write everything of one split; the questions come last, when all that they name is there."""

@@ -93,7 +93,7 @@ def read_template_file(file: Traversable, subtypes: SubtypeSet = BUILT_IN) -> tu
 
 
 def read_mapping(file: Traversable) -> dict[str, Any]:
-    """Return the mapping that a template file holds; raises TemplateError where it is no plain YAML or no mapping."""
+    """Return the mapping in a template file; raises TemplateError if it is not plain YAML or not a mapping."""
     data = read_yaml(file, file.name, TemplateError)
     if not isinstance(data, dict):
         raise TemplateError(f"{file.name}: must be a mapping such as `type: A` and `templates: ...`")

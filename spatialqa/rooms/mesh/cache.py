@@ -1,7 +1,7 @@
 """Cache of prepared meshes, keyed by a hash of their inputs; a building is parsed and simplified once.
 
-Several processes may use a folder at the same time: a file appears under its name only when it is whole, and whoever
-comes second replaces it by the same bytes. A file that cannot be read is made again. Nothing is ever unpickled.
+Several processes may use a folder at the same time: a file appears under its name only when it is whole, and a
+second process replaces it by the same bytes. A file that cannot be read is made again. Nothing is ever unpickled.
 """
 
 import hashlib
@@ -47,7 +47,7 @@ class KnownContents:
 class MeshCache:
     """A folder of prepared meshes and of file hashes. folder: made when it is first needed; None caches nothing.
 
-    A folder that cannot be written is warned of once, and everything goes on without it.
+    A folder that cannot be written is warned of once, and everything continues without it.
     """
 
     def __init__(self, folder: Path | None) -> None:

@@ -580,7 +580,7 @@ def _triangles(order: _Indices, mode: int) -> _Indices:
     faces = np.stack([order[:-2], order[1:-1], order[2:]], axis=1)
     faces[1::2, 1:] = faces[1::2, :0:-1]
     a, b, c = faces.T
-    joined: _Indices = faces[(a != b) & (b != c) & (c != a)]  # a strip goes on elsewhere over triangles without area
+    joined: _Indices = faces[(a != b) & (b != c) & (c != a)]  # a strip continues elsewhere over triangles without area
     return joined
 
 

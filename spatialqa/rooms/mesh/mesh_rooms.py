@@ -48,7 +48,7 @@ class FileRooms:
     are those of objects, their parents, groups and materials, compared without case. The first pattern that matches
     wins. A part that no pattern matches is read by its names (see part_materials); what is left takes default_material,
     with a warning.
-    simplify_faces, max_error_m: larger meshes are simplified to about so many faces, no surface moving farther than
+    simplify_faces, max_error_m: larger meshes are simplified to about this many faces, no surface moving farther than
     that; None keeps all faces. cache: where prepared meshes are kept; None keeps none.
 
     Raises RoomError where the map is not usable or an option has a value that cannot be.

@@ -9,7 +9,7 @@ In order:
 6. the default.
 
 What a single name speaks of: rooms/materials.py, with the words of data/material_names.yaml.
-"Floor" is also the word for a storey. A name with it is no floor where all that bears the name, together, has walls.
+"Floor" is also the word for a storey. A name with it is not a floor where all that bears the name, together, has walls.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +32,7 @@ _FLOORS = ("floor", "flooring")
 _NAMELESS = (".ply", ".stl")  # trimesh calls the part of an STL file by the file
 _LEVEL, _UPRIGHT = 0.7, 0.3  # of a face's normal, the vertical part: above the first it lies, below the other it stands
 _WALL_M = 1.5
-_WALL_SHARE = 0.02  # of the area, so that the rim of a slab is no wall
+_WALL_SHARE = 0.02  # of the area, so that the rim of a slab is not a wall
 _TWO_WAYS = 0.1  # of the walls that face across the others: a single plane is none
 
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from spatialqa.core.geometry import FloatArray
 
-MAX_NOTCHED_CORNERS = 10_000  # of a polygon that is no fan: the time of ear clipping can grow with their square
+MAX_NOTCHED_CORNERS = 10_000  # of a polygon that is not a fan: the time of ear clipping can grow with their square
 
 _HALVES = [(0, 1, 2), (2, 3, 0)]  # of a quadrilateral; the order is part of a room's hash
 _FLAT = 1e-9  # share of a polygon's squared extent below which an area is rounding
@@ -76,7 +76,7 @@ def _fans_cover(points: FloatArray, polygons: Indices) -> npt.NDArray[np.bool_]:
         normal = across.sum(axis=1)
         length = np.linalg.norm(normal, axis=1)
         turned = np.einsum("pkx,px->pk", across, normal).min(axis=1) < -_FLAT * length
-    # without area, or with numbers that are not finite, nothing can be judged: whoever takes the mesh says so
+    # without area, or with numbers that are not finite, nothing can be judged: the caller reports that
     fans: npt.NDArray[np.bool_] = ~(turned & (length > _FLAT))
     return fans
 

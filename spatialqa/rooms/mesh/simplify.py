@@ -57,7 +57,7 @@ class PreparedMesh(LabelledMesh):
     largest distance found from its surface to the original one, 0 where nothing was simplified. lost_share: the share
     of the original area that lies farther than max_error_m from its surface: slivers that vanished. target_faces,
     max_error_m: what was asked for. labels: the names that face_material numbers; remarks: what else a user should
-    know; origin: the world point that vertices count from. Whoever caches the mesh fills these three in, if they are to
+    know; origin: the world point that vertices count from. The cache fills in these three, if they are to
     be kept with it.
     """
 

@@ -2,7 +2,7 @@
 
 A grid of nodes is laid over the mesh. Neighbours with nothing between them are joined, nodes close to a surface are
 left out so that a crack joins nothing, and cells connected to the exterior are dropped unless walls surround them.
-A space in which nobody could stand (the inside of a wardrobe or of a wall) is dropped too, and so is the inside of
+A space in which no person could stand (the inside of a wardrobe or of a wall) is dropped too, and so is the inside of
 solid blocks. For that alone winding counts, as `solids` says; nothing depends on a mesh being closed.
 """
 

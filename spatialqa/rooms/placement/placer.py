@@ -2,7 +2,7 @@
 
 A Placer draws a pool of valid points once per room. Each listener then takes its sources from the pool by cells of
 octant (left or right, front or behind, above or below) and distance, so that neither bunches at what is typical. Where
-the regions of a building are known, nobody is placed in one that is not usable, and sources can be kept to the
+the regions of a building are known, nothing is placed in one that is not usable, and sources can be kept to the
 listener's region or to those that open into it.
 """
 
@@ -113,7 +113,7 @@ class Placer:
         Octants that the room offers this listener are used equally, then distances as evenly as the room allows,
         then elevations; a place may be hidden from the listener but shares its air, if only through doors.
 
-        Raises PlacementError when the room does not offer so many places at once.
+        Raises PlacementError when the room does not offer this many places at once.
         """
         cells = self._cells(listener)
         places: list[FloatArray] = []
@@ -180,7 +180,7 @@ class Placer:
         return _Pool(points, space, region, points[:, 1] - floor, over_floor, blame)
 
     def _allowed(self, region: IntArray) -> BoolArray:
-        """Tell where somebody may be, from the index of the region: bool (n,)."""
+        """Tell which points are usable, from the index of the region: bool (n,)."""
         usable = np.array([*(r.usable for r in self.room.regions), self.source_regions == "any"])
         allowed: BoolArray = usable[region]
         return allowed

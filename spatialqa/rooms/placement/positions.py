@@ -36,7 +36,7 @@ class Positions:
         self._caster = RayCaster(room.vertices, self._faces, room.origin)
 
     def problems(self, points: Sequence[Vec3]) -> list[str | None]:
-        """Tell for each position why nobody can be there: it lies in a wall or outside; None where it is in the air."""
+        """Return for each position why it cannot be used (in a wall, or outside), or None where it is in the air."""
         positions = np.asarray(points, dtype=np.float64).reshape(-1, 3)
         seen = self._in_air(positions)
         clear = self._surface.at_least(positions, TOUCHING_M)

@@ -202,7 +202,7 @@ def _innermost(shells: list[_Shell], points: FloatArray) -> IntArray:
 
 
 def under_the_sky(room: Room) -> BoolArray:
-    """Tell which faces of a room are no sky: bool (F,).
+    """Tell which faces of a room are not part of a sky: bool (F,).
 
     A sky is a surface higher than any building with everything else within its bounds.
     """

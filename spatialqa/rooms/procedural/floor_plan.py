@@ -32,7 +32,7 @@ class Rect(NamedTuple):
         return Rect(self.x0 - margin, self.z0 - margin, self.x1 + margin, self.z1 + margin)
 
     def overlaps(self, other: "Rect") -> bool:
-        """Tell whether the two share area; a shared edge is no overlap."""
+        """Tell whether the two share area; a shared edge is not an overlap."""
         return self.x0 < other.x1 and other.x0 < self.x1 and self.z0 < other.z1 and other.z0 < self.z1
 
     def within(self, other: "Rect") -> bool:

@@ -1,6 +1,6 @@
 """The three kinds of random draws that procedural homes use.
 
-All take Generator.random alone, the stream that numpy is least likely to change, since a home's id means it for ever.
+All take Generator.random alone, the stream that numpy is least likely to change, since a home's id means it forever.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """HM3D, Gibson and Replica: scanned houses in folders of mesh files, in their released layouts.
 
-Their files are z-up: habitat-sim turns GLB stages from +z up unless told otherwise, and Replica's mesh.ply by its stage
+Their files are z-up: habitat-sim turns GLB stages from +z up by default, and Replica's mesh.ply by its stage
 configuration. Replica's semantic PLY is described in both frames, so its floors and ceilings tell which one it is in.
 """
 

@@ -35,7 +35,8 @@ class Matterport3DRooms:
 
     root: None looks at $SPATIALQA_MP3D_ROOT and data/scene_datasets/mp3d. splits: whose lists `official_split` answers
     from: "official" (61, 11 and 18 houses), "soundspaces" (59, 11 and 15), "random" (none). scenes_list: a file of the
-    scenes to keep to, one a line. exclude_regions: labels of regions in which nobody is placed. geometry: "semantic"
+    scenes to keep to, one a line. exclude_regions: labels of regions without listeners and sources. geometry:
+    "semantic"
     takes the annotated PLY's; "glb" the GLB's, each face with the label of the PLY face nearest to it. target_faces,
     max_error_m: how far a large mesh is simplified; target_faces None keeps all faces. cache: where prepared meshes are
     kept; None keeps none.

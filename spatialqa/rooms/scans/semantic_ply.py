@@ -52,8 +52,8 @@ class _Element:
 def read_semantic_ply(path: Path, wanted: Sequence[str]) -> SemanticMesh:
     """Read the vertices and triangles of a PLY file, and those of the `wanted` face properties that it has.
 
-    Raises RoomError when the file is missing, is no PLY, is truncated, has faces that are no triangles, or a face names
-    a vertex that is not there.
+    Raises RoomError when the file is missing, is not a PLY, is truncated, has faces that are not triangles, or when a
+    face names a vertex that does not exist.
     """
     try:
         with open_regular(path) as file:
@@ -152,7 +152,7 @@ def _read_ascii(path: Path, file: BinaryIO, element: _Element, order: str) -> np
         raise _cut_short(path, element, len(flat) // width)
     rows = np.empty(element.count, dtype=row)
     columns = iter(flat.reshape(-1, width).T)
-    with np.errstate(invalid="ignore"):  # a corner that is no number is none of the vertices
+    with np.errstate(invalid="ignore"):  # a corner that is not a number is none of the vertices
         for name in row.names or ():
             if row[name].shape:
                 rows[name] = np.stack([next(columns) for _ in range(3)], axis=1)

@@ -8,7 +8,7 @@ from spatialqa.qa.listener_view import AXES
 from spatialqa.scoring.parsing.normalise import affirmed
 from spatialqa.scoring.parsing.quantity import angles
 
-_OF_SOUND = r"(?![ -](?:pitch|freq|volume|tone|quality|confidence))"  # "low-pitched" is no direction
+_OF_SOUND = r"(?![ -](?:pitch|freq|volume|tone|quality|confidence))"  # "low-pitched" is not a direction
 _WORDS = {
     word: re.compile(rf"\b(?:{pattern})\b")
     for word, pattern in {

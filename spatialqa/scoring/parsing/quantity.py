@@ -83,7 +83,7 @@ def distance_m(text: str) -> float | None:
         end, smallest = match.end(), factor
     if not found:
         bare = re.findall(_NUMBER, text)
-        alone = re.fullmatch(r"[^a-z0-9]*1[^a-z0-9]*", text) or bare != ["1"]  # "the one on the left" is no distance
+        alone = re.fullmatch(r"[^a-z0-9]*1[^a-z0-9]*", text) or bare != ["1"]  # "the one on the left" is not a distance
         found = [_number(number) for number in bare] if len(bare) == 1 and alone else []
     if not found or not all(map(math.isfinite, found)):
         return None
