@@ -83,6 +83,7 @@ def _listed(table: Path, line: int, row: dict[str, str]) -> ListedFile:
         split=_FOLDS[row["fold"]],
         licence="CC BY 3.0" if row["esc10"] == "True" else "CC BY-NC 3.0",
         attribution=f"Freesound clip {row['src_file']}, in ESC-50 (K. J. Piczak)",
+        row=f"{table.name} line {line}",
     )
 
 

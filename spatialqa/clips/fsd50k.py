@@ -70,8 +70,8 @@ class Fsd50kClips:
             if not name.isdecimal() or split is None:
                 raise ClipError(f"{path} line {line}: {', '.join(row.values())[:80]!r} is not a row of FSD50K")
             licence, attribution = _rights(info.get(name), name)
-            file = f"FSD50K.{part}_audio/{name}.wav"
-            files.append(ListedFile(file, f"fsd50k/{name}", row["mids"], split, licence, attribution))
+            file, where = f"FSD50K.{part}_audio/{name}.wav", f"{path.name} line {line}"
+            files.append(ListedFile(file, f"fsd50k/{name}", row["mids"], split, licence, attribution, where))
         return files
 
     def records(self) -> Sequence[ClipRecord]:

@@ -84,6 +84,7 @@ class ListedFile:
     split: str | None
     licence: str | None
     attribution: str | None
+    row: str  # the table and its line, for messages
 
 
 def open_listed(
@@ -103,7 +104,7 @@ def open_listed(
     records, rejected = [], []
     # Opening files waits for the disk, so a few threads read a large folder faster.
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-        found = list(pool.map(lambda file: _header(root / file.path), files))
+        found = list(pool.map(lambda file: _header(root, file), files))
     for file, labels, header in zip(files, chosen.set_of.tolist(), found, strict=True):
         reason = licence_reason(file.licence, licences)
         if labels < 0:
@@ -126,12 +127,12 @@ def open_listed(
     return tuple(sorted(records, key=lambda r: r.clip_id)), tuple(sorted(rejected, key=lambda r: r.path))
 
 
-def _header(path: Path) -> tuple[float, int] | str:
+def _header(root: Path, file: ListedFile) -> tuple[float, int] | str:
     """Return duration in seconds and sample rate, or why the file cannot be used."""
     try:
-        return sound_header(path)
+        return sound_header(root / file.path)
     except FileNotFoundError:
-        return "missing: the table names it, and the folder does not have it"
+        return f"missing: {file.row} names it, and the folder does not have it"
     except BadSoundError as error:
         return str(error)
     except OSError as error:

@@ -32,6 +32,7 @@ from spatialqa.errors import (
     EngineError,
     PlacementError,
     RecipeError,
+    RoomError,
     SpatialQAError,
 )
 from spatialqa.generation.inputs import engine_for
@@ -145,7 +146,10 @@ class ShardMaker:
         if self._opened is None or self._opened.room.room_id != room_id:
             self.close()
             with self.watch.stage("room"):
-                room = self.run.rooms.load(room_id)
+                try:
+                    room = self.run.rooms.load(room_id)
+                except RoomError as error:
+                    raise type(error)(f"room {room_id}: {error}") from error
                 with self._time_limit(), engine_errors(f"opening room {room_id}"):
                     acoustic = self.engine.open(room)
                 try:
@@ -256,8 +260,8 @@ class ShardMaker:
                     ]
                 with self.watch.stage("convolution"):
                     return render_scene(drawn, simulated, clips, self.run.recipe.mix)
-            except ClipGoneError:
-                raise
+            except ClipGoneError as error:
+                raise ClipGoneError(f"scene {scene.scene_id}: {error}") from error
             except (ClippedSceneError, ClipError) as error:
                 content.rejects.append(Reject.of("draw", scene.scene_id, attempt, error))
         tries = "its clips are given" if drawn is None else f"{SCENE_ATTEMPTS} draws failed"

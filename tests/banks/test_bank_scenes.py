@@ -17,19 +17,21 @@ from spatialqa.core.audio_io import encode_flac
 from spatialqa.core.console import RenderProgress
 from spatialqa.core.files import sha256_of
 from spatialqa.core.geometry import Pose, direction
+from spatialqa.core.recipe_keys import build
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_rows, read_scenes
 from spatialqa.dataset.validation.dataset import validate_dataset
-from spatialqa.errors import RoomError, SpatialQAError
+from spatialqa.errors import DatasetError, RoomError, SpatialQAError
 from spatialqa.generation.inputs import engine_for, rooms_for
-from spatialqa.generation.make_bank import BankSummary, bank_recipe, make_bank
+from spatialqa.generation.make_bank import BankSummary, bank_recipe, make_bank, stored_bank
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.render import render_scene
 from spatialqa.generation.replay import StoredRun
 from spatialqa.generation.rerender import rerender_scenes
+from spatialqa.generation.resume import remove_damaged
 from spatialqa.generation.run import prepare_bank
 from spatialqa.qa.recipe import QaRecipe
-from tests.fixtures.datasets import Silent, dataset, render, rows_of, scenes_of
+from tests.fixtures.datasets import PLANNED, Silent, dataset, render, rows_of, scenes_of
 from tests.fixtures.kills import call, kill_when
 from tests.fixtures.mp3d_reverb import ReverbEntry, write_mp3d_reverb
 
@@ -282,3 +284,23 @@ def test_progress_and_summary_of_a_bank_count_groups(bank: Path, capsys: pytest.
     print_bank(summary)
     assert "32 RIRs of 8 listeners" in capsys.readouterr().out
     assert prepare_bank(bank_recipe(ROOMS), bank, GROUPS)[1].size == GROUPS  # what the bar runs to
+
+
+def test_damaged_shards_of_a_bank_are_removed_and_made_again(bank: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "bank"
+    shutil.copytree(bank, copy)
+    damaged = DatasetFolder(copy).tables("rirs")[0]
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
+    assert validate_dataset(copy).files.shards == [damaged.stem]
+    assert remove_damaged(copy, [damaged.stem], []) == [
+        "removed 4 files of 1 damaged or missing shards",
+        f"run: spatialqa rirs {copy} --from {copy}",
+    ]
+    assert not damaged.exists()
+    values, groups = stored_bank(copy)
+    again = make_bank(build(RenderRecipe, values | {"workers": 0}, "stored"), copy, groups, Silent())
+    assert again.shards_resumed == again.shards - 1
+    for path in bank.glob("*/*.parquet"):
+        assert (copy / path.relative_to(bank)).read_bytes() == path.read_bytes()
+    with pytest.raises(DatasetError, match="is not a bank of RIRs"):
+        stored_bank(dataset(tmp_path / "scenes", replace(PLANNED, scenes=2)))

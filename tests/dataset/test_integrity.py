@@ -227,8 +227,8 @@ def test_readers_take_what_the_records_name_and_nothing_else(root: Path, tmp_pat
     assert read_record(QuestionsRecord, folder.questions_file("qa")).questions == before.questions
     problems = "\n".join(validate_dataset(root).problems)
     for stray in ("scenes", "groups"):
-        assert f"{stray}/train-00007-of-00009.parquet: is in no record" in problems
-    assert "shards/train-00007-of-00009.json: is the record of no shard" in problems
+        assert f"{stray}/train-00007-of-00009.parquet: no record names it" in problems
+    assert "shards/train-00007-of-00009.json: belongs to a shard that this run does not have" in problems
     assert "qa-copied: its record qa-copied.json is missing" in problems
     assert "qa-copied" not in (root / "README.md").read_text()
 

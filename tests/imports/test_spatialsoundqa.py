@@ -1,6 +1,7 @@
 """Released questions come into our tables with their truth, and what is not a released question is named."""
 
 import json
+import shutil
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 
 from spatialqa.cli.output import print_status
 from spatialqa.core.geometry import Pose, direction
+from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.manifest import read_manifest
 from spatialqa.dataset.validation.dataset import validate_dataset
 from spatialqa.errors import DatasetError
 from spatialqa.interop.spatialsoundqa.importer import import_spatialsoundqa
@@ -290,3 +293,20 @@ def test_the_shared_case_is_imported_and_scored(tmp_path: Path) -> None:
     assert summary.scenes == 4
     report = score(CASE / "decode_pred", tmp_path / "data", text_model="none")
     assert report.answered == 2
+
+
+def test_an_import_has_a_manifest_and_its_readers_pass_over_other_files(tmp_path: Path) -> None:
+    release, root = write_release(tmp_path / "release"), tmp_path / "data"
+    import_spatialsoundqa(release, root)
+    scenes, questions = rows_of(root, "scenes"), rows_of(root, "qa")
+    listed = dict(read_manifest(DatasetFolder(root)))
+    tables = {path.relative_to(root).as_posix() for path in root.glob("*/*.parquet")}
+    records = {"README.md", "_spatialqa/qa.json", "_spatialqa/rejects/import.jsonl"}
+    assert listed.keys() == tables | records
+    for path in list(root.glob("*/*.parquet")):
+        shutil.copy(path, path.with_name("train-00003-of-00009.parquet"))
+    assert rows_of(root, "scenes") == scenes
+    assert rows_of(root, "qa") == questions
+    (root / "_spatialqa/run.json").write_text("{")
+    import_spatialsoundqa(release, root)
+    assert dict(read_manifest(DatasetFolder(root))) == listed

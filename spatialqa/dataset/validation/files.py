@@ -116,7 +116,7 @@ def _check_unlisted(folder: DatasetFolder, run: RunRecord, recorded: dict[str, s
     """Report tables that no record names: readers of Parquet other than ours take what lies in a folder."""
     for path in sorted((folder.meta / "shards").glob("*.json")):
         if path.stem not in run.plan.shards:
-            found.problem(_relative(folder, path), "is the record of no shard of this run: move it away")
+            found.problem(_relative(folder, path), "belongs to a shard that this run does not have: move it away")
     for top in sorted(folder.root.iterdir()):
         table = top.name
         if not top.is_dir() or table.split("-")[0] not in TABLES:
@@ -128,7 +128,7 @@ def _check_unlisted(folder: DatasetFolder, run: RunRecord, recorded: dict[str, s
                 found.questions.append(table)
             continue
         found.problems += [
-            f"{table}/{path.name}: is in no record and so no part of the data set: move it away"
+            f"{table}/{path.name}: no record names it, so it is not part of the data set: move it away"
             for path in strange
             if path.stem not in found.shards  # whose record is gone or damaged: it will be written again
         ]
