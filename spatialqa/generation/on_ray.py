@@ -159,10 +159,13 @@ def _start_ray(ray: Any, address: str | None, workers: int) -> None:
         except (OSError, RuntimeError, ValueError) as error:
             raise SpatialQAError(f"--ray-address {address}: no Ray cluster answers there ({error})") from None
     else:  # an instance of its own, whatever else runs on this machine or stands in RAY_ADDRESS
-        ray.init(
-            address="local",
-            num_cpus=workers,
-            include_dashboard=False,
-            object_store_memory=_OBJECT_STORE_BYTES,
-            **common,
-        )
+        try:
+            ray.init(
+                address="local",
+                num_cpus=workers,
+                include_dashboard=False,
+                object_store_memory=_OBJECT_STORE_BYTES,
+                **common,
+            )
+        except (OSError, RuntimeError, ValueError) as error:
+            raise SpatialQAError(f"Ray cannot start here ({error}); use --workers 0 to run without it") from None
