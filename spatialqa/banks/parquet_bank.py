@@ -58,7 +58,7 @@ class ParquetBank:
                     f"{self.path}/rirs: mixes RIRs whose {name} is {found[0]} and {found[1]}: they need two banks"
                 )
             values[name] = found[0] or UNKNOWN
-        config = json.loads(groups["engine_config"][0].as_py() or "{}") if len(groups) else {}
+        config = self._engine_config(groups["engine_config"][0].as_py()) if len(groups) else {}
         channels = values["channels"] if values["channels"] != UNKNOWN else str(config.get("channels", "binaural"))
         if channels not in CHANNEL_NAMES:
             raise RoomError(f"{self.path}/rirs: has channels {channels!r}; known are {', '.join(CHANNEL_NAMES)}")
@@ -71,6 +71,15 @@ class ParquetBank:
             calibrated=bool(config.get("calibrated", False)),
             made_with=config,
         )
+
+    def _engine_config(self, text: str | None) -> dict[str, Any]:
+        try:
+            config = json.loads(text or "{}")
+        except (ValueError, RecursionError):
+            config = None
+        if not isinstance(config, dict):
+            raise RoomError(f"{self.path}/groups: engine_config is not a JSON object; the bank is damaged, make it again")
+        return config
 
     def _index(self, rirs: pa.Table, groups: pa.Table) -> pa.Table:
         place = pc.index_in(rirs["group_id"], groups["group_id"].combine_chunks())

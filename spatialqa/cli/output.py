@@ -8,6 +8,7 @@ from rich.table import Table
 
 from spatialqa.core.console import stderr, stdout
 from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.errors import one_line
 
 if TYPE_CHECKING:  # what the commands import when they run, so that `--help` need not
     from spatialqa.clips.clip import ClipSet
@@ -120,7 +121,7 @@ def print_validation(report: "ValidationReport") -> None:
 def print_fetch(report: "FetchReport") -> None:
     """Print what `clips debian` brought, and what it could not bring."""
     for skipped in report.skipped[:_MAX_LISTED]:
-        stderr.print(f"left out {skipped.path}: {skipped.reason}")
+        stderr.print(one_line(f"left out {skipped.path}: {skipped.reason}"))
     if len(report.skipped) > _MAX_LISTED:
         stderr.print(f"and {len(report.skipped) - _MAX_LISTED} more")
     for package, reason in report.failed_packages:
@@ -139,7 +140,7 @@ def print_clips(clips: "ClipSet") -> None:
     stdout.print(table)
     stdout.print(f"{len(records)} clips of {len(by_class)} classes")
     for reject in clips.rejected():
-        stdout.print(f"left out {reject.path}: {reject.reason}")
+        stdout.print(one_line(f"left out {reject.path}: {reject.reason}"))
 
 
 def print_parts(rooms: "MeshRooms") -> None:
