@@ -78,7 +78,7 @@ class ParquetBank:
         except (ValueError, RecursionError):
             config = None
         if not isinstance(config, dict):
-            raise RoomError(f"{self.path}/groups: engine_config is not a JSON object; the bank is damaged, make it again")
+            raise RoomError(f"{self.path}/groups: engine_config is not a JSON object; make the bank again")
         return config
 
     def _index(self, rirs: pa.Table, groups: pa.Table) -> pa.Table:

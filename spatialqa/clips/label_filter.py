@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from spatialqa.core.input_files import open_regular
 from spatialqa.core.ontology import ontology
-from spatialqa.errors import ClipError
+from spatialqa.errors import ClipError, one_line
 
 Nodes = npt.NDArray[np.int16]  # indices into ontology().nodes; -1 is a class that the ontology lacks
 LabelMode = Literal["all", "specific", "single", "strong"]
@@ -203,8 +203,8 @@ def read_quality(path: Path) -> dict[str, float]:
     rows = csv.DictReader(lines, skipinitialspace=True)
     if not {"label_id", "num_rated", "num_true"} <= set(rows.fieldnames or ()):
         raise ClipError(
-            f"{path} has the columns {', '.join(rows.fieldnames or ()) or 'none'}; AudioSet's {QUALITY_TABLE} has "
-            f"label_id, num_rated, num_true"
+            f"{path} has the columns {one_line(', '.join(rows.fieldnames or ()), 80) or 'none'}; AudioSet's "
+            f"{QUALITY_TABLE} has label_id, num_rated, num_true"
         )
     quality = {}
     try:

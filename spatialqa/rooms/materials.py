@@ -14,7 +14,7 @@ from types import MappingProxyType
 import yaml
 
 from spatialqa.core.input_files import read_text
-from spatialqa.errors import RoomError
+from spatialqa.errors import RoomError, shown
 
 Curve = tuple[tuple[float, float], ...]  # ((frequency_hz, value in [0, 1]), ...), by rising frequency
 PROPERTIES = ("absorption", "scattering", "transmission")
@@ -81,13 +81,13 @@ def parse_materials(text: str, where: str) -> dict[str, Material]:
                 raise ValueError
         except ValueError:
             raise RoomError(
-                f"{where}: cannot use the row {row}: it needs a name, a property ({', '.join(PROPERTIES)}) that was "
-                f"not given before, and {len(frequencies)} numbers"
+                f"{where}: cannot use the row {shown(row)}: it needs a name, a property ({', '.join(PROPERTIES)}) that "
+                f"was not given before, and {len(frequencies)} numbers"
             ) from None
         curves.setdefault(name, {})[quantity] = tuple(zip(frequencies, values, strict=True))
     for name, found in curves.items():
         if missing := [quantity for quantity in PROPERTIES if quantity not in found]:
-            raise RoomError(f"{where}: material {name!r} has no row for {' and '.join(missing)}")
+            raise RoomError(f"{where}: material {shown(name)} has no row for {' and '.join(missing)}")
     return {name: Material(name, **found) for name, found in curves.items()}
 
 
@@ -96,8 +96,8 @@ def material(name: str, extra: Mapping[str, Material] | None = None) -> Material
     known = {**load_materials(), **(extra or {})}
     if name in known:
         return known[name]
-    nearest = difflib.get_close_matches(name.lower().replace(" ", "_"), known, n=1, cutoff=0.0)[0]
-    raise RoomError(f"there is no material {name!r}: did you mean {nearest!r}?")
+    nearest = difflib.get_close_matches(name[:200].lower().replace(" ", "_"), known, n=1, cutoff=0.0)[0]
+    raise RoomError(f"there is no material {shown(name)}: did you mean {nearest!r}?")
 
 
 @cache

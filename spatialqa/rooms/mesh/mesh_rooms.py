@@ -12,7 +12,7 @@ import numpy.typing as npt
 from spatialqa.core import seeds
 from spatialqa.core.geometry import FloatArray, Vec3, z_up_to_world
 from spatialqa.core.strict_yaml import read_yaml
-from spatialqa.errors import RoomError
+from spatialqa.errors import RoomError, shown
 from spatialqa.rooms.materials import material
 from spatialqa.rooms.mesh.cache import KnownContents, MeshCache
 from spatialqa.rooms.mesh.gltf import buffers
@@ -295,7 +295,7 @@ def _read_map(path: Path) -> dict[str, str]:
         try:
             material(str(value))
         except RoomError as error:
-            raise RoomError(f"{path}, entry {str(key)!r}: {error}") from error
+            raise RoomError(f"{path}, entry {shown(str(key))}: {error}") from error
     return {str(key): str(value) for key, value in content.items()}
 
 
