@@ -37,7 +37,11 @@ def with_roots(recipe: RenderRecipe) -> RenderRecipe:
 
     Raises:
         RoomError, ClipError: one that the recipe names is nowhere.
+        RecipeError: the cache is a file.
     """
+    cache = Path(recipe.cache) if recipe.cache else None
+    if cache and not next(path for path in (cache, *cache.absolute().parents) if path.exists()).is_dir():
+        raise RecipeError(f"cache {cache} is not a folder and cannot become one: name another place")
     if recipe.rooms == "mp3d" and recipe.mp3d_root is None:
         recipe = replace(recipe, mp3d_root=str(matterport_files.find_root(None).absolute()))
     if recipe.clips == "audioset" and recipe.audioset_root is None:

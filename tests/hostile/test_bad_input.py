@@ -174,6 +174,8 @@ CASES: list[Case] = [
         ("--placements", "pipe", "placements"),
         ("--placements", LONG, "is too long"),
         ("--cache", LONG, "is too long"),
+        ("--cache", "pipe", "is not a folder"),
+        ("--cache", "/dev/null/x", "is not a folder"),
         ("--recipe", LONG, "is too long"),
         ("--recipe", "pipe", "a pipe, not a file"),
         ("--recipe", "socket", "cannot be read"),
@@ -307,6 +309,8 @@ CASES: list[Case] = [
     *_of(("bench",), ("--scenes", HUGE, "at most 99,999,999"), ("--recipe", "pipe", "a pipe")),
     *_of(
         TRAIN,
+        ("--preset", "tiny", "planned"),  # the claim of its new folder is given up
+        ("--init", "pipe", "pipe"),
         ("--seed", "-1", "at least 0"),
         ("--batch-size", HUGE, "at most 100,000"),
         ("--base-lr", "1e300", "at most 100"),
@@ -323,6 +327,8 @@ CASES: list[Case] = [
     ),
     *_of(
         BAT,
+        ("--encoder", "bytes", "cannot be read as weights"),
+        ("--encoder", "pipe", "no such file"),
         ("--queries", HUGE, "at most 1,024"),
         ("--beta1", "1", "at most 0.999999"),
         ("--curriculum", "A:1e300", "'A:1e300' is"),

@@ -1,5 +1,8 @@
+import io
 import json
+import os
 import re
+import threading
 from pathlib import Path
 
 import pyarrow as pa
@@ -90,3 +93,18 @@ def test_a_folder_and_a_missing_file_are_told(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "absent.jsonl"):
         with pytest.raises(DatasetError, match="cannot be read"):
             read_predictions(path)
+
+
+def test_standard_input_and_a_pipe_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = b'{"qa_id": "a", "prediction": "left"}\n'
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text)))
+    found = read_predictions(Path("-"))
+    assert found.by_id == {"a": "left"}
+    assert str(found) == "-"
+    assert read_predictions(found) is found
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=[text])
+    writer.start()
+    assert read_predictions(pipe).by_id == {"a": "left"}
+    writer.join()
