@@ -35,6 +35,7 @@ _COLUMNS = (
     "answer_direction",
     "answer_distance_m",
     "answer_bool",
+    "answer_count",
 )
 
 

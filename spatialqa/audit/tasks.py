@@ -57,8 +57,11 @@ def tasks_of(sample: Sample) -> list[Task]:
 
     Where choices are offered, the guess is which of them is right, first, second and so on; every choice is as likely
     by design. An octant is one guess of eight, a label any of the answer's labels. The only thing that text may tell of
-    the others is how common they are, so what counts there is a gain over the best constant guess.
+    the others is how common they are, so what counts there is a gain over the best constant guess. That holds of counts
+    too where they are offered: scenes seldom have all of the four that the options are.
     """
+    if sample.has("answer_count"):
+        return [_one_of("answer", [str(count) for count in sample["answer_count"]], None)]
     if sample.has("choices"):
         place = [_place(answer, offered) for answer, offered in zip(sample["answer"], sample["choices"], strict=True)]
         if all(p is not None for p in place):

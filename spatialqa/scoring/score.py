@@ -233,14 +233,17 @@ class _Tally:
         """Return what answers get that know the form of the question and nothing of the sound.
 
         Where the question offers its answers, one of them is taken; an octant is one of eight; for everything
-        else the answers are permuted among the questions (as for distances in SpatialSoundQA's random row).
+        else the answers are permuted among the questions (as for distances in SpatialSoundQA's random row). So are
+        offered counts: the options are always 1 to 4, and some of them may never be right.
         """
         asked = [self._asked[i] for i in rows]
         chance = dict.fromkeys(AXIS_METRICS, 1 / 2) | {"direction": 1 / 8}
-        if all(truth.choices for truth in asked):
+        counts = [truth.answer_count for truth in asked if truth.answer_count is not None]
+        if all(truth.choices for truth in asked) and len(counts) < len(asked):
             chance["accuracy"] = float(np.mean([1 / len(truth.choices) for truth in asked]))
         else:
-            shares = np.array(list(Counter(truth.answer for truth in asked).values())) / len(asked)
+            answers = counts or [truth.answer for truth in asked]
+            shares = np.array(list(Counter(answers).values())) / len(asked)
             chance["accuracy"] = float((shares**2).sum())
         steps = [
             round(rounded_m(t.answer_distance_m) / DISTANCE_STEP_M) for t in asked if t.answer_distance_m is not None

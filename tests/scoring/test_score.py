@@ -4,10 +4,11 @@ import dataclasses
 import json
 import random
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from spatialqa.dataset.reading import read_scenes
@@ -83,6 +84,18 @@ def test_random_answers_score_what_chance_gives(data: Path, write: Write) -> Non
     for title in ("A mAP", "C mAP"):
         values = [report.paper[title].value or 0 for report in reports]
         assert all(0.5 < value / (chance[title] or 0) < 2 for value in values), (title, values, chance[title])
+
+
+def test_offered_counts_are_guessed_by_how_often_each_is_right(data: Path, write: Write) -> None:
+    """The options are always 1 to 4, so a guess among the four would understate chance where two never occur."""
+    rows = [row for row in questions(data, "qa-mcq") if row["subtype"] == "count"]
+    shares = np.array(list(Counter(row["answer_count"] for row in rows).values())) / len(rows)
+    draw = random.Random(0)
+    spoken = [draw.choice(rows)["answer_count"] for _ in rows]
+    pairs = write((row["qa_id"], str(said)) for row, said in zip(rows, spoken, strict=True))
+    metric = figures(score(pairs, data, "qa-mcq", text_model="none", answered_only=True))["count"]["accuracy"]
+    assert metric.chance == pytest.approx(float((shares**2).sum()))
+    assert abs((metric.value or 0) - metric.chance) < 4 * (0.25 / len(rows)) ** 0.5
 
 
 def test_free_form_answers_score_like_the_truth(data: Path, write: Write) -> None:
