@@ -20,6 +20,7 @@ from spatialqa.core.ontology import ontology
 from spatialqa.errors import MissingDependencyError
 from spatialqa.models.training.checkpoint import ModelError
 from spatialqa.qa import answer_text
+from spatialqa.qa.spoken_name import sound_of
 from spatialqa.qa.templating.slots import DIRECTIONS, TABLES
 from spatialqa.qa.templating.template_file import Slot, Template
 from spatialqa.qa.templating.templates import bundled_templates
@@ -35,7 +36,7 @@ LONGEST = 2048  # tokens that tiny is made for
 
 # What comes before a name, a token each with the space after it: so a name is the same tokens wherever it stands, and a
 # model finds what it heard by what it was asked.
-_NAMING = (" the sound of the ", ' the sound of "', "; ", " -> ")
+_NAMING = (" the sound of a ", " the sound of an ", " the sound of ", ' the sound labeled "', "; ", " -> ")
 # a distance, a word, digits, punctuation, white space: each with the space before it, so that decoding gives it back
 _WORDS = r" ?\d+(?:\.5)?m\b| ?\p{L}+(?:['-]\p{L}+)*| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+"
 
@@ -156,7 +157,7 @@ def _language() -> Iterator[str]:
     labels = [node.name.lower() for node in ontology().nodes if not node.abstract]
     octants = [(x, y, z) for x in DIRECTIONS[:2] for y in DIRECTIONS[2:4] for z in DIRECTIONS[4:]]
     distances = [step * answer_text.DISTANCE_STEP_M for step in range(21)]
-    names = [answer_text.sound_of(label) for label in labels]
+    names = [sound_of(label) for label in labels]
     for template in bundled_templates().all():
         for turn in range(_turns(template)):
             yield _filled(template, turn, names, octants, distances)
@@ -184,7 +185,7 @@ def _filled(
     values = {
         "source": names[turn % len(names)],
         "other": names[(turn + 1) % len(names)],
-        "direction": answer_text.direction_text(octants[turn % len(octants)]),
+        "direction": answer_text.direction_phrase(octants[turn % len(octants)]),
         "distance": answer_text.distance_phrase(distances[turn % len(distances)]),
     }
     said = []

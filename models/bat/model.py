@@ -6,7 +6,7 @@ stand before the prompt in the input of a causal language model.
 
     model = BAT(PRESETS["tiny"])                                        # or checkpoint.load_bat("best.pt")[0]
     loss = model(tokens, model.encode(questions, answers))              # tokens: float (B, n, encoder_width)
-    model.generate(tokens, ["Where is the sound of the dog, and how far is it?"])   # ["left, front, above; 2.5m"]
+    model.generate(tokens, ["Where is the sound of a dog, and how far away is it?"])   # ["left, front, above; 2.5m"]
 
 A sequence is [audio][prompt][answer][eos]; the loss is on the answer and its eos. The prompt's tokens are what the
 language model's own tokenizer makes of the text, so LLaMA's <s> stands between audio and prompt, as in the released
@@ -27,7 +27,7 @@ from torch.nn import functional
 from spatialqa.models.bat.grounding import OF_A_SOUND, Grounding
 from spatialqa.models.bat.llm import PROMPT, SMOLLM2, TINY, make_llm, need, tiny_llm
 from spatialqa.models.training.checkpoint import ModelError
-from spatialqa.qa.answer_text import sound_of
+from spatialqa.qa.spoken_name import bare_name, sound_of
 
 __all__ = ["BAT", "PRESETS", "PROMPT", "BATConfig", "Projector", "Text", "make_grounding"]
 
@@ -367,14 +367,15 @@ def make_grounding(config: BATConfig, tokenizer: Any, llm_width: int) -> Groundi
 def _in_a_question(name: str, tokenizer: Any) -> list[int]:
     """Return the tokens of a sound's name where a question names it: after a space or a quotation mark."""
     text = f"Where is {sound_of(name)}?"
-    first = text.rindex(name)
+    spoken = bare_name(name)
+    first = text.rindex(spoken)
     try:
         read = tokenizer(text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True)
     except NotImplementedError:  # of one that is written in Python
         raise ModelError(
             "the tokenizer of the language model does not report the positions of its tokens: leave out --grounded"
         ) from None
-    within = [start < first + len(name) and end > first for start, end in read["offset_mapping"]]
+    within = [start < first + len(spoken) and end > first for start, end in read["offset_mapping"]]
     return [token for token, inside in zip(read["input_ids"], within, strict=True) if inside]
 
 

@@ -1,11 +1,12 @@
 """AudioSet's classes: names, mids and hierarchy, and matching of user spellings.
 
 Source: the AudioSet ontology (Gemmeke et al., ICASSP 2017), shipped as `spatialqa/data/ontology.tsv`; terms in
-`spatialqa/data/LICENSE-DATA.md`.
+`spatialqa/data/LICENSE-DATA.md`. How a class is spoken of is in `spatialqa/data/class_phrases.tsv`.
 """
 
 import csv
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cache, cached_property
@@ -32,6 +33,7 @@ class OntologyNode:
     restrictions: tuple[str, ...]
     class_index: int | None  # among AudioSet's 527 label classes
     in_spatialsoundqa: bool  # one of the 355 classes of arXiv 2402.01591
+    phrase: str | None  # what follows "the sound of": "a dog barking"; None for classes that name no sound
 
     @property
     def abstract(self) -> bool:
@@ -52,6 +54,11 @@ class Ontology:
     @cached_property
     def _by_spelling(self) -> dict[str, OntologyNode]:
         return {_slug(key): node for node in self.nodes for key in (node.name, node.mid)}
+
+    @cached_property
+    def phrases(self) -> dict[str, str]:
+        """What follows "the sound of" in a sentence, by lower-case display name."""
+        return {node.name.lower(): node.phrase for node in self.nodes if node.phrase}
 
     @cached_property
     def _ancestors(self) -> dict[str, frozenset[str]]:
@@ -136,8 +143,7 @@ def _likeness(wanted: str, name: str) -> float:
 @cache
 def ontology() -> Ontology:
     """Return AudioSet's ontology as it is shipped with spatialqa."""
-    text = resources.files("spatialqa.data").joinpath("ontology.tsv").read_text(encoding="utf-8")
-    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    phrases = {row["mid"]: row["phrase"] for row in _table("class_phrases.tsv")}
     return Ontology(
         tuple(
             OntologyNode(
@@ -147,10 +153,17 @@ def ontology() -> Ontology:
                 restrictions=tuple(row["restrictions"].split()),
                 class_index=int(row["class_index"]) if row["class_index"] else None,
                 in_spatialsoundqa=row["in_spatialsoundqa"] == "1",
+                phrase=phrases.get(row["mid"]),
             )
-            for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+            for row in _table("ontology.tsv")
         )
     )
+
+
+def _table(name: str) -> Iterator[dict[str, str]]:
+    text = resources.files("spatialqa.data").joinpath(name).read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    return csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
 
 
 def resolve_label(text: str) -> LabelRef:

@@ -27,8 +27,14 @@ def distance_phrase(distance_m: float) -> str:
 
 
 def direction_text(words: Iterable[str]) -> str:
-    """Return an octant as answers and questions write it: "left, front, above"."""
+    """Return an octant as answers write it: "left, front, above"."""
     return ", ".join(words)
+
+
+def direction_phrase(words: Iterable[str]) -> str:
+    """Return an octant as a question says it: "front left, above ear level"."""
+    side, depth, height = words
+    return f"{'rear' if depth == 'behind' else depth} {side}, {height} ear level"
 
 
 def location_answer(words: Iterable[str], distance_m: float) -> str:
@@ -44,16 +50,6 @@ def label_list(labels: Iterable[str]) -> tuple[str, ...]:
 def labels_answer(labels: Iterable[str]) -> str:
     """Return the labels of a source as one answer; display names contain commas, so "; " joins them."""
     return "; ".join(label_list(labels))
-
-
-def quoted(label: str) -> str:
-    """Return a lower-case label as a question writes it: one that holds a comma is quoted, to be read as one thing."""
-    return f'"{label}"' if "," in label else label
-
-
-def sound_of(label: str) -> str:
-    """Return the words that name a source: the sound of the banjo, the sound of "whack, thwack"."""
-    return f"the sound of {quoted(label)}" if "," in label else f"the sound of the {label}"
 
 
 def clock_answer(hour: int) -> str:

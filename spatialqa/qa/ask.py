@@ -8,7 +8,6 @@ import numpy as np
 
 from spatialqa.core import seeds
 from spatialqa.core.scene import Scene
-from spatialqa.qa.answer_text import sound_of
 from spatialqa.qa.ask_options import AskOptions
 from spatialqa.qa.balance import Balance, Survey
 from spatialqa.qa.built_in import BUILT_IN
@@ -17,6 +16,7 @@ from spatialqa.qa.fact import TO_BALANCE, TOO_FEW_OPTIONS, Fact, pick, pick_fact
 from spatialqa.qa.listener_view import SceneView, view
 from spatialqa.qa.question import Question
 from spatialqa.qa.rationale import rationale_of
+from spatialqa.qa.spoken_name import sound_of
 from spatialqa.qa.subtype import Subtype, SubtypeSet
 from spatialqa.qa.templating.slots import NAME_SLOTS
 from spatialqa.qa.templating.templates import TemplateSet

@@ -41,6 +41,10 @@ class AskOptions:
     this much. 0.5 is the step in which distances are written, and at 5 m the 10 % that listeners need at best to tell
     distances in a room apart (Zahorik, Brungart & Bronkhorst 2005: 5 to 25 %).
 
+    both_in_front: ask also of two sources in front which of them is ahead of the other. "Behind another sound" then has
+    two readings: further back along the nose, or hidden by it, which is further away. Off, one of the two lies behind
+    the listener, and both readings agree.
+
     masking_db: a source whose level, in the ear (or ambisonic channel) where it is loudest relative to the others, is
     further than this
     below the sum of the others is not asked about. Speech in steady noise is half understood at about -5 dB, and
@@ -58,6 +62,7 @@ class AskOptions:
     direction_margin_deg: float = 5.0
     relation_margin_deg: float = 10.0
     distance_margin_m: float = 0.5
+    both_in_front: bool = False
     masking_db: float = 15.0
 
     def __post_init__(self) -> None:

@@ -21,6 +21,7 @@ class Axis(NamedTuple):
 
 AXES = (Axis("left", "right"), Axis("front", "behind"), Axis("above", "below"))
 HORIZONTAL_AXES = (0, 1)
+FRONT_AXIS = 1
 LABEL_BUCKETS = 4096
 
 

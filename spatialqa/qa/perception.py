@@ -76,7 +76,7 @@ def _class_at(view: SceneView, index: int, options: AskOptions) -> Fact | None:
             return None
         margin_m = apart_m if margin_m is None else min(margin_m, apart_m)
     return labels_fact(view, index)._replace(
-        words=(text.direction_text(source.words), text.distance_phrase(source.distance_m)),
+        words=(text.direction_phrase(source.words), text.distance_phrase(source.distance_m)),
         asked_direction=tuple(source.words),
         asked_distance_m=asked_distance_m,
         margin_deg=margin_deg,

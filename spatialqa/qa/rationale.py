@@ -9,11 +9,12 @@ distance:
 
 import numpy as np
 
-from spatialqa.qa.answer_text import direction_text, distance_answer, sound_of
+from spatialqa.qa.answer_text import clock_answer, direction_text, distance_answer
 from spatialqa.qa.ask_options import AskOptions
 from spatialqa.qa.extended import clock_hour
 from spatialqa.qa.fact import Fact, pick
 from spatialqa.qa.listener_view import AXES, SceneView, SourceView
+from spatialqa.qa.spoken_name import sound_of, spoken_name
 from spatialqa.qa.subtype import Subtype
 
 _AMOUNT = {"left": "to the left", "right": "to the right", "front": "ahead", "behind": "behind",
@@ -109,12 +110,12 @@ def explain(
     so = pick(_SO, rng).format(answer)
     match subtype.name:
         case "classification":
-            steps = [f"one source sounds: it is {_place(heard[0], rng)}", f"its sound is {fact.answer}, {so}"]
+            steps = [f"one source sounds: it is {_place(heard[0], rng)}", f"it is {_kinds(fact)}, {so}"]
         case "location" | "location_of_class":
             steps = [placed[0], f"that is {direction_text(heard[0].words)}; {_rounded(heard[0].distance_m)}, {so}"]
         case "classification_at_location":
-            asked = f"{fact.words[0]} at about {fact.words[1]}"
-            steps = [placed[0], f"{_apart(view, fact)} {asked}", f"the source there is {fact.answer}, {so}"]
+            asked = f"your {fact.words[0]}, at about {fact.words[1]}"
+            steps = [placed[0], f"{_apart(view, fact)} {asked}", f"what is there is {_kinds(fact)}, {so}"]
         case "relative_direction":
             axis = _AXIS_OF[fact.words[0]]
             steps = [
@@ -151,17 +152,16 @@ def explain(
             steps = [placed[0], f"{_on_side(said[0], heard[0], axis)}, while {', and '.join(rest)}, {so}"]
         case "clock":
             clockwise_deg = _clockwise_deg(heard[0])
-            turned = (
-                f"{abs(clockwise_deg):.0f} degrees to the {'right' if clockwise_deg >= 0 else 'left'} of straight ahead"
-            )
+            turned = f"{_degrees(clockwise_deg)} to the {'right' if clockwise_deg >= 0 else 'left'} of straight ahead"
             hour, _ = clock_hour(heard[0])
             steps = [
                 placed[0],
-                f"level with the ears that is {turned}; at 30 degrees an hour it is nearest to {hour}, {so}",
+                f"level with the ears that is {turned}; at 30 degrees an hour that is near {clock_answer(hour)}, {so}",
             ]
         case "count":
-            places = "; ".join(f"{_called(s)} {_place(s, rng)}" for s in view.sources)
-            steps = [f"there is {places}", f"that makes {len(view.sources)}, {so}"]
+            n = len(view.sources)
+            places = [f"there is {_called(s)} {_place(s, rng)}" for s in view.sources]
+            steps = [*places, f"that makes {n} source{'' if n == 1 else 's'}, {so}"]
         case "closest" | "farthest":
             order = sorted(view.sources, key=lambda s: s.distance_m, reverse=subtype.name == "farthest")
             far = ", ".join(f"{_called(s)} {s.distance_m:.2f} m" for s in order[1:])
@@ -193,13 +193,27 @@ def _compared(said: list[str], heard: list[SourceView], axis: int, asked: str = 
 
 
 def _on_side(who: str, source: SourceView, axis: int) -> str:
-    beyond = f"{abs(source.along_m[axis]):.2f} m, {abs(source.angle_deg[axis]):.0f} degrees"
+    beyond = f"{abs(source.along_m[axis]):.2f} m, {_degrees(source.angle_deg[axis])}"
     return f"{who} is {_SIDE[source.words[axis]]} ({beyond})"
 
 
 def _apart(view: SceneView, fact: Fact) -> str:
     n = len(view.sources) - 1
     return "the other source does not fit" if n == 1 else f"none of the {n} other sources fits"
+
+
+def _kinds(fact: Fact) -> str:
+    """Return the kinds of sound of a source: "the sound of a dog barking", or of several "a dog and an animal"."""
+    labels = fact.answer_labels or ()
+    if len(labels) == 1:
+        return sound_of(labels[0])
+    *most, last = (spoken_name(label) for label in labels)
+    return f"a sound of these kinds: {', '.join(most)}{',' if len(most) > 1 else ''} and {last}"
+
+
+def _degrees(angle_deg: float) -> str:
+    said = f"{abs(angle_deg):.0f}"
+    return f"{said} degree" if said == "1" else f"{said} degrees"
 
 
 def _rounded(distance_m: float) -> str:

@@ -3,7 +3,8 @@
 Everything is in the listener's head frame. "left of", "in front of" and "above" another source mean further to the
 left, further forward (along the nose, not nearer to the listener) and higher: a smaller x, a smaller z, a larger y.
 A relation is asked only where the coordinates and the angles, as the listener has them, agree on it, both by their
-margins. "closer" is distance to the listener; distance_between is the straight line between two sources.
+margins. Of two sources that are both in front, none is said to be ahead of the other: "behind" could then also mean
+further away. "closer" is distance to the listener; distance_between is the straight line between two sources.
 
 Balance. Every binary finder gives "Yes" and "No" the same total weight in every scene, so the answer is an even draw
 that knows nothing of the scene; a scene in which only one answer is possible is not asked. In comparisons the word and
@@ -26,7 +27,7 @@ from spatialqa.qa.fact import (
     why_not_named,
     yes_no_fact,
 )
-from spatialqa.qa.listener_view import AXES, HORIZONTAL_AXES, SceneView
+from spatialqa.qa.listener_view import AXES, FRONT_AXIS, HORIZONTAL_AXES, SceneView, SourceView
 
 
 def _named_pairs(view: SceneView) -> list[tuple[int, int]] | str:
@@ -45,7 +46,13 @@ def _relation(view: SceneView, i: int, j: int, axis: int, options: AskOptions) -
         return None
     if options.relation_margin_deg > 0 and margin_deg < options.relation_margin_deg:
         return None
+    if axis == FRONT_AXIS and not options.both_in_front and not _is_clearly_behind(b, options):
+        return None
     return margin_deg, margin_m
+
+
+def _is_clearly_behind(source: SourceView, options: AskOptions) -> bool:
+    return source.along_m[FRONT_AXIS] < 0 and source.clear_of(FRONT_AXIS, options.direction_margin_deg)
 
 
 def relative_direction(view: SceneView, options: AskOptions) -> Facts:

@@ -66,6 +66,9 @@ class QaRecipe(AskOptions):
         minimum=0.0,
         maximum=MOST_MARGIN,
     )
+    both_in_front: bool = key(
+        AskOptions.both_in_front, "ask also of two sources in front which is ahead of the other: that has two readings"
+    )
     masking_db: float = key(
         AskOptions.masking_db,
         "do not ask about a source that is this much quieter than the others, dB",

@@ -1,6 +1,6 @@
 """Grades one answer against its reference. Grades are sums, and metrics are ratios of sums."""
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -9,6 +9,7 @@ from spatialqa.core.ontology import ontology
 from spatialqa.errors import DatasetError
 from spatialqa.qa.answer_text import rounded_m
 from spatialqa.qa.listener_view import AXES
+from spatialqa.qa.spoken_name import bare_name, spoken_name
 from spatialqa.scoring.parsing import quantity
 from spatialqa.scoring.parsing.class_names import Names, parts
 from spatialqa.scoring.parsing.direction import direction
@@ -62,12 +63,23 @@ def grade(truth: Reference, scene: SceneReference | None, prediction: str, names
 
 def spoken(truth: Reference, prediction: str) -> str:
     """Return an answer in plain text without the names that its question asked about."""
-    return without(plain(prediction), truth.asked_labels)
+    forms = [form for label in truth.asked_labels for form in (label, spoken_name(label), bare_name(label))]
+    return without(plain(prediction), tuple(forms))
+
+
+def _names_said(prediction: str, right: Collection[str], names: Names) -> tuple[list[str], int]:
+    """Return the names in an answer, and how many of its parts hold none.
+
+    An answer may say a name as questions do: "a dog barking" is "bark", and holds the name "dog". Of the two readings
+    that with more right names counts, and among equals that with fewer names.
+    """
+    readings = [names.answered(prediction, phrases) for phrases in (False, True)]
+    return max(readings, key=lambda reading: (len(set(right).intersection(reading[0])), -len(reading[0])))
 
 
 def _labels(result: Grade, truth: Reference, scene: SceneReference | None, prediction: str, names: Names) -> None:
-    found, strange = names.answered(prediction)
     true = set(truth.answer_labels or parts(truth.answer))
+    found, strange = _names_said(prediction, true, names)
     hits, given = len(true.intersection(found)), len(found) + strange
     result.parts["precision"] = AnswerPart(hits, given)
     result.parts["recall"] = AnswerPart(hits, len(true))
@@ -130,7 +142,6 @@ def _direction_word(
 
 
 def _label(result: Grade, truth: Reference, scene: SceneReference | None, prediction: str, names: Names) -> None:
-    found, _ = names.answered(prediction)
     right = set(truth.answer_labels) | {truth.answer.lower()}
     allowed = set(right)
     if scene is not None and truth.source_indices:
@@ -139,6 +150,7 @@ def _label(result: Grade, truth: Reference, scene: SceneReference | None, predic
         allowed |= right.union(source.labels)
         tree = ontology()
         allowed |= {tree.by_mid(up).name.lower() for mid in source.mids if mid for up in tree.ancestors(mid)}
+    found, _ = _names_said(prediction, right, names)
     _accuracy(result, bool(right.intersection(found)) and allowed.issuperset(found), bool(found))
 
 
@@ -183,14 +195,15 @@ def _options(result: Grade, truth: Reference, prediction: str, names: Names) -> 
     if true is None:
         raise DatasetError(f"question {truth.qa_id}: {truth.answer!r} is none of its options; run `spatialqa validate`")
     said = option_index(prediction, truth.choices)
-    if said is None:
-        meant = _meaning(truth, prediction, names)
-        same = [i for i, option in enumerate(truth.choices) if _meaning(truth, option, names) == meant]
-        said = same[0] if meant is not None and len(same) == 1 else None
+    for phrases in (False, True):
+        if said is None:
+            meant = _meaning(truth, prediction, names, phrases)
+            same = [i for i, option in enumerate(truth.choices) if _meaning(truth, option, names) == meant]
+            said = same[0] if meant is not None and len(same) == 1 else None
     _accuracy(result, said == true, said is not None)
 
 
-def _meaning(truth: Reference, text: str, names: Names) -> Hashable:
+def _meaning(truth: Reference, text: str, names: Names, phrases: bool = False) -> Hashable:
     """Return what an answer or an option says, comparable; None when it cannot be read."""
     said = affirmed(spoken(truth, text))
     distance = quantity.distance_m(said)
@@ -205,6 +218,6 @@ def _meaning(truth: Reference, text: str, names: Names) -> Hashable:
         case "count":
             return quantity.count(said)
         case "labels" | "label":
-            return frozenset(names.answered(text)[0]) or None
+            return frozenset(names.answered(text, phrases)[0]) or None
         case _:
             return None

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -515,3 +516,31 @@ def test_random_scenes_against_plain_arithmetic() -> None:
         for shift in (-0.5, 0.0, 0.5):
             found = problems_of(scene, {**between, "answer": f"{nearest + shift:g}m"}, free)
             assert (found == []) == (shift == 0.0), found
+
+
+IN_FRONT = scene_of([((-1.0, 0.3, -0.5), ["Bark"]), ((2.0, 0.3, -4.0), ["Piano"])])
+_AHEAD_DEG = out_of_plane((2.0, 0.3, -4.0), 2) - out_of_plane((-1.0, 0.3, -0.5), 2)
+
+
+@pytest.mark.parametrize(
+    ("is_allowed", "found"), [(True, []), (False, ["asks which of two sources is ahead, and none is clearly behind"])]
+)
+def test_ahead_and_behind_of_two_sources_in_front_are_a_fault(is_allowed: bool, found: list[str]) -> None:
+    """Tables without the key were asked before there was a limit."""
+    row = row_of(
+        type="E",
+        subtype="relative_direction",
+        question="Is the sound of a dog barking further forward than the sound of a piano?",
+        answer="No",
+        source_indices=[0, 1],
+        asked_labels=["bark", "piano"],
+        asked_direction=["front"],
+        polarity="no",
+        choices=["Yes", "No"],
+        answer_bool=False,
+        margin_deg=-_AHEAD_DEG if _AHEAD_DEG < 0 else _AHEAD_DEG,
+        margin_m=3.5,
+    )
+    problems = problems_of(IN_FRONT, row, replace(MARGINS, both_in_front=is_allowed))
+    assert len(problems) == len(found), problems
+    assert all(said in problem for said, problem in zip(found, problems, strict=True))

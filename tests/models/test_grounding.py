@@ -17,6 +17,7 @@ from spatialqa.models.bat.llm import tiny_llm, tiny_tokenizer  # noqa: E402
 from spatialqa.models.bat.model import BAT, BATConfig, make_grounding  # noqa: E402
 from spatialqa.models.spatial_ast.model import SpatialAST, SpatialASTConfig  # noqa: E402
 from spatialqa.models.training.checkpoint import ModelError, save  # noqa: E402
+from spatialqa.qa.spoken_name import sound_of  # noqa: E402
 
 WIDTH = 24
 NAMES = (
@@ -71,7 +72,7 @@ def pairs(n: int, first: int, last: int, seed: int) -> tuple[Any, list[str], lis
         for slot, name in enumerate((one, other)):
             tokens[row, 3 * slot + 1, 20 + (slot == left)] = 3.0
             tokens[row, 3 * slot + 2, name] = 3.0
-        questions.append(f"Where is the sound of the {NAMES[(one, other)[asked]]}?")
+        questions.append(f"Where is {sound_of(NAMES[(one, other)[asked]])}?")
         answers.append("left" if asked == left else "right")
     return tokens, questions, answers
 
@@ -138,8 +139,8 @@ def test_names_are_spelled_as_a_question_spells_them() -> None:
     transformers = pytest.importorskip("transformers")
     model = tokenizers.Tokenizer(tokenizers.models.BPE())
     model.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
-    questions = [f"Where is the sound of the {name}?" for name in ("dog", "sound", "frog")] * 9
-    questions += ['Where is the sound of "hen, rooster"?', "dog"] * 9
+    questions = [f"Where is {sound_of(name)}?" for name in ("dog", "sound", "frog", "hen, rooster")] * 9
+    questions += ["dog"] * 9
     model.decoder = tokenizers.decoders.ByteLevel()
     trainer = tokenizers.trainers.BpeTrainer(
         initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(), special_tokens=["</s>"], show_progress=False

@@ -32,6 +32,6 @@ def test_locations_and_labels_read_as_in_spatialsoundqa() -> None:
     assert text.labels_answer(["Music", "Clock", "clock"]) == "clock; music"
 
 
-def test_a_label_with_a_comma_is_quoted() -> None:
-    assert text.sound_of("banjo") == "the sound of the banjo"
-    assert text.sound_of("whack, thwack") == 'the sound of "whack, thwack"'
+def test_a_question_says_an_octant_in_words() -> None:
+    assert text.direction_phrase(("left", "front", "above")) == "front left, above ear level"
+    assert text.direction_phrase(("right", "behind", "below")) == "rear right, below ear level"

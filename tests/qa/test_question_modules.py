@@ -28,6 +28,7 @@ from spatialqa.qa.built_in import BUILT_IN
 from spatialqa.qa.make import make_qa
 from spatialqa.qa.question_modules import load_question_modules
 from spatialqa.qa.recipe import QaRecipe
+from spatialqa.qa.spoken_name import sound_of
 from spatialqa.qa.subtype import ANSWER_KINDS
 from spatialqa.scoring.grade import _GRADERS
 from spatialqa.scoring.score import score
@@ -147,7 +148,7 @@ def test_the_example_is_asked_validated_and_scored(
         same = scene.sources[row["source_indices"][0]].region_id == scene.region_id
         assert (row["type"], row["answer"], row["answer_bool"]) == ("X", "Yes" if same else "No", same)
         assert row["rationale"].endswith(f"{row['answer']}.")
-        assert row["asked_labels"][0] in row["question"].lower()
+        assert sound_of(row["asked_labels"][0]).lower() in row["question"].lower()
 
     record = DatasetFolder(data).read_questions("qa")
     (held,) = record.question_modules

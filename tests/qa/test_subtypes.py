@@ -62,8 +62,8 @@ def test_location_of_class_names_a_source() -> None:
 def test_classification_at_location_asks_by_octant_and_distance() -> None:
     found = facts("classification_at_location", heard_at(DOG_LEFT, BELL_RIGHT))
     assert said(found) == {
-        ((0,), ("left, front, above", "3 meters"), "dog"),
-        ((1,), ("right, behind, below", "5 meters"), "bell"),
+        ((0,), ("front left, above ear level", "3 meters"), "dog"),
+        ((1,), ("rear right, below ear level", "5 meters"), "bell"),
     }
     assert all(f.margin_m is None for f in found)
 
@@ -91,10 +91,32 @@ def test_relative_direction_has_both_answers_for_every_word() -> None:
 def test_relative_direction_needs_metres_and_degrees_to_agree() -> None:
     # Further left by 1 m, yet 11 degrees left against 45: a listener could say either.
     made = heard_at(((-2, 0, -10), ["Dog"]), ((-1, 0, -1), ["Bell"]))
-    assert {f.words for f in facts("relative_direction", made)} == {("front",), ("behind",)}
+    assert {f.words for f in facts("relative_direction", made, both_in_front=True)} == {("front",), ("behind",)}
     zero = facts("relative_direction", made, relation_margin_deg=0, distance_margin_m=0)
     assert ((0, 1), ("left",), "Yes") in said(zero)
     assert reason("relative_direction", heard_at(((1, 0, -3), ["Dog"]), ((1.2, 0.1, -3.1), ["Bell"]))) == NOT_APART
+
+
+@pytest.mark.parametrize(
+    ("first_z", "second_z", "is_asked"),
+    [
+        (-1.0, -4.0, False),  # both in front: the far one is ahead, and "behind" the near one
+        (-4.0, 1.0, True),
+        (1.0, 4.0, True),
+        (-4.0, 0.1, False),  # hardly behind the listener, and so within the margin of being in front
+    ],
+)
+def test_ahead_and_behind_are_asked_where_they_have_one_reading(
+    first_z: float, second_z: float, is_asked: bool
+) -> None:
+    made = heard_at(((-2, 0, first_z), ["Dog"]), ((-3, 0, second_z), ["Bell"]))
+    for subtype in ("relative_direction", "direction_word"):
+        options = AskOptions()
+        found = BUILT_IN.by_name[subtype].finder(view(made, options), options)
+        compared = {f.words[0] for f in found if not isinstance(f, str) and len(f.sources) == 2}
+        assert ("front" in compared) == is_asked
+        also = BUILT_IN.by_name[subtype].finder(view(made, allowing := AskOptions(both_in_front=True)), allowing)
+        assert "front" in {f.words[0] for f in also if not isinstance(f, str) and len(f.sources) == 2}
 
 
 def test_relative_distance_has_both_answers_for_both_words() -> None:

@@ -30,8 +30,8 @@ def test_every_form_has_many_templates() -> None:
 
 def every_text(template: Template) -> list[str]:
     """Return a template's text for all its alternatives and all phrases, one value a slot."""
-    shown = {"source": "the sound of the dog", "other": 'the sound of "whack, thwack"'}
-    shown |= {"direction": "left, front, above", "distance": "1 meter"}
+    shown = {"source": "the sound of a dog", "other": "the sound of children shouting"}
+    shown |= {"direction": "front left, above ear level", "distance": "1 meter"}
     tables = [(table, style, word) for table in template.phrases for style in range(len(template.phrases[table]))
               for word in TABLES[table]] or [("", 0, "")]  # fmt: skip
     alternatives = [part if isinstance(part, tuple) else (part,) for part in template.parts]

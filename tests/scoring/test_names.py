@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from spatialqa.core.ontology import ontology
 from spatialqa.qa.answer_text import label_list, labels_answer
+from spatialqa.qa.spoken_name import sound_of
 from spatialqa.scoring.parsing.class_names import Names
 from spatialqa.scoring.parsing.option import option_index
 
@@ -91,3 +92,21 @@ DOGS = ["dog", "bark", "dog, bark", "(none)"]
 )
 def test_options(answer: str, options: list[str], expected: int | None) -> None:
     assert option_index(answer, options) == expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("It is a dog barking.", ["bark"]),
+        ("the sound of footsteps and an engine idling", ["walk, footsteps", "idling"]),
+        ("bark; dog", ["bark", "dog"]),
+        ("a dog", ["dog"]),
+    ],
+)
+def test_names_as_questions_say_them(answer: str, expected: list[str]) -> None:
+    assert NAMES.answered(answer, phrases=True)[0] == expected
+
+
+@given(LABELS)
+def test_every_name_is_found_as_questions_say_it(label: str) -> None:
+    assert NAMES.within(f"i can hear {sound_of(label.lower())}".lower(), phrases=True) == [label.lower()]

@@ -23,6 +23,7 @@ class Margins:
     relation_margin_deg: float = 0.0
     distance_margin_m: float = 0.0
     masking_db: float = math.inf
+    both_in_front: bool = True  # questions that were asked before this key have no such limit
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,10 @@ def _compared(asked: AskedQuestion, word: str) -> tuple[float, float, list[str]]
     least = asked.margins.relation_margin_deg
     if least > 0 and math.copysign(1.0, metres) * degrees < least - _TINY:
         faults.append(f"the sources differ by {math.copysign(1.0, metres) * degrees:.2f} degrees, less than {least:g}")
+    if word in ("front", "behind") and not asked.margins.both_in_front:
+        rear = max(one.angle_along("behind"), other.angle_along("behind"))
+        if rear <= 0 or rear < asked.margins.direction_margin_deg - _TINY:
+            faults.append("asks which of two sources is ahead, and none is clearly behind the listener")
     return metres, math.copysign(1.0, metres) * degrees, faults
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from spatialqa.dataset.validation.ground_truth import OPPOSITE, TrueScene, TrueSource
-from spatialqa.dataset.validation.text import half_metres
+from spatialqa.dataset.validation.text import half_metres, spellings
 
 _QUANTITY = re.compile(r"(?<![\w.])(\d+(?:\.(\d+))?) ?(m|met(?:er|re)s?|degrees?)(?!\w)")
 _PLACE = re.compile(
@@ -14,7 +14,7 @@ _PLACE = re.compile(
 )
 _BRIEF = re.compile(r"((left|right|front|behind|above|below) )?\d+(\.5)?m(;| ->|$)")
 _TOLD = re.compile(r"(.+) ((?:left|right) \S+m (?:front|behind) \S+m (?:above|below) \S+m \S+m)")
-_NAMED = re.compile(r'sound of (?:"([^"]+)"|the (.+?))(?= is | \d)')
+_NAMED = re.compile(r'sound (?:of|labell?ed) (?:"([^"]+)"|(.+?))(?= is | \d)')
 _COMPARING = ("relative_direction", "both_on_side", "direction_word", "relative_distance")
 _WORDS = {"ahead": "front"}
 _AXES = ("left", "front", "above")
@@ -101,9 +101,14 @@ def _place_problems(rationale: str, match: re.Match[str], scene: TrueScene) -> I
         return
     clause = re.split(r"[.;:] ", rationale[: match.end()])[-1]
     named = _NAMED.search(clause)
-    name = (named[1] or named[2]) if named else None
-    if name is not None and not any(name in source.label_names for source in here):
+    name = (named[1] or named[2]).lower().removeprefix("the ") if named else None
+    if name is not None and not any(_names(name, label) for source in here for label in source.label_names):
         yield f"its rationale has {name!r} at {match[0]!r}, where {', '.join(here[0].label_names)} is"
+
+
+def _names(said: str, label: str) -> bool:
+    """Return whether what follows "the sound of" names a label, with an article or without one."""
+    return any(said in (form, f"a {form}", f"an {form}") for form in spellings(label))
 
 
 def _is_at(source: TrueSource, match: re.Match[str]) -> bool:

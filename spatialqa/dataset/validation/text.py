@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
+
+from spatialqa.core.ontology import ontology
 
 _LOCATION = re.compile(r"(left|right), (front|behind), (above|below); (.+)")
 _DISTANCE = re.compile(r"((?:0|[1-9]\d*)(?:\.5)?)m")
@@ -22,7 +24,7 @@ _WORDINGS = {
     "closest": r"closest|nearest|closer|less far|(?:least|shortest|smallest) (?:distance|way)|first",
     "farthest": r"farthest|furthest|farther|most distant|(?:greatest|longest|largest|utmost) (?:distance|way)|last",
     "same": r"same room|one room",
-    "different": r"different rooms?|another room",
+    "different": r"different rooms?|another room|separate room",
 }
 _PATTERNS = {word: re.compile(rf"(?<!\w)(?:{wording})(?!\w)") for word, wording in _WORDINGS.items()}
 
@@ -79,21 +81,56 @@ def _label_pattern(label: str) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w){re.escape(label)}(?!\w)")
 
 
+@cache
+def _phrase_of_any_class() -> re.Pattern[str]:
+    """Matches the phrase of a class, the longest that stands there, where a text in lower case has it as a sound."""
+    phrases = sorted((phrase.lower() for phrase in ontology().phrases.values()), key=len, reverse=True)
+    return re.compile(rf"(?<=sound of )(?:{'|'.join(map(re.escape, phrases))})(?!\w)")
+
+
+def spellings(label: str) -> tuple[str, ...]:
+    """Return how a text (lower case) may spell a label: by the phrase of its class, as it is, without underscores."""
+    phrase = ontology().phrases.get(label, label)
+    return tuple(dict.fromkeys((phrase.lower(), label, " ".join(label.replace("_", " ").split()))))
+
+
 def names(text: str, label: str) -> bool:
     """Return whether a text (lower case) names a label, as whole words."""
-    return label in text and _label_pattern(label).search(text) is not None
+    return any(form in text and _label_pattern(form).search(text) is not None for form in spellings(label))
 
 
 def strike(text: str, labels: Sequence[str]) -> str | None:
     """Return the text without these labels, each struck once, in this order; None where they do not stand so."""
     kept, start = [], 0
     for label in labels:
-        match = _label_pattern(label).search(text, start)
-        if match is None:
+        place = _mention(text, label, start)
+        if place is None:
             return None
-        kept.append(text[start : match.start()])
-        start = match.end()
+        kept.append(text[start : place[0]])
+        start = place[1]
     return " _ ".join([*kept, text[start:]])
+
+
+def _mention(text: str, label: str, start: int) -> tuple[int, int] | None:
+    """Return where a text first names a label at or after `start`; "a dog barking" does not name the label "dog"."""
+    phrases = [match for match in _phrase_of_any_class().finditer(text) if match.start() >= start]
+    own, *literal = spellings(label)
+    for match in phrases:
+        if match[0] == own:
+            return match.span()
+    for form in literal or [own]:
+        for match in _label_pattern(form).finditer(text, start):
+            if not any(_within(match, other) and not _with_article(form, other[0]) for other in phrases):
+                return match.span()
+    return None
+
+
+def _within(match: re.Match[str], other: re.Match[str]) -> bool:
+    return other.start() <= match.start() and match.end() <= other.end()
+
+
+def _with_article(label: str, phrase: str) -> bool:
+    return phrase in (label, f"a {label}", f"an {label}")
 
 
 def worded(word: str) -> bool:

@@ -8,6 +8,7 @@ from spatialqa.interop.spatialsoundqa.released_files import ReleasedQuestion
 from spatialqa.qa.answer_text import rounded_m
 from spatialqa.qa.fact import YES_NO
 from spatialqa.qa.listener_view import AXES
+from spatialqa.qa.spoken_name import with_class_names
 from spatialqa.scoring.parsing.class_names import Names, parts
 from spatialqa.scoring.parsing.direction import direction
 from spatialqa.scoring.parsing.normalise import plain
@@ -58,7 +59,7 @@ def read_question(asked: ReleasedQuestion, heard: Sequence[Direction] | None) ->
         subtype = "both_on_side"
     row: dict[str, Any] = {"type": kind, "subtype": subtype, "source_indices": [0] if kind in "AB" else []}
     if kind in "DE":
-        row["asked_labels"] = _NAMES.within(text)
+        row["asked_labels"] = _NAMES.within(with_class_names(text))
     follows: bool | None = None
     match subtype:
         case "classification" | "classification_at_location" | "source_at_direction":

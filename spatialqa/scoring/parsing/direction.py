@@ -17,7 +17,7 @@ _WORDS = {
         "front": r"front(?:al|wards?)?|ahead|forwards?|before (?:you|me)",
         "behind": r"behind|back(?:wards?)?|rear(?:wards?|most)?",
         "above": rf"above|up(?! (?:to|close|ahead|front)\b)|upper(?:most)?|upwards?|top|atop|higher|(?:high{_OF_SOUND})"
-        r"|overhead|over (?:you|me|your head)",
+        r"|overhead|over (?:you|me|your head)|greater height",
         "below": rf"below|beneath|underneath|under (?:you|me)|down(?:wards?)?|lower(?:most)?|(?:low{_OF_SOUND})|bottom",
     }.items()
 }
