@@ -3,8 +3,8 @@
 Everything is in the listener's head frame. "left of", "in front of" and "above" another source mean further to the
 left, further forward (along the nose, not nearer to the listener) and higher: a smaller x, a smaller z, a larger y.
 A relation is asked only where the coordinates and the angles, as the listener has them, agree on it, both by their
-margins. Of two sources that are both in front, none is said to be ahead of the other: "behind" could then also mean
-further away. "closer" is distance to the listener; distance_between is the straight line between two sources.
+margins. Of two sources in front, questions do not ask which is ahead: "behind" could also mean further away.
+"closer" is distance to the listener; distance_between is the straight line between two sources.
 
 Balance. Every binary finder gives "Yes" and "No" the same total weight in every scene, so the answer is an even draw
 that knows nothing of the scene; a scene in which only one answer is possible is not asked. In comparisons the word and

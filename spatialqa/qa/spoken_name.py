@@ -1,8 +1,8 @@
 """How a label is spoken of in a sentence: "a dog barking", "rain", "an electric fan".
 
 AudioSet's classes have their phrases in `spatialqa/data/class_phrases.tsv`. A user's own label is read as a noun, with
-the article that its last word needs; a label that is no plain words is quoted. The letters of an own label stay as they
-are, but for underscores, which become spaces.
+the article that its last word needs; a label with other signs than letters is quoted. The letters of an own label stay
+as they are, but for underscores, which become spaces.
 """
 
 import re
@@ -43,7 +43,7 @@ def sound_of(label: str) -> str:
 
 @lru_cache(maxsize=1 << 14)
 def spoken_name(label: str) -> str:
-    """Return what follows "the sound of" for a label in lower case; in quotation marks where it is no plain words."""
+    """Return what follows "the sound of" for a label in lower case; in quotation marks where it has digits or signs."""
     known = ontology().phrases.get(label)
     if known is not None:
         return known
@@ -92,7 +92,7 @@ def _is_plural(word: str) -> bool:
 def _article(text: str) -> str:
     text = unicodedata.normalize("NFD", text)  # letters without their accents
     first = re.split("[ -]", text)[0]
-    if not re.search("[aeiouy]", first):  # its letters are said one by one
+    if not re.search("[aeiouy]", first):  # its letters are spelled out
         return "an" if first[0] in _LETTER_NAMES else "a"
     vowel = _SILENT_H.match(text) or (text[0] in "aeiou" and not _LIKE_YOU.match(text))
     return "an" if vowel else "a"

@@ -94,6 +94,7 @@ def test_offered_counts_are_guessed_by_how_often_each_is_right(data: Path, write
     spoken = [draw.choice(rows)["answer_count"] for _ in rows]
     pairs = write((row["qa_id"], str(said)) for row, said in zip(rows, spoken, strict=True))
     metric = figures(score(pairs, data, "qa-mcq", text_model="none", answered_only=True))["count"]["accuracy"]
+    assert metric.chance is not None
     assert metric.chance == pytest.approx(float((shares**2).sum()))
     assert abs((metric.value or 0) - metric.chance) < 4 * (0.25 / len(rows)) ** 0.5
 
