@@ -135,7 +135,7 @@ def _recipe(source: Path, run: RunRecord, export: ExportRecord, overrides: Mappi
         if not name.endswith("_root"):  # roots are looked for where they usually are
             kind = f"{stored[name].partition(':')[0]}:" if ":" in stored[name] else ""
             raise RecipeError(
-                f"{source}: was made with {name} {stored[name]}; say where it lies here: "
+                f"{source}: was made with {name} {stored[name]}; give its path here: "
                 f"--{name.replace('_', '-')} {kind}PATH"
             )
         stored[name] = None

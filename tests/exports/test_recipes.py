@@ -275,7 +275,7 @@ def test_a_clip_that_differs_or_is_gone_costs_its_scenes_and_their_questions(own
     ]
     assert {reject["id"] for reject in rejects} == set(lost)
     for reject in rejects:
-        assert any(f"clip {name} is not" in reject["reason"] for name in lost[reject["id"]])
+        assert any(f"source {k}: clip {name} " in reject["reason"] for name in lost[reject["id"]] for k in range(2))
     kept = {row["scene_id"]: row for path in folder.tables("scenes") for row in pq.read_table(path).to_pylist()}
     for row in rows:
         assert row["scene_id"] in lost or kept[row["scene_id"]] == row
