@@ -29,7 +29,7 @@ from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.run import Run
 from spatialqa.generation.schedule import ShardPlan
 
-GROWTH_BYTES = 200  # a shard's name is kept, and little else
+GROWTH_BYTES = 400  # the name of a shard is kept, and at the end the paths of all records are listed
 SCENES_PER_SHARD = 16
 
 

@@ -33,7 +33,7 @@ class Heard:
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> DatasetFolder:
     root = tmp_path_factory.mktemp("levels") / "data"
     # few clips of each class, so that most of the time goes into rooms
-    render(RenderRecipe(scenes=400, seed=11, foley_clips_per_class=4, workers=0), root)
+    render(RenderRecipe(scenes=400, seed=11, foley_clips_per_class=4, scenes_per_shard=64, workers=0), root)
     return DatasetFolder(root)
 
 
