@@ -143,7 +143,7 @@ def test_no_path_is_published_and_each_must_be_given_again(own: Path, tmp_path: 
     places = moved(own, tmp_path)
     with pytest.raises(RecipeError, match="was made from folder"):
         rebuild(own / "export", tmp_path / "again", {**places, "clips": "foley"}, Silent())
-    with pytest.raises(RecipeError, match="scenes is part of what"):
+    with pytest.raises(RecipeError, match="scenes is fixed by"):
         rebuild(own / "export", tmp_path / "again", {**places, "scenes": 3}, Silent())
     with pytest.raises(RecipeError, match="unknown key 'clip'"):
         rebuild(own / "export", tmp_path / "again", {**places, "clip": "x"}, Silent())
