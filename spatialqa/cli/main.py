@@ -518,8 +518,8 @@ def doctor(habitat_python: str | None) -> None:
     print_report(habitat_python)
 
 
-def main() -> None:
-    """Run the command line: errors that a user can fix are one line and exit code 2."""
+def program() -> None:
+    """Be the program `spatialqa`: `main`, with its own handlers of signals and a parent process; see supervisor."""
     stop_on_signals()
     supervisor.available = True
     code = 1
@@ -530,6 +530,11 @@ def main() -> None:
     if code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
         supervisor.leave(code)
     sys.exit(code)
+
+
+def main() -> None:
+    """Run the command line in this process: errors that a user can fix are one line and exit code 2."""
+    sys.exit(_run())
 
 
 def _run() -> int:
@@ -566,4 +571,4 @@ def _run() -> int:
 
 
 if __name__ == "__main__":
-    main()
+    program()

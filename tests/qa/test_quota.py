@@ -64,7 +64,7 @@ def test_counts_that_cannot_be(changes: dict[str, object], text: str) -> None:
 
 
 def test_a_data_set_has_the_counts_of_its_recipe(tmp_path: Path) -> None:
-    planned(tmp_path, 120, splits="1,0,0")
+    planned(tmp_path, 120, splits="1,0,0", scenes_per_shard=64)
     wanted = {"A": 10, "B": 12, "C": 8, "D": 9, "E": 20}
     summary = make_qa(tmp_path, replace(ALL_ASKABLE, type_counts=wanted))
     rows = pq.read_table(tmp_path / "qa", columns=["type", "scene_id"]).to_pylist()
