@@ -23,7 +23,7 @@ _FURTHER = {"left": "further left", "right": "further right", "front": "further 
             "above": "higher", "below": "lower"}  # fmt: skip
 _SIDE = {"left": "on the left", "right": "on the right", "front": "in front", "behind": "behind",
          "above": "above", "below": "below"}  # fmt: skip
-_SO = ("so the answer is {}.", "which makes the answer {}.", "hence {}.", "so: {}.")
+_SO = ("so the answer is: {}.", "which gives: {}.", "hence: {}.", "so: {}.")
 _AXIS_OF = {word: n for n, ends in enumerate(AXES) for word in ends}
 
 
@@ -107,7 +107,7 @@ def explain(
     said = [sound_of(name) for name in names] or ["the source"] * len(fact.sources)
     heard = [view.sources[i] for i in fact.sources]
     placed = [f"{who} is {_place(source, rng)}" for who, source in zip(said, heard, strict=True)]
-    so = pick(_SO, rng).format(answer)
+    so = pick(_SO, rng).format(answer.removesuffix("."))  # "bee, wasp, etc."
     match subtype.name:
         case "classification":
             steps = [f"one source sounds: it is {_place(heard[0], rng)}", f"it is {_kinds(fact)}, {so}"]
@@ -149,7 +149,8 @@ def explain(
         case "source_at_direction":
             axis = _AXIS_OF[fact.words[0]]
             rest = [_on_side(_called(s), s, axis) for i, s in enumerate(view.sources) if i != fact.sources[0]]
-            steps = [placed[0], f"{_on_side(said[0], heard[0], axis)}, while {', and '.join(rest)}, {so}"]
+            steps = [placed[0], _on_side(said[0], heard[0], axis), *rest]
+            steps[-1] += f", {so}"
         case "clock":
             clockwise_deg = _clockwise_deg(heard[0])
             turned = f"{_degrees(clockwise_deg)} to the {'right' if clockwise_deg >= 0 else 'left'} of straight ahead"

@@ -367,9 +367,9 @@ RATIONALE = (
     ("before", "after", "message"),
     [
         ("", "", None),
-        ("3.22 m away", "3.27 m away", "says 3.27 m, which is no distance"),
-        ("18 degrees", "16 degrees", "says 16 degrees, which is no"),
-        ("3m to", "3.5m to", "says 3.5 m, which is no distance"),
+        ("3.22 m away", "3.27 m away", "says 3.27 m, which is not a distance"),
+        ("18 degrees", "16 degrees", "says 16 degrees, which is not"),
+        ("3m to", "3.5m to", "says 3.5 m, which is not a distance"),
         ("3.00 m to the right", "3.00 m to the left", "where none is"),
         ("0.60 m below", "0.60 m above", "where none is"),
         ("of the piano", "of the bark", "has 'bark' at"),

@@ -18,6 +18,7 @@ await linter.setLintConfig(rules);
 let found = 0;
 for (const line of readFileSync(process.argv[2], "utf8").split("\n").filter(Boolean)) {
   for (const lint of await linter.lint(line)) {
+    if (lint.message().startsWith("The canonical dictionary spelling")) continue; // answers are in lower case
     found += 1;
     console.log(`${lint.lint_kind()}: ${lint.message()} [${lint.get_problem_text()}]\n    ${line}`);
   }

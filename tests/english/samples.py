@@ -5,6 +5,7 @@ python -m tests.english.samples 300 > samples.txt
 
 import random
 import sys
+from itertools import zip_longest
 
 from spatialqa.qa.ask import ask
 from spatialqa.qa.ask_options import TYPES, AskOptions
@@ -24,7 +25,8 @@ def samples(count: int, seed: int = 0) -> list[str]:
     order = [texts for _, texts in sorted(by_subtype.items())]
     for texts in order:
         draw.shuffle(texts)
-    return [order[i % len(order)].pop() for i in range(count)]
+    in_turn = [text for turn in zip_longest(*order) for text in turn if text is not None]
+    return in_turn[:count]
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from spatialqa.qa.ask_options import RATIONALE_FORMS, TYPES, AskOptions
 from spatialqa.qa.built_in import BUILT_IN
 from spatialqa.qa.spoken_name import sound_of
 from spatialqa.qa.templating.templates import bundled_templates
-from tests.fixtures.scenes import random_scenes
+from tests.fixtures.scenes import heard_at, random_scenes
 from tests.qa import rederive
 
 WITH = AskOptions(types=TYPES, rationale=True)
@@ -118,3 +118,24 @@ def test_a_rationale_changes_nothing_else() -> None:
 def test_a_form_that_is_not_known_is_refused() -> None:
     with pytest.raises(RecipeError, match="rationale_form: 'short' is not one of sentences, brief, scene"):
         AskOptions(rationale_form="short")
+
+
+def test_sentences_are_whole_and_speak_of_classes_as_questions_do() -> None:
+    scene = heard_at(((-2.0, 0.035, -2.0), ["Bee, wasp, etc."]))  # one degree above the level of the ears
+    options = AskOptions(types=("A", "B", "X"), direction_margin_deg=0, rationale=True)
+    for question in ask(scene, options, bundled_templates()).questions:
+        assert question.rationale is not None
+        assert ".." not in question.rationale
+        if question.subtype == "classification":
+            assert "It is the sound of a bee or wasp, " in question.rationale
+            assert question.rationale.endswith(": bee, wasp, etc.")
+        if question.subtype == "count":
+            assert "That makes 1 source, " in question.rationale
+
+
+def test_an_angle_of_one_is_in_the_singular() -> None:
+    scene = heard_at(((-2.0, 0.05, -2.0), ["Bark"]), ((2.0, -0.4, 2.0), ["Rain"]))
+    options = AskOptions(types=("E",), direction_margin_deg=0, rationale=True, questions_per_subtype=50)
+    said = [q.rationale or "" for q in ask(scene, options, bundled_templates()).questions]
+    assert any("(0.05 m, 1 degree)" in text for text in said)
+    assert not any("1 degrees" in text.replace("11 degrees", "") for text in said)

@@ -36,7 +36,7 @@ def rationale_problems(row: Mapping[str, Any], scene: TrueScene, own: bool = Fal
     if _BRIEF.match(rationale):
         yield from _brief_problems(row, rationale, sources)
         return
-    if not rationale.endswith(f"{answer}."):
+    if not rationale.endswith((f"{answer}.", f"{answer.removesuffix('.')}.")):
         yield f"its rationale does not end in its answer {answer!r}"
     metres, degrees = _metres(scene), _degrees(scene)
     for number, decimals, unit in () if own else _QUANTITY.findall(rationale):
