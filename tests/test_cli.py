@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from spatialqa.cli.main import cli, main
+from spatialqa.cli.main import cli, run_here
 from spatialqa.core.audio_io import decode_flac
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_audio, scene_files
@@ -197,7 +197,7 @@ def test_a_mistake_is_one_clear_line_and_exit_code_2(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["spatialqa", *[str(small) if word == "SMALL" else word for word in arguments]])
     with pytest.raises(SystemExit) as stop:
-        main()
+        run_here()
     printed = capfd.readouterr()
     assert stop.value.code == 2
     assert printed.out == ""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from spatialqa.cli import supervisor
-from spatialqa.cli.main import main
+from spatialqa.cli.main import run_here
 
 DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); signal.pause()"
 HEARS = (
@@ -60,12 +60,12 @@ def test_a_second_signal_kills(child: "subprocess.Popen[bytes]", monkeypatch: py
         assert child.wait() == -signal.SIGKILL
 
 
-def test_a_program_that_calls_main_is_not_forked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_that_runs_a_command_is_not_forked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fork", lambda: pytest.fail("it was forked"))
     monkeypatch.setattr(sys, "argv", ["spatialqa", "validate", "/nowhere", "--rerender", "1"])
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as caught:
-        main()
+        run_here()
     assert caught.value.code == 2
     assert signal.getsignal(signal.SIGTERM) == before
 

@@ -1,5 +1,5 @@
 """`python -m spatialqa.cli`: the command line."""
 
-from spatialqa.cli.main import program
+from spatialqa.cli.main import main
 
-program()
+main()

@@ -518,8 +518,8 @@ def doctor(habitat_python: str | None) -> None:
     print_report(habitat_python)
 
 
-def program() -> None:
-    """Be the program `spatialqa`: `main`, with its own handlers of signals and a parent process; see supervisor."""
+def main() -> None:
+    """Be the program `spatialqa`: `run_here`, with its own handlers of signals and a parent process; see supervisor."""
     stop_on_signals()
     supervisor.available = True
     code = 1
@@ -532,7 +532,7 @@ def program() -> None:
     sys.exit(code)
 
 
-def main() -> None:
+def run_here() -> None:
     """Run the command line in this process: errors that a user can fix are one line and exit code 2."""
     sys.exit(_run())
 
@@ -571,4 +571,4 @@ def _run() -> int:
 
 
 if __name__ == "__main__":
-    program()
+    main()

@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 import spatialqa as sqa
-from spatialqa.cli.main import cli, main
+from spatialqa.cli.main import cli, run_here
 from spatialqa.core.files import sha256_of
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.json_records import write_record
@@ -110,7 +110,7 @@ def ask_with(data: Path, path: Path, **keys: Any) -> list[dict[str, Any]]:
 def command(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
     monkeypatch.setattr(sys, "argv", ["spatialqa", *map(str, arguments)])
     try:
-        main()
+        run_here()
     except SystemExit as stop:
         return int(stop.code or 0)
     return 0
