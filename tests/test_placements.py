@@ -171,7 +171,7 @@ def test_a_scene_that_clips_is_rejected_by_name_or_drawn_again(tmp_path: Path) -
 
 
 BAD: list[tuple[list[Row], str]] = [
-    ([row(label="Brak")], "line 2: no clip of the train split is a sound of 'Brak' ('Brak' is no AudioSet class"),
+    ([row(label="Brak")], "line 2: no clip of the train split is a sound of 'Brak' ('Brak' is not an AudioSet class"),
     ([row(label=None)], "line 2: says nothing of its sound"),
     ([row(clip="foley/bark/999999")], "is not a clip of foley and no file"),
     ([row(clip="foley/bark/000001", label="Knock")], "is a sound of Bark, not of 'Knock'"),

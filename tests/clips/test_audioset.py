@@ -384,7 +384,7 @@ def test_a_quality_table_of_another_release_is_refused(own: Path, text: str, sai
 
 
 def test_a_wish_that_cannot_be_met_is_refused(tree: Path, own: Path) -> None:
-    assert "'Dogg' is no AudioSet class; the nearest are 'Dog'" in refused(tree, classes=["Dogg"])
+    assert "'Dogg' is not an AudioSet class; the nearest are 'Dog'" in refused(tree, classes=["Dogg"])
     assert "use all, spatialsoundqa, or a list" in refused(tree, classes="spatial")
     assert "labels 'weak' is not known" in refused(tree, labels="weak")
     assert "looked for audioset_eval_strong.tsv" in refused(tree, labels="strong")

@@ -48,7 +48,7 @@ def test_filters_are_those_of_audioset(hub: Path) -> None:
     assert set(by_id(open_audioset(hub, labels="single"))) == set(IDS) - {"Yab_cd-EfG_"}
     assert set(by_id(open_audioset(hub, classes="spatialsoundqa"))) == set(IDS) - {"YYYYYYYYYYY"}
     assert by_id(open_audioset(hub, labels="specific"))["-0Gj8-vB1q4"].labels == ("Bark",)
-    with pytest.raises(ClipError, match="'Bakr' is no AudioSet class"):
+    with pytest.raises(ClipError, match="'Bakr' is not an AudioSet class"):
         open_audioset(hub, classes=["Bakr"])
     with pytest.raises(ClipError, match="no strongly labelled times"):
         open_audioset(hub, labels="strong")

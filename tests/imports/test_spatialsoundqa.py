@@ -142,7 +142,7 @@ def test_a_record_that_cannot_be_used_is_left_out_and_named(tmp_path: Path, chan
 FILES = [
     ('{"data": [', r"eval.json: is not JSON"),
     ('{"questions": []}', r"""eval.json: must be {"data": \[...\]}, a list of records.* an object with 'questions'"""),
-    ("3", r"eval.json: must be .* it is no list"),
+    ("3", r"eval.json: must be .* it is not a list"),
     ('{"data": []}', r"not one record can be used; it holds none"),
     ('{"data": [1, 2]}', r"not one record can be used; eval.json: record 0: is not an object: 1"),
     ("[" * 100_000, r"eval.json: is not JSON"),

@@ -35,7 +35,7 @@ def test_the_table_tells_every_figure_and_stderr_what_did_not_pair_up(
     assert f"{100 * mean.value:.1f}" in line
     assert "50.0" in line
     assert "1 questions have no prediction and count as wrong" in err
-    assert "1 qa_ids came more than once" in err
+    assert "1 qa_ids are repeated" in err
     assert "<unknown & [bold]>" in err
 
 

@@ -158,7 +158,7 @@ def read_records(path: Path) -> Iterator[Any]:
     if isinstance(value, dict) and "data" in value:
         value = value["data"]
     if not isinstance(value, list):
-        keys = f"an object with {', '.join(map(repr, list(value)[:5]))}" if isinstance(value, dict) else "no list"
+        keys = f"an object with {', '.join(map(repr, list(value)[:5]))}" if isinstance(value, dict) else "not a list"
         raise DatasetError(f'{path}: must be {{"data": [...]}}, a list of records, or .jsonl; it is {keys}')
     yield from value
 
