@@ -111,7 +111,9 @@ def test_distances_are_right_where_the_grader_says_so() -> None:
     from spatialqa.qa.answer_text import rounded_m
 
     distances = [0.25, 0.74, 0.75, 1.0, 1.25, 2.2, 3.75, *np.random.default_rng(5).uniform(0.2, 9, 200)]
-    columns: dict[str, list[Any]] = {name: [None] * len(distances) for name in ("choices", "answer_bool", "answer")}
+    columns: dict[str, list[Any]] = {
+        name: [None] * len(distances) for name in ("choices", "answer_bool", "answer", "answer_count")
+    }
     columns |= {"answer_direction": [None] * len(distances), "answer_labels": [None] * len(distances)}
     columns["answer_distance_m"] = distances
     (task,) = tasks_of(Sample("E", "distance_between", 0, columns, np.zeros(len(distances), np.int64)))
