@@ -15,6 +15,7 @@ CHECKS = sorted(
 )
 SHARED = {
     "spatialqa.dataset.folder",
+    "spatialqa.dataset.json_records",
     "spatialqa.dataset.reading",
     "spatialqa.dataset.schema",
     "spatialqa.errors",
