@@ -1,8 +1,10 @@
 """The Python API: the example of the documentation, scenes by hand, data sets, and what is refused."""
 
+import pickle
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -87,6 +89,53 @@ def test_the_truth_is_what_was_asked_for(scene: sqa.RenderedScene, me: sqa.Liste
     assert np.sum(left**2) > 1.2 * np.sum(right**2)  # the bark is on the left
 
 
+def test_a_scene_is_written_as_wav_or_says_why_not(scene: sqa.RenderedScene, tmp_path: Path) -> None:
+    scene.write(tmp_path / "scene.wav")
+    assert soundfile.info(tmp_path / "scene.wav").frames == scene.audio.shape[1]
+    with pytest.raises(sqa.SpatialQAError, match=r"ends in \.wav"):
+        scene.write(tmp_path / "scene.mp3")
+    with pytest.raises(sqa.SpatialQAError, match="cannot be written"):
+        scene.write(tmp_path / "nowhere" / "scene.wav")
+
+
+def test_numbers_of_any_library_place_a_listener_and_a_source(room: sqa.Room, me: sqa.Listener) -> None:
+    listener = sqa.Listener(np.array(me.position), np.float32(30))  # type: ignore[arg-type]
+    assert listener == me
+    assert hash(listener) == hash(me)
+    source = sqa.Source(" Bark ", azimuth_deg=np.int64(60), distance_m=torch.tensor(1.5), onset_s=np.float32(0.5))  # type: ignore[arg-type]
+    assert source == sqa.Source("Bark", azimuth_deg=60, distance_m=1.5, onset_s=0.5)
+    there = sqa.Source("Bark", position=np.array([1, 1, 0]))  # type: ignore[arg-type]
+    assert there.place(me) == (1.0, 1.0, 0.0)
+    assert room.problem(np.array(me.position)) is None  # type: ignore[arg-type]
+
+
+def test_what_was_used_can_be_sent_to_other_processes(scene: sqa.RenderedScene, room: sqa.Room) -> None:
+    again = pickle.loads(pickle.dumps(scene))
+    assert np.array_equal(again.audio, scene.audio)
+    assert again.room.problem((0, 1.5, 0)) == room.problem((0, 1.5, 0))
+    assert "positions" in room.__dict__  # used, and still sent
+    engine = sqa.open_engine(sample_rate=16_000)
+    me, there = sqa.Listener((0.5, 1.5, 0.5)), [(0.0, 1.5, -0.5)]
+    rir = sqa.simulate_rirs(room, me, there, engine=engine)[0]
+    assert np.array_equal(rir, sqa.simulate_rirs(room, me, there, engine=pickle.loads(pickle.dumps(engine)))[0])
+
+
+def test_threads_that_share_an_engine_wait_for_one_another(room: sqa.Room) -> None:
+    other = sqa.open_rooms("procedural").load("home-000007")
+    places = [(which, which.sample_point(seed=seed)) for seed in range(3) for which in (room, other)]
+
+    def rir(place: tuple[sqa.Room, Any]) -> Any:
+        home, (x, y, z) = place
+        listener = sqa.Listener((x, y, z))
+        return sqa.simulate_rirs(home, listener, [(x, y, z - 0.15)], engine=engine, check_positions=False)[0]
+
+    engine = sqa.open_engine(sample_rate=16_000)
+    alone = [rir(place) for place in places]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(rir, places))
+    assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
+
+
 def test_the_questions_of_a_scene_follow_from_its_positions(scene: sqa.RenderedScene) -> None:
     questions = sqa.ask(scene, types=("C", "D", "E"))
     assert {question.type for question in questions} >= {"E"}
@@ -131,7 +180,25 @@ def test_saved_scenes_are_a_data_set_with_the_same_audio(scene: sqa.RenderedScen
     assert np.array_equal(samples, expected)
     assert data.scenes("train")["scene"].to_pylist() == ["dog at the door"]
     assert data.ask(types=("D", "E"), progress=False).questions.total() >= 1
-    assert not sqa.validate(data, rerender=1).problems
+    (tmp_path / "out").rename(tmp_path / "moved")
+    moved = sqa.load_dataset(tmp_path / "moved")
+    assert not sqa.validate(moved, rerender=1).problems
+    table = tmp_path / "moved" / "_spatialqa" / "placements.parquet"
+    before = table.read_bytes()
+    with pytest.raises(sqa.SpatialQAError, match="holds another data set"):
+        sqa.save_scenes(tmp_path / "moved", [scene], names=["another name"], progress=False)
+    assert table.read_bytes() == before
+
+
+def test_a_sound_file_that_is_gone_leaves_no_folder(room: sqa.Room, me: sqa.Listener, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).standard_normal(8000) * 0.1, 16_000)
+    scene = sqa.render_scene(
+        room, me, [sqa.Source(tmp_path / "a.wav", "Knock", azimuth_deg=60, distance_m=1.5)], duration_s=1
+    )
+    (tmp_path / "a.wav").unlink()
+    with pytest.raises(sqa.SpatialQAError, match=r"a\.wav' is not a clip of foley and there is no such file"):
+        sqa.save_scenes(tmp_path / "out", [scene], progress=False)
+    assert not (tmp_path / "out").exists()
 
 
 def test_scenes_that_cannot_be_saved_together_say_why(scene: sqa.RenderedScene, room: sqa.Room, tmp_path: Path) -> None:
@@ -146,6 +213,23 @@ def test_scenes_that_cannot_be_saved_together_say_why(scene: sqa.RenderedScene, 
     )
     with pytest.raises(sqa.SpatialQAError, match="was made in Python"):
         sqa.save_scenes(tmp_path / "out", [by_hand])
+    bad: list[tuple[Any, str]] = [
+        ({"foo": 1}, "unknown key 'foo'"),
+        ({"split": "dev"}, "must be one of train"),
+        ({"names": ["a\nb"]}, "name 0 .* must be one line"),
+        ({"names": [1]}, "name 0 1 must be a text"),
+        ({"names": ["  "]}, "name 0 .* must be a text that is not empty"),
+        ({"sources_per_group": 5}, "no effect with placements"),
+    ]
+    for options, words in bad:
+        with pytest.raises(sqa.SpatialQAError, match=words):
+            sqa.save_scenes(tmp_path / "out", [scene], progress=False, **options)
+    one: Any = scene
+    with pytest.raises(sqa.SpatialQAError, match="must be a list of scenes, not a RenderedScene"):
+        sqa.save_scenes(tmp_path / "out", one)
+    placed_anywhere = replace(scene, keys={**scene.keys, "check_placements": False, "channels": "binaural"})
+    data = sqa.save_scenes(tmp_path / "two", [scene, placed_anywhere], progress=False, plan_only=True)
+    assert data.run.recipe["check_placements"] is False  # and a default that is given is no difference
     louder = replace(scene, keys={**scene.keys, "gain_db": -30.0})
     with pytest.raises(sqa.SpatialQAError, match="scene 1 has gain_db -30.0 and scene 0 has -24.0"):
         sqa.save_scenes(tmp_path / "out", [scene, louder])
@@ -156,6 +240,7 @@ def test_scenes_that_cannot_be_saved_together_say_why(scene: sqa.RenderedScene, 
 
 def test_what_cannot_be_says_so(room: sqa.Room, me: sqa.Listener, knock: Path) -> None:
     bad_position: Any = (0, 1)
+    odd: Any = {"none": None, "text": "1", "number": 5}
     here: Any = {"azimuth_deg": 60, "distance_m": 1.5}
     bad: list[tuple[Any, str]] = [
         (lambda: sqa.Source("Bark", azimuth_deg=0, distance_m=9), "source 'Bark' is outside the building"),
@@ -168,6 +253,16 @@ def test_what_cannot_be_says_so(room: sqa.Room, me: sqa.Listener, knock: Path) -
         (lambda: sqa.Source("Bark", position=(0, 1, 0), **here), "one of the two"),
         (lambda: sqa.Source("Bark", position=bad_position), "three finite numbers"),
         (lambda: sqa.Source("Bark", azimuth_deg=float("nan"), distance_m=1), "must be a finite number"),
+        (lambda: sqa.Source("Bark", position=(0, 1, 0), elevation_deg=10), "one of the two"),
+        (lambda: sqa.Source("Bark", azimuth_deg=odd["text"], distance_m=1), "azimuth_deg '1' must be a finite number"),
+        (lambda: sqa.Source("Bark", azimuth_deg=True, distance_m=1), "azimuth_deg True must be a finite number"),
+        (lambda: sqa.Source("Bark", elevation_deg=odd["none"], **here), "elevation_deg None must be a finite number"),
+        (lambda: sqa.Source("Bark", position=(0, 1, 1e10)), "at most 1e+09"),
+        (lambda: sqa.Source("Bark", onset_s=-0.5, **here), "onset_s -0.5 must be 0 s or more"),
+        (lambda: sqa.Source(odd["number"], **here), "a source: clip 5 must be a text"),
+        (lambda: sqa.Source(knock, label=" ", **here), "label ' ' must be a text that is not empty"),
+        (lambda: sqa.Source(knock, label="a\nb", **here), "must be one line"),
+        (lambda: ("Bark", 60), "a source must be made with Source(...), and is ('Bark', 60)"),
         (lambda: sqa.Source("Bark", onset_s=2, **here), "onset_s 2 must be less than duration_s 1"),
     ]
     for make, words in bad:
@@ -175,8 +270,31 @@ def test_what_cannot_be_says_so(room: sqa.Room, me: sqa.Listener, knock: Path) -
             sqa.render_scene(room, me, [make()], duration_s=1)
     with pytest.raises(sqa.SpatialQAError, match="at least one source"):
         sqa.render_scene(room, me, [])
-    with pytest.raises(sqa.SpatialQAError, match="three finite numbers"):
-        sqa.Listener(bad_position)
+    nowhere: list[Any] = [bad_position, None, ("0", "1", "0"), (0, float("inf"), 0)]
+    for position in nowhere:
+        with pytest.raises(sqa.SpatialQAError, match="three finite numbers"):
+            sqa.Listener(position)
+        with pytest.raises(sqa.SpatialQAError, match="three finite numbers"):
+            room.problem(position)
+    bark = sqa.Source("Bark", **here)
+    twice = [sqa.Source(knock, label="Knock", **here), sqa.Source(knock, label="Tap", azimuth_deg=0, distance_m=1)]
+    wrong: list[tuple[Any, str]] = [
+        (lambda: sqa.render_scene(room, me, twice), "is labelled 'Knock' and 'Tap'"),
+        (lambda: sqa.render_scene(room, me, odd["number"]), "sources must be a list, and one is given that is a int"),
+        (lambda: sqa.render_scene(odd["text"], me, [bark]), "room must be made with open_rooms(...).load(...)"),
+        (lambda: sqa.render_scene(room, odd["text"], [bark]), "listener must be made with Listener(...)"),
+        (lambda: sqa.render_scene(room, me, [bark], engine=odd["text"]), "made with open_engine(...), and is '1'"),
+        (lambda: sqa.render_scene(room, me, [bark], clips=odd["text"]), "must be made with open_clips(...)"),
+        (lambda: sqa.simulate_rirs(room, me, odd["number"]), "positions must be a list"),
+        (lambda: sqa.simulate_rirs(room, me, [(0, 1, 0)], seed=-1), "seed = -1 must be at least 0"),
+        (lambda: sqa.ask(odd["text"]), "scene must be made with render_scene(...)"),
+        (lambda: room.sample_point(seed=-1), "seed = -1 must be at least 0"),
+        (lambda: sqa.open_rooms().load(odd["number"]), "room_id 5 must be a text"),
+        (lambda: sqa.open_rooms().room_ids(-1), "count -1 must be a whole number, 0 or more"),
+    ]
+    for call, words in wrong:
+        with pytest.raises(sqa.SpatialQAError, match=re.escape(words)):
+            call()
     with pytest.raises(sqa.SpatialQAError, match="peaks at .* lower gain_db"):
         sqa.render_scene(room, me, [sqa.Source("Bark", **here)], duration_s=1, gain_db=20)
     with pytest.raises(sqa.SpatialQAError, match="no option 'scenes'"):
@@ -253,5 +371,11 @@ def test_torch_items_hold_the_truth_and_resume(small: Path) -> None:
     assert set(singles) == {1}
     ordinary = DataLoader(data.torch("train", sources=2), batch_size=None, num_workers=1)
     assert all(len(item["labels"]) == 2 for item in ordinary)
+    assert len(data.torch("train", sources=np.int64(1))) == len(singles)
+    for how in ({"start": -1}, {"workers": -1}):
+        with pytest.raises(sqa.SpatialQAError, match="must be 0 or more"):
+            train.loader(5, **how)  # type: ignore[arg-type]
+    with pytest.raises(sqa.SpatialQAError, match="sources 'one' must be a whole number"):
+        data.torch("train", sources="one")
     with pytest.raises(sqa.SpatialQAError, match="no scene of 7 sources"):
         data.torch("train", sources=7)

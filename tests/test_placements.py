@@ -1,6 +1,7 @@
 """Scenes by hand from a table: what they become, and what is refused."""
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from spatialqa.rooms.placement.positions import Positions
 from spatialqa.rooms.procedural.homes import ProceduralRooms
 from spatialqa.rooms.room import Room
 from tests.fixtures.datasets import Silent, hashes, render
+from tests.fixtures.kills import spatialqa
 
 ROOM = "home-000042"  # one room, 5.4 x 5.4 m and 3.1 m high around the origin
 Row = dict[str, Any]
@@ -172,7 +174,7 @@ def test_a_scene_that_clips_is_rejected_by_name_or_drawn_again(tmp_path: Path) -
 
 BAD: list[tuple[list[Row], str]] = [
     ([row(label="Brak")], "line 2: no clip of the train split is a sound of 'Brak' ('Brak' is not an AudioSet class"),
-    ([row(label=None)], "line 2: says nothing of its sound"),
+    ([row(label=None)], "line 2: names no sound"),
     ([row(clip="foley/bark/999999")], "is not a clip of foley and no file"),
     ([row(clip="foley/bark/000001", label="Knock")], "is a sound of Bark, not of 'Knock'"),
     ([row(clip="ding.wav", label=None)], "does not say what ding.wav is a sound of"),
@@ -217,7 +219,11 @@ def test_a_bad_row_is_named_before_anything_is_written(tmp_path: Path, rows: lis
         ("a.csv", "scene,scene\na,b\n", "names a column twice"),
         ("a.csv", "scene,room\na,b,c\n", "line 2: has more values than there are columns"),
         ("a.csv", "scene,room\n", "holds no placements"),
-        ("a.csv", "\xff\xfe", "cannot be read"),
+        ("a.csv", "scene;room\na;b\n", "its columns are separated by semicolons; save it with commas"),
+        ("a.csv", "scene\troom\na\tb\n", "its columns are separated by tabs"),
+        ("a.csv", 'scene,listener_x\na,"0,5"\n', "'0,5' must be a finite number, at most 1e+09; write 0.5, not 0,5"),
+        ("a.csv", "scene,listener_x\na,1e10\n", "must be a finite number, at most 1e+09"),
+        ("a.csv", "\xff\xfe", "cannot be read as UTF-8 (invalid start byte); save it as UTF-8"),
         ("a.jsonl", "[]\n", "line 1: must be an object"),
         ("a.jsonl", "\n{\n", "line 2: is not JSON"),
         ("a.jsonl", '{"scene": "a", "x": 1}\n', "line 1: unknown column 'x'"),
@@ -233,8 +239,27 @@ def test_a_bad_table_is_one_line(tmp_path: Path, name: str, text: str, words: st
     assert "\n" not in str(error.value)
 
 
+def test_empty_rows_of_a_spreadsheet_are_passed_over(tmp_path: Path) -> None:
+    path = table(tmp_path / "places.csv", ROWS[:2])
+    before = read_placements(path).sha256
+    path.write_bytes(path.read_bytes().replace(b"\r\n", b"\r\n,,\r\n\r\n"))
+    assert read_placements(path).sha256 == before
+
+
+@pytest.mark.soundspaces
+def test_a_data_set_is_not_made_again_from_a_table_that_has_changed(tmp_path: Path) -> None:
+    path = table(tmp_path / "places.csv", [row()])
+    render(placed(path, plan_only=True), tmp_path / "out")
+    table(path, [row(azimuth_deg=61.0)])
+    command = spatialqa("render", tmp_path / "again", "--from", tmp_path / "out", "--workers", 0)
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "places.csv: has changed since" in done.stderr
+    assert not (tmp_path / "again").exists()
+
+
 def test_idle_keys_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="scenes is for drawn scenes"):
+    with pytest.raises(RecipeError, match="scenes has no effect with placements"):
         placed(tmp_path / "a.csv", scenes=5)
     with pytest.raises(RecipeError, match="check_placements has an effect with placements only"):
         build(RenderRecipe, {"check_placements": False}, "test")

@@ -56,7 +56,7 @@ class SceneItems(Dataset[Item]):
     ) -> None:
         self.root, self.split, self.transform = Path(root), split, transform
         self._paths = scene_files(DatasetFolder(self.root), split)
-        counts = (sources,) if isinstance(sources, int) else sources
+        counts = _counts(sources)
         rows = [_rows(path, counts) for path in self._paths]
         self._file = np.repeat(np.arange(len(rows)), [len(own) for own in rows])
         self._row = np.concatenate(rows) if rows else np.empty(0, dtype=np.int64)
@@ -115,7 +115,13 @@ class SceneItems(Dataset[Item]):
             start: leave out this many batches, to resume where a run was stopped.
             shuffle: else the order is that of the files.
             collate: makes a batch of a list of items; by default `collate_scenes`.
+
+        Raises:
+            RecipeError: batch_size is below 1, or start or workers below 0.
         """
+        for name, value in (("start", start), ("workers", workers)):
+            if value < 0:
+                raise RecipeError(f"{name} {value} must be 0 or more")
         batches = self.batches(batch_size, epoch, seed, shuffle)[start:]
         return DataLoader(
             self, batch_sampler=batches, num_workers=workers, collate_fn=collate_scenes if collate is None else collate
@@ -159,6 +165,17 @@ def collate_scenes(items: Sequence[Item]) -> dict[str, Any]:
     batch: dict[str, Any] = {name: [item[name] for item in items] for name in items[0]}
     batch["waveform"] = torch.stack(batch["waveform"])
     return batch
+
+
+def _counts(sources: int | Sequence[int] | None) -> Sequence[int] | None:
+    """Return the numbers of sources that are kept; raises RecipeError where they are no whole numbers."""
+    if sources is None:
+        return None
+    counts = np.atleast_1d(np.asarray(sources))
+    if counts.ndim != 1 or counts.dtype.kind not in "iu":
+        raise RecipeError(f"sources {sources!r} must be a whole number, or a list of whole numbers")
+    found: list[int] = counts.tolist()
+    return found
 
 
 def _rows(path: Path, sources: Sequence[int] | None) -> npt.NDArray[np.int64]:

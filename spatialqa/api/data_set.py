@@ -155,7 +155,7 @@ class Dataset:
             RecipeError: an option is not one of make-qa.
             DatasetError: no such question can be asked.
         """
-        given = dict(options) if types is None else {"types": list(types), **options}
+        given = dict(options) if types is None else {"types": types, **options}
         refuse_stored_modules(self.run.qa_recipe, given, self.path)
         recipe = build(QaRecipe, plain_names(self.run.qa_recipe, str(self.path)) | plain_names(given, "ask"), "ask")
         with _shown(CountProgress("asking"), progress) as bar:

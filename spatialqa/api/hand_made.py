@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import soundfile
 
 from spatialqa.api.inputs import Clips, KeyedEngine, Room, default_clips, default_engine
 from spatialqa.api.plan_view import PlanView, plan_view
+from spatialqa.api.values import instance, is_path, number, point, seed_value, text
+from spatialqa.clips.decode import FFMPEG_SUFFIXES, SUFFIXES
 from spatialqa.clips.prepare import PreparedClips
 from spatialqa.clips.sound_files import SoundFile, WithSoundFiles, label_of
 from spatialqa.core import seeds
@@ -19,7 +22,7 @@ from spatialqa.core.geometry import Pose, Vec3, yaw_quaternion
 from spatialqa.core.recipe_keys import build
 from spatialqa.core.scene import Scene
 from spatialqa.core.scene import Source as SourceRecord
-from spatialqa.errors import ClipError, PlacementError, RecipeError, SpatialQAError
+from spatialqa.errors import ClipError, DatasetError, PlacementError, RecipeError, SpatialQAError
 from spatialqa.generation.placements import PlacedScene, PlacedSource, from_direction
 from spatialqa.generation.plan import Planner
 from spatialqa.generation.plan_placements import position_problems
@@ -35,28 +38,31 @@ from spatialqa.qa.templating.templates import load_templates
 
 Audio = npt.NDArray[np.float32]
 
-_SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3")
+_ROOM = "open_rooms(...).load(...)"
 
 
 @dataclass(frozen=True)
 class Listener:
     """A level head.
 
-    position: its centre in the room's world frame, metres: +x right, +y up, -z forward. yaw_deg: 0 looks along -z,
-    positive turns to the left.
+    position: its centre in the room's world frame, metres: +x right, +y up, -z forward; any sequence or array of three
+    numbers. yaw_deg: 0 looks along -z, positive turns to the left.
+
+    Raises:
+        RecipeError: a value is not a finite number.
     """
 
     position: Vec3
     yaw_deg: float = 0.0
 
     def __post_init__(self) -> None:
-        _finite("a listener", position=self.position, yaw_deg=self.yaw_deg)
+        object.__setattr__(self, "position", point("a listener", "position", self.position))
+        object.__setattr__(self, "yaw_deg", number("a listener", "yaw_deg", self.yaw_deg))
 
     @property
     def pose(self) -> Pose:
         """Position and orientation."""
-        x, y, z = (float(value) for value in self.position)
-        return Pose((x, y, z), yaw_quaternion(float(self.yaw_deg)))
+        return Pose(self.position, yaw_quaternion(self.yaw_deg))
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,11 @@ class Source:
     given. label: what the sound is called: an AudioSet class, or a name of one's own.
 
     It is placed either by azimuth_deg (positive to the left of the nose), elevation_deg (positive up) and distance_m
-    from the listener's head, or by its position in the room (world, metres). onset_s: when it starts.
+    from the listener's head, or by its position in the room (world, metres; any sequence or array of three numbers).
+    onset_s: when it starts, seconds after the start of the scene.
+
+    Raises:
+        RecipeError: a value is not of its type or not finite, or the place is given twice or in part.
     """
 
     clip: str | Path
@@ -79,27 +89,40 @@ class Source:
     onset_s: float = 0.0
 
     def __post_init__(self) -> None:
-        values = {f: getattr(self, f) for f in ("azimuth_deg", "elevation_deg", "distance_m", "position", "onset_s")}
-        _finite(f"source {str(self.clip)!r}", **values)
+        if not is_path(self.clip):
+            object.__setattr__(self, "clip", text("a source", "clip", self.clip))
+        if self.label is not None:
+            object.__setattr__(self, "label", text(self.where, "label", self.label))
+        for name in ("azimuth_deg", "elevation_deg", "distance_m", "onset_s"):
+            if getattr(self, name) is not None or name in ("elevation_deg", "onset_s"):
+                object.__setattr__(self, name, number(self.where, name, getattr(self, name)))
+        if self.position is not None:
+            object.__setattr__(self, "position", point(self.where, "position", self.position))
+        if self.onset_s < 0:
+            raise RecipeError(f"{self.where}: onset_s {self.onset_s:g} must be 0 s or more")
+        self._check_place()
+
+    @property
+    def where(self) -> str:
+        """What messages call it."""
+        return f"source {str(self.clip)!r}"
+
+    def _check_place(self) -> None:
         by_direction = self.azimuth_deg is not None and self.distance_m is not None
-        given = (self.azimuth_deg, self.distance_m) != (None, None)
+        given = (self.azimuth_deg, self.distance_m) != (None, None) or (self.position and self.elevation_deg != 0)
         if by_direction == (self.position is not None) or (given and not by_direction):
-            raise RecipeError(
-                f"source {str(self.clip)!r}: give azimuth_deg and distance_m, or position; one of the two, and whole"
-            )
+            raise RecipeError(f"{self.where}: give azimuth_deg and distance_m, or position; one of the two, and whole")
 
     def place(self, listener: Listener) -> Vec3:
         """Return its world position in metres for this listener; raises RecipeError out of bounds."""
         if self.position is not None:
-            x, y, z = (float(value) for value in self.position)
-            return (x, y, z)
+            return self.position
         assert self.azimuth_deg is not None
         assert self.distance_m is not None
-        where = f"source {str(self.clip)!r}"
-        return from_direction(where, listener.pose, self.azimuth_deg, self.elevation_deg, self.distance_m)
+        return from_direction(self.where, listener.pose, self.azimuth_deg, self.elevation_deg, self.distance_m)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RenderedScene:
     """A rendered scene.
 
@@ -115,6 +138,13 @@ class RenderedScene:
     placed: PlacedScene
     keys: dict[str, Any]
 
+    def __repr__(self) -> str:
+        channels, n = self.audio.shape
+        return (
+            f"RenderedScene({len(self.sources)} sources in {self.room.room_id!r}: {channels} channels, "
+            f"{n / self.sample_rate:g} s at {self.sample_rate} Hz)"
+        )
+
     @property
     def sample_rate(self) -> int:
         """Of `audio` and `rirs`, Hz."""
@@ -126,8 +156,19 @@ class RenderedScene:
         return self.truth.sources
 
     def write(self, path: str | Path) -> None:
-        """Write the audio as a WAV file of 24 bits; raises DatasetError when it cannot be written."""
-        write_scene_wav(Path(path), self.audio, self.sample_rate, self.truth.gain_db)
+        """Write the audio as a WAV file of 24 bits.
+
+        Raises:
+            RecipeError: the name does not end in .wav.
+            DatasetError: the file cannot be written.
+        """
+        file = Path(path)
+        if file.suffix.lower() != ".wav":
+            raise RecipeError(f"{file}: the audio is written as WAV; give it a name that ends in .wav")
+        try:
+            write_scene_wav(file, self.audio, self.sample_rate, self.truth.gain_db)
+        except (OSError, soundfile.SoundFileError) as error:
+            raise DatasetError(f"{file}: the audio cannot be written ({error}); is there such a folder?") from None
 
     def plot(self) -> PlanView:
         """Return the scene from above: walls at the height of the ears, the listener, the sources.
@@ -151,7 +192,7 @@ def simulate_rirs(
     Args:
         room: of `open_rooms(...).load(...)`.
         listener: whose head.
-        positions: world positions (x, y, z), metres.
+        positions: world positions, metres: a sequence of (x, y, z), or an array (k, 3).
         engine: of `open_engine`; the default simulates at 32 kHz, two ears.
         seed: of the simulation, for engines that take one. The same arguments give the same samples.
         check_positions: refuse what lies in a wall, outside of the building or in the head.
@@ -162,9 +203,15 @@ def simulate_rirs(
 
     Raises:
         PlacementError: a position cannot be one; the message says why.
+        RecipeError: an argument is of another type.
         EngineError: the engine failed.
     """
-    points = [_vec3(position) for position in positions]
+    _check_types("simulate_rirs", room, listener)
+    seed = seed_value("simulate_rirs", seed)
+    engine = default_engine() if engine is None else _engine("simulate_rirs", engine)
+    points = [
+        point("simulate_rirs", f"position {k}", position) for k, position in enumerate(_items("positions", positions))
+    ]
     if not points:
         return []
     sources = tuple(PlacedSource(point, None, "-", 0.0, f"position {k}") for k, point in enumerate(points))
@@ -172,7 +219,8 @@ def simulate_rirs(
     if check_positions:
         _check(room, placed, "check_positions=False")
     group_seed = seeds.derived_seed(seed, "placed group", digest(placed.positions()))
-    return (engine or default_engine()).open(room).rirs(listener.pose, points, group_seed)
+    with engine.using(room) as acoustic:
+        return acoustic.rirs(listener.pose, points, group_seed)
 
 
 def render_scene(
@@ -207,13 +255,17 @@ def render_scene(
     Raises:
         PlacementError: a listener or a source cannot be where it is; the message says why.
         ClipError, RecipeError: there is no such clip, class or file, or a file has no label.
+        RecipeError: an argument is of another type or out of its bounds.
         SpatialQAError: the mix peaks above full scale; lower gain_db.
         EngineError: the engine failed.
     """
-    engine, clips = engine or default_engine(), clips or default_clips()
+    _check_types("render_scene", room, listener)
+    engine = default_engine() if engine is None else _engine("render_scene", engine)
+    clips = default_clips() if clips is None else instance("render_scene", "clips", clips, Clips, "open_clips(...)")
+    sources = [instance("render_scene", "a source", s, Source, "Source(...)") for s in _items("sources", sources)]
     if not sources:
         raise RecipeError("a scene needs at least one source")
-    files = {str(source.clip): _sound_file(source) for source in sources if _is_file(source, clips)}
+    files = _sound_files(sources, clips)
     clip_set = WithSoundFiles(clips, [files[name] for name in sorted(files)]) if files else clips
     placed = _placed(room, listener, tuple(_placed_source(source, listener, files, clips) for source in sources))
     if check_positions:
@@ -229,8 +281,10 @@ def render_scene(
     keys = {**room.keys, **clips.keys, **engine.keys, **settings}
     recipe = build(RenderRecipe, {**keys, "placements": "by hand"}, "render_scene")
     for source in placed.sources:
-        if source.onset_s >= duration_s:
-            raise RecipeError(f"{source.where}: onset_s {source.onset_s:g} must be less than duration_s {duration_s:g}")
+        if source.onset_s >= recipe.duration_s:
+            raise RecipeError(
+                f"{source.where}: onset_s {source.onset_s:g} must be less than duration_s {recipe.duration_s:g}"
+            )
     records = clip_set.records()
     planner = Planner(recipe, digest(recipe.identity()), engine.identity, {placed.split: records})
     slot = GroupSlot(group_id_of("train", 0), "train", room.room_id, (scene_id_of("train", 0),), placed=placed)
@@ -238,11 +292,12 @@ def render_scene(
     (scene,) = planner.scenes(slot, group)
     prepared = PreparedClips(clip_set, recipe.sample_rate, recipe.clip_rms_dbfs)
     dry = [prepared.get(planner.placed_sounds.record("train", source.clip_id)) for source in scene.sources]
-    simulated = simulate(group, engine.open(room), recipe.sample_rate)
+    with engine.using(room) as acoustic:
+        simulated = simulate(group, acoustic, recipe.sample_rate)
     try:
         rendered = render_planned(scene, simulated, dry, recipe.mix)
     except ClippedSceneError as error:
-        raise SpatialQAError(f"the scene {error}: lower gain_db (it is {gain_db:g} dB)") from None
+        raise SpatialQAError(f"the scene {error}: lower gain_db (it is {recipe.gain_db:g} dB)") from None
     return RenderedScene(
         rendered.audio, rendered.scene, list(simulated.rirs), room, _with_clips(placed, scene, files), keys
     )
@@ -264,7 +319,7 @@ def ask(
 
     Args:
         scene: of `render_scene`, or a record of a data set.
-        types: some of A, B, C, D, E and X, or a type that a question module declares.
+        types: some of A, B, C, D, E and X, or a type that a question module declares; also as one text, "D,E".
         templates: a folder of templates; the bundled ones by default.
         question_modules: Python files or names of packages that declare own subtypes (docs/questions.md).
         seed: of the wording.
@@ -274,8 +329,9 @@ def ask(
         RecipeError: there is no such type or option.
         TemplateError: a template cannot be used.
     """
-    record = scene.truth if isinstance(scene, RenderedScene) else scene
-    values = {"types": list(types), "seed": seed, "question_modules": [str(name) for name in question_modules]}
+    made_by = "render_scene(...) or Dataset.records(...)"
+    record = scene.truth if isinstance(scene, RenderedScene) else instance("ask", "scene", scene, Scene, made_by)
+    values = {"types": types, "seed": seed, "question_modules": [str(name) for name in question_modules]}
     known = build(QaRecipe, values | options, "ask")
     own = load_question_modules(known.question_modules)
     own.subtypes.check_types(known.types)
@@ -286,12 +342,29 @@ def ask(
 # --- from what a user writes to placed scenes -----------------------------------------------------------------------
 
 
+def _check_types(who: str, room: Room, listener: Listener) -> None:
+    instance(who, "room", room, Room, _ROOM)
+    instance(who, "listener", listener, Listener, "Listener(...)")
+
+
+def _engine(who: str, engine: KeyedEngine) -> KeyedEngine:
+    return instance(who, "engine", engine, KeyedEngine, "open_engine(...)")
+
+
+def _items(name: str, values: Any) -> list[Any]:
+    """Return what an argument lists; raises RecipeError where it is no list."""
+    try:
+        return list(values)
+    except TypeError:
+        raise RecipeError(f"{name} must be a list, and one is given that is a {type(values).__name__}") from None
+
+
 def _placed(room: Room, listener: Listener, sources: tuple[PlacedSource, ...]) -> PlacedScene:
-    return PlacedScene("scene", room.room_id, "train", listener.pose.position, float(listener.yaw_deg), sources)
+    return PlacedScene("scene", room.room_id, "train", listener.position, listener.yaw_deg, sources)
 
 
 def _placed_source(source: Source, listener: Listener, files: dict[str, SoundFile], clips: Clips) -> PlacedSource:
-    name, where = str(source.clip), f"source {str(source.clip)!r}"
+    name, where = str(source.clip), source.where
     position = source.place(listener)
     if name in files or clips.find(name) is not None:
         return PlacedSource(position, name, source.label, source.onset_s, where)
@@ -302,16 +375,30 @@ def _placed_source(source: Source, listener: Listener, files: dict[str, SoundFil
 
 def _is_file(source: Source, clips: Clips) -> bool:
     name = str(source.clip)
-    looks = isinstance(source.clip, Path) or name.lower().endswith(_SUFFIXES)
+    looks = is_path(source.clip) or name.lower().endswith((*SUFFIXES, *FFMPEG_SUFFIXES))
     return looks and clips.find(name) is None
 
 
+def _sound_files(sources: Sequence[Source], clips: Clips) -> dict[str, SoundFile]:
+    """Return the sound files that sources name, by that name; raises RecipeError where one has two labels."""
+    files: dict[str, SoundFile] = {}
+    for source in sources:
+        if _is_file(source, clips):
+            file = _sound_file(source)
+            first = files.setdefault(file.clip_id, file)
+            if first.label != file.label:
+                raise RecipeError(
+                    f"{source.where}: is labelled {first.label!r} and {file.label!r}; a recording has one label"
+                )
+    return files
+
+
 def _sound_file(source: Source) -> SoundFile:
-    path = Path(source.clip)
+    path = Path(source.clip).absolute()
     if not path.is_file():
         raise ClipError(f"{path}: there is no such sound file")
     if source.label is None:
-        raise RecipeError(f"source {str(source.clip)!r}: say what it is a sound of, with label=")
+        raise RecipeError(f"{source.where}: say what it is a sound of, with label=")
     return SoundFile(str(source.clip), path, source.label)
 
 
@@ -320,7 +407,7 @@ def _with_clips(placed: PlacedScene, scene: Scene, files: dict[str, SoundFile]) 
     sources = []
     for source, record in zip(placed.sources, scene.sources, strict=True):
         if file := files.get(record.clip_id):
-            sources.append(replace(source, clip=str(file.path.absolute())))
+            sources.append(replace(source, clip=str(file.path)))
         else:
             sources.append(replace(source, clip=record.clip_id, label=None))
     return replace(placed, sources=tuple(sources))
@@ -333,22 +420,3 @@ def _check(room: Room, placed: PlacedScene, allow: str) -> None:
     ]
     if problems:
         raise PlacementError(f"room {room.room_id!r}: {'; '.join(problems)}; move it, or allow it with {allow}")
-
-
-def _vec3(position: Vec3) -> Vec3:
-    _finite("a source", position=position)
-    x, y, z = (float(value) for value in position)
-    return (x, y, z)
-
-
-def _finite(who: str, **values: Any) -> None:
-    for name, value in values.items():
-        if value is None:
-            continue
-        try:
-            numbers = np.asarray(value, dtype=np.float64)
-        except (TypeError, ValueError):
-            numbers = np.array(np.nan)
-        if numbers.shape != ((3,) if name == "position" else ()) or not np.isfinite(numbers).all():
-            need = "three finite numbers (x, y, z) in metres" if name == "position" else "a finite number"
-            raise RecipeError(f"{who}: {name} {value!r} must be {need}")

@@ -1,12 +1,15 @@
 """Opens rooms, clips and engines by the same names and keys as the command line."""
 
+import contextlib
 import functools
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any
+from typing import Any, SupportsIndex
 
 from spatialqa.acoustics.engine import Engine, OpenRoom
+from spatialqa.api.values import point, seed_value, text
 from spatialqa.banks.bank_rooms import BankRoom
 from spatialqa.clips.clip import ClipRecord, ClipSet, RawClip, RejectedClip
 from spatialqa.clips.clip_table import by_id
@@ -48,17 +51,30 @@ class Room(PlainRoom):
 
     keys: Mapping[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        width, height, depth = self.size
+        return f"Room({self.room_id!r}: {width:.1f} x {depth:.1f} m, {height:.1f} m high)"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is made of the mesh when it is needed, and cannot be pickled."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("positions", "_placer")}
+
     def sample_point(self, seed: int = 0) -> Vec3:
         """Return a world position (x, y, z) in metres where a listener could be: over open floor, clear of surfaces.
 
         Raises:
             PlacementError: the room has no such place.
+            RecipeError: the seed is not a whole number, 0 or more.
         """
+        seed = seed_value("sample_point", seed)
         return self._placer.listener(seeds.rng(seed, "sample point", self.sha256)).position
 
     def problem(self, position: Vec3) -> str | None:
-        """Return why a world position cannot be used, such as "is outside the building"; None where one can."""
-        return self.positions.problems([position])[0]
+        """Return why a world position (x, y, z) in metres cannot be used, such as "is outside the building".
+
+        None where it can be used. Raises RecipeError unless it is three finite numbers.
+        """
+        return self.positions.problems([point("problem", "position", position)])[0]
 
     @cached_property
     def positions(self) -> Positions:
@@ -84,8 +100,12 @@ class Rooms:
         """Return `count` different ids, drawn by the seed; without a count all ids of a finite set.
 
         Raises:
-            RoomError: the set has no end, and no count is given.
+            RoomError: the set has no end, and no count is given, or it has fewer rooms.
+            RecipeError: the count or the seed is not a whole number, 0 or more.
         """
+        seed = seed_value("room_ids", seed)
+        if count is not None and (not isinstance(count, SupportsIndex) or int(count) < 0):
+            raise RecipeError(f"room_ids: count {count!r} must be a whole number, 0 or more")
         if count is None and not self.room_set.finite:
             raise RoomError(f"{self.name} rooms are unlimited: give a count")
         return list(self.room_set.room_ids(count, seed))
@@ -95,7 +115,9 @@ class Rooms:
 
         Raises:
             RoomError: there is no such room, or it cannot be used.
+            RecipeError: the id is not a text.
         """
+        room_id = text("load", "room_id", room_id)
         room = self.room_set.load(room_id)
         if isinstance(room, BankRoom):
             raise RoomError(f"{self.name}: a bank has RIRs between fixed places, and no room for others")
@@ -142,29 +164,50 @@ class Clips:
 
 
 class KeyedEngine:
-    """An acoustic engine. keys: the recipe keys that open it. The room that was simulated last stays open."""
+    """An acoustic engine. keys: the recipe keys that open it. The room that was simulated last stays open.
+
+    Threads may share one; they simulate one after the other.
+    """
 
     def __init__(self, engine: Engine, keys: Mapping[str, Any]) -> None:
         self.engine, self.keys = engine, keys
         self._room: tuple[str, OpenRoom] | None = None
+        self._lock = threading.RLock()
+
+    def __repr__(self) -> str:
+        return f"KeyedEngine({self.identity.name!r}, {self.identity.sample_rate} Hz)"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the open room and the lock, which belong to this process."""
+        return {"engine": self.engine, "keys": self.keys}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
 
     @property
     def identity(self) -> EngineIdentity:
         """What the engine is: name, version, hash, settings, sample rate in Hz."""
         return self.engine.identity
 
-    def open(self, room: PlainRoom) -> OpenRoom:
-        """Prepare a room for simulation; raises EngineError or RoomError when it cannot be used."""
-        if self._room is None or self._room[0] != room.sha256:
-            self.close()
-            self._room = (room.sha256, self.engine.open(room))
-        return self._room[1]
+    @contextlib.contextmanager
+    def using(self, room: PlainRoom) -> Iterator[OpenRoom]:
+        """Prepare a room for simulation, and keep other threads from the engine inside of the `with` statement.
+
+        Raises:
+            EngineError, RoomError: it cannot be used.
+        """
+        with self._lock:
+            if self._room is None or self._room[0] != room.sha256:
+                self.close()
+                self._room = (room.sha256, self.engine.open(room))
+            yield self._room[1]
 
     def close(self) -> None:
         """Release the room that is open, if there is one."""
-        if self._room is not None:
-            self._room[1].close()
-            self._room = None
+        with self._lock:
+            if self._room is not None:
+                self._room[1].close()
+                self._room = None
 
 
 def open_rooms(spec: str = "procedural", **options: Any) -> Rooms:

@@ -1,18 +1,25 @@
 """Saves scenes by hand as a data set: the same records, shards and checks as drawn scenes have."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+import contextlib
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from spatialqa.api.data_set import Dataset, render
 from spatialqa.api.hand_made import RenderedScene
+from spatialqa.api.values import instance, text
 from spatialqa.core.files import commit_file
+from spatialqa.core.names import SPLITS
+from spatialqa.core.recipe_keys import build
 from spatialqa.dataset.folder import DatasetFolder
-from spatialqa.errors import RecipeError
-from spatialqa.generation.placements import write_placements
+from spatialqa.errors import DatasetError, RecipeError
+from spatialqa.generation.placements import PlacedScene, read_placements, write_placements
+from spatialqa.generation.recipe import RenderRecipe
 
 _TABLE = "placements.parquet"
+_DEFAULTS = asdict(RenderRecipe())
 
 
 def save_scenes(
@@ -26,10 +33,12 @@ def save_scenes(
 ) -> Dataset:
     """Save scenes by hand as a data set.
 
-    Each scene is rendered once more, by the pipeline that renders drawn scenes, and has the same audio again.
+    Each scene is rendered once more, by the pipeline that renders drawn scenes, and has the same audio again. The same
+    call resumes it. Sound files must lie where they were; the table of the scenes is part of the data set, which may be
+    moved.
 
     Args:
-        out: a new or empty folder.
+        out: a new or empty folder, or one in which these very scenes were begun.
         scenes: of `render_scene`, with the same room set, clips, engine, duration, gain and seed.
         names: a name for each, kept in the column `scene`; "scene-0", "scene-1", ... by default.
         split: "train", "validation" or "test".
@@ -38,35 +47,76 @@ def save_scenes(
 
     Raises:
         RecipeError: there is no scene, two have one name, or they cannot be in one data set; the message says why.
+            Nothing is written then.
         DatasetError: the folder holds something else.
     """
+    scenes = _scenes(scenes)
     if not scenes:
         raise RecipeError("save_scenes: there is no scene to save")
     names = [f"scene-{k}" for k in range(len(scenes))] if names is None else list(names)
+    names = [text("save_scenes", f"name {k}", name) for k, name in enumerate(names)]
     if len(names) != len(scenes) or len(set(names)) < len(names):
         raise RecipeError(f"save_scenes: {len(scenes)} scenes need as many different names, and {len(names)} are given")
+    if split not in SPLITS:
+        raise RecipeError(f"save_scenes: split {split!r} must be one of {', '.join(SPLITS)}")
     keys = _common_keys(scenes)
     placed = [replace(scene.placed, name=name, split=split) for scene, name in zip(scenes, names, strict=True)]
     folder = DatasetFolder(Path(out))
     folder.refuse_foreign()
     table = folder.meta / _TABLE
+    values = {**keys, **options, "placements": str(table)}
+    build(RenderRecipe, values, "save_scenes")
+    with _table(folder, table, placed):
+        return render(out, None, progress=progress, **values)
+
+
+def _scenes(scenes: Sequence[RenderedScene]) -> list[RenderedScene]:
+    try:
+        found = list(scenes)
+    except TypeError:
+        raise RecipeError(f"save_scenes: scenes must be a list of scenes, not a {type(scenes).__name__}") from None
+    return [instance("save_scenes", f"scene {k}", s, RenderedScene, "render_scene(...)") for k, s in enumerate(found)]
+
+
+@contextlib.contextmanager
+def _table(folder: DatasetFolder, table: Path, placed: Sequence[PlacedScene]) -> Iterator[None]:
+    """Write the table into the folder, and take it back where no run begins; the table of a run is never replaced."""
+    if folder.exists:
+        with tempfile.TemporaryDirectory() as temporary:
+            again = Path(temporary) / _TABLE
+            write_placements(again, placed)
+            same = table.is_file() and read_placements(again).sha256 == read_placements(table).sha256
+        if not same:
+            raise DatasetError(f"{folder.root}: holds another data set; save these scenes in a folder of their own")
+        yield
+        return
+    made_here = [path for path in (folder.meta, folder.root) if not path.exists()]
     commit_file(table, lambda path: write_placements(path, placed))
-    return render(out, None, progress=progress, **{**keys, **options, "placements": str(table)})
+    try:
+        yield
+    except BaseException:
+        if not folder.exists:
+            table.unlink(missing_ok=True)
+            for path in made_here:
+                with contextlib.suppress(OSError):
+                    path.rmdir()
+        raise
 
 
 def _common_keys(scenes: Sequence[RenderedScene]) -> dict[str, Any]:
     keys = dict(scenes[0].keys)
+    checked = all(scene.keys["check_placements"] for scene in scenes)
     for k, scene in enumerate(scenes):
         if "rooms" not in scene.keys:
             raise RecipeError(
                 f"save_scenes: the room of scene {k} was made in Python and cannot be opened again; write it as a mesh "
                 f"and open that with open_rooms('mesh:PATH')"
             )
-        different = [name for name in sorted({*keys, *scene.keys}) if keys.get(name) != scene.keys.get(name)]
-        if different:
-            name = different[0]
-            raise RecipeError(
-                f"save_scenes: scene {k} has {name} {scene.keys.get(name)!r} and scene 0 has {keys.get(name)!r}; "
-                f"scenes of one data set share it"
-            )
-    return keys
+        for name in sorted({*keys, *scene.keys} - {"check_placements"}):
+            own, first = (values.get(name, _DEFAULTS.get(name)) for values in (scene.keys, keys))
+            if own != first:
+                raise RecipeError(
+                    f"save_scenes: scene {k} has {name} {own!r} and scene 0 has {first!r}; scenes of one data set "
+                    f"share it"
+                )
+    return {**keys, "check_placements": checked}

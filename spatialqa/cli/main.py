@@ -48,7 +48,9 @@ def render(out: Path, recipe: str | None, source: Path | None, **given: Any) -> 
     from spatialqa.cli.output import print_lines, print_summary
     from spatialqa.core.console import RenderProgress
     from spatialqa.dataset.folder import DatasetFolder
+    from spatialqa.generation.placements import refuse_changed
     from spatialqa.generation.rebuild import is_recipes_export, rebuild
+    from spatialqa.generation.recipe import stored_values
     from spatialqa.generation.runner import render_dataset
 
     if source and recipe:
@@ -59,11 +61,13 @@ def render(out: Path, recipe: str | None, source: Path | None, **given: Any) -> 
         print_lines(report.lines())
         sys.exit(0 if report.complete else 1)
     run = DatasetFolder(source).read_run() if source else None
-    stored = run.recipe if run else {}
+    stored = stored_values(DatasetFolder(source)) if source else {}
     base = {name: value for name, value in stored.items() if name not in execution_keys(RenderRecipe)}
     resolved = resolve(RenderRecipe, "render", recipe, given, base)
     qa = read_recipe(recipe).get("make-qa", {}) if recipe else (run.qa_recipe if run else {})
     build(QaRecipe, qa, f"recipe {recipe}")
+    if run and given.get("placements") is None:
+        refuse_changed(resolved.placements, run.fingerprint.get("placements"), str(source))
     with RenderProgress() as progress:
         summary = render_dataset(resolved, out, progress, qa)
     print_summary(summary)

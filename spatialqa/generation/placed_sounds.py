@@ -43,7 +43,8 @@ def _sound_file(source: PlacedSource, name: str, folder: Path, clip_set: str) ->
     except OSError:  # a name that no file can have
         found = False
     if not found:
-        raise RecipeError(f"{source.where}: clip {name!r} is not a clip of {clip_set} and no file in {folder}")
+        place = "there is no such file" if Path(name).is_absolute() else f"no file in {folder}"
+        raise RecipeError(f"{source.where}: clip {name!r} is not a clip of {clip_set} and {place}")
     if source.label is None:
         raise RecipeError(f"{source.where}: does not say what {name} is a sound of; give its label")
     return SoundFile(name, path, source.label)

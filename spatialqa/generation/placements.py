@@ -25,6 +25,7 @@ NUMBERS = (
 COLUMNS = (*TEXTS, *NUMBERS)
 _POSITION = ("source_x", "source_y", "source_z")
 _LISTENER = ("listener_x", "listener_y", "listener_z")
+MAX_NUMBER = 1e9
 _MAX_BYTES = 2**30
 
 _Row = tuple[str, Mapping[str, Any]]  # where it stands, such as "places.csv, line 2", and its values by column
@@ -112,6 +113,15 @@ def read_placements(path: Path) -> Placements:
     return Placements(path, tuple(_scene(name, rows) for name, rows in by_scene.items()))
 
 
+def refuse_changed(table: str | None, sha256: str | None, source: str) -> None:
+    """Raise RecipeError where a table, if there is one, is not the one with this hash that `source` was made from."""
+    if table is not None and sha256 is not None and read_placements(Path(table)).sha256 != sha256:
+        raise RecipeError(
+            f"{table}: has changed since {source} was rendered from it; restore it, or render it anew with "
+            f"--placements {table}"
+        )
+
+
 def _scene(name: str, rows: Sequence[_Row]) -> PlacedScene:
     first, values = rows[0]
     room_id, split = _text(first, values, "room"), _text(first, values, "split") or "train"
@@ -180,9 +190,14 @@ def _text(where: str, values: Mapping[str, Any], column: str) -> str | None:
         return None
     if not isinstance(value, str | int) or isinstance(value, bool):
         raise RecipeError(f"{where}: {column} {_shown(value)} must be a text")
-    text = str(value).strip()
+    return one_line(where, column, str(value))
+
+
+def one_line(where: str, name: str, value: str) -> str | None:
+    """Return a text without blanks around it, None where it is blank; raises RecipeError unless it is one line."""
+    text = value.strip()
     if len(text) > 1000 or not text.isprintable():
-        raise RecipeError(f"{where}: {column} {_shown(text)} must be one line of at most 1000 characters")
+        raise RecipeError(f"{where}: {name} {_shown(text)} must be one line of at most 1000 characters")
     return text or None
 
 
@@ -194,8 +209,9 @@ def _number(where: str, values: Mapping[str, Any], column: str) -> float | None:
         number = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
         number = math.nan
-    if not math.isfinite(number) or abs(number) > 1e9:
-        raise RecipeError(f"{where}: {column} {_shown(value)} must be a finite number")
+    if not math.isfinite(number) or abs(number) > MAX_NUMBER:
+        comma = "; write 0.5, not 0,5" if isinstance(value, str) and "," in value else ""
+        raise RecipeError(f"{where}: {column} {_shown(value)} must be a finite number, at most {MAX_NUMBER:g}{comma}")
     return number
 
 
@@ -227,16 +243,24 @@ def _rows(path: Path) -> Iterator[_Row]:
         raise RecipeError(f"{path}: is larger than {_MAX_BYTES // 2**20} MB; render it in parts")
     try:
         yield from kinds[path.suffix.lower()](path)
-    except (OSError, UnicodeDecodeError, pa.ArrowException, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path}: cannot be read as UTF-8 ({error.reason}); save it as UTF-8") from None
+    except (OSError, pa.ArrowException, csv.Error) as error:
         raise RecipeError(f"{path}: cannot be read ({' '.join(str(error).split())[:200]})") from None
 
 
 def _csv_rows(path: Path) -> Iterator[_Row]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file, restkey="", strict=True)
-        _check_columns(path, reader.fieldnames or [])
+        names = reader.fieldnames or []
+        for mark, called in ((";", "semicolons"), ("\t", "tabs")):
+            if len(names) == 1 and mark in names[0]:
+                raise RecipeError(f"{path}: its columns are separated by {called}; save it with commas")
+        _check_columns(path, names)
         for values in reader:
             where = f"{path}, line {reader.line_num}"
+            if not any(values.values()):  # a spreadsheet writes rows of nothing below the table
+                continue
             if "" in values:
                 raise RecipeError(f"{where}: has more values than there are columns; quote a value that holds a comma")
             yield where, values
