@@ -320,7 +320,7 @@ def test_a_mesh_is_opened_with_the_keys_of_the_command(tmp_path: Path, room: sqa
     assert isinstance(hall, PlainRoom)
 
 
-def test_a_data_set_is_read_as_tables_audio_and_items(small: Path) -> None:
+def test_a_data_set_is_read_as_tables_audio_and_items(small: Path, tmp_path: Path) -> None:
     data = sqa.load_dataset(small)
     assert len(data) == 24
     assert "train 12" in repr(data)
@@ -340,6 +340,26 @@ def test_a_data_set_is_read_as_tables_audio_and_items(small: Path) -> None:
         data.questions(name="x")
     with pytest.raises(sqa.SpatialQAError, match="no such data set"):
         sqa.load_dataset(small / "nothing")
+    odd: Any = 5
+    shape: Any = {"scenes": 2, "splits": "1,0,0", "duration_s": 1, "workers": 0, "plan_only": True}
+    only_train = sqa.render(tmp_path / "out", recipe=None, progress=False, **shape)
+    wrong: list[tuple[Any, str]] = [
+        (lambda: data.audio(odd), "scene_id 5 must be a text"),
+        (lambda: only_train.scenes("test"), "has no scenes in the split 'test'; it has train"),
+        (lambda: data.torch("dev"), "split 'dev' must be one of"),
+        (lambda: sqa.load_dataset(odd), "path 5 must be a path"),
+        (lambda: sqa.render(odd, None, scenes=1), "out 5 must be a path"),
+        (lambda: sqa.validate(data, rerender=-1), "rerender -1 must be a whole number, 0 or more"),
+        (lambda: sqa.score(odd, data), "predictions 5 must be a path"),
+        (lambda: sqa.score({}, data), "predictions: holds no predictions"),
+        (lambda: sqa.score({"a": odd}, data), "predictions: answer 0: prediction must be a text"),
+        (lambda: sqa.score({"a": "b"}, data), "predictions: none of its 1 qa_ids"),
+        (lambda: sqa.score({"a": "b"}, data, split="dev"), "split 'dev' must be one of"),
+        (lambda: sqa.export(data, odd, "webdataset", progress=False), "dest 5 must be a path"),
+    ]
+    for call, words in wrong:
+        with pytest.raises(sqa.SpatialQAError, match=re.escape(words)):
+            call()
     answers = {row["qa_id"]: row["answer"] for row in data.questions("test").to_pylist()}
     figures = sqa.score(answers, data).as_json()
     assert figures["answered"] == len(answers)
@@ -372,9 +392,10 @@ def test_torch_items_hold_the_truth_and_resume(small: Path) -> None:
     ordinary = DataLoader(data.torch("train", sources=2), batch_size=None, num_workers=1)
     assert all(len(item["labels"]) == 2 for item in ordinary)
     assert len(data.torch("train", sources=np.int64(1))) == len(singles)
-    for how in ({"start": -1}, {"workers": -1}):
-        with pytest.raises(sqa.SpatialQAError, match="must be 0 or more"):
-            train.loader(5, **how)  # type: ignore[arg-type]
+    bad: list[dict[str, Any]] = [{"start": -1}, {"workers": -1}, {"seed": "x"}, {"epoch": 1.5}, {"batch_size": 0}]
+    for how in bad:
+        with pytest.raises(sqa.SpatialQAError, match="must be a whole number"):
+            train.loader(**{"batch_size": 5, **how})
     with pytest.raises(sqa.SpatialQAError, match="sources 'one' must be a whole number"):
         data.torch("train", sources="one")
     with pytest.raises(sqa.SpatialQAError, match="no scene of 7 sources"):

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from spatialqa.core import seeds
 from spatialqa.core.audio_io import decode_flac
+from spatialqa.core.recipe_keys import whole
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import scene_files
 from spatialqa.errors import DatasetError, RecipeError
@@ -86,8 +87,8 @@ class SceneItems(Dataset[Item]):
             seed: of the order.
             shuffle: else the order is that of the files.
         """
-        if batch_size < 1:
-            raise RecipeError(f"batch_size {batch_size} must be 1 or more")
+        batch_size = whole("batches", "batch_size", batch_size, least=1)
+        epoch, seed = whole("batches", "epoch", epoch), whole("batches", "seed", seed)
         if not shuffle:
             order = np.arange(len(self))
             return [order[k : k + batch_size].tolist() for k in range(0, len(self), batch_size)]
@@ -117,11 +118,9 @@ class SceneItems(Dataset[Item]):
             collate: makes a batch of a list of items; by default `collate_scenes`.
 
         Raises:
-            RecipeError: batch_size is below 1, or start or workers below 0.
+            RecipeError: batch_size is below 1, or another number below 0.
         """
-        for name, value in (("start", start), ("workers", workers)):
-            if value < 0:
-                raise RecipeError(f"{name} {value} must be 0 or more")
+        start, workers = whole("loader", "start", start), whole("loader", "workers", workers)
         batches = self.batches(batch_size, epoch, seed, shuffle)[start:]
         return DataLoader(
             self, batch_sampler=batches, num_workers=workers, collate_fn=collate_scenes if collate is None else collate

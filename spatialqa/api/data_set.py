@@ -1,8 +1,6 @@
 """Data sets in Python: render, ask, read, validate, and score."""
 
 import contextlib
-import json
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -13,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from spatialqa.api.values import path_of, text, whole
 from spatialqa.core.audio_io import decode_flac
 from spatialqa.core.console import CountProgress, RenderProgress
 from spatialqa.core.names import SPLITS, table_name
@@ -31,6 +30,7 @@ from spatialqa.interop.export import ExportSummary, export_dataset
 from spatialqa.qa.make import QaSummary, make_qa
 from spatialqa.qa.question_modules import recompute_functions
 from spatialqa.qa.recipe import QaRecipe, refuse_stored_modules
+from spatialqa.scoring.predictions import Predictions, predictions_of
 from spatialqa.scoring.results import ScoreReport
 from spatialqa.scoring.score import score as score_predictions
 
@@ -58,7 +58,7 @@ class Dataset:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = path_of("load_dataset", "path", path)
         self._folder = DatasetFolder(self.path)
         self._folder.read_run()
 
@@ -119,6 +119,7 @@ class Dataset:
         Raises:
             DatasetError: there is no such scene, or it has no audio.
         """
+        scene_id = text("audio", "scene_id", scene_id)
         for path in self._scene_files(None):
             ids = pq.read_table(path, columns=["scene_id"])["scene_id"]
             at = pc.index(ids, scene_id).as_py()
@@ -135,8 +136,10 @@ class Dataset:
 
         Raises:
             DatasetError: there are no such scenes, or they have no audio.
+            RecipeError: there is no such split, or an option cannot be used.
             MissingDependencyError: torch is not installed.
         """
+        _check_split(text("torch", "split", split))
         try:
             from spatialqa.models.data.scene_items import SceneItems
         except ImportError:
@@ -187,12 +190,12 @@ class _Silent:
         """Show nothing."""
 
 
-def render(out: str | Path, config: str | Path | None = "demo", *, progress: bool = True, **overrides: Any) -> Dataset:
+def render(out: str | Path, recipe: str | Path | None = "demo", *, progress: bool = True, **overrides: Any) -> Dataset:
     """Render a data set, or what is missing of it, as `spatialqa render` does.
 
     Args:
         out: a new or empty folder, or one in which this very run was begun.
-        config: a recipe file, or the name of a bundled recipe; None starts from the defaults.
+        recipe: a recipe file, or the name of a bundled recipe; None starts from the defaults.
         progress: show how far it is.
         overrides: keys of `render`, such as scenes=200, rooms="mesh:hall.glb", workers=2.
 
@@ -200,15 +203,16 @@ def render(out: str | Path, config: str | Path | None = "demo", *, progress: boo
         RecipeError: a key is unknown, or has a value that cannot be used.
         SpatialQAError: rooms, clips or engine cannot be used. What was rendered stays, and the same call resumes it.
     """
-    sections = read_recipe(str(config)) if config is not None else {}
+    folder = path_of("render", "out", out)
+    sections = read_recipe(str(recipe)) if recipe is not None else {}
     values = {str(name).replace("-", "_"): value for name, value in sections.get("render", {}).items()}
     qa = sections.get("make-qa", {})
-    build(QaRecipe, qa, f"recipe {config}")
+    build(QaRecipe, qa, f"recipe {recipe}")
     given = {name: str(value) if isinstance(value, Path) else value for name, value in overrides.items()}
-    recipe = build(RenderRecipe, {**values, **given}, "render")
+    resolved = build(RenderRecipe, {**values, **given}, "render")
     with _shown(RenderProgress(), progress) as bar:
-        render_dataset(recipe, Path(out), bar or _Silent(), qa)
-    return Dataset(out)
+        render_dataset(resolved, folder, bar or _Silent(), qa)
+    return Dataset(folder)
 
 
 def load_dataset(path: str | Path) -> Dataset:
@@ -229,7 +233,9 @@ def validate(
 
     Raises:
         DatasetError: it is not a data set, or cannot be rendered again with what is installed here.
+        RecipeError: `rerender` is not a whole number, 0 or more.
     """
+    rerender = whole("validate", "rerender", rerender)
     root = _path(dataset)
     report = validate_dataset(root, recompute_functions([str(name) for name in question_modules]))
     if rerender and not report.problems:
@@ -256,14 +262,14 @@ def score(
 
     Raises:
         DatasetError: the predictions or the questions cannot be read, or no prediction belongs to a question.
+        RecipeError: there is no such split, or the predictions are neither a file nor a dict.
     """
-    if not isinstance(predictions, Mapping):
-        return score_predictions(Path(predictions), _path(dataset), table_name(name), split, **options)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "predictions.jsonl"
-        lines = [json.dumps({"qa_id": qa_id, "prediction": text}) for qa_id, text in predictions.items()]
-        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        return score_predictions(file, _path(dataset), table_name(name), split, **options)
+    _check_split(split)
+    if isinstance(predictions, Mapping):
+        given: Path | Predictions = predictions_of(predictions)
+    else:
+        given = path_of("score", "predictions", predictions)
+    return score_predictions(given, _path(dataset), table_name(name), split, **options)
 
 
 def export(
@@ -283,7 +289,11 @@ def export(
     """
     with _shown(CountProgress("exporting"), progress) as bar:
         return export_dataset(
-            _path(dataset), Path(dest), format, table_name(name), progress=bar.update if bar else None
+            _path(dataset),
+            path_of("export", "dest", dest),
+            format,
+            table_name(name),
+            progress=bar.update if bar else None,
         )
 
 
@@ -300,7 +310,7 @@ def _shown(bar: Bar, progress: bool) -> Iterator[Bar | None]:
 
 
 def _path(dataset: Dataset | str | Path) -> Path:
-    return dataset.path if isinstance(dataset, Dataset) else Path(dataset)
+    return dataset.path if isinstance(dataset, Dataset) else path_of("the data set", "path", dataset)
 
 
 def _check_split(split: str | None) -> None:

@@ -6,10 +6,10 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, SupportsIndex
+from typing import Any
 
 from spatialqa.acoustics.engine import Engine, OpenRoom
-from spatialqa.api.values import point, seed_value, text
+from spatialqa.api.values import point, seed_value, text, whole
 from spatialqa.banks.bank_rooms import BankRoom
 from spatialqa.clips.clip import ClipRecord, ClipSet, RawClip, RejectedClip
 from spatialqa.clips.clip_table import by_id
@@ -104,8 +104,7 @@ class Rooms:
             RecipeError: the count or the seed is not a whole number, 0 or more.
         """
         seed = seed_value("room_ids", seed)
-        if count is not None and (not isinstance(count, SupportsIndex) or int(count) < 0):
-            raise RecipeError(f"room_ids: count {count!r} must be a whole number, 0 or more")
+        count = None if count is None else whole("room_ids", "count", count)
         if count is None and not self.room_set.finite:
             raise RoomError(f"{self.name} rooms are unlimited: give a count")
         return list(self.room_set.room_ids(count, seed))

@@ -9,7 +9,7 @@ from typing import Any
 
 from spatialqa.api.data_set import Dataset, render
 from spatialqa.api.hand_made import RenderedScene
-from spatialqa.api.values import instance, text
+from spatialqa.api.values import instance, path_of, text
 from spatialqa.core.files import commit_file
 from spatialqa.core.names import SPLITS
 from spatialqa.core.recipe_keys import build
@@ -61,7 +61,7 @@ def save_scenes(
         raise RecipeError(f"save_scenes: split {split!r} must be one of {', '.join(SPLITS)}")
     keys = _common_keys(scenes)
     placed = [replace(scene.placed, name=name, split=split) for scene, name in zip(scenes, names, strict=True)]
-    folder = DatasetFolder(Path(out))
+    folder = DatasetFolder(path_of("save_scenes", "out", out))
     folder.refuse_foreign()
     table = folder.meta / _TABLE
     values = {**keys, **options, "placements": str(table)}

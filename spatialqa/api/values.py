@@ -1,15 +1,18 @@
 """Checks of the values that a caller of the Python API passes; each error is one line and names the value."""
 
 import os
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
 from spatialqa.core.geometry import Vec3
-from spatialqa.core.recipe_keys import build
+from spatialqa.core.recipe_keys import build, whole
 from spatialqa.errors import RecipeError
 from spatialqa.generation.placements import MAX_NUMBER, one_line
 from spatialqa.generation.recipe import RenderRecipe
+
+__all__ = ["instance", "is_path", "number", "path_of", "point", "seed_value", "text", "whole"]
 
 T = TypeVar("T")
 
@@ -45,6 +48,13 @@ def text(who: str, name: str, value: Any) -> str:
 def seed_value(who: str, value: Any) -> int:
     """Return a seed; raises RecipeError unless it is a whole number, 0 or more."""
     return build(RenderRecipe, {"seed": value}, who).seed
+
+
+def path_of(who: str, name: str, value: Any) -> Path:
+    """Return a path; raises RecipeError where the value is neither a text nor a path object."""
+    if not isinstance(value, str | os.PathLike) or not str(value):
+        raise RecipeError(f"{who}: {name} {_shown(value)} must be a path")
+    return Path(value)
 
 
 def instance(who: str, name: str, value: Any, kind: type[T], made_by: str) -> T:

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import difflib
 import math
+import operator
 import types
 import typing
 from collections.abc import Mapping
@@ -88,6 +89,17 @@ def build(cls: type[R], values: Mapping[str, Any], where: str) -> R:
         if fault := _fault(known[name], resolved[name]):
             raise RecipeError(f"{where}: {fault}")
     return cls(**resolved)
+
+
+def whole(who: str, name: str, value: Any, least: int = 0) -> int:
+    """Return a whole number of any library as an int; raises RecipeError unless it is `least` or more."""
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or number < least:
+        raise RecipeError(f"{who}: {name} {shown(value)} must be a whole number, {least} or more")
+    return number
 
 
 def check_bounds(recipe: Any) -> None:

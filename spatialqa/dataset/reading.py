@@ -76,6 +76,8 @@ def scene_files(folder: DatasetFolder, split: str | None = None) -> list[Path]:
                 f"{folder.root}: is a bank of RIRs, without scenes; use it with `spatialqa render OUT --rooms "
                 f"bank:{folder.root}`"
             )
+        if others := sorted({split_of(path) for path in folder.tables("scenes")}):
+            raise DatasetError(f"{folder.root}: has no scenes in the split {split!r}; it has {', '.join(others)}")
         raise DatasetError(f"{folder.root}: holds no scenes yet; run `spatialqa render {folder.root}` first")
     return files
 

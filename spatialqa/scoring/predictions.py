@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -53,6 +53,12 @@ def read_predictions(path: "Path | Predictions") -> Predictions:
             return _collect(path, read(path, stream))
     except OSError as error:
         raise DatasetError(f"{path}: the predictions cannot be read ({one_line(error.strerror or error)})") from None
+
+
+def predictions_of(answers: Mapping[Any, Any]) -> Predictions:
+    """Return answers by qa_id as predictions; raises DatasetError where there are none, or one is not a text."""
+    rows = ((f"answer {number}", qa_id, text) for number, (qa_id, text) in enumerate(answers.items()))
+    return _collect(Path("predictions"), rows)
 
 
 def _opened(path: Path) -> BinaryIO:
