@@ -190,11 +190,17 @@ def test_saved_scenes_are_a_data_set_with_the_same_audio(scene: sqa.RenderedScen
     assert table.read_bytes() == before
 
 
-def test_a_sound_file_that_is_gone_leaves_no_folder(room: sqa.Room, me: sqa.Listener, tmp_path: Path) -> None:
+def test_a_sound_file_that_is_gone_or_has_changed_leaves_no_folder(
+    room: sqa.Room, me: sqa.Listener, tmp_path: Path
+) -> None:
     soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).standard_normal(8000) * 0.1, 16_000)
     scene = sqa.render_scene(
         room, me, [sqa.Source(tmp_path / "a.wav", "Knock", azimuth_deg=60, distance_m=1.5)], duration_s=1
     )
+    soundfile.write(tmp_path / "a.wav", np.random.default_rng(1).standard_normal(8000) * 0.1, 16_000)
+    with pytest.raises(sqa.SpatialQAError, match=r"a\.wav has changed since scene 0 was rendered"):
+        sqa.save_scenes(tmp_path / "out", [scene], progress=False)
+    assert not (tmp_path / "out").exists()
     (tmp_path / "a.wav").unlink()
     with pytest.raises(sqa.SpatialQAError, match=r"a\.wav' is not a clip of foley and there is no such file"):
         sqa.save_scenes(tmp_path / "out", [scene], progress=False)
@@ -318,6 +324,13 @@ def test_a_mesh_is_opened_with_the_keys_of_the_command(tmp_path: Path, room: sqa
     assert hall.size == pytest.approx((4, 3, 3))
     assert hall.problem((0, 1.5, 0)) is None
     assert isinstance(hall, PlainRoom)
+    bark = sqa.Source("Bark", azimuth_deg=0, distance_m=1)
+    scene = sqa.render_scene(hall, sqa.Listener((0, 1.5, 0)), [bark], duration_s=1)
+    box.apply_scale(1.1)
+    box.export(tmp_path / "hall.ply")
+    with pytest.raises(sqa.SpatialQAError, match="room 'hall' has changed since scene 0 was rendered"):
+        sqa.save_scenes(tmp_path / "out", [scene], progress=False)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_data_set_is_read_as_tables_audio_and_items(small: Path, tmp_path: Path) -> None:

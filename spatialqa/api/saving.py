@@ -10,11 +10,13 @@ from typing import Any
 from spatialqa.api.data_set import Dataset, render
 from spatialqa.api.hand_made import RenderedScene
 from spatialqa.api.values import instance, path_of, text
+from spatialqa.clips.clip_table import by_id
 from spatialqa.core.files import commit_file
 from spatialqa.core.names import SPLITS
 from spatialqa.core.recipe_keys import build
 from spatialqa.dataset.folder import DatasetFolder
-from spatialqa.errors import DatasetError, RecipeError
+from spatialqa.errors import ClipError, DatasetError, RecipeError, RoomError
+from spatialqa.generation.inputs import clips_for, rooms_for
 from spatialqa.generation.placements import PlacedScene, read_placements, write_placements
 from spatialqa.generation.recipe import RenderRecipe
 
@@ -48,6 +50,7 @@ def save_scenes(
     Raises:
         RecipeError: there is no scene, two have one name, or they cannot be in one data set; the message says why.
             Nothing is written then.
+        ClipError, RoomError: a sound or a room is gone, or has changed since a scene was rendered.
         DatasetError: the folder holds something else.
     """
     scenes = _scenes(scenes)
@@ -65,8 +68,10 @@ def save_scenes(
     folder.refuse_foreign()
     table = folder.meta / _TABLE
     values = {**keys, **options, "placements": str(table)}
-    build(RenderRecipe, values, "save_scenes")
+    recipe = build(RenderRecipe, values, "save_scenes")
     with _table(folder, table, placed):
+        _refuse_changed_rooms(recipe, scenes)
+        _refuse_changed_clips(recipe, scenes, placed)
         return render(out, None, progress=progress, **values)
 
 
@@ -101,6 +106,29 @@ def _table(folder: DatasetFolder, table: Path, placed: Sequence[PlacedScene]) ->
                 with contextlib.suppress(OSError):
                     path.rmdir()
         raise
+
+
+def _refuse_changed_rooms(recipe: RenderRecipe, scenes: Sequence[RenderedScene]) -> None:
+    rooms = rooms_for(recipe)
+    hashes: dict[str, str] = {}
+    for k, room in enumerate(scene.room for scene in scenes):
+        if room.room_id not in hashes:
+            hashes[room.room_id] = rooms.load(room.room_id).sha256
+        if hashes[room.room_id] != room.sha256:
+            raise RoomError(
+                f"save_scenes: room {room.room_id!r} has changed since scene {k} was rendered: render that again"
+            )
+
+
+def _refuse_changed_clips(recipe: RenderRecipe, scenes: Sequence[RenderedScene], placed: Sequence[PlacedScene]) -> None:
+    find = by_id(clips_for(recipe).records())
+    for k, (scene, own) in enumerate(zip(scenes, placed, strict=True)):
+        for used, source in zip(scene.sources, own.sources, strict=True):
+            now = find(source.clip) if source.clip else None
+            if now is not None and None not in (now.sha256, used.clip_sha256) and now.sha256 != used.clip_sha256:
+                raise ClipError(
+                    f"save_scenes: {source.clip} has changed since scene {k} was rendered: render that again"
+                )
 
 
 def _common_keys(scenes: Sequence[RenderedScene]) -> dict[str, Any]:
