@@ -320,6 +320,10 @@ def test_a_mesh_is_opened_with_the_keys_of_the_command(tmp_path: Path, room: sqa
     box.export(tmp_path / "hall.ply")
     rooms = sqa.open_rooms(f"mesh:{tmp_path / 'hall.ply'}", unit_scale=0.01)
     assert rooms.room_ids() == list(rooms) == ["hall"]
+    with pytest.raises(sqa.SpatialQAError, match=r"did you mean mesh:.*hall\.ply\?"):
+        sqa.open_rooms(str(tmp_path / "hall.ply"))
+    with pytest.raises(sqa.SpatialQAError, match="did you mean folder:"):
+        sqa.open_clips(str(tmp_path))
     hall = rooms.load("hall")
     assert hall.size == pytest.approx((4, 3, 3))
     assert hall.problem((0, 1.5, 0)) is None

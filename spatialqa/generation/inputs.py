@@ -84,8 +84,16 @@ def rooms_for(recipe: RenderRecipe) -> RoomSet:
         )
     raise RecipeError(
         f"rooms {recipe.rooms!r} is not known: use procedural, mp3d, or mesh:PATH, hm3d:DIR, gibson:DIR, replica:DIR, "
-        f"bank:PATH"
+        f"bank:PATH{_did_you_mean('mesh', recipe.rooms)}"
     )
+
+
+def _did_you_mean(kind: str, path: str) -> str:
+    """Return a hint where what should be KIND:PATH is the path alone."""
+    try:
+        return f"; did you mean {kind}:{path}?" if Path(path).exists() else ""
+    except (OSError, ValueError):  # a name that no file can have
+        return ""
 
 
 def mesh_rooms_for(recipe: RenderRecipe) -> MeshRooms:
@@ -157,7 +165,10 @@ def _clip_set(recipe: RenderRecipe) -> ClipSet:
             min_duration_s=recipe.min_clip_s,
             licences=recipe.licences or None,
         )
-    raise RecipeError(f"clips {recipe.clips!r} is not known: use foley, audioset, or folder:DIR, fsd50k:DIR, esc50:DIR")
+    raise RecipeError(
+        f"clips {recipe.clips!r} is not known: use foley, audioset, or folder:DIR, fsd50k:DIR, esc50:DIR"
+        f"{_did_you_mean('folder', recipe.clips)}"
+    )
 
 
 def _classes(recipe: RenderRecipe) -> str | Sequence[str]:
