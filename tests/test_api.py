@@ -359,7 +359,7 @@ def test_a_data_set_is_read_as_tables_audio_and_items(small: Path, tmp_path: Pat
         sqa.load_dataset(small / "nothing")
     odd: Any = 5
     shape: Any = {"scenes": 2, "splits": "1,0,0", "duration_s": 1, "workers": 0, "plan_only": True}
-    only_train = sqa.render(tmp_path / "out", recipe=None, progress=False, **shape)
+    only_train = sqa.render(tmp_path / "out", config=None, progress=False, **shape)
     wrong: list[tuple[Any, str]] = [
         (lambda: data.audio(odd), "scene_id 5 must be a text"),
         (lambda: only_train.scenes("test"), "has no scenes in the split 'test'; it has train"),

@@ -190,12 +190,12 @@ class _Silent:
         """Show nothing."""
 
 
-def render(out: str | Path, recipe: str | Path | None = "demo", *, progress: bool = True, **overrides: Any) -> Dataset:
+def render(out: str | Path, config: str | Path | None = "demo", *, progress: bool = True, **overrides: Any) -> Dataset:
     """Render a data set, or what is missing of it, as `spatialqa render` does.
 
     Args:
         out: a new or empty folder, or one in which this very run was begun.
-        recipe: a recipe file, or the name of a bundled recipe; None starts from the defaults.
+        config: a recipe file, or the name of a bundled recipe; None starts from the defaults.
         progress: show how far it is.
         overrides: keys of `render`, such as scenes=200, rooms="mesh:hall.glb", workers=2.
 
@@ -204,10 +204,10 @@ def render(out: str | Path, recipe: str | Path | None = "demo", *, progress: boo
         SpatialQAError: rooms, clips or engine cannot be used. What was rendered stays, and the same call resumes it.
     """
     folder = path_of("render", "out", out)
-    sections = read_recipe(str(recipe)) if recipe is not None else {}
+    sections = read_recipe(str(config)) if config is not None else {}
     values = {str(name).replace("-", "_"): value for name, value in sections.get("render", {}).items()}
     qa = sections.get("make-qa", {})
-    build(QaRecipe, qa, f"recipe {recipe}")
+    build(QaRecipe, qa, f"recipe {config}")
     given = {name: str(value) if isinstance(value, Path) else value for name, value in overrides.items()}
     resolved = build(RenderRecipe, {**values, **given}, "render")
     with _shown(RenderProgress(), progress) as bar:
