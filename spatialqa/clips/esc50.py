@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -54,7 +55,9 @@ class Esc50Clips:
         self._paths = {file.clip_id: file.path for file in files}
         if len(self._paths) < len(files):
             raise ClipError(f"{table} names a file twice; download it again")
-        self._records, self._rejected = open_listed(self.root, files, LabelFilter("all", classes), min_clip_s, licences)
+        records, self._rejected = open_listed(self.root, files, LabelFilter("all", classes), min_clip_s, licences)
+        recordings = {f"esc50/{row['filename']}": f"freesound/{row['src_file']}" for row in rows}
+        self._records = [replace(record, origin=recordings[record.clip_id]) for record in records]
 
     def records(self) -> Sequence[ClipRecord]:
         """Return every usable clip, sorted by id; headers have been read, the sound has not."""

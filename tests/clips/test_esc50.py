@@ -8,7 +8,8 @@ import pytest
 from spatialqa.clips.esc50 import Esc50Clips, esc50_classes
 from spatialqa.core.ontology import ontology
 from spatialqa.errors import ClipError, ClipGoneError
-from tests.fixtures.audioset import ESC50_ROWS, sound, write_esc50
+from spatialqa.generation.splits import split_clips
+from tests.fixtures.audioset import ESC50_ROWS, sound, write_esc50, write_sound
 
 
 @pytest.fixture
@@ -40,6 +41,27 @@ def test_every_clip_has_its_class_fold_and_rights(root: Path) -> None:
         assert np.abs(raw.audio - sound(row[-1], duration_s=5.0)).max() < 1e-4
         assert record.duration_s == 5.0
         assert str(row[5]) in str(record.attribution)
+
+
+def test_takes_of_one_recording_stay_in_one_split_whatever_the_seed(tmp_path: Path) -> None:
+    root = tmp_path / "ESC-50"
+    lines = ["filename,fold,target,category,esc10,src_file,take"]
+    for recording in range(12):
+        for take in "AB":
+            name = f"{recording % 5 + 1}-{recording}-{take}-0.wav"
+            lines.append(f"{name},{recording % 5 + 1},0,dog,True,{recording},{take}")
+            write_sound(root / "audio" / name, sound("bark", 2 * recording + "AB".index(take), duration_s=0.5))
+    (root / "meta").mkdir()
+    (root / "meta" / "esc50.csv").write_text("\n".join(lines) + "\n")
+    records = Esc50Clips(root).records()
+    assert len(records) == 24
+    for seed in range(5):
+        splits = split_clips(records, (0.4, 0.3, 0.3), seed, official=False)
+        homes: dict[str, set[str]] = {}
+        for split, own in splits.items():
+            for record in own:
+                homes.setdefault(record.clip_id.split("-")[1], set()).add(split)
+        assert {len(own) for own in homes.values()} == {1}
 
 
 def test_filters_and_broken_files(root: Path) -> None:
