@@ -167,7 +167,7 @@ def collate_scenes(items: Sequence[Item]) -> dict[str, Any]:
 
 
 def _counts(sources: int | Sequence[int] | None) -> Sequence[int] | None:
-    """Return the numbers of sources that are kept; raises RecipeError where they are no whole numbers."""
+    """Return the numbers of sources that are kept; raises RecipeError where they are not whole numbers."""
     if sources is None:
         return None
     counts = np.atleast_1d(np.asarray(sources))

@@ -272,7 +272,7 @@ def _engine(who: str, engine: KeyedEngine) -> KeyedEngine:
 
 
 def _items(name: str, values: Any) -> list[Any]:
-    """Return what an argument lists; raises RecipeError where it is no list."""
+    """Return what an argument lists; raises RecipeError where it is not a list."""
     try:
         return list(values)
     except TypeError:
