@@ -28,7 +28,7 @@ from spatialqa.generation.isolation import (
     simulate_apart,
     time_limit,
 )
-from spatialqa.generation.run import prepare_run
+from spatialqa.generation.run import prepare_run, run_record
 from spatialqa.generation.shard import ShardMaker, make_group_once
 from tests.fixtures.datasets import SMALL
 from tests.fixtures.ends import breaks, crashes, exits, fails, hangs, killed, leaves, well
@@ -133,6 +133,7 @@ def test_a_draw_that_ended_every_process_is_set_aside_across_reruns(tmp_path: Pa
 def test_a_group_whose_every_draw_crashes_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = replace(SMALL, scenes=8, splits="1,0,0", scenes_per_shard=8)
     run, plan = prepare_run(recipe, tmp_path / "data")
+    DatasetFolder(run.root).claim(run_record(run, plan))
     victim = plan.shards[0].groups[0]
     ended_in(tmp_path / "data/_spatialqa/journal/train-00000-of-00001.json", victim.group_id, 0)
     tries: list[tuple[str, int]] = []

@@ -71,7 +71,7 @@ def test_a_lost_node_is_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("address", [":", "", "host", "host:", ":6379", "host:port", "host:0", "host:99999", "ray://"])
 def test_what_is_no_address_is_refused_before_anything_is_written(address: str) -> None:
-    with pytest.raises(RecipeError, match=r"must be auto or HOST:PORT"):
+    with pytest.raises(RecipeError, match=r"must be auto or HOST:PORT|is empty: leave it out"):
         RenderRecipe(ray_address=address)
 
 

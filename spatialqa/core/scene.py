@@ -120,6 +120,8 @@ class Scene:
     def to_row(self) -> dict[str, Any]:
         """Return the plain form: dicts, lists and scalars, keyed by column name."""
         row: dict[str, Any] = _plain(asdict(self))
+        if self.scene is None:  # tables of drawn scenes have no such column
+            del row["scene"]
         return row
 
     @classmethod

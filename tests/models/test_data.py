@@ -31,6 +31,7 @@ from spatialqa.models.data.scenes import (
     shuffled_batches,
 )
 from tests.fixtures.datasets import SMALL, render
+from tests.fixtures.records import recorded
 
 
 def digest(batch: Batch) -> str:
@@ -186,7 +187,7 @@ def changed(small: Path, root: Path, change: Any) -> Path:
     for path in DatasetFolder(root).tables("scenes"):
         table = pq.read_table(path)
         pq.write_table(change(table), path)
-    return root
+    return recorded(root)
 
 
 def with_column(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
@@ -330,7 +331,7 @@ def test_fresh_sounds_come_to_the_same_places_in_every_epoch(small: Path) -> Non
 
 def test_without_rirs_nothing_is_made_on_the_fly(small: Path, tmp_path: Path) -> None:
     root = tmp_path / "bare"
-    shutil.copytree(small, root, ignore=shutil.ignore_patterns("rirs"))
+    recorded(shutil.copytree(small, root, ignore=shutil.ignore_patterns("rirs")))
     with pytest.raises(DatasetError, match="--save-rirs"):
         OnTheFlyDataset(root, "train", class_vocabulary(small))
 

@@ -28,6 +28,7 @@ from spatialqa.models.training.checkpoint import ModelError, save
 from spatialqa.models.training.process import Process
 from spatialqa.models.training.run_folder import claim, read_log
 from tests.fixtures.kills import call, kill_when
+from tests.fixtures.records import recorded
 from tests.models.test_questions_data import encoder_of, made_up
 
 QUICK = BATRecipe(
@@ -412,7 +413,7 @@ def with_validation(small: Path, root: Path, rows: Callable[[pa.Table], pa.Table
     shutil.copytree(small, root)
     for path in (root / "qa").glob("validation-*"):
         pq.write_table(rows(pq.read_table(path)), path)
-    return root
+    return recorded(root)
 
 
 def test_a_stage_of_which_validation_asks_nothing_keeps_its_last_weights(
@@ -436,6 +437,9 @@ def test_validation_questions_that_cannot_be_read_are_no_missing_ones(
     with pytest.raises(DatasetError, match=file.name):
         train([root], recipe)
     file.unlink()
+    with pytest.raises(DatasetError, match="is gone; run make-qa again"):
+        train([root], recipe)
+    recorded(root)
     with pytest.raises(DatasetError, match="holds no questions of the validation split"):
         train([root], recipe)
 

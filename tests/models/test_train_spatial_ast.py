@@ -531,7 +531,7 @@ def test_what_is_no_checkpoint_is_refused_in_one_line(one_source: Path, tmp_path
 
 
 def test_keys_are_checked() -> None:
-    with pytest.raises(RecipeError, match="features mel\\+ipd needs them"):
+    with pytest.raises(RecipeError, match="features mel\\+ipd needs two channels"):
         build(TrainRecipe, {"channels": "mono", "features": "mel+ipd"}, "command line")
     with pytest.raises(RecipeError, match="nothing to train"):
         TrainRecipe(class_epochs=0, joint_epochs=0)
