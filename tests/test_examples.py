@@ -39,4 +39,5 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytes
     assert "image/svg+xml" in shown
     assert "is outside the building" in shown
     assert "1 equal bit for bit" in shown
+    assert "torch.Size([2, 64000])" in shown
     assert (tmp_path / "scene.wav").stat().st_size > 500_000

@@ -16,8 +16,9 @@ from spatialqa.banks.bank_rooms import BankRoom, BankRooms
 from spatialqa.clips.clip import ClipRecord
 from spatialqa.core import seeds
 from spatialqa.core.files import digest
+from spatialqa.core.geometry import Pose
 from spatialqa.core.names import SPLITS
-from spatialqa.core.scene import EngineIdentity, ListenerGroup, Scene, Source
+from spatialqa.core.scene import EngineIdentity, ListenerGroup, Place, Scene, Source
 from spatialqa.generation.placed_sounds import PlacedSounds
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.schedule import (
@@ -199,20 +200,9 @@ class Planner:
         """
         rng = seeds.rng(self.recipe.seed, "group", slot.group_id, attempt)
         listener = placer.listener(rng, self.recipe.yaw_deg())
-        region = room.region_at(listener.position)
-        return ListenerGroup(
-            group_id=slot.group_id,
-            split=slot.split,
-            room_set=room.room_set,
-            room_id=room.room_id,
-            room_sha256=room.sha256,
-            house_id=room.house_id,
-            listener=listener,
-            places=placer.sources(listener, self.n_places(slot), rng),
-            seed=seeds.derived_seed(self.recipe.seed, "group", slot.group_id, attempt),
-            region_id=region.region_id if region else None,
-            region_label=region.label if region else None,
-            level_index=region.level_index if region else None,
+        places = placer.sources(listener, self.n_places(slot), rng)
+        return _in_room(
+            slot, room, listener, places, seeds.derived_seed(self.recipe.seed, "group", slot.group_id, attempt)
         )
 
     def placed_group(self, slot: GroupSlot, room: Room, positions: Positions, attempt: int = 0) -> ListenerGroup:
@@ -222,21 +212,10 @@ class Planner:
             SpatialQAError: a source is at the centre of the head.
         """
         assert slot.placed is not None
-        placed, region = slot.placed, room.region_at(slot.placed.listener_position)
-        return ListenerGroup(
-            group_id=slot.group_id,
-            split=slot.split,
-            room_set=room.room_set,
-            room_id=room.room_id,
-            room_sha256=room.sha256,
-            house_id=room.house_id,
-            listener=placed.listener,
-            places=tuple(positions.place(placed.listener, source.position) for source in placed.sources),
-            seed=seeds.derived_seed(self.recipe.seed, "placed group", digest(placed.positions()), attempt),
-            region_id=region.region_id if region else None,
-            region_label=region.label if region else None,
-            level_index=region.level_index if region else None,
-        )
+        placed = slot.placed
+        places = tuple(positions.place(placed.listener, source.position) for source in placed.sources)
+        seed = seeds.derived_seed(self.recipe.seed, "placed group", digest(placed.positions()), attempt)
+        return _in_room(slot, room, placed.listener, places, seed)
 
     def scenes(self, slot: GroupSlot, group: ListenerGroup) -> list[Scene]:
         """Draw all scenes of a group, in the order of their ids."""
@@ -325,3 +304,22 @@ class Planner:
             seed=self.sounds.seed(scene_id),
             recipe_hash=self.recipe_hash,
         )
+
+
+def _in_room(slot: GroupSlot, room: Room, listener: Pose, places: tuple[Place, ...], seed: int) -> ListenerGroup:
+    """Return the group of a slot whose listener and places are known; its region is the listener's."""
+    region = room.region_at(listener.position)
+    return ListenerGroup(
+        group_id=slot.group_id,
+        split=slot.split,
+        room_set=room.room_set,
+        room_id=room.room_id,
+        room_sha256=room.sha256,
+        house_id=room.house_id,
+        listener=listener,
+        places=places,
+        seed=seed,
+        region_id=region.region_id if region else None,
+        region_label=region.label if region else None,
+        level_index=region.level_index if region else None,
+    )
