@@ -215,6 +215,7 @@ class Trainer(ABC, Generic[B]):
             self.resume()
             while self.state.stage < len(self.plan.stages) and self._run_stage():
                 pass
+            self.process.wait_for_first()
         finally:
             self.close()
         best = self.folder / BEST

@@ -47,6 +47,10 @@ class Process:
             for tensor in tensors:
                 dist.broadcast(tensor.detach(), 0)
 
+    def wait_for_first(self) -> None:
+        """Wait until the first process has done all that needs the others: gloo takes who leaves early for lost."""
+        self.share([torch.zeros(1, device=self.device)])
+
     def leave(self) -> None:
         """Leave the process group, if there is one."""
         if self.world > 1:

@@ -416,8 +416,15 @@ def test_two_processes_train_one_model(one_source: Path, tmp_path: Path) -> None
         f"train([pathlib.Path({str(one_source)!r})], TrainRecipe(run={str(run)!r}, class_epochs=1, joint_epochs=1, "
         "batch_size=8, threads=1, device='cpu'))\n"
     )
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
-    subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, timeout=240, capture_output=True)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr", "localhost"]
+    ended = subprocess.run(
+        [*torchrun, "--nproc-per-node", "2", str(script)],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"},
+        timeout=240,
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 0, ended.stderr[-4000:]
     assert [row["step"] for row in read_log(run / "log.csv")] == [1, 2, 3, 4, 5, 6]
     assert (run / "best.pt").is_file()
 
