@@ -2,16 +2,16 @@
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from spatialqa.core.channels import CHANNEL_NAMES
 from spatialqa.errors import EngineError
 
 MIN_SAMPLE_RATE_HZ, MAX_SAMPLE_RATE_HZ = 8_000, 48_000
+_LAYOUTS = ("binaural", "foa")
 
 
 @dataclass(frozen=True)
@@ -133,8 +133,8 @@ def checked(
 
 def check_channels(channels: str, settings: Mapping[str, Any], hrtf: Path | None) -> None:
     """Raise EngineError for a layout that is unknown or that these settings or an HRTF do not go with."""
-    if channels not in CHANNEL_NAMES:
-        raise EngineError(f"the engine soundspaces has no channels {channels!r}: {_nearest(channels, CHANNEL_NAMES)}")
+    if channels not in _LAYOUTS:
+        raise EngineError(f"the engine soundspaces has no channels {channels!r}: {_nearest(channels, _LAYOUTS)}")
     if channels != "foa":
         return
     if hrtf is not None:
@@ -153,6 +153,6 @@ def check_sample_rate(sample_rate: int) -> None:
         )
 
 
-def _nearest(name: object, known: Mapping[str, Any]) -> str:
+def _nearest(name: object, known: Collection[str]) -> str:
     close = difflib.get_close_matches(str(name), list(known), n=1)
     return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"

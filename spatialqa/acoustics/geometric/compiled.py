@@ -1,0 +1,43 @@
+"""Compiles numerical kernels with numba and keeps the result in the cache folder.
+
+The folder's name holds a hash of every module with kernels. numba itself looks only at the file of a function, and
+would keep what it compiled when a function that is called from another file changes.
+"""
+
+import functools
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+
+from spatialqa.core.files import default_cache
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@functools.cache
+def _folder() -> str:
+    digest = hashlib.sha256(numba.__version__.encode())
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        text = path.read_bytes()
+        if b"@compiled" in text:
+            digest.update(path.name.encode() + b"\0" + text)
+    return str(default_cache().absolute() / "compiled" / digest.hexdigest()[:16])
+
+
+def compiled(function: F) -> F:
+    """Return a kernel that is compiled when it is first called, or taken from the cache, and runs without the GIL.
+
+    Where no cache can be written it is compiled in every process.
+    """
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = _folder()
+    try:
+        kernel = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    except (RuntimeError, OSError):
+        kernel = numba.njit(nogil=True, error_model="numpy")(function)
+    finally:
+        numba.config.CACHE_DIR = before
+    return kernel  # type: ignore[no-any-return]
