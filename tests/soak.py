@@ -2,8 +2,8 @@
 
     python -m tests.soak [--rounds 50] [--seed 0] [--minutes 60] [--log FILE]
 
-A round renders a small data set and asks questions of it: in one process, with two Ray workers, or on a Ray cluster of
-two nodes on this machine. At random moments it kills the command, its child process, a Ray worker or a raylet, stops
+A round renders a small data set and asks questions of it: in one process, with two workers, or on a Ray cluster of two
+nodes on this machine. At random moments it kills the command, its child process, a worker or a raylet, stops
 the command by SIGTERM or SIGINT, or fills the disk. Whenever the command has ended before it was done, the same command
 is started again. Every start of the command, each disturbance and the result are in the log.
 
@@ -161,8 +161,13 @@ class Soak:
             return True
         below = descendants(os.getpid() if what == "worker" and self.cluster else pid)
         chosen = {
-            "child": [own for own, command in below if "spatialqa" in command and "ray" not in command.split("/")[-1]],
-            "worker": [own for own, command in below if command.startswith("ray::") and "Agent" not in command],
+            "child": [own for own, command in below if "spatialqa.cli" in command],
+            "worker": [
+                own
+                for own, command in below
+                if "worker_processes import serve" in command
+                or (command.startswith("ray::") and "Agent" not in command)
+            ],
             "raylet": [own for own, command in below if command.split()[0].endswith("/raylet")],
         }[what]
         if not chosen:
@@ -175,7 +180,9 @@ class Soak:
         """Draw what is done in a round, in order."""
         kinds = ["SIGKILL", "SIGTERM", "SIGINT", "child"] + ["full disk"] * self.can_fill
         if mode != "process":
-            kinds += ["worker", "worker", "raylet"]
+            kinds += ["worker", "worker"]
+        if mode == "cluster":
+            kinds += ["raylet", "raylet"]
         return [self.rng.choice(kinds) for _ in range(self.rng.randint(1, 4))]
 
 

@@ -1,7 +1,9 @@
-"""Ray beside another Ray; workers that end with code 0; a node that is lost."""
+"""A Ray cluster whose head is lost; a program that uses Ray already; addresses."""
 
 import os
 import signal
+import subprocess
+import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,8 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from spatialqa.errors import DatasetError, RecipeError
-from spatialqa.generation.on_ray import CRASHES_PER_SHARD, on_ray
+from spatialqa.errors import RecipeError
 from spatialqa.generation.recipe import RenderRecipe
 from tests.fixtures.datasets import PLANNED
 from tests.fixtures.kills import Started, spatialqa
@@ -24,49 +25,39 @@ class Task:
     name: str
 
 
-def report(flag: Path, task: Task) -> Any:
-    """Return where the worker runs and how nice it is; the first task, and `dead` always, ends its process."""
+def ray_of(job: None, task: Task) -> Any:
+    """Return which Ray the worker is of."""
     import ray
 
-    if not flag.exists() or task.name == "dead":
-        flag.touch()
-        os._exit(0)
-    return ray.get_runtime_context().gcs_address, os.nice(0)
+    return ray.get_runtime_context().gcs_address
 
 
-def test_an_instance_of_its_own_beside_another_ray_tries_again_what_dead_workers_held(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+def test_a_lost_head_is_one_line(tmp_path: Path) -> None:
     with two_nodes(second=False) as (cluster, _):
-        monkeypatch.setenv("RAY_ADDRESS", cluster.address)
-        capfd.readouterr()
-        before = signal.getsignal(signal.SIGTERM)
-        heard: list[Any] = []
-        tasks = [Task("a"), Task("dead"), Task("b")]
-        with pytest.raises(DatasetError, match=rf"shard dead: its worker died {CRASHES_PER_SHARD} times"):
-            list(on_ray(report, tmp_path / "flag", RenderRecipe(workers=2), tasks, 2, heard.append))
-        assert capfd.readouterr() == ("", "")  # of what Ray says about the worker that ended
-        assert len(heard) == 2
-        for address, niceness in heard:
-            assert address != cluster.address
-            assert niceness == os.nice(0)
-        assert signal.getsignal(signal.SIGTERM) == before
+        render = {"scenes": 20000, "workers": 1, "splits": "1,0,0", "ray_address": cluster.address}
+        recipe = tmp_path / "recipe.yaml"
+        recipe.write_text(yaml.safe_dump({"render": asdict(replace(PLANNED, **render))}))
+        root = tmp_path / "data"
+        command = Started(spatialqa("render", root, "--recipe", recipe))
+        assert command.reaches(lambda: any(root.glob("_spatialqa/shards/*.json"))), command.printed
+        (raylet,) = [pid for pid, words in descendants(os.getpid()) if words.split()[0].endswith("/raylet")]
+        os.kill(raylet, signal.SIGKILL)
+        assert command.wait() in (1, 2)
+    assert command.printed.startswith("spatialqa: ")
+    assert "Ray" in command.printed
+    assert command.printed.endswith("run the same command again to resume\n")
+    assert command.printed.count("\n") == 1
 
 
-def test_a_lost_node_is_one_line(tmp_path: Path) -> None:
-    recipe = tmp_path / "recipe.yaml"
-    recipe.write_text(yaml.safe_dump({"render": asdict(replace(PLANNED, scenes=20000, workers=1, splits="1,0,0"))}))
-    root = tmp_path / "data"
-    render = Started(spatialqa("render", root, "--recipe", recipe))
-    assert render.reaches(lambda: any(root.glob("_spatialqa/shards/*.json"))), render.printed
-    (raylet,) = [pid for pid, words in descendants(render.process.pid) if words.split()[0].endswith("/raylet")]
-    os.kill(raylet, signal.SIGKILL)
-    assert render.wait() in (1, 2)
-    assert render.printed.startswith("spatialqa: ")
-    assert "Ray" in render.printed
-    assert render.printed.endswith("run the same command again to resume\n")
-    assert render.printed.count("\n") == 1
+def test_a_program_that_uses_ray_already_keeps_it() -> None:
+    code = (
+        "import ray; from tests.test_on_ray import ray_of, Task\n"
+        "from spatialqa.generation.recipe import RenderRecipe; from spatialqa.generation.workers import on_workers\n"
+        "ray.init(address='local', num_cpus=1, include_dashboard=False, log_to_driver=False)\n"
+        "((_, address),) = on_workers(ray_of, None, RenderRecipe(workers=1), [Task('a')], 1, print)\n"
+        "assert address == ray.get_runtime_context().gcs_address and ray.is_initialized()\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1], timeout=120)
 
 
 @pytest.mark.parametrize("address", [":", "", "host", "host:", ":6379", "host:port", "host:0", "host:99999", "ray://"])

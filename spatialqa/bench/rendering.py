@@ -165,21 +165,13 @@ class _Silent:
 
 
 def _bench_workers(recipe: RenderRecipe, plan: RunPlan, folder: Path) -> list[tuple[str, float, str]]:
-    """Render the whole run with one and with several workers of one Ray; what is compared is wall time."""
-    import ray
-
+    """Render the whole run with one and with several workers; what is compared is wall time, their start included."""
     workers = recipe.workers or 2
-    ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    try:
-        warm_up = replace(recipe, scenes=min(recipe.scenes, workers * recipe.scenes_per_shard))
-        render_dataset(replace(warm_up, seed=recipe.seed + 1), folder / "warm-up", _Silent())
-        wall_s = {}
-        for n in (1, workers):
-            start = time.perf_counter()
-            render_dataset(replace(recipe, workers=n), folder / f"workers-{n}", _Silent())
-            wall_s[n] = time.perf_counter() - start
-    finally:
-        ray.shutdown()
+    wall_s = {}
+    for n in (1, workers):
+        start = time.perf_counter()
+        render_dataset(replace(recipe, workers=n), folder / f"workers-{n}", _Silent())
+        wall_s[n] = time.perf_counter() - start
     return [
         ("shards", float(len(plan.shards)), ""),
         (f"wall time, 1 worker / {workers} workers", wall_s[1] / wall_s[workers], "x"),

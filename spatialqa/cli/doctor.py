@@ -41,7 +41,7 @@ def findings(habitat_python: str | None = None) -> Iterator[Finding]:
     tools = [tool for tool in ("apt-get", "dpkg-deb") if shutil.which(tool) is None]
     missing = f"needs {' and '.join(tools)}, on Debian or Ubuntu"
     yield Finding("clips debian", not tools, missing if tools else "run: spatialqa clips debian DIR")
-    yield _package("ray", "render with several workers", "pip install ray")
+    yield _package("ray", "render on a cluster (--ray-address)", "pip install 'spatialqa[ray]'")
     yield _package("meshoptimizer", "simplify large meshes", "pip install 'spatialqa[meshes]'")
     yield _package("netCDF4", "use HRTF files of any form (docs/hrtf.md)", "pip install 'spatialqa[soundspaces]'")
     yield _package("scikit-learn", "audit", "pip install 'spatialqa[audit]'")

@@ -26,12 +26,12 @@ from spatialqa.dataset.manifest import CARD, write_manifest
 from spatialqa.dataset.reading import read_rows, schema_of
 from spatialqa.dataset.record_checks import check_shard_name
 from spatialqa.errors import DatasetError, RecipeError
-from spatialqa.generation.on_ray import on_ray
 from spatialqa.generation.rebuild_shard import RebuildJob, StoredShard, rebuild_on_worker, rebuild_shard
 from spatialqa.generation.recipe import RenderRecipe, absolute_paths
 from spatialqa.generation.replay import StoredRun
 from spatialqa.generation.run import clips_hash, library_versions, machine_facts
 from spatialqa.generation.runner import Observer, worker_count
+from spatialqa.generation.workers import on_workers
 
 Row = dict[str, Any]
 
@@ -185,7 +185,7 @@ class _Rebuild:
         self._observer.started(planned, here, workers)
         if workers:
             on_scenes = self._observer.advanced
-            tasks = on_ray(rebuild_on_worker, self._job, recipe, missing, workers, lambda r: on_scenes(r.scenes))
+            tasks = on_workers(rebuild_on_worker, self._job, recipe, missing, workers, lambda r: on_scenes(r.scenes))
             with closing(tasks) as made:
                 done |= {shard.name: record for shard, record in made}
         else:

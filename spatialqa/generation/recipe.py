@@ -197,7 +197,7 @@ class RenderRecipe:
     )
     workers: int | None = key(
         None,
-        "number of Ray workers; 0 runs in this process; default one per core",
+        "number of worker processes; 0 runs in this process; default one per core",
         minimum=0,
         maximum=10_000,
         execution=True,

@@ -1,4 +1,4 @@
-"""Executes the shards of a run, in this process or on Ray, and skips those that are committed already."""
+"""Executes the shards of a run, in this process or on workers, and skips those that are committed already."""
 
 import os
 from collections.abc import Generator, Iterable, Mapping
@@ -14,14 +14,14 @@ from spatialqa.dataset.json_records import ShardRecord, json_lines
 from spatialqa.dataset.manifest import CARD, CLIP_REJECTS, write_manifest
 from spatialqa.errors import DatasetError
 from spatialqa.generation.inputs import engine_for
-from spatialqa.generation.on_ray import on_ray
 from spatialqa.generation.plan import RunPlan
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.run import Run, library_versions, prepare_run, reject_lines, run_record
 from spatialqa.generation.schedule import ShardPlan
 from spatialqa.generation.shard import ShardMaker
+from spatialqa.generation.workers import on_workers
 
-IN_PROCESS_SCENES = 128  # below this, starting Ray costs more than it saves
+IN_PROCESS_SCENES = 32  # up to this, starting workers costs more than it saves
 
 
 class Observer(Protocol):
@@ -153,7 +153,7 @@ def _first_reason(folder: DatasetFolder) -> str:
 
 
 def worker_count(recipe: RenderRecipe, scenes: int, shards: int) -> int:
-    """Return how many Ray workers to use; 0 is this process."""
+    """Return how many workers to use; 0 is this process."""
     if recipe.workers is not None:
         return min(recipe.workers, shards)
     if recipe.ray_address:
@@ -167,7 +167,7 @@ def _made(
     run: Run, shards: Iterable[ShardPlan], workers: int, observer: Observer
 ) -> Generator[tuple[ShardPlan, ShardRecord], None, None]:
     if workers:
-        yield from on_ray(
+        yield from on_workers(
             _make_on_worker, run, run.recipe, shards, workers, lambda made: observer.advanced(made.made(run.makes))
         )
         return

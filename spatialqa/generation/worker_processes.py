@@ -1,0 +1,211 @@
+"""Executes shards in processes of this machine, which this module starts, feeds through pipes, and ends.
+
+A worker is a fresh Python that reads a job and then shards from its standard input, and answers each with a record. It
+ends with its parent: when the pipe closes, and on Linux by the kernel. So it works in any program, with threads or
+without a main module that can be imported again, which multiprocessing needs.
+"""
+
+import contextlib
+import os
+import pickle
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Callable
+from types import TracebackType
+from typing import IO, Any, BinaryIO, NoReturn
+
+from spatialqa.core.interrupts import end_with_parent, stop_on_signals
+from spatialqa.dataset.json_records import ShardRecord
+from spatialqa.errors import DatasetError, SpatialQAError
+from spatialqa.generation.isolation import signal_name
+from spatialqa.generation.tasks import WorkerDiedError
+
+_WORKER = "import sys; sys.path[:] = sys.argv[1:]; from spatialqa.generation.worker_processes import serve; serve()"
+_READY = "ready"  # the first answer: the job is loaded
+_GRACE_S = 5.0  # for a worker to leave its shard in order
+
+Outcome = ShardRecord | SpatialQAError | WorkerDiedError
+
+
+class WorkerError(Exception):
+    """A worker raised an unexpected error: a fault of the program. Holds the traceback of the worker."""
+
+
+class WorkerProcesses:
+    """Tasks in processes of this machine, see tasks.Tasks; a context manager that ends them."""
+
+    def __init__(self, work: Callable[[Any, Any], ShardRecord], job: Any, workers: int) -> None:
+        """Prepare the workers; each starts with its first shard.
+
+        Args:
+            work: a function of a module, called as work(job, shard) in a worker.
+            job: what all shards share; pickled once for all workers.
+            workers: how many processes there are at most.
+        """
+        self.workers = workers
+        self._job = pickle.dumps((work, job))
+        self._idle: list[_Worker] = []
+        self._busy: dict[_Worker, Any] = {}
+        self._answers: queue.SimpleQueue[tuple[_Worker, Any]] = queue.SimpleQueue()
+
+    def __enter__(self) -> "WorkerProcesses":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        workers = [*self._idle, *self._busy]
+        for worker in workers:
+            worker.ask_to_end()
+        for worker in workers:
+            worker.end(_GRACE_S)
+
+    def begin(self, shard: Any) -> None:
+        """Give a shard to a worker that has none."""
+        worker = self._idle.pop() if self._idle else _Worker(self._job, self._answers)
+        self._busy[worker] = shard
+        worker.send(shard)
+
+    def finished(self) -> tuple[Any, Outcome]:
+        """Wait for an answer; return its shard, with the record or what is wrong."""
+        worker, answer = self._answers.get()
+        shard = self._busy.pop(worker)
+        if answer is None:
+            return shard, worker.how_it_ended()
+        self._idle.append(worker)
+        if isinstance(answer, WorkerError):
+            raise answer
+        return shard, answer
+
+
+class _Worker:
+    """One process and the thread that waits for its answers."""
+
+    def __init__(self, job: bytes, answers: "queue.SimpleQueue[tuple[_Worker, Any]]") -> None:
+        self._printed: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed in `end`
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _WORKER, *sys.path],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._printed,
+                env={"OMP_NUM_THREADS": "1", **os.environ},  # workers share the cores already
+                start_new_session=True,  # Ctrl-C is for this process, which ends its workers
+            )
+        except OSError as error:
+            raise DatasetError(f"a worker cannot be started ({error}); use fewer --workers, or 0") from None
+        assert self._process.stdin
+        assert self._process.stdout
+        self._to: IO[bytes] = self._process.stdin
+        self._from: IO[bytes] = self._process.stdout
+        self._answers = answers
+        self._ready = False
+        self._job = job
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def send(self, shard: Any) -> None:
+        """Send a shard, after the job where it is the first."""
+        job, self._job = self._job, b""
+        with contextlib.suppress(OSError):  # it has ended, which `_listen` notices
+            self._to.write(job + pickle.dumps(shard))
+            self._to.flush()
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                answer = pickle.load(self._from)
+            except (EOFError, OSError, ValueError, pickle.UnpicklingError):
+                self._from.close()
+                self._answers.put((self, None))
+                return
+            if answer == _READY:
+                self._ready = True
+            else:
+                self._answers.put((self, answer))
+
+    def how_it_ended(self) -> WorkerDiedError:
+        """Return how the process ended; raises DatasetError where it could not even start its work."""
+        code = self._process.wait()
+        how = f"ended by {signal_name(-code)}" if code < 0 else f"ended with code {code}"
+        self._printed.seek(0)
+        lines = self._printed.read().decode(errors="replace").split("\n")
+        self.end(0.0)
+        if code > 0 and not self._ready and (last := [line for line in lines if line.strip()]):
+            raise DatasetError(f"a worker cannot start: {last[-1].strip()}")
+        return WorkerDiedError(how)
+
+    def ask_to_end(self) -> None:
+        """Let the process leave what it does."""
+        with contextlib.suppress(OSError):
+            self._process.terminate()
+
+    def end(self, grace_s: float) -> None:
+        """Wait for the end of the process, and kill it after this time."""
+        try:
+            self._process.wait(grace_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        for stream in (self._to, self._printed):
+            with contextlib.suppress(OSError):
+                stream.close()
+
+
+def serve() -> NoReturn:
+    """Do what `_Worker` asks for on stdin, and answer on stdout; what libraries print is lost once work has begun."""
+    end_with_parent()
+    stop_on_signals()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    out: BinaryIO = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
+    try:
+        work, job = _request(requests)
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        for descriptor in (1, 2):
+            os.dup2(nothing, descriptor)
+        _send(out, pickle.dumps(_READY))
+        while True:
+            _send(out, _answer(work, job, _request(requests)))
+    except (KeyboardInterrupt, BrokenPipeError):
+        pass
+    os._exit(0)
+
+
+def _send(out: BinaryIO, answer: bytes) -> None:
+    out.write(answer)
+    out.flush()
+
+
+def _request(requests: "queue.SimpleQueue[Any]") -> Any:
+    request = requests.get()
+    if isinstance(request, BaseException):
+        raise request
+    return request
+
+
+def _read_requests(requests: "queue.SimpleQueue[Any]") -> None:
+    """Read ahead, so that the end of the parent is noticed in the midst of a shard."""
+    while True:
+        try:
+            requests.put(pickle.load(sys.stdin.buffer))
+        except EOFError:
+            os._exit(1)
+        except Exception as error:  # a job that cannot be loaded: its modules are missing, say
+            requests.put(error)
+            return
+
+
+def _answer(work: Callable[[Any, Any], ShardRecord], job: Any, shard: Any) -> bytes:
+    try:
+        return pickle.dumps(work(job, shard))
+    except SpatialQAError as error:
+        return pickle.dumps(error)
+    except Exception:
+        return pickle.dumps(WorkerError(traceback.format_exc()))

@@ -1,0 +1,110 @@
+"""Workers on one machine: those that end, that cannot start, that raise, that outlive nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spatialqa.errors import DatasetError, RecipeError
+from spatialqa.generation.recipe import RenderRecipe
+from spatialqa.generation.tasks import CRASHES_PER_SHARD
+from spatialqa.generation.worker_processes import WorkerError
+from spatialqa.generation.workers import on_workers
+from tests.soak import descendants
+
+TWO = RenderRecipe(workers=2)
+
+
+@dataclass(frozen=True)
+class Task:
+    """Stands for a shard."""
+
+    name: str
+
+
+def done(job: Any, tasks: list[Task], heard: list[Any], work: Any) -> list[tuple[str, Any]]:
+    return [(task.name, made) for task, made in on_workers(work, job, TWO, tasks, 2, heard.append)]
+
+
+def report(flag: Path, task: Task) -> Any:
+    """Return how nice the worker is; the first task, and `dead` always, ends its process."""
+    print("what a library prints")
+    if not flag.exists() or task.name == "dead":
+        flag.touch()
+        os._exit(0)
+    return os.nice(0), os.environ["OMP_NUM_THREADS"]
+
+
+def test_what_a_dead_worker_held_is_tried_again(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    heard: list[Any] = []
+    tasks = [Task("a"), Task("dead"), Task("b")]
+    said = rf"shard dead: its worker died {CRASHES_PER_SHARD} times \(ended with code 0\)"
+    with pytest.raises(DatasetError, match=said):
+        done(tmp_path / "flag", tasks, heard, report)
+    assert heard == [(os.nice(0), os.environ.get("OMP_NUM_THREADS", "1"))] * 2
+    assert capfd.readouterr() == ("", "")
+    assert not [words for _, words in descendants(os.getpid()) if "worker_processes" in words]
+
+
+def fail(job: Any, task: Task) -> Any:
+    """Fail as users and as programs do."""
+    if task.name == "refused":
+        raise RecipeError("the room is not there")
+    if task.name == "fault":
+        raise ZeroDivisionError("of ours")
+    return task.name
+
+
+def test_an_error_is_raised_when_what_was_begun_is_finished() -> None:
+    heard: list[Any] = []
+    with pytest.raises(RecipeError, match="^shard refused: the room is not there$"):
+        done(None, [Task("refused"), Task("b"), Task("c"), Task("d"), Task("e")], heard, fail)
+    assert heard[:1] == ["b"]
+    assert len(heard) < 4
+
+
+def test_a_fault_of_the_program_shows_where_it_is() -> None:
+    with pytest.raises(WorkerError, match=r"(?s)in fail.*ZeroDivisionError: of ours"):
+        done(None, [Task("fault")], [], fail)
+
+
+class Unloadable:
+    """A job that no worker can load."""
+
+    def __reduce__(self) -> Any:
+        return __import__, ("no_such_module",)
+
+
+def test_a_worker_that_cannot_start_says_why() -> None:
+    with pytest.raises(
+        DatasetError, match="^a worker cannot start: ModuleNotFoundError: No module named 'no_such_module'$"
+    ):
+        done(Unloadable(), [Task("a")], [], fail)
+
+
+def sleep(folder: Path, task: Task) -> Any:
+    """Say who works, and work for a long time."""
+    (folder / task.name).write_text(str(os.getpid()))
+    time.sleep(60)
+
+
+def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
+    code = (
+        "import pathlib, sys; from tests.test_worker_processes import sleep, Task, done\n"
+        "done(pathlib.Path(sys.argv[1]), [Task('a'), Task('b')], [], sleep)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=Path(__file__).parents[1])
+    while len(pids := [int(text) for path in tmp_path.iterdir() if (text := path.read_text())]) < 2:
+        time.sleep(0.05)
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    until = time.monotonic() + 20
+    while any(Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids):
+        assert time.monotonic() < until
+        time.sleep(0.05)
