@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -237,6 +238,15 @@ def test_a_bad_table_is_one_line(tmp_path: Path, name: str, text: str, words: st
         read_placements(tmp_path / name)
     assert words in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_source_in_the_body_of_the_listener_is_rendered_with_a_warning(tmp_path: Path) -> None:
+    rows = [row(), row(label="Knock", azimuth_deg=0.0, elevation_deg=-80.0, distance_m=1.0)]
+    file = table(tmp_path / "t.csv", rows)
+    recipe = RenderRecipe(placements=str(file), plan_only=True, workers=0)
+    (warning,) = render(recipe, tmp_path / "out").warnings
+    assert warning.startswith("scene 'a': source 1 lies inside the listener's body (less than 0.3 m from")
+    assert not render(replace(recipe, body_radius_m=0.0), tmp_path / "silent").warnings
 
 
 def test_empty_rows_of_a_spreadsheet_are_passed_over(tmp_path: Path) -> None:

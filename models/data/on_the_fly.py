@@ -31,9 +31,10 @@ from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_rows
 from spatialqa.dataset.schema import SCENES
 from spatialqa.errors import ClipError, DatasetError
-from spatialqa.generation.recipe import RenderRecipe, stored_recipe
+from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.replay import StoredRun
 from spatialqa.generation.sound_sampling import SoundSampler
+from spatialqa.generation.stored_recipe import stored_recipe
 from spatialqa.models.data.scenes import LANES, Batch, RowReader, Rows, SceneDataset, Targets, class_ids
 
 _ATTEMPTS = 16

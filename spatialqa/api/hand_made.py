@@ -1,5 +1,6 @@
 """Scenes by hand: a listener and individually placed sources."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,7 +27,7 @@ from spatialqa.core.scene import Source as SourceRecord
 from spatialqa.errors import ClipError, DatasetError, PlacementError, RecipeError, SpatialQAError
 from spatialqa.generation.placements import PlacedScene, PlacedSource
 from spatialqa.generation.plan import Planner
-from spatialqa.generation.plan_placements import position_problems
+from spatialqa.generation.plan_placements import body_warnings, position_problems
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.render import ClippedSceneError, simulate
 from spatialqa.generation.render import render_scene as render_planned
@@ -172,6 +173,8 @@ def render_scene(
         seed: of the clips that are drawn and of the simulation. The same arguments give the same samples.
         check_positions: refuse a listener or a source in a wall, outside of the building or in the head.
 
+    A source inside the listener's body gives a UserWarning, and is rendered where it is: no body is simulated.
+
     Raises:
         PlacementError: a listener or a source cannot be where it is; the message says why.
         ClipError, RecipeError: there is no such clip, class or file, or a file has no label.
@@ -200,6 +203,8 @@ def render_scene(
     }
     keys = {**room.keys, **clips.keys, **engine.keys, **settings}
     recipe = build(RenderRecipe, {**keys, "placements": "by hand"}, "render_scene")
+    for warning in body_warnings(placed, recipe.body_radius_m):
+        warnings.warn(warning, stacklevel=2)
     for source in placed.sources:
         if source.onset_s >= recipe.duration_s:
             raise RecipeError(

@@ -150,7 +150,7 @@ class _Reference:
 
     def __init__(self, room: Room, engine: Engine) -> None:
         self._room, self._engine = room, engine
-        placer = Placer(room)
+        placer = Placer(room, body_radius_m=0.0, directions="octants")  # as when the figures of the docs were made
         self._heard_at = _places(placer, _LISTENERS, _SOURCES)
         self._seen_at = _places(placer, _SIGHT_LISTENERS, _SIGHT_SOURCES)
         self._sight = self._lines_of_sight(room)

@@ -50,8 +50,8 @@ def render(out: Path, recipe: str | None, source: Path | None, **given: Any) -> 
     from spatialqa.dataset.folder import DatasetFolder
     from spatialqa.generation.placements import refuse_changed
     from spatialqa.generation.rebuild import is_recipes_export, rebuild
-    from spatialqa.generation.recipe import stored_values
     from spatialqa.generation.runner import render_dataset
+    from spatialqa.generation.stored_recipe import stored_values
 
     if source and recipe:
         raise RecipeError("--from and --recipe both name a recipe: use only one")

@@ -19,6 +19,7 @@ R = TypeVar("R")
 LARGEST_SEED = 2**63 - 1  # of the seeds that data sets store
 _LONGEST_TEXT = 1000  # characters of a value that is not a path
 _MOST_ITEMS = 10_000  # of a list or a mapping
+_NEVER = object()  # no value of a key
 KIND_AND_PATH = ("rooms", "clips")  # keys that hold KIND or KIND:PATH
 _UNITS = {"m": "m", "s": "s", "deg": "degrees", "db": "dB", "dbfs": "dBFS", "min": "minutes", "hz": "Hz"}
 
@@ -34,13 +35,15 @@ def key(
     execution: bool = False,
     path: bool = False,
     only: str = "",
+    before: Any = _NEVER,
 ) -> Any:
     """Declare a recipe key.
 
     A number needs a `minimum` and a `maximum`, both of which it may be; those of a mapping are for its values. `unit`
     stands in messages where the key's name does not end in its unit. `execution` keys say how to run and `path` keys
     where inputs lie: neither is identity. `only` names the kind of rooms or clips that the key is for; with any other
-    it must keep its default.
+    it must keep its default. `before` is what holds for data sets that were made before there was the key, where that
+    is not its default; a recipe with this value has the identity that it had then.
     """
     extra = {
         "help": help,
@@ -51,6 +54,7 @@ def key(
         "execution": execution,
         "path": path,
         "only": only,
+        "before": before,
     }
     if isinstance(default, dict | list):
         return field(default_factory=lambda: copy.copy(default), metadata=extra)
@@ -221,6 +225,17 @@ def _coerce_dict(hint: Any, value: Any) -> dict[Any, Any]:
     if any(isinstance(v, float) and not math.isfinite(v) for v in pairs.values()):
         raise TypeError("must hold finite numbers")
     return pairs
+
+
+def as_before(f: dataclasses.Field[Any], value: Any) -> bool:
+    """Return whether a key has the value that holds for data sets from before there was the key."""
+    return f.metadata["before"] is not _NEVER and bool(value == f.metadata["before"])
+
+
+def with_keys_since(cls: type, stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the stored values of a recipe, and what holds for it of keys that came later."""
+    since = {f.name: f.metadata["before"] for f in dataclasses.fields(cls) if f.metadata["before"] is not _NEVER}
+    return {**since, **stored}
 
 
 def execution_keys(cls: type) -> set[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spatialqa.core.recipe_keys import execution_keys
+from spatialqa.core.recipe_keys import execution_keys, with_keys_since
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.generation.recipe import RenderRecipe
@@ -71,7 +71,8 @@ def stored_bank(root: Path) -> tuple[dict[str, Any], int]:
     if run.makes != "groups" or not isinstance(groups, int):
         raise DatasetError(f"{root}: is not a bank of RIRs; name one that `spatialqa rirs` made")
     idle = execution_keys(RenderRecipe)
-    return {name: value for name, value in run.recipe.items() if name not in idle}, groups
+    stored = with_keys_since(RenderRecipe, run.recipe)
+    return {name: value for name, value in stored.items() if name not in idle}, groups
 
 
 def make_bank(recipe: RenderRecipe, root: Path, groups: int, observer: Observer) -> BankSummary:

@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from spatialqa.banks.bank_rooms import BankRooms
 from spatialqa.clips.clip import ClipRecord
 from spatialqa.clips.clip_table import by_id
@@ -17,7 +19,8 @@ from spatialqa.generation.plan import RunPlan
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.schedule import GroupSlot, ShardPlans, SplitLayout, group_id_of, scene_id_of
 from spatialqa.generation.splits import split_clips
-from spatialqa.rooms.placement.positions import HEAD_RADIUS_M, Positions
+from spatialqa.rooms.placement.body import HEAD_RADIUS_M, in_body
+from spatialqa.rooms.placement.positions import Positions
 from spatialqa.rooms.room import RoomSet
 
 _SHOWN = 3  # problems in a message
@@ -83,6 +86,17 @@ def position_problems(positions: Positions, scene: PlacedScene) -> list[tuple[in
         if problem:
             found.append((k, problem))
     return found
+
+
+def body_warnings(scene: PlacedScene, radius_m: float) -> list[str]:
+    """Return which sources of a scene lie inside the listener's body, as sentences; they are used as they are given."""
+    offset = np.subtract([source.position for source in scene.sources], scene.listener_position)
+    return [
+        f"scene {scene.name!r}: source {number} lies inside the listener's body (less than {radius_m:g} m from the "
+        f"vertical below the head), and no body is simulated"
+        for number, inside in enumerate(in_body(offset, radius_m))
+        if inside
+    ]
 
 
 def _with_rooms(recipe: RenderRecipe, rooms: RoomSet, placements: Placements) -> list[PlacedScene]:

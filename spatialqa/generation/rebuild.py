@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from spatialqa.core.files import FileRecord, commit_file, digest, temporary_name
-from spatialqa.core.recipe_keys import build
+from spatialqa.core.recipe_keys import build, with_keys_since
 from spatialqa.dataset.card import write_card
 from spatialqa.dataset.commit import commit_table
 from spatialqa.dataset.folder import DatasetFolder, changed_keys
@@ -122,7 +122,8 @@ def rebuild(source: Path, root: Path, overrides: Mapping[str, Any], observer: Ob
 
 def _recipe(source: Path, run: RunRecord, export: ExportRecord, overrides: Mapping[str, Any]) -> RenderRecipe:
     fields = {f.name: f.metadata for f in dataclasses.fields(RenderRecipe)}
-    stored = {name: value for name, value in run.recipe.items() if name not in fields or not fields[name]["execution"]}
+    recipe = with_keys_since(RenderRecipe, run.recipe)
+    stored = {name: value for name, value in recipe.items() if name not in fields or not fields[name]["execution"]}
     for name, value in overrides.items():
         kind = str(stored.get(name)).partition(":")[0]
         if name in ("rooms", "clips") and str(value).partition(":")[0] != kind:

@@ -5,20 +5,18 @@ import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from spatialqa.core.recipe_keys import KIND_AND_PATH, LARGEST_SEED, build, check_bounds, key
+from spatialqa.core.recipe_keys import KIND_AND_PATH, LARGEST_SEED, as_before, check_bounds, key
 from spatialqa.errors import RecipeError, shown
-
-if TYPE_CHECKING:  # the command line reads the keys before it reads any data set
-    from spatialqa.dataset.folder import DatasetFolder
 
 MESHES = "mesh,mp3d,hm3d,gibson,replica"
 _LEAST_SHARE = 1e-6  # of all in sources_per_scene together
 _MOST_FACES = 1_000_000_000
 MOST_SCENES = 99_999_999  # their ids have eight digits
+_KEYS_OF_PLACING = ("directions", "body_radius_m")  # where the recipe itself places sources
 _KEYS_OF_DRAWS = (
-    *("scenes", "splits", "sources_per_scene", "room_splits", "placement", "source_regions", "yaw"),
+    *("scenes", "splits", "sources_per_scene", "room_splits", "placement", "source_regions", "yaw", "directions"),
     *("groups_per_room", "sources_per_group", "scenes_per_group", "exclude_regions", "clip_start", "class_balance"),
     *("clearance_m", "min_distance_m", "max_distance_m", "onset_max_s", "bank_mix_listeners"),
 )
@@ -91,6 +89,20 @@ class RenderRecipe:
         0.3, "least distance of listeners and sources from surfaces, metres", minimum=0.0, maximum=100.0
     )
     min_distance_m: float = key(0.5, "least distance from listener to source, metres", minimum=0.1, maximum=1000.0)
+    body_radius_m: float = key(
+        0.3,
+        "radius of the listener's body, an upright cylinder below the top of the head without sources, metres; 0 for "
+        "no body",
+        minimum=0.0,
+        maximum=2.0,
+        before=0.0,
+    )
+    directions: str = key(
+        "even",
+        "azimuths of sources: even over all listeners, or with the same share for each octant of the head",
+        choices=("even", "octants"),
+        before="octants",
+    )
     source_regions: str = key(
         "auto",
         "where sources are placed: in the listener's region, also in regions that it opens into, or anywhere; "
@@ -333,6 +345,7 @@ class RenderRecipe:
     def identity(self) -> dict[str, Any]:
         """Return the keys that shape the data: no execution keys, and of paths only their kind."""
         identity = {}
+        given = self.placements is not None or self.rooms.startswith("bank:")
         for f in dataclasses.fields(self):
             value = getattr(self, f.name)
             # which engine `auto` took is part of the fingerprint, and so is what was found below a root
@@ -341,28 +354,12 @@ class RenderRecipe:
             # drawn scenes keep the identity, and so the bytes, that they had before there were placements
             if self.placements is None and f.name in ("placements", "check_placements"):
                 continue
+            if as_before(f, value) or (given and f.name in _KEYS_OF_PLACING):
+                continue
             if f.metadata["path"] and value is not None:
                 value = value.partition(":")[0] if f.name in KIND_AND_PATH else "given"
             identity[f.name] = value
         return identity
-
-
-def stored_recipe(folder: "DatasetFolder") -> RenderRecipe:
-    """Return the recipe that a data set was rendered with; raises RecipeError where a key of it is not known."""
-    return build(RenderRecipe, stored_values(folder), str(folder.meta / "run.json"))
-
-
-def stored_values(folder: "DatasetFolder") -> dict[str, Any]:
-    """Return the recipe of a data set as plain values.
-
-    A table of placements that lies in the data set itself is taken from there, so that a data set can be moved.
-    """
-    values = folder.read_run().recipe
-    table = Path(str(values.get("placements")))
-    own = folder.meta / table.name
-    if table.parent.name == folder.meta.name and own.is_file():
-        values = {**values, "placements": str(own.absolute())}
-    return values
 
 
 def absolute_paths(recipe: RenderRecipe) -> RenderRecipe:

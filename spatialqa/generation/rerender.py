@@ -10,9 +10,9 @@ from spatialqa.core.scene import Scene
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_audio, read_rows, scene_files
 from spatialqa.errors import ClipError, DatasetError, RoomError
-from spatialqa.generation.recipe import stored_recipe
 from spatialqa.generation.render import SimulatedGroup, render_scene
 from spatialqa.generation.replay import StoredRun
+from spatialqa.generation.stored_recipe import stored_recipe
 
 
 def rerender_scenes(root: Path, count: int) -> tuple[int, list[str]]:

@@ -9,8 +9,8 @@ from spatialqa.dataset.manifest import resume_command
 from spatialqa.dataset.record_checks import REJECTS
 from spatialqa.dataset.schema import AUDIO_COLUMNS
 from spatialqa.errors import SpatialQAError
-from spatialqa.generation.recipe import stored_recipe
 from spatialqa.generation.run import prepare_bank, prepare_run
+from spatialqa.generation.stored_recipe import stored_recipe
 
 
 def remove_damaged(root: Path, shards: Iterable[str], questions: Iterable[str]) -> list[str]:

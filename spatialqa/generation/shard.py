@@ -38,6 +38,7 @@ from spatialqa.errors import (
 from spatialqa.generation.inputs import engine_for
 from spatialqa.generation.isolation import CrashJournal, refuse_deadly, simulate_apart, time_limit
 from spatialqa.generation.plan import Planner
+from spatialqa.generation.plan_placements import body_warnings
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.render import ClippedSceneError, RenderedScene, SimulatedGroup, render_scene, simulate
 from spatialqa.generation.run import Run
@@ -225,6 +226,8 @@ class ShardMaker:
         group, simulated = made.group, made.simulated
         opened = self.open_room(slot.room_id)
         content.warnings.update(dict.fromkeys(opened.warnings))
+        if slot.placed is not None:
+            content.warnings.update(dict.fromkeys(body_warnings(slot.placed, self.run.recipe.body_radius_m)))
         if opened.room.room_set != "procedural" and not isinstance(opened.room, BankRoom):
             content.room_sizes_m[opened.room.room_id] = _rounded(opened.room.size)
         if opened.room.is_shifted:
@@ -358,6 +361,8 @@ def _placer(recipe: RenderRecipe, room: Room, acoustic: OpenRoom) -> Placer:
         max_distance_m=recipe.max_distance_m,
         source_regions=_source_regions(recipe, room),
         walkable=walkable,
+        body_radius_m=recipe.body_radius_m,
+        directions=recipe.directions,
     )
 
 

@@ -26,10 +26,11 @@ from spatialqa.dataset.reading import scene_files
 from spatialqa.dataset.validation.dataset import validate_dataset
 from spatialqa.errors import ClipGoneError, DatasetError, RoomError
 from spatialqa.generation.plan import RunPlan
-from spatialqa.generation.recipe import RenderRecipe, stored_recipe
+from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.replay import StoredRun
 from spatialqa.generation.resume import remove_damaged
 from spatialqa.generation.run import Run, prepare_run
+from spatialqa.generation.stored_recipe import stored_recipe
 from spatialqa.interop.export import warnings_before
 from spatialqa.qa.ask_options import TYPES
 from spatialqa.qa.make import make_qa

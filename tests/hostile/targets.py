@@ -29,7 +29,8 @@ from spatialqa.core.recipe_keys import build
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.json_records import Reject, json_lines, read_json_lines, write_record
 from spatialqa.generation.placements import read_placements
-from spatialqa.generation.recipe import RenderRecipe, stored_recipe
+from spatialqa.generation.recipe import RenderRecipe
+from spatialqa.generation.stored_recipe import stored_recipe
 from spatialqa.interop.spatialsoundqa.importer import import_spatialsoundqa
 from spatialqa.models.bat.recipe import AnswerRecipe, BATRecipe
 from spatialqa.models.spatial_ast.recipe import TrainRecipe

@@ -19,7 +19,8 @@ from spatialqa.core.geometry import FloatArray, Pose, direction
 from spatialqa.core.scene import Place
 from spatialqa.errors import PlacementError
 from spatialqa.rooms.mesh.mesh_rooms import MeshRooms
-from spatialqa.rooms.placement.placer import Placer, even_shares
+from spatialqa.rooms.placement.cells import even_shares
+from spatialqa.rooms.placement.placer import Placer
 from spatialqa.rooms.placement.surface_distance import SurfaceDistance
 from spatialqa.rooms.room import Region, Room
 from tests.rooms.shapes import Triangles, box, quad, room, wall_with_door
@@ -338,11 +339,45 @@ def test_octants_are_even_in_a_usual_room_too() -> None:
 
 
 def test_steep_directions_are_as_usual_as_level_ones_where_the_room_allows_both() -> None:
-    assert np.mean([abs(p.elevation_deg) > 20 for _, ps in furnished_groups() for p in ps]) > 0.2
-    near = Placer(room(box((0, 0, 0), (6, 2.8, 6))), max_distance_m=1.0)
+    assert np.mean([abs(p.elevation_deg) > 20 for _, ps in furnished_groups() for p in ps]) > 0.15
+    near = Placer(room(box((0, 0, 0), (6, 2.8, 6))), max_distance_m=1.0, body_radius_m=0.0)
     tilts = [p.elevation_deg for _, ps in groups(near, 300) for p in ps]
     counts = np.histogram(tilts, [-60, -40, -20, 0])[0]
     assert counts.min() > 0.85 * counts.max()  # by volume: 0.65
+
+
+def beside_planes(places: Iterable[Place]) -> FloatArray:
+    """Return the density of azimuths by their angle from the nearest plane of the head, in steps of 9 degrees."""
+    from_plane = [abs((p.azimuth_deg + 45.0) % 90.0 - 45.0) for p in places]
+    counts = np.histogram(from_plane, np.arange(0, 46, 9))[0]
+    density: FloatArray = counts / counts.mean()
+    return density
+
+
+def test_azimuths_are_even_and_so_are_distances_within_each_half_metre() -> None:
+    """In a usual room, most of whose listeners have a wall close by."""
+    where = room(*HALL, box(*WARDROBE), box(*TABLE))
+    places = [p for _, ps in groups(Placer(where), 400) for p in ps]
+    assert np.abs(beside_planes(places) - 1.0).max() < 0.13  # 3 standard deviations
+    within = np.array([p.distance_m % 0.5 for p in places if p.distance_m < 3.5])
+    counts = np.histogram(within, 0.1 * np.arange(6))[0]
+    assert np.abs(counts / counts.mean() - 1.0).max() < 0.13
+    bunched = [p for _, ps in groups(Placer(where, directions="octants"), 150) for p in ps]
+    assert beside_planes(bunched)[0] > 1.3
+
+
+def test_nothing_is_in_the_body_of_the_listener() -> None:
+    def in_body(placer: Placer) -> float:
+        ears, sources = positions(groups(placer, 150))
+        offset = sources - ears[:, None]
+        return float(((np.hypot(offset[..., 0], offset[..., 2]) < 0.3) & (offset[..., 1] < 0.1)).mean())
+
+    assert in_body(furnished()) == 0.0
+    assert in_body(Placer(furnished().room, body_radius_m=0.0)) > 0.005
+    low = positions(groups(Placer(furnished().room, body_radius_m=1.0), 150))
+    over = low[1] - low[0][:, None]
+    assert np.hypot(over[..., 0], over[..., 2])[over[..., 1] <= 0.1].min() >= 1.0
+    assert np.hypot(over[..., 0], over[..., 2]).min() < 1.0  # what hangs over the head is not in the body
 
 
 def test_yaw_is_any_or_the_one_asked_for() -> None:

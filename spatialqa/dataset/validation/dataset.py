@@ -22,6 +22,7 @@ from spatialqa.dataset.schema import TABLES
 from spatialqa.dataset.validation.files import FileCheck, check_files
 from spatialqa.dataset.validation.ground_truth import SplitTruth
 from spatialqa.dataset.validation.own_subtypes import Recompute
+from spatialqa.dataset.validation.placing import PlacingRules
 from spatialqa.dataset.validation.rirs import RirCheck
 from spatialqa.dataset.validation.table import TableCheck
 from spatialqa.errors import SpatialQAError
@@ -83,7 +84,9 @@ def validate_dataset(root: Path, recompute: Mapping[str, Recompute] | None = Non
         findings.problems.append("run.json: its fingerprint_hash is not the hash of its fingerprint")
     _check_schemas(files, findings)
     groups = _check_groups(findings)
-    scenes = _SceneCheck(groups, findings, plan_only=bool(run.recipe.get("plan_only")) or run.export is not None)
+    placing = PlacingRules.of(run.recipe)
+    only_planned = bool(run.recipe.get("plan_only")) or run.export is not None
+    scenes = _SceneCheck(groups, findings, placing, only_planned)
     tables = [
         TableCheck(table, record.recipe, record.own_subtypes(), recompute) for table, record in files.records.items()
     ]
@@ -163,8 +166,11 @@ def _check_groups(findings: _Findings) -> dict[str, dict[str, Any]]:
 class _SceneCheck:
     """The check of all scenes, file by file; it keeps their houses and clips, which no two splits may share."""
 
-    def __init__(self, groups: dict[str, dict[str, Any]], findings: _Findings, plan_only: bool) -> None:
+    def __init__(
+        self, groups: dict[str, dict[str, Any]], findings: _Findings, placing: PlacingRules, plan_only: bool
+    ) -> None:
         self._groups = groups
+        self._placing = placing
         self._findings = findings
         self._plan_only = plan_only
         self._houses: dict[str, set[str]] = defaultdict(set)
@@ -179,7 +185,11 @@ class _SceneCheck:
                 self._findings.problems.append(f"{where} appears twice")
             if split_of(path) != scene.split:
                 self._findings.problems.append(f"{where} says split {scene.split}")
-            problems = [*_scene_problems(scene, self._groups), *self._render_problems(scene, flac)]
+            problems = [
+                *_scene_problems(scene, self._groups),
+                *self._placing.problems(scene),
+                *self._render_problems(scene, flac),
+            ]
             self._findings.problems += [f"{where}: {text}" for text in problems]
             truth.add(scene)
             self._houses[scene.house_id].add(scene.split)
@@ -201,6 +211,7 @@ class _SceneCheck:
         self._findings.checked += [
             f"{self._n_scenes} scenes with {self._n_sources} sources: geometry recomputed, {audio}",
             f"{len(self._houses)} houses and {len(self._clips)} clips, none in two splits",
+            *filter(None, [self._placing.summary]),
         ]
 
 

@@ -20,8 +20,9 @@ from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.json_records import RunRecord
 from spatialqa.dataset.reading import join_questions, read_rows, read_scenes, scene_files
 from spatialqa.errors import DatasetError
-from spatialqa.generation.recipe import RenderRecipe, stored_recipe
+from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.replay import StoredRun, by_group
+from spatialqa.generation.stored_recipe import stored_recipe
 from spatialqa.interop.destination import Destination
 from spatialqa.interop.spatialsoundqa.released_names import (
     CLIP_RMS_DBFS,

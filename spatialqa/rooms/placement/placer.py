@@ -1,9 +1,9 @@
 """Places listeners and sources in a building: indoors, above a floor, clear of surfaces, spread evenly.
 
 A Placer draws a pool of valid points once per room. Each listener then takes its sources from the pool by cells of
-octant (left or right, front or behind, above or below) and distance, so that neither bunches at what is typical. Where
-the regions of a building are known, nothing is placed in one that is not usable, and sources can be kept to the
-listener's region or to those that open into it.
+side and distance (`cells` says which), so that neither bunches at what is typical. None lies inside the listener's
+body. Where the regions of a building are known, nothing is placed in one that is not usable, and sources can be kept
+to the listener's region or to those that open into it.
 """
 
 import math
@@ -14,10 +14,12 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from spatialqa.core import seeds
-from spatialqa.core.geometry import FloatArray, Pose, Vec3, direction, spherical, to_head, yaw_quaternion
+from spatialqa.core.geometry import FloatArray, Pose, Vec3, direction, to_head, yaw_quaternion
 from spatialqa.core.scene import Place
 from spatialqa.errors import PlacementError
 from spatialqa.rooms.mesh.rays import BoolArray, RayCaster
+from spatialqa.rooms.placement.body import BODY_RADIUS_M, in_body
+from spatialqa.rooms.placement.cells import SEPARATION_M, LevelCells, OctantCells, strata
 from spatialqa.rooms.placement.free_space import FreeSpace, survey
 from spatialqa.rooms.placement.solids import SKY_HEIGHT_M, Solids, under_the_sky
 from spatialqa.rooms.placement.surface_distance import IntArray, SurfaceDistance
@@ -25,15 +27,11 @@ from spatialqa.rooms.room import Room
 
 EAR_HEIGHT_M = (1.1, 1.8)  # from a seated child to a standing adult
 SOURCE_HEIGHT_M = (0.2, 2.2)
-SEPARATION_M = 0.3  # between the sources of one listener
 
 _POOL_PER_M3 = 80.0  # at least some tens of points in the smallest cell
 _MIN_POOL, _MAX_POOL = 3_000, 20_000
 _ROUNDS = 8
 _OVER_FLOOR_M = 0.15  # a rug or a step, not a chair
-_DISTANCE_STEP_M = 0.5
-_ELEVATION_STEP_DEG = 10.0
-_FIT_STEPS = 30
 _WALKABLE_M = 0.3  # a navmesh lies up to its voxels' height above the floor, and its points are drawn at random
 _ROOFLESS_SHARE = 0.02  # of the air; a smaller one may be a gap of a scan
 _DOORWAY_M = 0.3  # half of the thickest wall between two regions
@@ -61,7 +59,10 @@ class Placer:
     source_height_m, ear_height_m: (lowest, highest) above the floor of the storey. source_regions: sources stand in
     the region of the listener (`same`), or also in those that open into it (`connected`), or wherever the air leads
     (`any`). walkable: float64 (n, 3), world points on the floor that listeners keep to, such as those of a navmesh;
-    None lets them stand over any open floor. warnings: what a user should know about the air of the room.
+    None lets them stand over any open floor. body_radius_m: of the listener's body (see `in_body`), 0 for none.
+    directions: `even` draws sources without regard to where the listener faces, so that the azimuths of listeners that
+    face anywhere are even; `octants` uses those of the head equally that the room offers. warnings: what a user should
+    know about the air of the room.
 
     Raises PlacementError where the room has no valid place at all, or no known regions though `source_regions` asks.
     """
@@ -76,6 +77,8 @@ class Placer:
         ear_height_m: tuple[float, float] = EAR_HEIGHT_M,
         source_regions: str = "any",
         walkable: FloatArray | None = None,
+        body_radius_m: float = BODY_RADIUS_M,
+        directions: str = "even",
     ) -> None:
         if source_regions != "any" and not room.regions:
             raise PlacementError(
@@ -86,6 +89,7 @@ class Placer:
         self.clearance_m = clearance_m
         self.min_distance_m, self.max_distance_m = min_distance_m, max_distance_m
         self.source_height_m, self.ear_height_m = source_height_m, ear_height_m
+        self.body_radius_m, self.directions = body_radius_m, directions
         faces = room.faces[under_the_sky(room)]
         self._caster = RayCaster(room.vertices, faces, room.origin)
         surface = SurfaceDistance(room.vertices, faces, room.origin)
@@ -110,18 +114,19 @@ class Placer:
     def sources(self, listener: Pose, count: int, rng: np.random.Generator) -> tuple[Place, ...]:
         """Draw `count` places for one listener, in random order.
 
-        Octants that the room offers this listener are used equally, then distances as evenly as the room allows,
-        then elevations; a place may be hidden from the listener but shares its air, if only through doors.
+        Half of them lie above the ears and half below (or every octant of the head has the same share, see
+        `directions`), where the room offers both. Then distances are as even as the room allows, then elevations. A
+        place may be hidden from the listener but shares its air, if only through doors.
 
         Raises PlacementError when the room does not offer this many places at once.
         """
         cells = self._cells(listener)
         places: list[FloatArray] = []
-        # Distances are stratified; octants are not, or two sources of a listener would never share one.
-        for octant_u, distance_u in zip(rng.uniform(size=count), _strata(count, rng), strict=True):
-            point = cells.draw(octant_u, distance_u, rng)
+        # Distances are stratified; sides are not, or two sources of a listener would never share one.
+        for side_u, distance_u in zip(rng.uniform(size=count), strata(count, rng), strict=True):
+            point = cells.draw(side_u, distance_u, rng)
             if point is None:
-                raise PlacementError(self._too_few(listener, count, len(places), cells))
+                raise PlacementError(self._too_few(listener, count, len(places), cells.n_points))
             places.append(point)
         seen = self.line_of_sight(listener.position, np.reshape(places, (-1, 3)))
         return tuple(
@@ -225,7 +230,7 @@ class Placer:
         points = self._pool.points[ids]
         return float(np.linalg.norm(np.ptp(points, axis=0))) if len(points) else 0.0
 
-    def _cells(self, listener: Pose) -> "_Cells":
+    def _cells(self, listener: Pose) -> OctantCells | LevelCells:
         pool = self._pool
         here = np.asarray(listener.position)
         offset = pool.points - here
@@ -235,7 +240,9 @@ class Placer:
             ids = ids[self._opens_into[pool.region[nearest], pool.region[ids]]]
         far2 = (offset[ids] * offset[ids]).sum(axis=1)
         ids = ids[(far2 >= self.min_distance_m**2) & (far2 <= self.max_distance_m**2)]
-        return _Cells(pool.points[ids], to_head(listener, pool.points[ids]), self.min_distance_m)
+        ids = ids[~in_body(offset[ids], self.body_radius_m)]
+        cells = OctantCells if self.directions == "octants" else LevelCells
+        return cells(pool.points[ids], to_head(listener, pool.points[ids]), self.min_distance_m)
 
     def _where(self) -> str:
         return f"room {self.room.room_id!r}"
@@ -258,11 +265,11 @@ class Placer:
         tried = tried or at_height
         return f"{clear:,} of {tried:,} trial points lie at least {self.clearance_m:g} m from every surface; {size}"
 
-    def _too_few(self, listener: Pose, count: int, found: int, cells: "_Cells") -> str:
+    def _too_few(self, listener: Pose, count: int, found: int, n_points: int) -> str:
         x, y, z = listener.position
         return (
             f"{self._where()} has only {found} of {count} source places for a listener at ({x:.2f}, {y:.2f}, {z:.2f}): "
-            f"{cells.n_points:,} trial points in its space lie {self.min_distance_m:g} to {self.max_distance_m:g} m "
+            f"{n_points:,} trial points in its space lie {self.min_distance_m:g} to {self.max_distance_m:g} m "
             f"away, and sources stand {SEPARATION_M:g} m apart; {self._pool.blame}"
         )
 
@@ -304,65 +311,6 @@ def _openings(air: FreeSpace, room: Room) -> BoolArray:
     both = (region[a] >= 0) & (region[b] >= 0)
     opens[region[a[both]], region[b[both]]] = True
     return opens | opens.T
-
-
-class _Cells:
-    """The points that one listener can have as sources, sorted into cells of octant and distance."""
-
-    def __init__(self, points: FloatArray, head: FloatArray, min_distance_m: float) -> None:
-        self.n_points = len(points)
-        self._points = points
-        _, elevation, distance = spherical(head)
-        octant = (head[:, 0] < 0) * 4 + (head[:, 2] < 0) * 2 + (head[:, 1] > 0)
-        step = ((distance - min_distance_m) / _DISTANCE_STEP_M).astype(np.int64)
-        n_steps = int(step.max()) + 1 if len(step) else 1
-        self._cell = octant * n_steps + step
-        tilt = (np.abs(elevation) / _ELEVATION_STEP_DEG).astype(np.int64)
-        key = self._cell * 10 + tilt
-        # Equal chances for every elevation that a cell holds.
-        self._weight = 1.0 / np.bincount(key)[key] if len(key) else np.empty(0)
-        self._shares = even_shares(np.bincount(self._cell, minlength=8 * n_steps).reshape(8, n_steps) > 0)
-        self._taken: list[FloatArray] = []
-
-    def draw(self, octant_u: float, distance_u: float, rng: np.random.Generator) -> FloatArray | None:
-        """Take a point at these quantiles of octants and, within one, of distances; None when none is left."""
-        n_steps = self._shares.shape[1]
-        while self._shares.sum() > 0:
-            octant = _quantile(self._shares.sum(axis=1), octant_u)
-            step = _quantile(self._shares[octant], distance_u)
-            members = np.flatnonzero(self._cell == octant * n_steps + step)
-            for taken in self._taken:
-                members = members[((self._points[members] - taken) ** 2).sum(axis=1) >= SEPARATION_M**2]
-            if len(members):
-                point: FloatArray = self._points[members[_quantile(self._weight[members], rng.uniform())]]
-                self._taken.append(point)
-                return point
-            self._shares[octant, step] = 0.0
-        return None
-
-
-def even_shares(feasible: BoolArray) -> FloatArray:
-    """Return shares (8, n) that sum to 1, zero where not feasible, whose rows and columns are as even as that allows.
-
-    Iterative proportional fitting (Deming and Stephan 1940) to uniform margins, octants fitted last: every octant that
-    is feasible at all has the same share.
-    """
-    shares = feasible.astype(np.float64)
-    rows, columns = shares.any(axis=1), shares.any(axis=0)
-    for _ in range(_FIT_STEPS if rows.any() else 0):
-        shares *= np.where(columns, 1.0 / columns.sum(), 0.0) / np.where(columns, shares.sum(axis=0), 1.0)
-        shares *= (np.where(rows, 1.0 / rows.sum(), 0.0) / np.where(rows, shares.sum(axis=1), 1.0))[:, None]
-    return shares
-
-
-def _strata(count: int, rng: np.random.Generator) -> FloatArray:
-    """Return `count` numbers in [0, 1) in random order, one in each of `count` equal parts."""
-    return (rng.permutation(count) + rng.uniform(size=count)) / count
-
-
-def _quantile(weights: FloatArray, u: float) -> int:
-    edges = np.cumsum(weights)
-    return int(min(np.searchsorted(edges, u * edges[-1], side="right"), np.flatnonzero(weights)[-1]))
 
 
 def _vec3(point: FloatArray) -> Vec3:

@@ -16,7 +16,6 @@ from spatialqa.rooms.placement.surface_distance import SurfaceDistance
 from spatialqa.rooms.room import Room
 
 TOUCHING_M = 0.01  # nearer to a surface, an engine may put a source behind it
-HEAD_RADIUS_M = 0.1
 
 _NEAR_NODES = 64
 _REACH_STEPS = 2.0  # grid steps from a point in the air to the node that sees it
