@@ -190,6 +190,22 @@ def test_a_second_render_is_refused_and_harms_nothing(small: Path, tmp_path: Pat
     assert hashes(root) == hashes(small)
 
 
+def test_one_make_qa_at_a_time(small: Path, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(small, root)
+    with DatasetFolder(root).lock():
+        before = hashes(root)
+        refused = Started(spatialqa("make-qa", root))
+        assert refused.wait() == 2
+        assert "another spatialqa command" in refused.printed
+        assert hashes(root) == before
+    several = [Started(spatialqa("make-qa", root, "--seed", seed)) for seed in (0, 1, 2)]
+    codes = [each.wait() for each in several]
+    assert set(codes) <= {0, 2}, [each.printed for each in several]
+    assert 0 in codes
+    assert not validate_dataset(root).problems
+
+
 def test_a_refusal_leaves_a_run_without_a_shard_alone(tmp_path: Path) -> None:
     run, plan = prepare_run(SMALL, tmp_path / "data")
     DatasetFolder(run.root).claim(run_record(run, plan))

@@ -9,7 +9,7 @@ import click
 
 from spatialqa import __version__
 from spatialqa.cli import supervisor
-from spatialqa.cli.options import MANY, PATH, PATHS, SEED, TABLE, ModelsCommand, keys_of, resolve, resolve_model
+from spatialqa.cli.options import MANY, PATH, PATHS, SEED, TABLE, TEXT, ModelsCommand, keys_of, resolve, resolve_model
 from spatialqa.core.interrupts import stop_on_signals, stopped_by
 from spatialqa.core.names import SPLITS, table_name
 from spatialqa.core.recipe_file import read_recipe
@@ -154,6 +154,7 @@ def status(out: Path) -> None:
 @click.option("--fix", is_flag=True, help="Remove damaged shards that a resume makes again, and name the command.")
 @click.option(
     "--question-modules",
+    type=TEXT,
     metavar="FILE",
     help="Python files or packages that declared subtypes of OUT's questions, to compute their answers again.",
 )
@@ -196,7 +197,7 @@ def validate(out: Path, rerender: int, fix: bool, question_modules: str | None) 
     metavar="FILE",
     help="Write the answers of the best baselines to FILE instead, for score.",
 )
-@click.option("--split", metavar="SPLIT", help="With --answers: split that is answered. [test]")
+@click.option("--split", type=click.Choice(SPLITS), help="With --answers: split that is answered. [test]")
 def audit(out: Path, name: str | None, max_questions: int, seed: int, answers: Path | None, split: str | None) -> None:
     """Check whether text-only baselines can predict the answers in OUT; exit with 1 if one beats chance."""
     if answers:
@@ -224,8 +225,8 @@ def audit(out: Path, name: str | None, max_questions: int, seed: int, answers: P
 @click.argument("predictions", type=PATH)
 @out_argument
 @click.option("--name", type=TABLE, metavar="NAME", help="Use the questions in qa-NAME instead of qa.")
-@click.option("--split", help="Split to score; default: every split with a prediction.")
-@click.option("--text-model", metavar="DIR", help="Sentence model for mAP, or none. [an installed one]")
+@click.option("--split", type=click.Choice(SPLITS), help="Split to score; default: every split with a prediction.")
+@click.option("--text-model", type=TEXT, metavar="DIR", help="Sentence model for mAP, or none. [an installed one]")
 @click.option(
     "--answered-only", is_flag=True, help="Leave out questions without a prediction; otherwise they count as wrong."
 )
@@ -514,7 +515,7 @@ def bench(recipe: str | None, qa: bool, scan: bool, as_json: bool, **given: Any)
 
 
 @cli.command()
-@click.option("--habitat-python", metavar="PYTHON", help="Python executable in which to look for habitat-sim.")
+@click.option("--habitat-python", type=TEXT, metavar="PYTHON", help="Python in which to look for habitat-sim.")
 def doctor(habitat_python: str | None) -> None:
     """Show which engines, rooms, clips and optional packages are available, and how to get the others."""
     from spatialqa.cli.doctor import print_report

@@ -30,6 +30,11 @@ def PATHS(value: Any) -> list[Path]:  # noqa: N802
     return [PATH(part) for part in str(value).split(",")]
 
 
+def TEXT(value: Any) -> str:  # noqa: N802
+    """Return a name or a path that is looked up later."""
+    return str(PATH(value)) if str(value) else ""
+
+
 def TABLE(value: Any) -> str:  # noqa: N802
     """Return the NAME of a table of questions, qa-NAME, as it is."""
     if fault := table_name_fault(str(value)):

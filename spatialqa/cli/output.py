@@ -105,6 +105,10 @@ def print_status(root: Path) -> None:
         stdout.print("incomplete: run the same command again to resume")
 
 
+def _problems(n: int) -> str:
+    return f"{n} problem{'s' * (n != 1)}"
+
+
 def print_validation(report: "ValidationReport") -> None:
     """Print what was checked and every problem that was found."""
     for line in report.checked:
@@ -115,7 +119,7 @@ def print_validation(report: "ValidationReport") -> None:
         stdout.print(f"BAD  {problem}")
     if len(report.problems) > _MAX_LISTED:
         stdout.print(f"     and {len(report.problems) - _MAX_LISTED} more")
-    stdout.print("valid" if not report.problems else f"{len(report.problems)} problems", style="bold")
+    stdout.print("valid" if not report.problems else _problems(len(report.problems)), style="bold")
 
 
 def print_fetch(report: "FetchReport") -> None:
@@ -172,4 +176,4 @@ def print_templates(report: "TemplateReport") -> None:
         stdout.print(f"doubt  {doubt}")
     for problem in report.problems:
         stdout.print(f"BAD    {problem}")
-    stdout.print("the templates can be used" if not report.problems else f"{len(report.problems)} problems")
+    stdout.print("the templates can be used" if not report.problems else _problems(len(report.problems)))

@@ -9,6 +9,7 @@ from io import BufferedReader
 from pathlib import Path
 
 _LONGEST_NAME, _LONGEST_PATH = 255, 4095  # bytes, of Linux; other systems take no more
+LARGEST = 1 << 33  # bytes of a file that is read whole; meshes of whole buildings have up to 2 GiB
 
 
 def path_fault(path: str) -> str | None:
@@ -34,27 +35,28 @@ def require_regular(path: Path) -> None:
     _require_regular(os.stat(path).st_mode)
 
 
-def open_regular(path: Path) -> BufferedReader:
-    """Open a file to read its bytes; raises OSError as `require_regular` does, and waits for no other program."""
+def open_regular(path: Path, largest: int | None = None) -> BufferedReader:
+    """Open a file to read its bytes, and wait for no other program.
+
+    Raises OSError as `require_regular` does, and for a file of more than `largest` bytes.
+    """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(path, flags)
     try:
-        _require_regular(os.fstat(descriptor).st_mode)
+        status = os.fstat(descriptor)
+        _require_regular(status.st_mode)
+        if largest is not None and status.st_size > largest:
+            raise OSError(f"is larger than {largest:,} bytes, more than such a file can need")
     except OSError:
         os.close(descriptor)
         raise
     return os.fdopen(descriptor, "rb")
 
 
-def read_regular(path: Path, largest: int | None = None) -> bytes:
+def read_regular(path: Path, largest: int = LARGEST) -> bytes:
     """Return the bytes of a file; raises OSError as `open_regular` does, and for more than `largest` bytes."""
-    with open_regular(path) as stream:
-        if largest is None:
-            return stream.read()
-        content = stream.read(largest + 1)
-    if len(content) > largest:
-        raise OSError(f"is larger than {largest:,} bytes, more than such a file can need")
-    return content
+    with open_regular(path, largest) as stream:
+        return stream.read()
 
 
 def read_text(path: Path, encoding: str = "utf-8") -> str:

@@ -1,3 +1,4 @@
+import os
 import pickle
 from pathlib import Path
 
@@ -86,11 +87,13 @@ def test_files_that_are_no_audioset_are_left_out_with_the_reason(hub: Path) -> N
     (hub / "data/bal_train/cut.parquet").write_bytes(whole[: len(whole) // 2])
     wrong = pa.table({"video_id": ["aaaaaaaaaaa"], "audio": [b"x"], "labels": [["/m/05tny_"]]})
     pq.write_table(wrong, hub / "data/bal_train/wrong.parquet")
+    os.mkfifo(hub / "data/bal_train/pipe.parquet")  # would block if it were opened
     clips = open_audioset(hub)
     assert set(by_id(clips)) == set(IDS)
     why = {reject.path: reject.reason for reject in clips.rejected()}
     assert why["data/other.parquet"] == "columns: it lacks video_id, audio, labels; it has text"
     assert why["data/bal_train/cut.parquet"].startswith("unreadable: ")
+    assert why["data/bal_train/pipe.parquet"] == "unreadable: is a pipe, not a file"
     assert why["data/bal_train/wrong.parquet"].startswith("columns: audio is binary")
     for name in ("eval/00.parquet", "bal_train/00.parquet", "unbal_train/017.parquet"):
         (hub / "data" / name).unlink()

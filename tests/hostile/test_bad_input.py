@@ -148,6 +148,10 @@ CASES: list[Case] = [
         ("--rooms", "mesh:" + "a/" * 3000, "at most 4,095"),
         ("--rooms", "mesh:pipe.glb", "a pipe, not a file"),
         ("--rooms", "mesh:pipe", "file types"),
+        ("--rooms", "mesh:huge.glb", "larger than 8,589,934,592 bytes"),
+        ("--rooms", "mesh:huge.obj", "larger than 8,589,934,592 bytes"),
+        ("--rooms", "mesh:huge.ply", "larger than 8,589,934,592 bytes"),
+        ("--rooms", "mesh:box.ply", "--materials", "huge.json", "larger than"),
         ("--rooms", "mesh:/dev/zero", "file types"),
         ("--rooms", "mesh:bytes.npy", "file types"),
         ("--rooms", "hm3d:" + LONG, "is too long"),
@@ -263,6 +267,8 @@ CASES: list[Case] = [
         ("digits.jsonl", "plan", "line 1"),
         ("list.jsonl", "plan", "must be an object"),
         ("number.jsonl", "plan", "qa_id must be a text"),
+        ("answers.jsonl", "plan", "--split", LONG, "is not one of 'train', 'validation', 'test'"),
+        ("answers.jsonl", "plan", "--text-model", LONG, "at most 4,095"),
         ("answers.jsonl", "plan", "--seed", "-1", "not in the range"),
         ("answers.jsonl", "plan", "--seed", "9" * 40, "not in the range"),
         ("answers.jsonl", "plan", "--name", LONG, "too long"),
@@ -276,6 +282,11 @@ CASES: list[Case] = [
         ("D", "--shard-size", HUGE, "not in the range"),
         ("D", "--name", "..", "letters, digits"),
     ),
+    *_of(("rirs", "OUT", "--recipe"), ("pipe", "a pipe, not a file"), (LONG, "at most 4,095")),
+    *_of(("validate", "plan", "--question-modules"), ("pipe", "not a Python file"), (LONG, "at most 4,095")),
+    *_of(("train-baseline", "plan", "--recipe"), ("pipe", "a pipe, not a file"), (LONG, "at most 4,095")),
+    *_of(("answer", "plan", "--model", "M", "--to", "T", "--recipe"), ("pipe", "a pipe"), (LONG, "at most 4,095")),
+    *_of(("doctor", "--habitat-python"), (LONG, "at most 4,095"), ("a\0b", "code 0")),
     *_of(
         ("import", "spatialsoundqa"),
         (LONG, "OUT", "at most 4,095"),
@@ -357,6 +368,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     planned(root / "plan", 4, QaRecipe())
     for name in ("pipe", "pipe.glb"):
         os.mkfifo(root / name)
+    for name in ("huge.glb", "huge.obj", "huge.ply", "huge.json", "huge.house"):
+        with (root / name).open("wb") as stream:
+            stream.truncate(9 << 30)  # takes no space
     (root / "bytes").write_bytes(bytes(range(256)))
     (root / "bytes.npy").write_bytes(b"\x93NUMPY\x01\x00")
     (root / "deep.yaml").write_text("[" * 900)

@@ -1,6 +1,7 @@
 """glTF 2.0 as its specification says, on files that are written here byte by byte."""
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -654,3 +655,12 @@ def test_draco_is_decoded_where_its_library_is_installed(file: File, path: Path)
     path.write_bytes(path.read_bytes().replace(b"DRACO", b"OCARD"))
     with pytest.raises(RoomError, match=r"h\.glb.*Draco data in primitive 0 of mesh 0"):
         read_parts(path)
+
+
+def test_a_pipe_beside_a_file_is_not_opened(file: File, path: Path) -> None:
+    file.node(mesh=file.square())
+    os.mkfifo(path.parent / "b.bin")
+    file.save(path, buffers=[{"byteLength": 9, "uri": "b.bin"}])
+    with pytest.raises(RoomError, match="there is no such file"):
+        read_parts(path)
+    assert list(buffers(path)) == [b""]

@@ -21,6 +21,7 @@ from spatialqa.clips.clip import ClipRecord, RawClip, RejectedClip
 from spatialqa.clips.clip_table import MAX_EXTRA_S, PREFIX, audioset_table, find_id
 from spatialqa.clips.decode import BadSoundError, cause, read_sound_bytes
 from spatialqa.clips.label_filter import LabelFilter, LabelLists, choose_labels
+from spatialqa.core.input_files import require_regular
 from spatialqa.errors import ClipError, ClipGoneError
 
 _SPLIT_WORDS = (("eval", "test"), ("test", "test"), ("valid", "validation"), ("train", "train"))
@@ -162,6 +163,7 @@ def _split(path: Path, root: Path) -> str | None:
 def _listing(path: Path, number: int) -> pa.Table:
     """Return video_id, labels, file, group and row of every row of a file; raises ClipError for other tables."""
     try:
+        require_regular(path)
         with pq.ParquetFile(path) as file:
             schema = file.schema_arrow
             missing = [name for name in ("video_id", "audio", "labels") if name not in schema.names]

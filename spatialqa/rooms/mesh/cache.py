@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from spatialqa.core.input_files import open_regular
+from spatialqa.core.input_files import LARGEST, open_regular
 from spatialqa.errors import RoomError
 from spatialqa.rooms.mesh.simplify import PreparedMesh
 
@@ -80,7 +80,7 @@ class MeshCache:
             known = self._folder / "hashes" / _digest(identity)
             if (found := _read_hash(known)) is not None:
                 return found
-        with open_regular(path) as stream:
+        with open_regular(path, LARGEST) as stream:
             sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
         if known is not None:
             self._store(known, lambda stream: stream.write(sha256.encode()))

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spatialqa.core.geometry import FloatArray
-from spatialqa.core.input_files import open_regular, read_regular
+from spatialqa.core.input_files import LARGEST, open_regular, read_regular
 from spatialqa.errors import RoomError
 from spatialqa.rooms.mesh.parts import MAX_ELEMENTS, MeshPart, compact
 
@@ -97,14 +97,14 @@ def buffers(path: Path) -> Iterator[bytes]:
     for uri in uris:
         if isinstance(uri, str) and not _is_data(uri):
             try:
-                yield _beside(path, uri).read_bytes()
+                yield read_regular(_beside(path, uri))
             except (RoomError, OSError, ValueError):
                 yield b""
 
 
 def _json_of(path: Path) -> bytes:
     """Return a file's JSON without reading the rest of a .glb, which may be large."""
-    with open_regular(path) as stream:
+    with open_regular(path, LARGEST) as stream:
         head = stream.read(20)
         if len(head) < 20 or struct.unpack_from("<I", head)[0] != _MAGIC:
             return head + stream.read()
@@ -483,7 +483,7 @@ class _File:
         else:
             source = _beside(self._path, uri)
             try:
-                content = source.read_bytes()
+                content = read_regular(source)
             except OSError as error:
                 raise RoomError(f"cannot read {source}, which {self._path} needs: {error.strerror or error}") from error
         length = self._whole(entry, "byteLength", f"buffer {index}")

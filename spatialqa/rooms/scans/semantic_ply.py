@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from spatialqa.core.input_files import open_regular
+from spatialqa.core.input_files import LARGEST, open_regular
 from spatialqa.errors import RoomError
 
 _TYPES = {
@@ -56,7 +56,7 @@ def read_semantic_ply(path: Path, wanted: Sequence[str]) -> SemanticMesh:
     face names a vertex that does not exist.
     """
     try:
-        with open_regular(path) as file:
+        with open_regular(path, LARGEST) as file:
             encoding, elements = _header(path, file)
             tables = _tables(path, file, encoding, elements)
     except OSError as error:
