@@ -170,7 +170,7 @@ def test_a_fixed_yaw_and_random_starts_and_onsets() -> None:
     for group, scenes in drawn(recipe, "train", 4):
         assert group.listener.orientation == pytest.approx((2**-0.5, 0, 2**-0.5, 0))
         onsets += [source.onset_s for scene in scenes for source in scene.sources]
-        starts += [source.clip_start_s for scene in scenes for source in scene.sources]
+        starts += [source.clip_start_s or 0.0 for scene in scenes for source in scene.sources]
     assert 0 <= min(onsets) < 1.5 < 3.5 < max(onsets) <= 5.0
     assert max(starts) > 0
 

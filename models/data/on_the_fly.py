@@ -24,13 +24,14 @@ from torch import Tensor
 from spatialqa.banks.bank import Bank
 from spatialqa.banks.engine import resample_rir
 from spatialqa.banks.open_bank import open_bank
-from spatialqa.clips.prepare import DrySignal, cut_to_scene
+from spatialqa.clips.prepare import DrySignal
 from spatialqa.core import seeds
 from spatialqa.core.scene import Scene, rir_id
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_rows
 from spatialqa.dataset.schema import SCENES
 from spatialqa.errors import ClipError, DatasetError
+from spatialqa.generation.playback import dry_signal_of, with_playback
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.replay import StoredRun
 from spatialqa.generation.sound_sampling import SoundSampler
@@ -159,9 +160,9 @@ class OnTheFlyDataset(SceneDataset):
             drawn = scene if self._sampler is None else self._redrawn(scene, epoch, attempt)
             try:
                 clips = self.inputs.sounds(drawn)
+                drawn = with_playback(drawn, clips, self.recipe.fill)
                 return drawn, [
-                    cut_to_scene(clip.audio, scene.sample_rate, scene.duration_s, source.clip_start_s, source.onset_s)
-                    for source, clip in zip(drawn.sources, clips, strict=True)
+                    dry_signal_of(source, clip, drawn) for source, clip in zip(drawn.sources, clips, strict=True)
                 ]
             except ClipError:
                 if self._sampler is None or attempt + 1 == _ATTEMPTS:

@@ -25,9 +25,11 @@ from spatialqa.core.recipe_keys import build
 from spatialqa.core.scene import Scene
 from spatialqa.core.scene import Source as SourceRecord
 from spatialqa.errors import ClipError, DatasetError, PlacementError, RecipeError, SpatialQAError
+from spatialqa.generation.audibility import InaudibleError, require_audible
 from spatialqa.generation.placements import PlacedScene, PlacedSource
 from spatialqa.generation.plan import Planner
 from spatialqa.generation.plan_placements import body_warnings, position_problems
+from spatialqa.generation.playback import with_playback
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.render import ClippedSceneError, simulate
 from spatialqa.generation.render import render_scene as render_planned
@@ -155,6 +157,7 @@ def render_scene(
     gain_db: float = -24.0,
     mix: str = "sum",
     clip_rms_dbfs: float = -14.0,
+    audible_dbfs: float = -46.0,
     seed: int = 0,
     check_positions: bool = True,
 ) -> RenderedScene:
@@ -170,6 +173,7 @@ def render_scene(
         gain_db: one constant gain on the sum, dB.
         mix: "sum", or "mean" to divide by the number of sources.
         clip_rms_dbfs: level that every clip is brought to, dB re full scale.
+        audible_dbfs: level, before the gain, from which on a source can be heard (docs/labels.md).
         seed: of the clips that are drawn and of the simulation. The same arguments give the same samples.
         check_positions: refuse a listener or a source in a wall, outside of the building or in the head.
 
@@ -179,7 +183,7 @@ def render_scene(
         PlacementError: a listener or a source cannot be where it is; the message says why.
         ClipError, RecipeError: there is no such clip, class or file, or a file has no label.
         RecipeError: an argument is of another type or out of its bounds.
-        SpatialQAError: the mix peaks above full scale; lower gain_db.
+        SpatialQAError: the mix peaks above full scale, or nothing can be heard; the message says what to do.
         EngineError: the engine failed.
     """
     _check_types("render_scene", room, listener)
@@ -198,6 +202,7 @@ def render_scene(
         "gain_db": gain_db,
         "mix": mix,
         "clip_rms_dbfs": clip_rms_dbfs,
+        "audible_dbfs": audible_dbfs,
         "seed": seed,
         "check_placements": check_positions,
     }
@@ -217,12 +222,19 @@ def render_scene(
     (scene,) = planner.scenes(slot, group)
     prepared = PreparedClips(clip_set, recipe.sample_rate, recipe.clip_rms_dbfs)
     dry = [prepared.get(planner.placed_sounds.record("train", source.clip_id)) for source in scene.sources]
+    scene = with_playback(scene, dry, recipe.fill)
     with engine.using(room) as acoustic:
         simulated = simulate(group, acoustic, recipe.sample_rate)
     try:
-        rendered = render_planned(scene, simulated, dry, recipe.mix)
+        rendered = render_planned(scene, simulated, dry, recipe.mix, recipe.audible_dbfs)
+        require_audible(rendered.scene, by_hand=True)
     except ClippedSceneError as error:
         raise SpatialQAError(f"the scene {error}: lower gain_db (it is {recipe.gain_db:g} dB)") from None
+    except InaudibleError as error:
+        raise SpatialQAError(
+            f"the scene is silent: {error}; move it nearer, use another clip, or lower audible_dbfs "
+            f"(it is {recipe.audible_dbfs:g} dBFS)"
+        ) from None
     return RenderedScene(
         rendered.audio, rendered.scene, list(simulated.rirs), room, _with_clips(placed, scene, files), keys
     )
@@ -292,10 +304,10 @@ def _placed_source(source: Source, listener: Listener, files: dict[str, SoundFil
     name, where = str(source.clip), source.where
     position = source.place(listener)
     if name in files or clips.find(name) is not None:
-        return PlacedSource(position, name, source.label, source.onset_s, where)
+        return PlacedSource(position, name, source.label, source.onset_s, where, source.fill)
     if source.label is not None and label_of(source.label) != label_of(name):
         raise RecipeError(f"{where}: {clips.name} has no such clip, and there is no such file")
-    return PlacedSource(position, None, name, source.onset_s, where)
+    return PlacedSource(position, None, name, source.onset_s, where, source.fill)
 
 
 def _is_file(source: Source, clips: Clips) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 from spatialqa.api.values import is_path, number, point, text
 from spatialqa.core.geometry import Pose, Vec3, yaw_quaternion
 from spatialqa.errors import RecipeError
-from spatialqa.generation.placements import from_direction
+from spatialqa.generation.placements import FILLS, from_direction
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ class Source:
 
     It is placed either by azimuth_deg (positive to the left of the nose), elevation_deg (positive up) and distance_m
     from the listener's head, or by its position in the room (world, metres; any sequence or array of three numbers).
-    onset_s: when it starts, seconds after the start of the scene.
+    onset_s: when it starts, seconds after the start of the scene. fill: "once", or "repeat" to play a clip that ends
+    before the scene again after drawn gaps of 0.2 to 1 s.
 
     Raises:
         RecipeError: a value is not of its type or not finite, or the place is given twice or in part.
@@ -55,6 +56,7 @@ class Source:
     distance_m: float | None = None
     position: Vec3 | None = None
     onset_s: float = 0.0
+    fill: str = "once"
 
     def __post_init__(self) -> None:
         if not is_path(self.clip):
@@ -68,6 +70,8 @@ class Source:
             object.__setattr__(self, "position", point(self.where, "position", self.position))
         if self.onset_s < 0:
             raise RecipeError(f"{self.where}: onset_s {self.onset_s:g} must be 0 s or more")
+        if self.fill not in FILLS:
+            raise RecipeError(f"{self.where}: fill {self.fill!r} must be one of {', '.join(FILLS)}")
         self._check_place()
 
     @property

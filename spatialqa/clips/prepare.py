@@ -1,7 +1,9 @@
 """Prepares a stored clip for a scene: resample, level, cut and pad."""
 
+import itertools
 import math
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,6 +13,8 @@ import soxr
 
 from spatialqa.clips.clip import ClipRecord, ClipSet, RawClip
 from spatialqa.errors import ClipError
+
+_FADE_S = 0.01
 
 
 def level_dbfs(audio: npt.NDArray[np.floating]) -> float:
@@ -50,16 +54,28 @@ def prepare(raw: RawClip, sample_rate: int, rms_dbfs: float | None = -14.0) -> n
 
 
 class DrySignal(NamedTuple):
-    """The part of a clip that sounds in a scene."""
+    """What a source emits in a scene: a part of a clip, once or several times."""
 
-    audio: npt.NDArray[np.float32]  # (n,), from its onset to its end within the scene
+    audio: npt.NDArray[np.float32]  # (n,), from its onset to the end of its last play within the scene
     onset: int  # the scene's sample at which it begins
-    offset_s: float  # where the clip ends within the scene
-    level_dbfs: float  # RMS of this part
+    offset_s: float  # where the last play ends within the scene
+    level_dbfs: float  # RMS while it plays
+    plays: tuple[tuple[int, int], ...]  # the samples [first, last) of `audio` in which it plays
+
+    def while_playing(self, channel: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return the samples of a signal that begins with `audio` at which the clip plays: float32 (m,)."""
+        return np.concatenate([channel[first:last] for first, last in self.plays])
 
 
 def cut_to_scene(
-    dry: npt.NDArray[np.float32], sample_rate: int, duration_s: float, start_s: float, onset_s: float
+    dry: npt.NDArray[np.float32],
+    sample_rate: int,
+    duration_s: float,
+    start_s: float,
+    onset_s: float,
+    *,
+    end_s: float | None = None,
+    starts_s: Sequence[float] | None = None,
 ) -> DrySignal:
     """Cut a prepared clip to what sounds in a scene; it ends where the scene does.
 
@@ -69,21 +85,47 @@ def cut_to_scene(
         duration_s: length of the scene.
         start_s: where in the clip to begin.
         onset_s: where in the scene it begins to sound.
+        end_s: where in the clip to end, with a fade of 10 ms there and at `start_s`; None plays to the clip's end.
+        starts_s: where in the scene each play begins, the first at `onset_s`; None plays once.
 
     Raises:
-        ClipError: nothing of the clip falls within the scene, or what does is silent.
+        ClipError: nothing of the clip falls within the scene, what does is silent, or two plays overlap.
     """
     total = round(duration_s * sample_rate)
     first, onset = round(start_s * sample_rate), round(onset_s * sample_rate)
-    if not 0 <= first < dry.size:
-        raise ClipError(f"a clip of {dry.size / sample_rate:.3f} s cannot begin at {start_s:.3f} s")
+    last = dry.size if end_s is None else round(end_s * sample_rate)
+    if not 0 <= first < min(last, dry.size):
+        raise ClipError(f"a clip of {min(last, dry.size) / sample_rate:.3f} s cannot begin at {start_s:.3f} s")
     if not 0 <= onset < total:
         raise ClipError(f"an onset at {onset_s:.3f} s lies outside a scene of {duration_s:.3f} s")
-    used = dry[first : first + total - onset]
-    level = level_dbfs(used)
+    part = dry[first:last] if end_s is None else _faded(dry[first:last], first > 0, last < dry.size, sample_rate)
+    at = [0] if starts_s is None else [round(start * sample_rate) - onset for start in starts_s]
+    plays = tuple((begin, min(begin + part.size, total - onset)) for begin in at)
+    if at[0] != 0 or any(b[0] < a[1] or b[0] >= total - onset for a, b in itertools.pairwise(plays)):
+        raise ClipError(f"plays at {', '.join(f'{s:.3f}' for s in starts_s or ())} s overlap or leave the scene")
+    if len(plays) == 1:
+        audio = part[: total - onset]
+    else:
+        audio = np.zeros(plays[-1][1], dtype=np.float32)
+        for begin, end in plays:
+            audio[begin:end] = part[: end - begin]
+    signal = DrySignal(audio, onset, (onset + audio.size) / sample_rate, 0.0, plays)
+    level = level_dbfs(signal.while_playing(audio))
     if level == -math.inf:
-        raise ClipError(f"the clip is silent from {start_s:.3f} s to {start_s + used.size / sample_rate:.3f} s")
-    return DrySignal(used, onset, (onset + used.size) / sample_rate, level)
+        raise ClipError(f"the clip is silent from {start_s:.3f} s to {start_s + plays[0][1] / sample_rate:.3f} s")
+    return signal._replace(level_dbfs=level)
+
+
+def _faded(part: npt.NDArray[np.float32], at_start: bool, at_end: bool, sample_rate: int) -> npt.NDArray[np.float32]:
+    """Return a part of a clip with linear fades where it was cut out of the clip."""
+    n = min(round(_FADE_S * sample_rate), part.size // 2)
+    ramp = ((np.arange(n) + 0.5) / max(n, 1)).astype(np.float32)
+    faded = part.copy()
+    if at_start:
+        faded[:n] *= ramp
+    if at_end:
+        faded[part.size - n :] *= ramp[::-1]
+    return faded
 
 
 @dataclass(frozen=True, eq=False)

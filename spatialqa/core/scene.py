@@ -38,13 +38,17 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
 
 
+# fields of a source that came later: a data set may lack them
+_LATER = frozenset(("level_index", "starts_s", "clip_end_s", "start_share", "audible_onset_s", "audible_offset_s"))
+
+
 @dataclass(frozen=True)
 class Source:
     """One sound in a scene: which clip, where it is for the listener, and what was measured of it."""
 
     clip_id: str
     clip_sha256: str | None  # None until a synthesised clip has been made
-    clip_start_s: float
+    clip_start_s: float | None  # None until the shard maker has found where the clip sounds
     native_sample_rate: int | None
     licence: str | None
     labels: tuple[str, ...]
@@ -64,6 +68,16 @@ class Source:
     drr_db: float | None = None
     rt60_s: float | None = None
     level_index: int | None = None  # the storey of its region
+    starts_s: tuple[float, ...] | None = None  # when each play of the clip begins; None until it is known
+    clip_end_s: float | None = None  # where in the clip a play ends; None: at the end of the clip
+    start_share: float | None = None  # drawn for clip_start active: which stretch of the clip to play
+    audible_onset_s: float | None = None
+    audible_offset_s: float | None = None
+
+    @property
+    def inaudible(self) -> bool:
+        """Whether it was rendered and never reached the gate of audibility."""
+        return self.starts_s is not None and self.offset_s is not None and self.audible_onset_s is None
 
     @property
     def place(self) -> int:
@@ -73,13 +87,14 @@ class Source:
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
         """Read one item of the `sources` column; unknown keys are ignored."""
-        values = {f.name: row[f.name] for f in fields(cls) if f.name != "level_index"}
-        values["level_index"] = row.get("level_index")  # a column that came later
+        values: dict[str, Any] = {f.name: row.get(f.name) if f.name in _LATER else row[f.name] for f in fields(cls)}
         values["labels"] = tuple(row["labels"])
         values["mids"] = tuple(row["mids"])
         values["position"] = _vec3(row["position"])
         wet = row["wet_level_dbfs"]
         values["wet_level_dbfs"] = None if wet is None else tuple(float(x) for x in wet)
+        starts = values["starts_s"]
+        values["starts_s"] = None if starts is None else tuple(float(x) for x in starts)
         return cls(**values)
 
 

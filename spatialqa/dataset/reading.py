@@ -63,8 +63,17 @@ def schema_of(path: Path, table: str) -> pa.Schema:
     gives the same bytes.
     """
     ours = TABLES[table.split("-")[0]]
-    fields = [ours.field(field.name) if field.name in ours.names else field for field in pq.read_schema(path)]
-    return pa.schema(fields)
+    return pa.schema([_written(field, ours) for field in pq.read_schema(path)])
+
+
+def _written(field: pa.Field, ours: pa.Schema) -> pa.Field:
+    """Return the field of our schema that a file was written with; its records may lack fields that came later."""
+    if field.name not in ours.names:
+        return field
+    own = ours.field(field.name)
+    if not (pa.types.is_list(own.type) and pa.types.is_struct(own.type.value_type)):
+        return own
+    return own.with_type(pa.list_(pa.struct(list(own.type.value_type)[: field.type.value_type.num_fields])))
 
 
 def scene_files(folder: DatasetFolder, split: str | None = None) -> list[Path]:

@@ -37,6 +37,11 @@ SOURCE = pa.struct(
         ("rt60_s", pa.float64()),
         ("rir_id", pa.string()),
         ("level_index", pa.int32()),
+        ("starts_s", _LIST_F64),  # when each play of the clip begins, the first at onset_s
+        ("clip_end_s", pa.float64()),  # where in the clip a play ends; null for its end
+        ("start_share", pa.float64()),  # drawn for clip_start active
+        ("audible_onset_s", pa.float64()),
+        ("audible_offset_s", pa.float64()),
     ]
 )
 

@@ -73,7 +73,7 @@ class PlacedSounds:
                 rows = self._of_class(scene.split, source)
                 rng = seeds.rng(self.seed, "placed", f"{scene_id}/{k}", attempt)
                 clip = self.clips[scene.split][rows[int(rng.integers(len(rows)))]]
-            sounds.append(DrawnSound(clip, 0.0, source.onset_s))
+            sounds.append(DrawnSound(clip, 0.0, source.onset_s, repeats=source.fill == "repeat"))
         return sounds
 
     def record(self, split: str, clip_id: str) -> ClipRecord:

@@ -17,7 +17,8 @@ from spatialqa.core.geometry import Pose, Vec3, cartesian, to_world, yaw_quatern
 from spatialqa.core.names import SPLITS
 from spatialqa.errors import RecipeError
 
-TEXTS = ("scene", "room", "split", "clip", "label")
+TEXTS = ("scene", "room", "split", "clip", "label", "fill")
+FILLS = ("once", "repeat")
 NUMBERS = (
     *("listener_x", "listener_y", "listener_z", "listener_yaw_deg", "onset_s"),
     *("source_x", "source_y", "source_z", "azimuth_deg", "elevation_deg", "distance_m"),
@@ -36,7 +37,8 @@ class PlacedSource:
     """One source of a scene by hand.
 
     position: world, metres. clip: the id of a clip, or a sound file. label: an AudioSet class or a name of one's own;
-    without a clip, a clip of this class is drawn. where: the row, for messages.
+    without a clip, a clip of this class is drawn. where: the row, for messages. fill: "once", or "repeat" for a clip
+    that plays again, after drawn gaps, until the scene ends.
     """
 
     position: Vec3
@@ -44,6 +46,7 @@ class PlacedSource:
     label: str | None
     onset_s: float
     where: str
+    fill: str = "once"
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,8 @@ class Placements:
         for scene in scenes:
             for source in scene["sources"]:
                 del source["where"]
+                if source["fill"] == "once":  # a table without repeats keeps the hash that it had
+                    del source["fill"]
         return digest(scenes)
 
 
@@ -93,7 +98,8 @@ def read_placements(path: Path) -> Placements:
     """Read a table of placements.
 
     Columns: scene, room, split (train unless given), listener_x, listener_y, listener_z (world, metres),
-    listener_yaw_deg (0 unless given), clip or label or both, onset_s (0 unless given), and for the source either
+    listener_yaw_deg (0 unless given), clip or label or both, onset_s (0 unless given), fill (once
+    unless given, or repeat), and for the source either
     source_x, source_y, source_z (world, metres) or azimuth_deg, elevation_deg (0 unless given) and distance_m.
 
     Args:
@@ -152,7 +158,10 @@ def _source(where: str, values: Mapping[str, Any], listener: Pose) -> PlacedSour
     onset_s = _number(where, values, "onset_s") or 0.0
     if onset_s < 0:
         raise RecipeError(f"{where}: onset_s {onset_s:g} must be 0 s or more")
-    return PlacedSource(_source_position(where, values, listener), clip, label, onset_s, where)
+    fill = _text(where, values, "fill") or "once"
+    if fill not in FILLS:
+        raise RecipeError(f"{where}: fill {fill!r} must be one of {', '.join(FILLS)}")
+    return PlacedSource(_source_position(where, values, listener), clip, label, onset_s, where, fill)
 
 
 def _source_position(where: str, values: Mapping[str, Any], listener: Pose) -> Vec3:
@@ -315,6 +324,7 @@ def write_placements(path: Path, scenes: Sequence[PlacedScene]) -> None:
             "label": source.label,
             "onset_s": source.onset_s,
             **dict(zip(_POSITION, source.position, strict=True)),
+            "fill": source.fill,
         }
         for scene in scenes
         for source in scene.sources

@@ -19,7 +19,7 @@ from spatialqa.dataset.schema import AUDIO_COLUMNS
 from spatialqa.errors import ClipError, ClipGoneError, DatasetError, EngineError, RoomError
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.render import ClippedSceneError, render_scene
-from spatialqa.generation.replay import StoredRun
+from spatialqa.generation.replay import StoredRun, same_truth
 
 Row = dict[str, Any]
 
@@ -152,13 +152,14 @@ class _Made:
                 self.rirs.append({**row, "n_samples": rir.shape[1], "rir": encode_rir(rir)})
         for row, scene in zip(rows, scenes, strict=True):
             try:
-                rendered = render_scene(scene, simulated, self._inputs.sounds(scene), self._inputs.recipe.mix)
+                recipe, clips = self._inputs.recipe, self._inputs.sounds(scene)
+                rendered = render_scene(scene, simulated, clips, recipe.mix, recipe.audible_dbfs)
             except ClipGoneError:
                 raise
             except (ClipError, ClippedSceneError) as error:
                 self._reject("scene", scene.scene_id, error)
                 continue
-            self.scenes_different += rendered.scene != scene
+            self.scenes_different += not same_truth(rendered.scene, scene)
             flac = encode_flac(rendered.audio, scene.sample_rate)
             audio = {"bytes": flac, "path": f"{scene.scene_id}.flac"}
             self.scenes[scene.scene_id] = {**row, **rendered.scene.to_row(), "audio": audio}

@@ -11,14 +11,16 @@ from spatialqa.core.recipe_keys import KIND_AND_PATH, LARGEST_SEED, as_before, c
 from spatialqa.errors import RecipeError, shown
 
 MESHES = "mesh,mp3d,hm3d,gibson,replica"
+_ONSET_SHARE = 0.2  # of a scene, in which sounds begin unless a recipe says otherwise
 _LEAST_SHARE = 1e-6  # of all in sources_per_scene together
 _MOST_FACES = 1_000_000_000
 MOST_SCENES = 99_999_999  # their ids have eight digits
 _KEYS_OF_PLACING = ("directions", "body_radius_m")  # where the recipe itself places sources
+_OF_PLACEMENTS = {"clip_start": "zero", "onset_max_s": 0.0, "fill": "once"}  # tables say the rest
 _KEYS_OF_DRAWS = (
     *("scenes", "splits", "sources_per_scene", "room_splits", "placement", "source_regions", "yaw", "directions"),
     *("groups_per_room", "sources_per_group", "scenes_per_group", "exclude_regions", "clip_start", "class_balance"),
-    *("clearance_m", "min_distance_m", "max_distance_m", "onset_max_s", "bank_mix_listeners"),
+    *("clearance_m", "min_distance_m", "max_distance_m", "onset_max_s", "fill", "bank_mix_listeners"),
 )
 
 
@@ -156,7 +158,18 @@ class RenderRecipe:
         [], "use only clips with these licences (patterns such as CC-BY*)", only="folder,fsd50k,esc50"
     )
     clip_rms_dbfs: float = key(-14.0, "level to which every whole clip is normalised", minimum=-100.0, maximum=0.0)
-    clip_start: str = key("zero", "start of a clip that is longer than the scene", choices=("zero", "random"))
+    clip_start: str = key(
+        "active",
+        "part of a clip that is played: a stretch that sounds; from its start; or, of one longer than the scene, from "
+        "anywhere",
+        choices=("active", "zero", "random"),
+    )
+    fill: str = key(
+        "repeat",
+        "play a clip that ends before the scene again, after gaps of 0.2 to 1 s, or once",
+        choices=("repeat", "once"),
+        before="once",
+    )
     class_balance: str = key(
         "uniform", "draw classes evenly, or as often as they occur in the clips", choices=("uniform", "natural")
     )
@@ -175,8 +188,24 @@ class RenderRecipe:
         "how clips are split: by the official splits if there are any, or at random",
         choices=("official", "random"),
     )
-    onset_max_s: float = key(
-        0.0, "latest onset of a source, seconds; onsets are drawn evenly from 0", minimum=0.0, maximum=600.0
+    onset_max_s: float | None = key(
+        None,
+        "latest onset of a source, seconds; onsets are drawn evenly from 0; default a fifth of duration_s",
+        minimum=0.0,
+        maximum=600.0,
+    )
+    inaudible: str = key(
+        "redraw",
+        "a source that cannot be heard: draw the sounds of its scene again, or keep it without questions",
+        choices=("redraw", "keep"),
+        before="keep",
+    )
+    audible_dbfs: float = key(
+        -46.0,
+        "level, in the loudest channel and before the gain, from which on a source can be heard",
+        minimum=-200.0,
+        maximum=0.0,
+        before=-46.0,
     )
     mix: str = key("sum", "add the sources, or average them as SpatialSoundQA does", choices=("sum", "mean"))
     seed: int = key(0, "seed of all random draws", minimum=0, maximum=LARGEST_SEED)
@@ -251,7 +280,7 @@ class RenderRecipe:
             raise RecipeError(
                 f"min_distance_m {self.min_distance_m:g} must be less than max_distance_m {self.max_distance_m:g}"
             )
-        if self.onset_max_s >= self.duration_s:
+        if self.latest_onset_s() >= self.duration_s:
             raise RecipeError(f"onset_max_s {self.onset_max_s:g} must be less than duration_s {self.duration_s:g}")
         if self.placement == "navmesh" and self.engine != "habitat":
             raise RecipeError(
@@ -300,6 +329,10 @@ class RenderRecipe:
             f = defaults[name]
             if getattr(self, name) != (f.default if f.default_factory is dataclasses.MISSING else f.default_factory()):
                 raise RecipeError(f"{name} has no effect with placements: leave it out")
+
+    def latest_onset_s(self) -> float:
+        """Return the latest onset of a drawn source, seconds after the start of its scene."""
+        return self.duration_s * _ONSET_SHARE if self.onset_max_s is None else self.onset_max_s
 
     def split_shares(self) -> tuple[float, float, float] | None:
         """Return the shares of train, validation and test, or None for `auto`."""
@@ -354,6 +387,8 @@ class RenderRecipe:
             # drawn scenes keep the identity, and so the bytes, that they had before there were placements
             if self.placements is None and f.name in ("placements", "check_placements"):
                 continue
+            if self.placements is not None and f.name in _OF_PLACEMENTS:
+                value = _OF_PLACEMENTS[f.name]
             if as_before(f, value) or (given and f.name in _KEYS_OF_PLACING):
                 continue
             if f.metadata["path"] and value is not None:

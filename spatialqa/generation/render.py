@@ -9,9 +9,11 @@ import scipy.fft
 
 from spatialqa.acoustics.engine import OpenRoom, engine_errors
 from spatialqa.acoustics.rir_metrics import drr_db, rt60
-from spatialqa.clips.prepare import PreparedClip, cut_to_scene, level_dbfs
+from spatialqa.clips.prepare import PreparedClip, level_dbfs
 from spatialqa.core.audio_io import FULL_SCALE, Audio
 from spatialqa.core.scene import ListenerGroup, Scene
+from spatialqa.generation.audibility import audible_times
+from spatialqa.generation.playback import dry_signal_of
 
 SILENCE_DBFS = -200.0  # stands for a level of nothing at all
 
@@ -70,14 +72,17 @@ def convolve(dry: Audio, rir: Audio) -> Audio:
     return wet
 
 
-def render_scene(scene: Scene, simulated: SimulatedGroup, clips: Sequence[PreparedClip], mix: str) -> RenderedScene:
+def render_scene(
+    scene: Scene, simulated: SimulatedGroup, clips: Sequence[PreparedClip], mix: str, audible_dbfs: float = -46.0
+) -> RenderedScene:
     """Render one scene.
 
     Args:
-        scene: a planned scene of the simulated group.
+        scene: a planned scene of the simulated group, after `with_playback`.
         simulated: the group's RIRs.
         clips: the prepared clip of every source, in order.
         mix: "sum" adds the sources; "mean" divides the sum by their number.
+        audible_dbfs: level in the loudest channel, before the gain, from which on a source can be heard.
 
     Raises:
         ClippedSceneError: the mix peaks above full scale.
@@ -88,18 +93,22 @@ def render_scene(scene: Scene, simulated: SimulatedGroup, clips: Sequence[Prepar
     measured = []
     for source, clip in zip(scene.sources, clips, strict=True):
         place = source.place
-        dry = cut_to_scene(clip.audio, scene.sample_rate, scene.duration_s, source.clip_start_s, source.onset_s)
+        dry = dry_signal_of(source, clip, scene)
         wet = convolve(dry.audio, simulated.rirs[place])[:, : n_samples - dry.onset]
         total[:, dry.onset : dry.onset + wet.shape[1]] += wet
+        heard = audible_times(wet, dry.onset, n_samples, scene.sample_rate, audible_dbfs)
         truth = replace(
             source,
             clip_sha256=clip.sha256,
             native_sample_rate=clip.native_sample_rate,
             offset_s=dry.offset_s,
             dry_level_dbfs=_float32(dry.level_dbfs),
-            wet_level_dbfs=tuple(_wet_level_dbfs(channel[: dry.audio.size]) for channel in wet),
+            wet_level_dbfs=tuple(_wet_level_dbfs(dry.while_playing(channel)) for channel in wet),
             drr_db=simulated.drr_db[place],
             rt60_s=simulated.rt60_s[place],
+            starts_s=source.starts_s or (source.onset_s,),
+            audible_onset_s=heard.onset_s if heard else None,
+            audible_offset_s=heard.offset_s if heard else None,
         )
         measured.append(truth)
     gain = 10.0 ** (scene.gain_db / 20.0) / (len(clips) if mix == "mean" else 1)
@@ -111,5 +120,5 @@ def render_scene(scene: Scene, simulated: SimulatedGroup, clips: Sequence[Prepar
 
 
 def _wet_level_dbfs(channel: Audio) -> float:
-    """Return the RMS level of one channel while the dry clip lasts: neither its tail nor what follows counts."""
+    """Return the RMS level of what one channel has while the dry clip plays."""
     return float(np.float32(max(level_dbfs(channel), SILENCE_DBFS)))

@@ -11,7 +11,7 @@ from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_audio, read_rows, scene_files
 from spatialqa.errors import ClipError, DatasetError, RoomError
 from spatialqa.generation.render import SimulatedGroup, render_scene
-from spatialqa.generation.replay import StoredRun
+from spatialqa.generation.replay import StoredRun, same_truth
 from spatialqa.generation.stored_recipe import stored_recipe
 
 
@@ -48,12 +48,13 @@ def rerender_scenes(root: Path, count: int) -> tuple[int, list[str]]:
 
 def _difference(inputs: StoredRun, simulated: SimulatedGroup, scene: Scene, flac: bytes) -> str | None:
     try:
-        again = render_scene(scene, simulated, inputs.sounds(scene), inputs.recipe.mix)
+        recipe = inputs.recipe
+        again = render_scene(scene, simulated, inputs.sounds(scene), recipe.mix, recipe.audible_dbfs)
     except ClipError as error:
         return str(error)
     if encode_flac(again.audio, inputs.recipe.sample_rate) != flac:
         return "its audio is not the same when it is rendered again"
-    if again.scene.to_row() != scene.to_row():
+    if not same_truth(again.scene, scene):
         return "its measured truth is not the same when it is rendered again"
     return None
 

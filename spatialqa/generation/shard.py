@@ -35,10 +35,12 @@ from spatialqa.errors import (
     RoomError,
     SpatialQAError,
 )
+from spatialqa.generation.audibility import InaudibleError, require_audible
 from spatialqa.generation.inputs import engine_for
 from spatialqa.generation.isolation import CrashJournal, refuse_deadly, simulate_apart, time_limit
 from spatialqa.generation.plan import Planner
 from spatialqa.generation.plan_placements import body_warnings
+from spatialqa.generation.playback import with_playback
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.render import ClippedSceneError, RenderedScene, SimulatedGroup, render_scene, simulate
 from spatialqa.generation.run import Run
@@ -250,7 +252,7 @@ class ShardMaker:
     def _scene(
         self, slot: GroupSlot, scene: Scene, simulated: SimulatedGroup, content: _Content
     ) -> RenderedScene | None:
-        """Render a scene, drawing its sounds again when they clip or cannot be read."""
+        """Render a scene, drawing its sounds again when they clip, cannot be read or cannot be heard."""
         for attempt in range(SCENE_ATTEMPTS):
             try:
                 with self.watch.stage("clips"):
@@ -261,11 +263,16 @@ class ShardMaker:
                         self.prepared.get(self.planner.sounds.record(drawn.split, source.clip_id))
                         for source in drawn.sources
                     ]
+                recipe = self.run.recipe
                 with self.watch.stage("convolution"):
-                    return render_scene(drawn, simulated, clips, self.run.recipe.mix)
+                    drawn = with_playback(drawn, clips, recipe.fill)
+                    rendered = render_scene(drawn, simulated, clips, recipe.mix, recipe.audible_dbfs)
+                    if recipe.inaudible == "redraw":
+                        require_audible(rendered.scene, by_hand=slot.placed is not None)
+                    return rendered
             except ClipGoneError as error:
                 raise ClipGoneError(f"scene {scene.scene_id}: {error}") from error
-            except (ClippedSceneError, ClipError) as error:
+            except (ClippedSceneError, ClipError, InaudibleError) as error:
                 content.rejects.append(Reject.of("draw", scene.scene_id, attempt, error))
         tries = "its clips are given" if drawn is None else f"{SCENE_ATTEMPTS} draws failed"
         content.rejects.append(Reject("scene", scene.scene_id, None, tries))

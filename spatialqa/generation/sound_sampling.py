@@ -18,16 +18,25 @@ from spatialqa.errors import ClipError
 from spatialqa.generation.recipe import RenderRecipe
 
 _CLIP_TRIES = 1000
-_MEASURED = ("offset_s", "dry_level_dbfs", "wet_level_dbfs", "drr_db", "rt60_s")
+_MEASURED = (
+    *("offset_s", "dry_level_dbfs", "wet_level_dbfs", "drr_db", "rt60_s"),
+    *("clip_end_s", "audible_onset_s", "audible_offset_s"),
+)
 
 
 @dataclass(frozen=True)
 class DrawnSound:
-    """What one source plays: a clip from clip_start_s on, heard from onset_s on, both in seconds."""
+    """What one source plays: a clip from clip_start_s on, heard from onset_s on, both in seconds.
+
+    start_share: in place of clip_start_s, which is None then: which stretch of the clip to play (`choose_stretch`).
+    repeats: whether it plays again until the scene ends.
+    """
 
     clip: ClipRecord
-    clip_start_s: float
+    clip_start_s: float | None
     onset_s: float
+    start_share: float | None = None
+    repeats: bool = False
 
     def columns(self) -> dict[str, Any]:
         """Return the fields of a Source that say what it plays."""
@@ -40,6 +49,8 @@ class DrawnSound:
             "labels": self.clip.labels,
             "mids": self.clip.mids,
             "onset_s": self.onset_s,
+            "starts_s": None if self.repeats else (self.onset_s,),
+            "start_share": self.start_share,
         }
 
 
@@ -81,10 +92,15 @@ class SoundSampler:
         recipe, rng = self.recipe, seeds.rng(self.recipe.seed, "scene", scene_id, attempt)
         sounds = []
         for clip in self._draw_clips(rng, split, count):
-            onset_s = float(rng.uniform(0.0, recipe.onset_max_s)) if recipe.onset_max_s > 0 else 0.0
+            latest_s = recipe.latest_onset_s()
+            onset_s = float(rng.uniform(0.0, latest_s)) if latest_s > 0 else 0.0
+            repeats = recipe.fill == "repeat"
+            if recipe.clip_start == "active":
+                sounds.append(DrawnSound(clip, None, onset_s, float(rng.random()), repeats))
+                continue
             spare_s = clip.duration_s - (recipe.duration_s - onset_s)
             start_s = float(rng.uniform(0.0, spare_s)) if recipe.clip_start == "random" and spare_s > 0 else 0.0
-            sounds.append(DrawnSound(clip, start_s, onset_s))
+            sounds.append(DrawnSound(clip, start_s, onset_s, repeats=repeats))
         return sounds
 
     def seed(self, scene_id: str, attempt: int = 0) -> int:

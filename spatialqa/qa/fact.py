@@ -53,7 +53,7 @@ Finder = Callable[[SceneView, AskOptions], Facts]
 
 NEEDS_ONE_SOURCE = "the scene has more than one source"
 NEEDS_TWO_SOURCES = "the scene has one source only"
-MASKED = "masked by the other sources"
+MASKED = "masked by the other sources, or too faint to be heard"
 NO_NAME = "no label fits one source only"
 NEAR_BOUNDARY = "too near the boundary of a direction word"
 NOT_APART = "sources not far enough apart to compare"

@@ -93,7 +93,7 @@ def view(scene: Scene, options: AskOptions) -> SceneView:
                 words=geometry.direction_words((x, y, z)),
                 labels=source.labels,
                 names=_names(i, scene.sources),
-                masked=_masked(i, scene.sources, options.masking_db),
+                masked=_inaudible(source, options.masking_db) or _masked(i, scene.sources, options.masking_db),
                 mids=source.mids,
                 bucket=label_bucket(source.labels[0]),
                 region_id=source.region_id,
@@ -128,6 +128,11 @@ def _names(index: int, sources: tuple[Source, ...]) -> tuple[str, ...]:
         if name and not fits_another:
             names[name] = None
     return tuple(names)
+
+
+def _inaudible(source: Source, masking_db: float) -> bool:
+    """Return whether a source was rendered below the gate of audibility; masking_db 0 asks about it all the same."""
+    return masking_db != 0 and source.inaudible
 
 
 def _masked(index: int, sources: tuple[Source, ...], masking_db: float) -> bool:

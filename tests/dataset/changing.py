@@ -22,7 +22,7 @@ def changed(root: Path, table: str, change: Any) -> None:
     change(rows)
     relative = str(path.relative_to(root))
     record = commit_table(root, relative, pa.Table.from_pylist(rows, schema=TABLES[table.split("-")[0]]))
-    for owner in [*(folder.meta / "shards").glob("*.json"), folder.meta / "qa.json"]:
+    for owner in [*(folder.meta / "shards").glob("*.json"), *folder.meta.glob("qa.json")]:
         stored: Any = read_record(QuestionsRecord if owner.stem == "qa" else ShardRecord, owner)
         files = tuple(record if item.path == relative else item for item in stored.files)
         write_record(owner, replace(stored, files=files))

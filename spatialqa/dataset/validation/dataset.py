@@ -25,10 +25,12 @@ from spatialqa.dataset.validation.own_subtypes import Recompute
 from spatialqa.dataset.validation.placing import PlacingRules
 from spatialqa.dataset.validation.rirs import RirCheck
 from spatialqa.dataset.validation.table import TableCheck
+from spatialqa.dataset.validation.times import TimeCheck
 from spatialqa.errors import SpatialQAError
 
 _ANGLE_TOLERANCE_DEG = 1e-6
 _DISTANCE_TOLERANCE_M = 1e-9
+_FIRST_FIELDS = 22  # of a source, in every version
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def validate_dataset(root: Path, recompute: Mapping[str, Recompute] | None = Non
     groups = _check_groups(findings)
     placing = PlacingRules.of(run.recipe)
     only_planned = bool(run.recipe.get("plan_only")) or run.export is not None
-    scenes = _SceneCheck(groups, findings, placing, only_planned)
+    scenes = _SceneCheck(groups, findings, placing, TimeCheck.of(run.recipe), only_planned)
     tables = [
         TableCheck(table, record.recipe, record.own_subtypes(), recompute) for table, record in files.records.items()
     ]
@@ -138,8 +140,17 @@ def _schema_problems(path: Path, expected: pa.Schema) -> Iterable[str]:
         index = schema.get_field_index(column.name)
         if index < 0:
             yield f"has no column {column.name}"
-        elif schema.field(index).type != column.type:
+        elif not _same_type(schema.field(index).type, column.type):
             yield f"column {column.name} is {schema.field(index).type}, not {column.type}"
+
+
+def _same_type(found: pa.DataType, ours: pa.DataType) -> bool:
+    """Return whether a column has our type; a list of records may lack fields that were appended later."""
+    if not (pa.types.is_list(found) and pa.types.is_list(ours) and pa.types.is_struct(ours.value_type)):
+        return bool(found == ours)
+    items = list(ours.value_type)
+    n = found.value_type.num_fields if pa.types.is_struct(found.value_type) else 0
+    return n >= _FIRST_FIELDS and bool(found.value_type == pa.struct(items[:n]))
 
 
 def _check_rirs(run: RunRecord, findings: _Findings) -> None:
@@ -167,12 +178,18 @@ class _SceneCheck:
     """The check of all scenes, file by file; it keeps their houses and clips, which no two splits may share."""
 
     def __init__(
-        self, groups: dict[str, dict[str, Any]], findings: _Findings, placing: PlacingRules, plan_only: bool
+        self,
+        groups: dict[str, dict[str, Any]],
+        findings: _Findings,
+        placing: PlacingRules,
+        times: TimeCheck,
+        plan_only: bool,
     ) -> None:
         self._groups = groups
         self._placing = placing
         self._findings = findings
         self._plan_only = plan_only
+        self._times = times
         self._houses: dict[str, set[str]] = defaultdict(set)
         self._clips: dict[str, set[str]] = defaultdict(set)
         self._n_scenes = self._n_sources = 0
@@ -200,7 +217,8 @@ class _SceneCheck:
 
     def _render_problems(self, scene: Scene, flac: bytes) -> Iterable[str]:
         if not self._plan_only:
-            return [*_measured_problems(scene), *_audio_problems(scene, flac)]
+            times = self._times
+            return [*_measured_problems(scene), *times.row_problems(scene), *_audio_problems(scene, flac, times)]
         return ["has audio in a data set that was only planned"] if flac else []
 
     def finish(self) -> None:
@@ -262,7 +280,7 @@ def _measured_problems(scene: Scene) -> Iterable[str]:
             yield f"source {number}: has {len(wet)} levels, and channels is {scene.channels}"
 
 
-def _audio_problems(scene: Scene, flac: bytes) -> Iterable[str]:
+def _audio_problems(scene: Scene, flac: bytes, times: TimeCheck) -> Iterable[str]:
     if not flac:
         yield "has no audio, and its data set was not only planned"
         return
@@ -281,3 +299,5 @@ def _audio_problems(scene: Scene, flac: bytes) -> Iterable[str]:
         yield "its audio is silent"
     elif float(np.max(np.abs(audio))) > FULL_SCALE:
         yield "its audio is clipped"
+    else:
+        yield from times.audio_problems(scene, audio)

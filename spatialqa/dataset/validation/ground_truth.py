@@ -51,12 +51,16 @@ def label_of(name: str, mid: str | None) -> Label:
 
 @dataclass(frozen=True, slots=True)
 class TrueSource:
-    """A source as the listener has it: its place in the head frame (metres), its labels, its room, its level."""
+    """A source as the listener has it: its place in the head frame (metres), its labels, its room, its level.
+
+    faint: it was rendered and never reaches the gate of audibility.
+    """
 
     head: Vec3
     labels: tuple[Label, ...]
     region: str | None
     level_dbfs: tuple[float, ...] | None  # of each channel
+    faint: bool = False
 
     @property
     def distance_m(self) -> float:
@@ -122,6 +126,7 @@ class SplitTruth:
         self._heads = array("d")
         self._levels = array("f")
         self._first_level = array("q", [0])
+        self._faint = array("b")
         self._names: dict[tuple[Label, ...] | str | None, int] = {}  # label sets and regions, each kept once
         self._labels = array("l")
         self._regions = array("l")
@@ -148,6 +153,8 @@ class SplitTruth:
             self._regions.append(self._number(source.region_id))
             self._levels.extend(source.wet_level_dbfs or ())
             self._first_level.append(len(self._levels))
+            rendered = source.wet_level_dbfs is not None and source.starts_s is not None
+            self._faint.append(rendered and source.audible_onset_s is None)
         self._first.append(len(self._labels))
 
     def _number(self, name: tuple[Label, ...] | str | None) -> int:
@@ -175,7 +182,7 @@ class SplitTruth:
             x, y, z = self._heads[3 * i : 3 * i + 3]
             labels, region = self._by_number[self._labels[i]], self._by_number[self._regions[i]]
             assert isinstance(labels, tuple)
-            sources.append(TrueSource((x, y, z), labels, _text(region), levels or None))
+            sources.append(TrueSource((x, y, z), labels, _text(region), levels or None, bool(self._faint[i])))
         return TrueScene(tuple(sources), _text(self._by_number[self._listener_regions[row]]))
 
 

@@ -156,8 +156,12 @@ def _text_problems(row: Mapping[str, Any], rule: Rule, own_templates: bool) -> I
 
 
 def _masked(asked: AskedQuestion) -> Iterator[str]:
-    """Say which referent is, even in its best channel, further below the sum of the others than masking_db allows."""
+    """Say which referent is too faint, or even in its best channel further below the others than masking_db allows."""
+    if asked.margins.masking_db == 0:  # such questions are asked about all sources
+        return
     for source in asked.who:
+        if source.faint:
+            yield f"its source {', '.join(source.label_names)} is too faint to be heard"
         others = [other.level_dbfs for other in asked.scene.sources if other is not source]
         if source.level_dbfs is None or not others or None in others:
             continue

@@ -1,8 +1,9 @@
 """Maps our names, places and dry signals to SpatialSoundQA's released layout (arXiv 2402.01591)."""
 
 import hashlib
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -35,14 +36,22 @@ _LEVEL_TONE_HZ = 1000.0
 
 
 def dry_signal(
-    clip: npt.NDArray[np.float32], sample_rate: int, duration_s: float, start_s: float, onset_s: float
+    clip: npt.NDArray[np.float32],
+    sample_rate: int,
+    duration_s: float,
+    start_s: float,
+    onset_s: float,
+    *,
+    end_s: float | None = None,
+    starts_s: Sequence[float] | None = None,
 ) -> npt.NDArray[np.float32]:
     """Return a dry signal that a reader of the released form hears as the scene has it, and at its level.
 
     Such a reader brings the whole file to -14 dBFS RMS, convolves it and keeps 10 s. A clip that sounds from its start
     and from the scene's start is therefore given whole. Any other is placed within 10 s as the scene has it; behind
     that, where it is not heard, follow the rest of the clip and, for the silence that was added, a tone, so that the
-    whole has the RMS of the clip and the reader applies the same gain to every signal.
+    whole has the RMS of the clip and the reader applies the same gain to every signal. Behind a part of a clip, or one
+    that repeats, follows a tone alone.
 
     Args:
         clip: float32 (n,), prepared: at `sample_rate` and at the level of the data set.
@@ -50,20 +59,36 @@ def dry_signal(
         duration_s: length of the scene, at most 10 s.
         start_s: where in the clip the scene begins.
         onset_s: where in the scene the clip begins.
+        end_s, starts_s: where in the clip it ends, and where in the scene each play begins; see `cut_to_scene`.
 
     Returns:
         float32 (m,).
     """
     heard_samples = round(DURATION_S * sample_rate)
-    heard = cut_to_scene(clip, sample_rate, duration_s, start_s, onset_s)
+    heard = cut_to_scene(clip, sample_rate, duration_s, start_s, onset_s, end_s=end_s, starts_s=starts_s)
     first, last = round(start_s * sample_rate), round(start_s * sample_rate) + heard.audio.size
     ends_alike = last == clip.size or round(duration_s * sample_rate) == heard_samples
-    if first == heard.onset == 0 and ends_alike:
+    whole = end_s is None and len(heard.plays) == 1
+    if whole and first == heard.onset == 0 and ends_alike:
         return clip
     front = np.zeros(heard_samples, dtype=np.float32)
     front[heard.onset : heard.onset + heard.audio.size] = heard.audio
+    if not whole:
+        return np.concatenate([front, _balancing_tone(front, clip, sample_rate)])
     signal = np.concatenate([front, clip[:first], clip[last:]])
     return np.concatenate([signal, _level_tone(signal.size - clip.size, clip, sample_rate)])
+
+
+def _balancing_tone(
+    front: npt.NDArray[np.float32], clip: npt.NDArray[np.float32], sample_rate: int
+) -> npt.NDArray[np.float32]:
+    """Return a tone of a second or more which, behind `front`, gives the two together the power of the clip."""
+    power = float(np.mean(np.square(clip, dtype=np.float64)))
+    energy = float(np.sum(np.square(front, dtype=np.float64)))
+    n = max(sample_rate, math.ceil(energy / power))
+    tone = np.sin(2 * np.pi * _LEVEL_TONE_HZ / sample_rate * np.arange(n))
+    scale = np.sqrt((power * (front.size + n) - energy) / np.sum(np.square(tone)))
+    return np.asarray(scale * tone, dtype=np.float32)
 
 
 def _level_tone(silent_samples: int, clip: npt.NDArray[np.float32], sample_rate: int) -> npt.NDArray[np.float32]:
@@ -96,10 +121,15 @@ def file_name(identifier: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "_", identifier) or "_"
 
 
-def audio_name(clip_id: str, start_sample: int, onset_sample: int) -> str:
-    """Return the file name, without ending, of a clip as a scene uses it: the clip's id alone where that will do."""
+def audio_name(clip_id: str, start_sample: int, onset_sample: int, plays: Sequence[int] = ()) -> str:
+    """Return the file name, without ending, of a clip as a scene uses it: the clip's id alone where that will do.
+
+    plays: what else it depends on, of a clip that ends early or repeats: the samples where it ends and where each play
+    begins.
+    """
     name = file_name(clip_id)
-    if name == clip_id and start_sample == onset_sample == 0:
+    if name == clip_id and start_sample == onset_sample == 0 and not plays:
         return name
-    digest = hashlib.sha256(f"{clip_id}\n{start_sample}\n{onset_sample}".encode()).hexdigest()
+    use = "\n".join(map(str, (clip_id, start_sample, onset_sample, *plays)))
+    digest = hashlib.sha256(use.encode()).hexdigest()
     return f"{name}-{digest[:8]}"

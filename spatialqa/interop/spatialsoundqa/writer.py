@@ -15,7 +15,7 @@ import scipy.io.wavfile
 from spatialqa.clips.prepare import PreparedClip
 from spatialqa.core.audio_io import decode_rir
 from spatialqa.core.files import commit_file, commit_json
-from spatialqa.core.scene import ListenerGroup, Scene, place_index
+from spatialqa.core.scene import ListenerGroup, Scene, Source, place_index
 from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.json_records import RunRecord
 from spatialqa.dataset.reading import join_questions, read_rows, read_scenes, scene_files
@@ -41,6 +41,7 @@ from spatialqa.interop.spatialsoundqa.released_names import (
 _MOST_SOURCES = 2
 
 Row = dict[str, Any]
+_Use = tuple[str, int, int, tuple[int, ...]]  # a clip, its start and onset in samples, and `plays` of `audio_name`
 Progress = Callable[[int, int], None]
 
 
@@ -137,6 +138,16 @@ def _notes(recipe: RenderRecipe) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def _use_of(source: Source, rate: int) -> _Use:
+    """Return what the dry signal of a rendered source depends on."""
+    assert source.clip_start_s is not None
+    plays: tuple[int, ...] = ()
+    if source.clip_end_s is not None or len(source.starts_s or ()) > 1:
+        end = -1 if source.clip_end_s is None else round(source.clip_end_s * rate)
+        plays = (end, *(round(start * rate) for start in source.starts_s or ()))
+    return source.clip_id, round(source.clip_start_s * rate), round(source.onset_s * rate), plays
+
+
 class _Writer:
     """Writes split after split; what it counts is read afterwards."""
 
@@ -158,7 +169,7 @@ class _Writer:
         self.questions: Counter[tuple[str, str]] = Counter()
         self.left_out: Counter[str] = Counter()
         self.n_rirs = 0
-        self.audio: dict[str, tuple[str, int, int]] = {}  # what each file of a dry clip holds
+        self.audio: dict[str, _Use] = {}  # what each file of a dry clip holds
         self._rirs_of_room: Counter[str] = Counter()
         self._reverb_ids: dict[str, str] = {}  # by rir_id, of the current shard
 
@@ -216,7 +227,7 @@ class _Writer:
         row: Row = {"audio_id": None, "reverb_id": None, "audio_id2": None, "reverb_id2": None}
         clips: list[PreparedClip] | None = None
         for index, source in enumerate(scene.sources):
-            key = (source.clip_id, round(source.clip_start_s * rate), round(source.onset_s * rate))
+            key = _use_of(source, rate)
             audio_id = f"{name}/audio/{audio_name(*key)}"
             if self.audio.setdefault(audio_id, key) != key:
                 raise DatasetError(
@@ -225,8 +236,16 @@ class _Writer:
             path = self._target.root / f"{audio_id}.wav"
             if not path.is_file():
                 clips = clips or self._inputs.sounds(scene)
-                start_s, onset_s = source.clip_start_s, source.onset_s
-                dry = dry_signal(clips[index].audio, rate, scene.duration_s, start_s, onset_s)
+                assert source.clip_start_s is not None
+                dry = dry_signal(
+                    clips[index].audio,
+                    rate,
+                    scene.duration_s,
+                    source.clip_start_s,
+                    source.onset_s,
+                    end_s=source.clip_end_s,
+                    starts_s=source.starts_s,
+                )
                 commit_file(path, partial(scipy.io.wavfile.write, rate=rate, data=dry))
             end = ("", "2")[index]
             row |= {f"audio_id{end}": audio_id, f"reverb_id{end}": self._reverb_ids[source.rir_id]}
