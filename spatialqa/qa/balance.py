@@ -1,24 +1,21 @@
-"""Removes answer bias: counts what the scenes offer, then drops questions that make an answer predictable.
+"""Counts what makes answers predictable, and says which questions are left out for it.
 
 Within one scene the finders already give Yes and No the same chance. What is left is bias of the scenes themselves:
-rooms with more space below the ears than above, or a loud class that is never masked and so is asked about from further
-away. Every fact has traits: what a reader of the question knows (a group, such as the asked word or a label) and what
-the answer is then (an outcome). A survey of all scenes counts outcomes by group, each fact by its chance of being
-drawn. From the counts follows how often a fact of each outcome is kept, so that within every group either
+rooms with more space below the ears than above, two sounds that are more often in one room than in two, or a loud class
+that is never masked and so is asked about from further away. Every fact has traits: what a reader of the question knows
+(a group, such as the asked word or a label) and what the answer is then (an outcome). A survey of all scenes counts
+traits, each fact by its chance of being drawn, and also cells: the combinations of traits that facts have. From the
+counts `balance_fit` works out how often a fact of each trait is kept, so that within every group either
 
 - even: all outcomes are equally frequent (Yes and No, the two ends of an axis, octants), or
 - apart: outcomes are as frequent as in all groups together (distance or octant must not depend on the label).
-
-Only an excess beyond chance is removed, so a small data set keeps its questions. Where many
-outcomes are to be even, none is reduced below half of the mean, so that no more than half of the questions go. Labels
-are counted in a fixed number of buckets: memory does not grow with scenes or with classes.
 """
 
-import math
+from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from spatialqa.qa.answer_text import label_list, rounded_m
 from spatialqa.qa.fact import Fact
@@ -32,23 +29,20 @@ Group = tuple[str, object]  # (family, what the reader knows)
 Outcome = str | int
 
 # How many outcomes a family has that are to be even; 0 is as many as are seen, and None sets outcome apart from group.
-_EVEN_OUTCOMES: Mapping[str, int | None] = {
+EVEN_OUTCOMES: Mapping[str, int | None] = {
     "answer": 2,
     "ends": 2,
-    "answer by label": 2,
-    "ends by label": 2,
     "octant": 8,
     "hour": 12,
     "number": 0,
+    "answer by label": 2,
+    "ends by label": 2,
     "distance by label": None,
     "octant by label": None,
     "hour by label": None,
     "side by label": None,
 }
-_ROUNDS = 10  # of rejection sampling by label
-_LEAST_KEPT = 0.25
-_SMALL = 6
-_MANY = 3  # outcomes, from which on rejection stops at half of the mean
+MOST_CELLS = 200_000  # of a subtype; combinations of traits that come up later are not counted
 
 
 class Trait(NamedTuple):
@@ -123,11 +117,68 @@ def located(fact: Fact) -> Located:
     return tuple(fact.answer_direction or ()), rounded_half_metres(fact.answer_distance_m or 0.0)
 
 
+K = TypeVar("K", bound=Hashable)
+
+
+class Tally(Generic[K]):
+    """Sums of weights, and of squares of each scene's weight, by key; a key has the index of its first appearance.
+
+    The sum of squares is the variance that chance gives the sum, whatever the weights are.
+    """
+
+    def __init__(self, most: int | None = None) -> None:
+        self.index: dict[K, int] = {}
+        self.weights = array("d")
+        self.squares = array("d")
+        self._most = most
+
+    def add(self, weights: Mapping[K, float]) -> None:
+        """Add one scene's weights; a new key is dropped once there are `most`."""
+        for key, weight in weights.items():
+            index = self.index.setdefault(key, len(self.weights)) if self._has_room else self.index.get(key)
+            if index is None:
+                continue
+            if index == len(self.weights):
+                self.weights.append(0.0)
+                self.squares.append(0.0)
+            self.weights[index] += weight
+            self.squares[index] += weight * weight
+
+    @property
+    def _has_room(self) -> bool:
+        return self._most is None or len(self.weights) < self._most
+
+
+Cell = tuple[Trait, ...]  # all traits of a fact, in the order in which `traits` yields them
+
+
+@dataclass
+class Offered:
+    """What the scenes offer of one subtype: how often each trait, and each combination of traits, would be drawn."""
+
+    traits: Tally[Trait] = field(default_factory=Tally)
+    cells: Tally[tuple[int, ...]] = field(default_factory=lambda: Tally(MOST_CELLS))  # by the indices of their traits
+
+    def add(self, facts: Iterable[tuple[Cell, float]]) -> None:
+        """Count one scene's facts: their traits, and their chance of being drawn."""
+        cells: dict[Cell, float] = defaultdict(float)
+        for cell, share in facts:
+            if cell:
+                cells[cell] += share
+        by_trait: dict[Trait, float] = defaultdict(float)
+        for cell, share in cells.items():
+            for trait in cell:
+                by_trait[trait] += share
+        self.traits.add(by_trait)
+        index = self.traits.index
+        self.cells.add({tuple(index[trait] for trait in cell): share for cell, share in cells.items()})
+
+
 @dataclass
 class Survey:
-    """What scenes offer: how often each outcome of a group would be drawn, and each answer asked, by chance."""
+    """What scenes offer: by subtype, the traits of facts by their chance of being drawn, and each answer asked."""
 
-    outcomes: dict[Group, dict[Outcome, float]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(float)))
+    offered: dict[str, Offered] = field(default_factory=lambda: defaultdict(Offered))
     half_metres: dict[str, dict[int, float]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(float)))
     places: dict[str, dict[Located, float]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(float)))
     sounds: dict[str, dict[Sound, float]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(float)))
@@ -137,11 +188,11 @@ class Survey:
         facts = list(facts)
         weights = balance.weights(subtype, facts, view)
         total = sum(weights)
-        for fact, weight in zip(facts, weights, strict=True):
-            share = weight / total
-            for group, outcome in traits(subtype, fact, view):
-                self.outcomes[group][outcome] += share
-            share *= balance.share_kept(subtype, fact, view)
+        cells = [tuple(traits(subtype, fact, view)) for fact in facts]
+        shares = [weight / total for weight in weights]
+        self.offered[subtype].add(zip(cells, shares, strict=True))
+        for fact, cell, drawn in zip(facts, cells, shares, strict=True):
+            share = drawn * balance.kept(cell)
             distance_m = about_m(fact)
             if distance_m is not None:
                 self.half_metres[subtype][rounded_half_metres(distance_m)] += share
@@ -161,14 +212,16 @@ def about_m(fact: Fact) -> float | None:
 
 @dataclass(frozen=True)
 class Balance:
-    """How questions are rejected to balance a data set: `preference` chooses among the facts of a scene, `kept`
-    leaves some out.
+    """How questions are rejected to balance a data set: `preference` chooses among the facts of a scene, the others
+    leave some out.
 
-    kept: by group and outcome, the share of such facts that is asked. preference: by subtype and distance in half
-    metres, the relative weight in the draw.
+    by_trait: by trait, the share of such facts that is asked; shares of the traits of a fact multiply. by_cell: the
+    same by all traits together, where a pair of labels tells more than each of them does. What is not there has a share
+    of 1. preference: by subtype and distance in half metres, the relative weight in the draw.
     """
 
-    kept: Mapping[Group, Mapping[Outcome, float]] = field(default_factory=dict)
+    by_trait: Mapping[Trait, float] = field(default_factory=dict)
+    by_cell: Mapping[Cell, float] = field(default_factory=dict)
     preference: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
 
     def weights(self, subtype: str, facts: Iterable[Fact], view: SceneView) -> list[float]:
@@ -182,13 +235,13 @@ class Balance:
 
     def share_kept(self, subtype: str, fact: Fact, view: SceneView) -> float:
         """Return the probability with which a drawn fact is asked."""
-        kept = 1.0
-        if not self.kept:
-            return kept
-        for group, outcome in traits(subtype, fact, view):
-            thinned = self.kept.get(group)
-            if thinned is not None:
-                kept *= thinned.get(outcome, 1.0)
+        return self.kept(tuple(traits(subtype, fact, view))) if self.by_trait or self.by_cell else 1.0
+
+    def kept(self, cell: Cell) -> float:
+        """Return the probability with which a drawn fact of these traits is asked."""
+        kept = self.by_cell.get(cell, 1.0)
+        for trait in cell:
+            kept *= self.by_trait.get(trait, 1.0)
         return kept
 
 
@@ -200,69 +253,3 @@ def preference_from(sample: Survey) -> Balance:
         lowest = _LOWEST_PREFERENCE * most
         preference[subtype] = {steps: lowest / max(count, lowest) for steps, count in counts.items()}
     return Balance(preference=preference)
-
-
-def balance_from(survey: Survey, preference: Mapping[str, Mapping[int, float]]) -> Balance:
-    """Return the balance that evens out a survey of all scenes, which must have been made with this preference."""
-    families: dict[str, dict[Group, Mapping[Outcome, float]]] = defaultdict(dict)
-    for group, counts in survey.outcomes.items():
-        families[group[0]][group] = counts
-    shares_of: dict[Group, dict[Outcome, float]] = {}
-    for family, groups in families.items():
-        kind = family.partition("/")[2]
-        n_outcomes = _EVEN_OUTCOMES[kind]
-        if n_outcomes is None:
-            shares_of |= _apart(groups)
-        else:
-            chance = _chance_among_many if kind.endswith(" by label") else _chance
-            shares_of |= {group: _even(counts, n_outcomes, chance) for group, counts in groups.items()}
-    kept = {}
-    for group, shares in shares_of.items():
-        thinned = {outcome: share for outcome, share in shares.items() if share < 1}
-        if thinned:
-            kept[group] = thinned
-    return Balance(kept, preference)
-
-
-def _even(counts: Mapping[Outcome, float], n_outcomes: int, chance: Callable[[float], float]) -> dict[Outcome, float]:
-    expected = n_outcomes or len(counts)
-    rarest = min(counts.values()) if len(counts) >= expected else 0.0
-    floor = sum(counts.values()) / expected / 2 if expected >= _MANY else 0.0
-    return {
-        outcome: min(1.0, max(rarest + chance(n + rarest), floor) / n) if n > 0 else 1.0
-        for outcome, n in counts.items()
-    }
-
-
-def _apart(groups: Mapping[Group, Mapping[Outcome, float]]) -> dict[Group, dict[Outcome, float]]:
-    """Thin, again and again, what is more frequent in a group than in all; no outcome of a group below a quarter."""
-    kept = {group: dict.fromkeys(counts, 1.0) for group, counts in groups.items()}
-    for _ in range(_ROUNDS):
-        left = {group: {o: n * kept[group][o] for o, n in counts.items()} for group, counts in groups.items()}
-        totals: dict[Outcome, float] = defaultdict(float)
-        for counts in left.values():
-            for outcome, n in counts.items():
-                totals[outcome] += n
-        total = sum(totals.values())
-        for group, counts in left.items():
-            share = sum(counts.values()) / total if total else 0.0
-            for outcome, n in counts.items():
-                expected = totals[outcome] * share
-                allowed = expected + _chance_among_many(expected)
-                if n > allowed:
-                    kept[group][outcome] = max(_LEAST_KEPT, kept[group][outcome] * allowed / n)
-    return kept
-
-
-def _chance(count: float) -> float:
-    """Return by how much chance alone moves a count: a standard deviation, and up to two where counts are small.
-
-    A small data set would lose much of what it has to a strict rule, and its imbalance cannot be learned.
-    """
-    deviation = math.sqrt(count)
-    return min(1 + 2 * deviation, deviation + _SMALL)
-
-
-def _chance_among_many(count: float) -> float:
-    """Return the same for a group among many small ones, some of which chance always moves further."""
-    return 1 + 2 * math.sqrt(count)

@@ -24,7 +24,8 @@ from spatialqa.dataset.schema import QA
 from spatialqa.errors import DatasetError
 from spatialqa.qa.ask import ONE_SCENE, DataSetView, SceneQuestions, ask, survey
 from spatialqa.qa.ask_options import AskOptions, check_counts
-from spatialqa.qa.balance import Balance, Survey, balance_from, preference_from
+from spatialqa.qa.balance import Balance, Survey, preference_from
+from spatialqa.qa.balance_fit import balance_from
 from spatialqa.qa.built_in import BUILT_IN
 from spatialqa.qa.distractors import pool_from
 from spatialqa.qa.question_modules import OwnQuestions, load_question_modules

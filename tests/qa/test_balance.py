@@ -2,14 +2,15 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
 import pytest
 
 from spatialqa.core.scene import Scene
 from spatialqa.qa.ask import DataSetView, ask, survey
 from spatialqa.qa.ask_options import TYPES, AskOptions
-from spatialqa.qa.balance import Balance, Survey, balance_from, preference_from
+from spatialqa.qa.balance import Balance, Survey, preference_from
+from spatialqa.qa.balance_fit import balance_from
 from spatialqa.qa.fact import TO_BALANCE
 from spatialqa.qa.question import Question
 from spatialqa.qa.templating.templates import bundled_templates
@@ -151,3 +152,61 @@ def test_rare_distances_are_preferred_where_there_is_a_choice() -> None:
     chosen = [q for s in scenes for q in ask(s, options, bundled_templates(), DataSetView(preference)).questions]
     assert len(chosen) == len(plain)
     assert spread(chosen) < spread(plain)
+
+
+def shared_rooms(count: int, seed: int) -> list[Scene]:
+    """Return scenes of two sounds, eight in ten in one room; a dog and a cough always are, rain is less often."""
+    draw = random.Random(seed)
+    scenes = []
+    for index in range(count):
+        labels = draw.sample(CLASSES, 2)
+        alike = 1.0 if set(labels) == {"Dog", "Cough"} else 0.6 if "Rain" in labels else 0.8
+        regions = ("hall", "hall" if draw.random() < alike else "kitchen")
+        places = [(draw.gauss(0, 2), draw.gauss(0, 1), draw.gauss(0, 2)) for _ in labels]
+        sounds = [(place, [label]) for place, label in zip(places, labels, strict=True)]
+        scenes.append(heard_at(*sounds, regions=regions, scene_id=f"train-{index:08d}"))
+    return scenes
+
+
+@pytest.fixture(scope="module")
+def in_rooms() -> tuple[list[Question], Counter[tuple[str, str]]]:
+    return balanced(shared_rooms(4000, seed=8), AskOptions(types=("X",)))
+
+
+def yes_shares(questions: Iterable[Question], known: Callable[[Question], Hashable]) -> dict[Hashable, tuple[int, int]]:
+    """Return (Yes, all) of region by what is known of a question."""
+    counts: dict[Hashable, tuple[int, int]] = {}
+    for q in questions:
+        if q.subtype == "region":
+            yes, n = counts.get(known(q), (0, 0))
+            counts[known(q)] = (yes + bool(q.answer_bool), n + 1)
+    return counts
+
+
+def test_a_bias_that_word_and_labels_show_alike_is_removed_once(
+    in_rooms: tuple[list[Question], Counter[tuple[str, str]]],
+) -> None:
+    """The likelier answer is the same for a word as for any label of it; thinned by each, it would become the rarer."""
+    for yes, n in yes_shares(in_rooms[0], lambda q: q.asked_direction).values():
+        assert n > 400
+        assert abs(yes / n - 0.5) < 4 * 0.5 / n**0.5
+    for yes, n in yes_shares(in_rooms[0], lambda q: (q.asked_direction, (q.asked_labels or ())[0])).values():
+        assert abs(yes / n - 0.5) < 4 * 0.5 / n**0.5
+
+
+def test_no_more_is_left_out_than_it_takes(in_rooms: tuple[list[Question], Counter[tuple[str, str]]]) -> None:
+    questions, skipped = in_rooms
+    asked = sum(q.subtype == "region" for q in questions)
+    kept = asked / (asked + skipped["region", TO_BALANCE])
+    assert 0.40 < kept < 0.54  # twice the share of the rarer answer, 26 %, is 52 %
+
+
+def test_a_pair_that_always_has_one_answer_is_left_out(
+    in_rooms: tuple[list[Question], Counter[tuple[str, str]]],
+) -> None:
+    """Neither a dog nor a cough alone tells the answer, and together they would."""
+    together = frozenset({"dog", "cough"})
+    pairs = yes_shares(in_rooms[0], lambda q: frozenset(q.asked_labels or ()))
+    even = [n for pair, (_, n) in pairs.items() if pair != together]
+    told = pairs.get(together, (0, 0))[1]
+    assert told < 0.15 * sum(even) / len(even)
