@@ -5,10 +5,10 @@ their shares. Were each share fitted alone, a bias that a word and a label both 
 opposite answer would be the likelier one. So each family of traits is fitted to the counts that the other families
 leave, over and over (Deming & Stephan 1940), with upper bounds in place of fixed margins: questions are only left out.
 
-How much of an excess is more than chance follows from all excesses of a family together, as in the estimate of James and
-Stein (1961): where they are as large as chance makes them, nothing is left out, so that small or fair data sets keep
-their questions; where they are ten times as large, about nine tenths of each are removed. A group is also judged by its
-own excesses alone, so that one biased label does not hide among fair ones.
+How much of an excess is more than chance follows from all excesses of a family together, as in the estimate of James
+and Stein (1961): where they are as large as chance makes them, nothing is left out, so that small or fair data sets
+keep their questions; where their squares are ten times as large, nine tenths of each are removed. A group is also
+judged by its own excesses alone, so that one biased label does not hide among fair ones.
 """
 
 from collections import defaultdict
