@@ -5,32 +5,16 @@ written anew, in the plain form, into the cache; a plain file goes to the engine
 """
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
-
-from spatialqa.acoustics.sofa import CONVENTION, HrtfFile, read_hrtf
+from spatialqa.acoustics.sofa import HrtfFile, read_hrtf
+from spatialqa.acoustics.sofa_writing import write_sofa
 from spatialqa.core.files import commit_file, default_cache
-from spatialqa.core.geometry import FloatArray
 from spatialqa.errors import DatasetError, EngineError, MissingDependencyError
 
 _VERSION = "1"  # raised whenever the same file would be written differently
-_ABOUT = {
-    "Conventions": "SOFA",
-    "Version": "1.0",
-    "SOFAConventions": CONVENTION,
-    "SOFAConventionsVersion": "1.0",
-    "APIName": "spatialqa",
-    "APIVersion": _VERSION,
-    "AuthorContact": "none",
-    "DataType": "FIR",
-    "RoomType": "free field",
-    "License": "that of the file it was made from",
-    "Organization": "none",
-    "DateCreated": "2000-01-01 00:00:00",
-    "DateModified": "2000-01-01 00:00:00",
-    "DatabaseName": "none",
-}
+_ABOUT = {"APIVersion": _VERSION, "License": "that of the file it was made from", "DatabaseName": "none"}
 
 
 @dataclass(frozen=True)
@@ -81,39 +65,17 @@ def checked_hrtf(path: Path, sample_rate: int, engine: str) -> HrtfFile:
 
 
 def _write_plain(file: HrtfFile, plain: Path) -> None:
-    try:
-        import netCDF4  # h5py alone does not write what libmysofa, the engine's reader, accepts
-    except ImportError:
+    if find_spec("netCDF4") is None:
         raise MissingDependencyError(
             f"the HRTF file {file.path} has {', '.join(file.unlike)}, which engines do not read; it is rewritten by "
             "the package netCDF4: pip install netCDF4"
-        ) from None
+        )
     responses = file.responses()
 
+    about = {**_ABOUT, "Title": file.label, "ListenerShortName": file.path.stem}
+
     def write(aside: Path) -> None:
-        with netCDF4.Dataset(aside, "w", format="NETCDF4") as out:
-            for name, text in {**_ABOUT, "Title": file.label, "ListenerShortName": file.path.stem}.items():
-                out.setncattr(name, text)
-            count, _, taps = responses.shape
-            for name, size in {"I": 1, "C": 3, "R": 2, "E": 1, "N": taps, "M": count, "S": 1}.items():
-                out.createDimension(name, size)
-
-            def put(name: str, values: FloatArray, dimensions: str, **about: str) -> None:
-                variable = out.createVariable(name, "f8", tuple(dimensions))
-                variable[:] = values
-                variable.setncatts(about)
-
-            cartesian = {"Type": "cartesian", "Units": "metre"}
-            spherical = {"Type": "spherical", "Units": "degree, degree, metre"}
-            put("ListenerPosition", np.zeros((1, 3)), "IC", **cartesian)
-            put("ListenerView", np.array([[1.0, 0.0, 0.0]]), "IC", **cartesian)
-            put("ListenerUp", np.array([[0.0, 0.0, 1.0]]), "IC")
-            put("ReceiverPosition", np.array([[[0.0], [0.09], [0.0]], [[0.0], [-0.09], [0.0]]]), "RCI", **cartesian)
-            put("EmitterPosition", np.zeros((1, 3, 1)), "ECI", **cartesian)
-            put("SourcePosition", file.directions, "MC", **spherical)
-            put("Data.IR", responses, "MRN")
-            put("Data.SamplingRate", np.array([file.sample_rate_hz]), "I", Units="hertz")
-            put("Data.Delay", np.zeros((1, 2)), "IR")
+        write_sofa(aside, file.directions, responses, file.sample_rate_hz, about)
 
     try:
         commit_file(plain, write)

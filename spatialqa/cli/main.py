@@ -415,6 +415,31 @@ def import_spatialsoundqa(source: Path, out: Path, split: str | None, places: tu
 
 
 @cli.group()
+def hrtf() -> None:
+    """Make or fetch HRTF files for --hrtf."""
+
+
+@hrtf.command("synth")
+@click.argument("dest", type=PATH)
+@click.option("--subjects", default=16, show_default=True, type=click.IntRange(1, 10_000), help="Number of heads.")
+@click.option("--seed", default=0, show_default=True, type=SEED, help="Seed of the family.")
+def hrtf_synth(dest: Path, subjects: int, seed: int) -> None:
+    """Write SOFA files of synthetic heads of different sizes into the folder DEST."""
+    from spatialqa.acoustics.head_files import synthesise
+
+    click.echo(f"heads in {dest}: {len(synthesise(dest, subjects, seed))}")
+
+
+@hrtf.command("debian")
+@click.argument("dest", type=PATH)
+def hrtf_debian(dest: Path) -> None:
+    """Download a measured head (MIT KEMAR) from a Debian package into the folder DEST; needs apt-get and dpkg."""
+    from spatialqa.acoustics.head_files import fetch_debian
+
+    click.echo(f"{fetch_debian(dest)}; credit its makers, see CREDITS.txt")
+
+
+@cli.group()
 def templates() -> None:
     """Check question templates."""
 

@@ -25,18 +25,38 @@ def spherical_head(sample_rate: int, radius_m: float = RADIUS_M, speed_m_s: floa
     directions = sphere_directions(_DIRECTIONS)
     ears = np.array([[-1.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
     angle = np.arccos(np.clip(directions @ ears.T, -1.0, 1.0))  # (D, 2), from the ear's axis
-    path = np.where(angle < np.pi / 2, -np.cos(angle), angle - np.pi / 2) * radius_m
+    magnitude = shadow(angle, np.fft.rfftfreq(4 * _TAPS, 1.0 / sample_rate), radius_m, speed_m_s)
+    delays = path_m(angle, radius_m) / speed_m_s * sample_rate
+    return Head(f"sphere-{radius_m:g}m", directions, short_responses(magnitude, _TAPS), delays)
+
+
+def path_m(angle: Float64, radius_m: float) -> Float64:
+    """Return how much longer the path to an ear is than that to the centre (Woodworth), metres.
+
+    angle: between the sound and the ear's axis, radians.
+    """
+    return np.where(angle < np.pi / 2, -np.cos(angle), angle - np.pi / 2) * radius_m
+
+
+def shadow(angle: Float64, frequency_hz: Float64, radius_m: float, speed_m_s: float) -> Float64:
+    """Return the gain that the sphere gives an ear, linear, (..., F).
+
+    angle: (...), between the sound and the ear's axis, radians. frequency_hz: (F,).
+    """
     gain = 1.0 + _LEAST_GAIN / 2 + (1.0 - _LEAST_GAIN / 2) * np.cos(angle * 180.0 / _DARKEST_DEG)
-    omega = 2 * np.pi * np.fft.rfftfreq(4 * _TAPS, 1.0 / sample_rate)
-    corner = 2 * speed_m_s / radius_m
-    shelf = (corner + 1j * gain[..., None] * omega) / (corner + 1j * omega)
-    magnitude = np.abs(shelf)
-    responses = np.fft.irfft(_minimum_phase(magnitude), 4 * _TAPS)[..., :_TAPS]
-    fade = np.ones(_TAPS)
-    fade[_TAPS // 2 :] = np.cos(np.linspace(0.0, np.pi / 2, _TAPS - _TAPS // 2)) ** 2
-    return Head(
-        f"sphere-{radius_m:g}m", directions, (responses * fade).astype(np.float32), path / speed_m_s * sample_rate
-    )
+    omega, corner = 2 * np.pi * frequency_hz, 2 * speed_m_s / radius_m
+    return np.asarray(np.abs((corner + 1j * gain[..., None] * omega) / (corner + 1j * omega)))
+
+
+def short_responses(magnitude: Float64, taps: int) -> npt.NDArray[np.float32]:
+    """Return responses of minimum phase, float32 (..., taps), faded out over their second half.
+
+    magnitude: (..., n / 2 + 1), at the frequencies of a real FFT of n samples; n is at least four times taps.
+    """
+    responses = np.fft.irfft(_minimum_phase(magnitude), 2 * (magnitude.shape[-1] - 1))[..., :taps]
+    fade = np.ones(taps)
+    fade[taps // 2 :] = np.cos(np.linspace(0.0, np.pi / 2, taps - taps // 2)) ** 2
+    return np.asarray(responses * fade, dtype=np.float32)
 
 
 def _minimum_phase(magnitude: Float64) -> npt.NDArray[np.complex128]:
