@@ -101,10 +101,13 @@ def fetch_debian(folder: Path) -> Path:
             if stream is None:
                 raise EngineError(f"Debian's package {_PACKAGE} holds no {_FILE}: give a SOFA file of your own")
             content = stream.read()
-    path = folder / _FILE
-    commit_file(path, lambda to: to.write_bytes(content))
-    commit_file(folder / "CREDITS.txt", lambda to: to.write_text(_CREDIT, encoding="utf-8"))
-    return path
+    for name, data in ((_FILE, content), ("CREDITS.txt", _CREDIT.encode())):
+
+        def write(to: Path, data: bytes = data) -> None:
+            to.write_bytes(data)
+
+        commit_file(folder / name, write)
+    return folder / _FILE
 
 
 def _grid() -> npt.NDArray[np.float64]:

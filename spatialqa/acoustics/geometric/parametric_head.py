@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spatialqa.acoustics.geometric.receiver import Head
-from spatialqa.acoustics.geometric.spherical_head import RADIUS_M, Float64, path_m, shadow, short_responses
+from spatialqa.acoustics.geometric.spherical_head import RADIUS_M, Float64, frequencies, path_m, shadow, short_responses
 from spatialqa.core import seeds
 from spatialqa.core.geometry import SPEED_OF_SOUND_M_S
 from spatialqa.rooms.mesh.rays import sphere_directions
@@ -84,7 +84,7 @@ def parametric_head(
     ears = np.array([_toward(side, shape.ear_azimuth_deg, 0.0) for side in (-1.0, 1.0)])
     pinnae = np.array([_toward(side, _PINNA_AZIMUTH_DEG, _PINNA_ELEVATION_DEG) for side in (-1.0, 1.0)])
     angle = np.arccos(np.clip(directions @ ears.T, -1.0, 1.0))
-    frequency = np.fft.rfftfreq(4 * _TAPS, 1.0 / sample_rate)
+    frequency = frequencies(4 * _TAPS, sample_rate)
     octave = np.log2(np.maximum(frequency, 20.0) / 1000.0)  # above 1 kHz
     up, back = directions[:, 1, None, None], directions[:, 2, None, None]
     facing = (directions @ pinnae.T)[..., None]

@@ -25,9 +25,14 @@ def spherical_head(sample_rate: int, radius_m: float = RADIUS_M, speed_m_s: floa
     directions = sphere_directions(_DIRECTIONS)
     ears = np.array([[-1.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
     angle = np.arccos(np.clip(directions @ ears.T, -1.0, 1.0))  # (D, 2), from the ear's axis
-    magnitude = shadow(angle, np.fft.rfftfreq(4 * _TAPS, 1.0 / sample_rate), radius_m, speed_m_s)
+    magnitude = shadow(angle, frequencies(4 * _TAPS, sample_rate), radius_m, speed_m_s)
     delays = path_m(angle, radius_m) / speed_m_s * sample_rate
     return Head(f"sphere-{radius_m:g}m", directions, short_responses(magnitude, _TAPS), delays)
+
+
+def frequencies(n: int, sample_rate: int) -> Float64:
+    """Return the frequencies of a real FFT of n samples, Hz, float64 (n / 2 + 1,)."""
+    return np.arange(n // 2 + 1, dtype=np.float64) * (sample_rate / n)
 
 
 def path_m(angle: Float64, radius_m: float) -> Float64:
