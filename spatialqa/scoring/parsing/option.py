@@ -28,7 +28,7 @@ def _by_letter(spoken: str, n: int) -> set[int]:
     marks = (
         rf"\A\W*([{letters}])(?=[).:]|\s+-\s)",
         rf"\(([{letters}])\)",
-        rf"\b(?:option|choice|letter)\s+([{letters}])\b",
+        rf"\b(?:option|choice|letter|boxed)\s+([{letters}])\b",
     )
     stated = affirmed(spoken)
     return {letters.index(letter) for mark in marks for letter in re.findall(mark, stated)}

@@ -20,7 +20,7 @@ _METRES = {
     r"y(?:d|ards?)": 0.9144,
 }
 _UNIT = "(?:" + "|".join(_METRES) + r")(?![a-z0-9])"
-_NUMBER = r"(?<![\d.,/])\d+(?:[.,]\d+)?(?![\d])"
+_NUMBER = r"(?<![\d./])(?<!\d,)\d+(?:[.,]\d+)?(?![\d])"
 _QUANTITY = re.compile(rf"({_NUMBER})\s*({_UNIT})")
 _RANGE = re.compile(
     rf"(?:between ({_NUMBER})\s*(?:{_UNIT})? and|({_NUMBER})\s*(?:{_UNIT})?\s*(?:-|to|or)) ?({_NUMBER})"
@@ -48,6 +48,7 @@ def digits(text: str) -> str:
     text = re.sub(r"\b(?:minus|negative) (?=\d)", "-", text)
     text = re.sub(r"\b(\d+) point ((?:\d )*\d)\b", lambda m: f"{m[1]}.{m[2].replace(' ', '')}", text)
     text = re.sub(r"\b(\d+),(\d+)\b", r"\1.\2", text)
+    text = re.sub(r"(?<![\w.])\.(?=\d)", "0.", text)
     text = re.sub(r"\b(?:(\d+) (?:and )?)?(\d)/(\d)\b(?!/)", _fraction, text)
     text = re.sub(r"\b(\d+) and 3 quarters\b", r"\1.75", text)
     text = re.sub(r"\b(\d+) and (?:an? |1 )?half\b", r"\1.5", text)
