@@ -349,3 +349,8 @@ def test_the_command_line_is_a_module_too() -> None:
         [sys.executable, "-m", "spatialqa.cli", "--version"], capture_output=True, text=True, check=False
     )
     assert done.stdout.startswith("spatialqa"), done.stderr
+
+
+def test_the_package_runs_as_a_module() -> None:
+    done = subprocess.run([sys.executable, "-m", "spatialqa", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("spatialqa, version ")
