@@ -38,7 +38,7 @@ def open_engine(
         preset: "fast" or "reference".
         overrides: engine settings that replace the preset's.
         hrtf: a SOFA file, or None for the engine's own HRTF.
-        channels: "binaural" or "foa".
+        channels: "binaural" or "foa"; of geometric also "mono" and "stereo".
         habitat_python: the Python that has habitat-sim; None takes this one.
         habitat_materials: whether habitat gives objects the materials of their categories.
         cache: where an HRTF file is kept in the form that engines read; None takes the default cache.
@@ -52,6 +52,10 @@ def open_engine(
         from spatialqa.acoustics.soundspaces.engine import SoundSpacesEngine
 
         return SoundSpacesEngine(sample_rate, preset, overrides, hrtf, channels, hrtf_cache=cache)
+    if name == "geometric":
+        from spatialqa.acoustics.geometric.engine import GeometricEngine
+
+        return GeometricEngine(sample_rate, preset, overrides, hrtf, channels)
     if name == "habitat":
         from spatialqa.acoustics.habitat.engine import HabitatEngine
         from spatialqa.rooms.materials import material
@@ -91,6 +95,15 @@ def check_engine(
         from spatialqa.acoustics.soundspaces import settings
 
         settings.checked(sample_rate, preset, overrides, hrtf, channels)
+    elif name == "geometric":
+        from spatialqa.acoustics.geometric import settings as geometric_settings
+
+        geometric_settings.checked(sample_rate, preset, overrides, hrtf, channels)
+        if hrtf is not None:
+            from spatialqa.acoustics.sofa import read_hrtf
+
+            read_hrtf(hrtf.absolute())
+        return
     elif name == "habitat":
         from spatialqa.acoustics.habitat import engine
 
@@ -104,8 +117,6 @@ def check_engine(
 
 
 def _unknown(name: str) -> EngineError:
-    if name in ENGINE_NAMES:
-        return EngineError(f"the engine {name} is planned and not in this version: use soundspaces")
     return EngineError(f"there is no engine {shown(name)}: choose one of {', '.join(ENGINE_NAMES)}")
 
 
@@ -113,7 +124,7 @@ def available(habitat_python: str | None = None) -> list[Availability]:
     """Return every engine in the order in which `auto` prefers them; habitat as this Python has it."""
     return [
         _soundspaces(),
-        Availability("geometric", False, "planned, not in this version"),
+        Availability("geometric", *_geometric()),
         Availability("habitat", *_habitat(habitat_python)),
     ]
 
@@ -127,6 +138,18 @@ def _soundspaces() -> Availability:
     except SpatialQAError as error:
         return Availability("soundspaces", False, str(error))
     return Availability("soundspaces", True, f"rlr-audio-propagation {loaded.version}, CC-BY-NC-4.0")
+
+
+def _geometric() -> tuple[bool, str]:
+    try:
+        from spatialqa.acoustics.geometric.embree import check_library
+
+        check_library()
+    except ImportError:
+        return False, "needs the package numba: pip install numba"
+    except SpatialQAError as error:
+        return False, str(error)
+    return True, "built in, MIT"
 
 
 def _habitat(python: str | None) -> tuple[bool, str]:

@@ -19,6 +19,11 @@ from spatialqa.dataset.reading import read_rows
 from spatialqa.dataset.schema import TABLES
 
 _MAX_ATTRIBUTIONS = 200
+_KINDS = {
+    "foa": "Scenes in first-order ambisonics (AmbiX)",
+    "mono": "Scenes of one channel",
+    "stereo": "Scenes of a mid-side stereo pair",
+}
 
 
 @dataclass(eq=False)
@@ -93,7 +98,7 @@ def _configs(rows: Mapping[tuple[str, str], int]) -> list[dict[str, Any]]:
 def _body(folder: DatasetFolder, run: RunRecord, facts: CardFacts, questions: Mapping[tuple[str, str], int]) -> str:
     recipe, engine, plan, counts = run.recipe, run.engine, run.plan, facts.scenes
     rendered = engine.name != "none"
-    kind = {"foa": "Scenes in first-order ambisonics (AmbiX)"}.get(recipe.get("channels", ""), "Binaural scenes")
+    kind = _KINDS.get(recipe.get("channels", ""), "Binaural scenes")
     made = kind if rendered and not run.export else "Scenes without audio, but"
     lines = [
         "# A spatialqa data set",
@@ -187,7 +192,8 @@ def _channels(recipe: dict[str, Any]) -> tuple[str, ...]:
 
 def _audio_lines(recipe: dict[str, Any], engine: EngineIdentity) -> list[str]:
     *most, last = _channels(recipe)
-    form = f"{recipe['sample_rate']} Hz, {recipe['duration_s']:g} s, {', '.join(most)} and {last}, FLAC with 24 bits"
+    names = f"{', '.join(most)} and {last}" if most else last
+    form = f"{recipe['sample_rate']} Hz, {recipe['duration_s']:g} s, {names}, FLAC with 24 bits"
     return [
         f"| engine | {engine.name} {engine.version}, HRTF {_cell(engine.hrtf)} |",
         f"| audio | {form} |",

@@ -209,7 +209,7 @@ class RenderRecipe:
     )
     mix: str = key("sum", "add the sources, or average them as SpatialSoundQA does", choices=("sum", "mean"))
     seed: int = key(0, "seed of all random draws", minimum=0, maximum=LARGEST_SEED)
-    engine: str = key("auto", "acoustic engine: auto, soundspaces, habitat")
+    engine: str = key("auto", "acoustic engine: auto, soundspaces, geometric, habitat")
     habitat_python: str | None = key(
         None, "habitat: Python executable with a habitat-sim that was built with audio", execution=True
     )
@@ -227,8 +227,9 @@ class RenderRecipe:
     duration_s: float = key(10.0, "length of every scene, seconds", minimum=0.1, maximum=600.0)
     channels: str = key(
         "binaural",
-        "what is recorded: two ears, or first-order ambisonics (AmbiX, in the axes of the head)",
-        choices=("binaural", "foa"),
+        "what is recorded: two ears, or first-order ambisonics (AmbiX, in the axes of the head); of geometric also one "
+        "microphone (mono), or a mid-side pair (stereo)",
+        choices=("binaural", "foa", "mono", "stereo"),
     )
     gain_db: float = key(-24.0, "constant gain of all scenes of the data set", minimum=-120.0, maximum=60.0)
     plan_only: bool = key(False, "write scenes without audio (positions, sounds and labels); needs no engine")

@@ -100,7 +100,7 @@ def test_a_missing_package_names_the_pip_command(monkeypatch: pytest.MonkeyPatch
 
 def test_another_platform_is_told_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "aarch64")
-    with pytest.raises(EngineError, match=r"Linux on x86-64 only.*aarch64.*geometric is planned"):
+    with pytest.raises(EngineError, match=r"Linux on x86-64 only.*aarch64.*use the engine geometric"):
         rlr_api.library_path()
 
 
@@ -108,8 +108,6 @@ def test_another_platform_is_told_what_there_is(monkeypatch: pytest.MonkeyPatch)
 def test_engines_are_opened_by_name() -> None:
     assert open_engine("auto", 16_000).identity.name == "soundspaces"
     assert open_engine("soundspaces", 16_000).identity == open_engine("auto", 16_000).identity
-    with pytest.raises(EngineError, match="geometric is planned and not in this version"):
-        open_engine("geometric", 16_000)
     with pytest.raises(MissingDependencyError, match="--habitat-python"):
         open_engine("habitat", 16_000)
     assert open_engine("soundspaces", 16_000, channels="foa").identity.config["channels"] == "foa"
@@ -117,7 +115,7 @@ def test_engines_are_opened_by_name() -> None:
         open_engine("sounspaces", 16_000)
     assert [(engine.name, engine.usable) for engine in available()] == [
         ("soundspaces", True),
-        ("geometric", False),
+        ("geometric", True),
         ("habitat", False),
     ]
 

@@ -89,7 +89,7 @@ CASES: list[Case] = [
         ("--sample-rate", "48001", "from 8000 to 48000 Hz"),
         ("--sample-rate", "999999999999", "at most 384,000 Hz"),
         ("--engine", "warp", "no engine 'warp'"),
-        ("--engine", "geometric", "not in this version"),
+        ("--engine", "geometric", "--engine-config", "ray_count=1", "from 16 to 10000000"),
         ("--engine", LONG, "too long"),
         ("--engine-config", "nope=1", "no setting 'nope'"),
         ("--engine-config", "direct=3", "true or false"),

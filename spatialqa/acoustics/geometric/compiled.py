@@ -1,11 +1,13 @@
-"""Compiles numerical kernels with numba and keeps the result in the cache folder.
+"""Compiles numerical kernels with numba and keeps the result beside the modules, or in the cache folder.
 
-The folder's name holds a hash of every module with kernels. numba itself looks only at the file of a function, and
-would keep what it compiled when a function that is called from another file changes.
+The latter is for packages that are installed for reading only. The folder's name holds a hash of every module with
+kernels. numba itself looks only at the file of a function, and would keep what it compiled when a function that is
+called from another file changes.
 """
 
 import functools
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,7 +26,11 @@ def _folder() -> str:
         text = path.read_bytes()
         if b"@compiled" in text:
             digest.update(path.name.encode() + b"\0" + text)
-    return str(default_cache().absolute() / "compiled" / digest.hexdigest()[:16])
+    name = f"kernels-{digest.hexdigest()[:16]}"
+    beside = Path(__file__).parent / "__pycache__"
+    if os.access(beside if beside.exists() else beside.parent, os.W_OK):
+        return str(beside / name)
+    return str(default_cache().absolute() / name)
 
 
 def compiled(function: F) -> F:

@@ -55,7 +55,7 @@ def _weights(
         for step in range(len(corners)):
             t = (last + step) % len(corners)
             _parts(bases[t], targets[k], part)
-            least = part.min()
+            least = min(part[0], part[1], part[2])
             if least > best:
                 best, best_at = least, t
             if least >= -1e-9:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from spatialqa.acoustics.geometric.bands import BAND_COUNT, band_masks
+from spatialqa.acoustics.geometric.bands import BANDS_HZ, band_masks
 from spatialqa.acoustics.geometric.interpolation import INDEX_CELLS, neighbour_table
 from spatialqa.acoustics.geometric.octahedral import cell_of
 from spatialqa.core.channels import CHANNEL_NAMES
@@ -23,8 +23,9 @@ FRONT = (0.0, 0.0, -1.0)
 LEAD = (
     32  # samples of a band's filter that may precede its arrival: a band that is cut out of a spectrum rings both ways
 )
-_FILTER_TAPS = 192  # after those, of receivers without an HRTF
+_FILTER_TAPS = 224  # after those, of receivers without an HRTF
 _MOST_TAPS = 256
+_REST = BANDS_HZ.index(500.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +118,7 @@ def _band_filters(responses: Float32, sample_rate: int) -> Float32:
     """Split responses (D, F, n) into bands that add up to them: float32 (D, F, B, LEAD + n), later by LEAD samples.
 
     Each band is cut out without a shift of phase, faded in over LEAD samples before the arrival and out at the end.
-    What this leaves out of a band goes to the band with the most of it to give, the highest.
+    What this leaves out, the ringing of the lowest bands, goes to the band at 500 Hz.
     """
     taps = responses.shape[-1] + LEAD
     n_fft = 1 << int(np.ceil(np.log2(4 * taps)))
@@ -131,5 +132,5 @@ def _band_filters(responses: Float32, sample_rate: int) -> Float32:
     split = split * fade
     whole = np.zeros((*responses.shape[:-1], taps))
     whole[..., LEAD:] = responses
-    split[..., BAND_COUNT - 1, :] += whole - split.sum(axis=-2)
+    split[..., _REST, :] += whole - split.sum(axis=-2)
     return np.ascontiguousarray(split, dtype=np.float32)

@@ -18,13 +18,14 @@ import numpy.typing as npt
 from spatialqa.acoustics import ambisonics
 from spatialqa.acoustics.engine import Closing
 from spatialqa.acoustics.hrtf import usable_hrtf
+from spatialqa.acoustics.room_check import check_room
 from spatialqa.acoustics.soundspaces import rlr_api
 from spatialqa.acoustics.soundspaces.ray_depth import DepthEstimator
 from spatialqa.acoustics.soundspaces.settings import checked
 from spatialqa.core.channels import CHANNEL_NAMES
 from spatialqa.core.geometry import IDENTITY, Pose, Quaternion, Vec3, multiply, rotation_matrix, yaw_quaternion
 from spatialqa.core.scene import EngineIdentity
-from spatialqa.errors import EngineError, RoomError
+from spatialqa.errors import EngineError
 from spatialqa.rooms.materials import Curve
 from spatialqa.rooms.room import Room
 
@@ -153,7 +154,7 @@ class SoundSpacesRoom(Closing):
     """A room held for simulation: its faces by material, and a material database that lives in memory."""
 
     def __init__(self, engine: SoundSpacesEngine, room: Room) -> None:
-        _check_room(room)
+        check_room(room)
         self._engine = engine
         self._room = room
         self._efficiency: float | None = None
@@ -302,23 +303,3 @@ def _material_database(room: Room) -> str:
         for index, material in enumerate(room.materials)
     ]
     return json.dumps({"materials": materials})
-
-
-def _check_room(room: Room) -> None:
-    def refuse(why: str) -> None:
-        raise RoomError(f"the room {room.room_id} ({room.room_set}) cannot be simulated: {why}")
-
-    faces, vertices = room.faces, room.vertices
-    if vertices.ndim != 2 or vertices.shape[1:] != (3,) or faces.ndim != 2 or faces.shape[1:] != (3,) or not len(faces):
-        refuse(f"it has vertices of shape {vertices.shape} and faces of shape {faces.shape}, not (V, 3) and (F, 3)")
-    if not np.isfinite(vertices).all():
-        refuse("some of its vertices are not finite")
-    if faces.min() < 0 or faces.max() >= len(vertices):
-        refuse(f"its faces name vertices {faces.min()} to {faces.max()}, and there are {len(vertices)}")
-    if room.face_material.shape != (len(faces),):
-        refuse(f"it has {len(faces)} faces and {room.face_material.size} face materials")
-    if room.face_material.min() < 0 or room.face_material.max() >= len(room.materials):
-        refuse(
-            f"its faces name materials {room.face_material.min()} to {room.face_material.max()}, "
-            f"and there are {len(room.materials)}"
-        )

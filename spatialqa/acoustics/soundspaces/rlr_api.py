@@ -168,7 +168,7 @@ def library_path() -> Path:
     if sys.platform != "linux" or platform.machine() not in ("x86_64", "AMD64"):
         raise EngineError(
             f"the engine soundspaces exists for Linux on x86-64 only, not for {sys.platform} on {platform.machine()}; "
-            "the open engine geometric is planned and not in this version, so render on a Linux x86-64 machine"
+            "use the engine geometric, or render on a Linux x86-64 machine"
         )
     try:
         distribution = importlib.metadata.distribution(DISTRIBUTION)

@@ -1,73 +1,36 @@
 """Settings of the soundspaces engine: names, types, ranges, presets, and their validation."""
 
-import difflib
-import json
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from spatialqa.acoustics.setting_kinds import Choice, Count, Kind, Switch, nearest, resolved
 from spatialqa.errors import EngineError
 
 MIN_SAMPLE_RATE_HZ, MAX_SAMPLE_RATE_HZ = 8_000, 48_000
 _LAYOUTS = ("binaural", "foa")
 
 
-@dataclass(frozen=True)
-class _Count:
-    lowest: int
-    highest: int
-    auto: bool = False
-
-    def accepts(self, value: object) -> bool:
-        if isinstance(value, str):
-            return self.auto and value == "auto"
-        return type(value) is int and self.lowest <= value <= self.highest
-
-    def __str__(self) -> str:
-        return f"a whole number from {self.lowest} to {self.highest}" + (' or "auto"' if self.auto else "")
-
-
-@dataclass(frozen=True)
-class _Switch:
-    def accepts(self, value: object) -> bool:
-        return isinstance(value, bool)
-
-    def __str__(self) -> str:
-        return "true or false"
-
-
-@dataclass(frozen=True)
-class _Choice:
-    options: tuple[str | int, ...]
-
-    def accepts(self, value: object) -> bool:
-        return not isinstance(value, bool) and value in self.options
-
-    def __str__(self) -> str:
-        return " or ".join(json.dumps(option) for option in self.options)
-
-
 # What SoundSpaces 2.0 simulates with. indirect_ray_depth "auto" lets the room decide; see ray_depth.py.
-_KINDS: Mapping[str, _Count | _Switch | _Choice] = MappingProxyType(
+_KINDS: Mapping[str, Kind] = MappingProxyType(
     {
-        "frequency_bands": _Choice((4, 8)),  # the library takes any number for one of these two
-        "direct_sh_order": _Count(0, 9),
-        "indirect_sh_order": _Count(0, 3),  # the library crashes at higher orders
-        "direct_ray_count": _Count(1, 100_000),
-        "indirect_ray_count": _Count(1, 1_000_000),
-        "indirect_ray_depth": _Count(1, 2_000, auto=True),
-        "source_ray_count": _Count(1, 100_000),
-        "source_ray_depth": _Count(1, 2_000),
-        "max_diffraction_order": _Count(0, 20),
-        "direct": _Switch(),
-        "indirect": _Switch(),
-        "diffraction": _Switch(),
-        "transmission": _Switch(),
-        "mesh_simplification": _Switch(),
-        "calibrated": _Switch(),
-        "rir_time_zero": _Choice(("emission", "direct")),
+        "frequency_bands": Choice((4, 8)),  # the library takes any number for one of these two
+        "direct_sh_order": Count(0, 9),
+        "indirect_sh_order": Count(0, 3),  # the library crashes at higher orders
+        "direct_ray_count": Count(1, 100_000),
+        "indirect_ray_count": Count(1, 1_000_000),
+        "indirect_ray_depth": Count(1, 2_000, auto=True),
+        "source_ray_count": Count(1, 100_000),
+        "source_ray_depth": Count(1, 2_000),
+        "max_diffraction_order": Count(0, 20),
+        "direct": Switch(),
+        "indirect": Switch(),
+        "diffraction": Switch(),
+        "transmission": Switch(),
+        "mesh_simplification": Switch(),
+        "calibrated": Switch(),
+        "rir_time_zero": Choice(("emission", "direct")),
     }
 )
 
@@ -106,16 +69,7 @@ def resolve(preset: str, overrides: Mapping[str, Any] | None) -> dict[str, Any]:
     Raises:
         EngineError: the preset or a setting is unknown (the text names the nearest), or a value has the wrong kind.
     """
-    if preset not in PRESETS:
-        raise EngineError(f"the engine soundspaces has no preset {preset!r}: {_nearest(preset, PRESETS)}")
-    settings = dict(PRESETS[preset])
-    for name, value in (overrides or {}).items():
-        kind = _KINDS.get(name)
-        if kind is None:
-            raise EngineError(f"the engine soundspaces has no setting {name!r}: {_nearest(name, _KINDS)}")
-        if not kind.accepts(value):
-            raise EngineError(f"the soundspaces setting {name} must be {kind}, got {value!r}")
-        settings[name] = value
+    settings = resolved("soundspaces", preset, overrides, PRESETS, _KINDS)
     if not settings["direct"] and not settings["indirect"]:
         raise EngineError("the soundspaces settings direct and indirect are both false: nothing would be heard")
     return settings
@@ -134,7 +88,7 @@ def checked(
 def check_channels(channels: str, settings: Mapping[str, Any], hrtf: Path | None) -> None:
     """Raise EngineError for a layout that is unknown or that these settings or an HRTF do not go with."""
     if channels not in _LAYOUTS:
-        raise EngineError(f"the engine soundspaces has no channels {channels!r}: {_nearest(channels, _LAYOUTS)}")
+        raise EngineError(f"the engine soundspaces has no channels {channels!r}: {nearest(channels, _LAYOUTS)}")
     if channels != "foa":
         return
     if hrtf is not None:
@@ -151,8 +105,3 @@ def check_sample_rate(sample_rate: int) -> None:
             f"the engine soundspaces takes a whole sample rate from {MIN_SAMPLE_RATE_HZ} to {MAX_SAMPLE_RATE_HZ} Hz, "
             f"got {sample_rate!r}: render at 32000 and resample the result"
         )
-
-
-def _nearest(name: object, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(str(name), list(known), n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"

@@ -1,0 +1,176 @@
+"""Embree ray queries from compiled kernels.
+
+embreex brings the library libembree4. Its Python interface takes rays in arrays; kernels that follow one ray at a time
+call the library itself, through the addresses of its functions, and need no arrays between two bounces.
+"""
+
+import ctypes
+import functools
+import importlib.util
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from spatialqa.acoustics.geometric.compiled import compiled
+from spatialqa.errors import EngineError, MissingDependencyError
+
+_VERTEX_BUFFER, _INDEX_BUFFER = 1, 0
+_FLOAT3, _UINT3 = 0x9003, 0x5003
+_TRIANGLES = 0
+_ROBUST = 4
+_PADDING = 16  # bytes after the last vertex that Embree may read
+
+RAY_FLOATS = 32  # of a buffer for one ray and its hit
+MISS = -1
+
+Float32 = npt.NDArray[np.float32]
+
+
+class Rays(NamedTuple):
+    """What a kernel needs to cast rays into a mesh: the address of the scene and of Embree's two functions."""
+
+    scene: int
+    intersect: int
+    occluded: int
+
+
+@functools.cache
+def _library() -> Any:
+    found = importlib.util.find_spec("embreex")
+    if found is None or found.origin is None:
+        raise MissingDependencyError("the engine geometric needs the package embreex: pip install 'embreex>=4.4.0'")
+    package = Path(found.origin).parent
+    places = (package.parent / "embreex.libs", package / ".dylibs", package)
+    for path in (path for folder in places for path in sorted(folder.glob("*embree4*"))):
+        try:
+            library = ctypes.CDLL(str(path))
+            if library.rtcNewDevice and library.rtcIntersect1 and library.rtcOccluded1:
+                return _declared(library)
+        except (OSError, AttributeError):
+            continue
+    raise EngineError(f"the package embreex in {package} holds no library of Embree 4: pip install 'embreex>=4.4.0'")
+
+
+def _declared(library: Any) -> Any:
+    pointer, size, number = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
+    for name, result, arguments in (
+        ("rtcNewDevice", pointer, [ctypes.c_char_p]),
+        ("rtcNewScene", pointer, [pointer]),
+        ("rtcSetSceneFlags", None, [pointer, number]),
+        ("rtcNewGeometry", pointer, [pointer, number]),
+        ("rtcSetSharedGeometryBuffer", None, [pointer, number, number, number, pointer, size, size, size]),
+        ("rtcCommitGeometry", None, [pointer]),
+        ("rtcAttachGeometry", number, [pointer, pointer]),
+        ("rtcReleaseGeometry", None, [pointer]),
+        ("rtcCommitScene", None, [pointer]),
+        ("rtcReleaseScene", None, [pointer]),
+        ("rtcReleaseDevice", None, [pointer]),
+        ("rtcGetDeviceError", number, [pointer]),
+    ):
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library
+
+
+@functools.cache
+def _device() -> int:
+    return int(_library().rtcNewDevice(b"threads=1,set_affinity=0"))
+
+
+def check_library() -> None:
+    """Raise MissingDependencyError or EngineError where Embree cannot be used."""
+    _library()
+
+
+class EmbreeMesh:
+    """A triangle mesh prepared for rays.
+
+    vertices: float32 (V, 3), metres. faces: int32 (F, 3). Both are read while rays are cast, and are kept alive here.
+    """
+
+    def __init__(self, vertices: Float32, faces: npt.NDArray[np.int32]) -> None:
+        library = _library()
+        self._vertices = np.zeros(vertices.size + _PADDING // 4, dtype=np.float32)
+        self._vertices[: vertices.size] = vertices.ravel()
+        self._faces = np.ascontiguousarray(faces, dtype=np.uint32)
+        self._scene: int | None = library.rtcNewScene(_device())
+        library.rtcSetSceneFlags(self._scene, _ROBUST)
+        geometry = library.rtcNewGeometry(_device(), _TRIANGLES)
+        library.rtcSetSharedGeometryBuffer(
+            geometry, _VERTEX_BUFFER, 0, _FLOAT3, self._vertices.ctypes.data, 0, 12, len(vertices)
+        )
+        library.rtcSetSharedGeometryBuffer(
+            geometry, _INDEX_BUFFER, 0, _UINT3, self._faces.ctypes.data, 0, 12, len(self._faces)
+        )
+        library.rtcCommitGeometry(geometry)
+        library.rtcAttachGeometry(self._scene, geometry)
+        library.rtcReleaseGeometry(geometry)
+        library.rtcCommitScene(self._scene)
+        if fault := library.rtcGetDeviceError(_device()):
+            self.close()
+            raise EngineError(f"Embree cannot take a mesh of {len(faces):,} faces (its error {fault}): simplify it")
+
+    @property
+    def rays(self) -> Rays:
+        """What kernels cast rays with, until the mesh is closed."""
+        if self._scene is None:
+            raise EngineError("the mesh was closed: open the room again")
+        library = _library()
+        addresses = (ctypes.cast(f, ctypes.c_void_p).value for f in (library.rtcIntersect1, library.rtcOccluded1))
+        return Rays(int(self._scene), *(int(address or 0) for address in addresses))
+
+    def close(self) -> None:
+        """Release the mesh; closing twice is fine."""
+        if self._scene is not None:
+            _library().rtcReleaseScene(self._scene)
+            self._scene = None
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _call(typing_context: Any, address: Any, scene: Any, ray: Any) -> Any:
+    """Call the function at `address` as f(scene, ray, NULL)."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        byte = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, byte, byte])
+        function = builder.inttoptr(arguments[0], kind.as_pointer())
+        values = [builder.inttoptr(value, byte) for value in arguments[1:]]
+        builder.call(function, [*values, ir.Constant(byte, None)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), generate
+
+
+@compiled
+def first_hit(
+    rays: Rays, buffer: Float32, x: float, y: float, z: float, u: float, v: float, w: float, reach: float
+) -> int:
+    """Cast a ray from (x, y, z) along the unit vector (u, v, w) and return the first face within `reach`, or MISS.
+
+    The distance to it is then buffer[8]. buffer: float32 (RAY_FLOATS,), of the caller, 16-byte aligned.
+    """
+    bits = buffer.view(np.uint32)
+    buffer[0], buffer[1], buffer[2], buffer[3] = x, y, z, 0.0
+    buffer[4], buffer[5], buffer[6], buffer[7], buffer[8] = u, v, w, 0.0, reach
+    bits[9], bits[10], bits[11] = 0xFFFFFFFF, 0, 0
+    bits[17], bits[18], bits[19] = 0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF
+    _call(rays.intersect, rays.scene, buffer.ctypes.data)
+    return MISS if bits[18] == 0xFFFFFFFF else int(bits[17])
+
+
+@compiled
+def is_blocked(
+    rays: Rays, buffer: Float32, x: float, y: float, z: float, u: float, v: float, w: float, reach: float
+) -> bool:
+    """Tell whether any face lies within `reach` of (x, y, z) along the unit vector (u, v, w); see `first_hit`."""
+    bits = buffer.view(np.uint32)
+    buffer[0], buffer[1], buffer[2], buffer[3] = x, y, z, 0.0
+    buffer[4], buffer[5], buffer[6], buffer[7], buffer[8] = u, v, w, 0.0, reach
+    bits[9], bits[10], bits[11] = 0xFFFFFFFF, 0, 0
+    _call(rays.occluded, rays.scene, buffer.ctypes.data)
+    return bool(buffer[8] < 0.0)

@@ -1,0 +1,217 @@
+"""The geometric engine behind the engine protocol."""
+
+import functools
+import hashlib
+import importlib.metadata
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import spatialqa
+from spatialqa.acoustics.engine import Closing
+from spatialqa.acoustics.geometric.carriers import noise_carriers
+from spatialqa.acoustics.geometric.embree import EmbreeMesh, check_library
+from spatialqa.acoustics.geometric.group import LISTENER_RADIUS_M, TracedGroup, positions_in, trace_group
+from spatialqa.acoustics.geometric.receiver import Receiver, binaural, microphones
+from spatialqa.acoustics.geometric.settings import checked
+from spatialqa.acoustics.geometric.spherical_head import spherical_head
+from spatialqa.acoustics.geometric.surfaces import surfaces_of
+from spatialqa.acoustics.geometric.time_bins import time_bins
+from spatialqa.acoustics.room_check import check_room
+from spatialqa.core.geometry import Pose, Quaternion, Vec3
+from spatialqa.core.scene import EngineIdentity
+from spatialqa.errors import EngineError
+from spatialqa.rooms.room import Room
+
+NO_HRTF = "none"  # of microphones
+_TAIL_LEFT = 1e-8  # -80 dB
+_UNHEARD = 1e-9  # -90 dB
+_NUMERIC_LIBRARIES = ("embreex", "numba", "llvmlite", "numpy", "scipy")
+
+Rir = npt.NDArray[np.float32]
+
+
+class GeometricEngine:
+    """The geometric engine with one sample rate, one configuration and one head or set of microphones.
+
+    RIRs are calibrated: a frontal free-field source at 1 m has direct energy 1 (0 dB, the mean of both ears, or W) at
+    any rate. `calibrated: false` leaves a pressure of 1 / (4 pi r), the free field of a source of volume velocity.
+
+    `rir_time_zero: emission` (the default) starts the RIR when the source emits; the direct sound reaches the centre of
+    the head distance / speed later. `direct` drops the first (distance - 0.1 m) / speed of it, rounded down.
+
+    The tail is cut where less than 1e-8 (-80 dB) of the RIR's energy, all channels together, is left.
+
+    Args:
+        sample_rate: Hz, 8000 to 96000.
+        preset: "fast" (2000 rays for the late part) or "reference" (20,000).
+        overrides: settings that replace the preset's; names in geometric/settings.py.
+        hrtf: a SOFA file instead of the built-in head.
+        channels: "binaural", "foa" (AmbiX, axes of the head), "mono" or "stereo" (a mid-side pair).
+
+    Raises:
+        EngineError: a rate, preset, setting, HRTF or layout that cannot be used.
+        MissingDependencyError: the library of rays is not installed.
+    """
+
+    def __init__(
+        self,
+        sample_rate: int,
+        preset: str = "fast",
+        overrides: Mapping[str, Any] | None = None,
+        hrtf: Path | None = None,
+        channels: str = "binaural",
+    ) -> None:
+        self.settings = checked(sample_rate, preset, overrides, hrtf, channels)
+        check_library()
+        self.sample_rate = sample_rate
+        self.channels = channels
+        self.receiver, label = _receiver(sample_rate, hrtf, channels, self.settings["speed_of_sound_m_s"])
+        self.gain = 1.0 if self.settings["calibrated"] else 1.0 / (4.0 * math.pi)
+        self.bins = time_bins(self.settings["max_length_s"])
+        config = {**self.settings, "sample_rate": sample_rate, "hrtf": label, "channels": channels}
+        digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
+        self._identity = EngineIdentity(
+            name="geometric",
+            version=spatialqa.__version__,
+            sha256=_own_sha256(),
+            config=config,
+            config_hash=digest[:16],
+            hrtf=label,
+            calibration_gain=self.gain,
+            sample_rate=sample_rate,
+            seeded=True,
+        )
+
+    @property
+    def identity(self) -> EngineIdentity:
+        """What this engine is, to the byte."""
+        return self._identity
+
+    @functools.cached_property
+    def carriers(self) -> Rir:
+        """The stored noise of its late part, made when it is first needed; see carriers.py."""
+        return noise_carriers(self.receiver)
+
+    def open(self, room: Room) -> "GeometricRoom":
+        """Prepare a room; raises RoomError for a mesh or material that cannot be used."""
+        return GeometricRoom(self, room)
+
+
+class GeometricRoom(Closing):
+    """A room held for simulation."""
+
+    def __init__(self, engine: GeometricEngine, room: Room) -> None:
+        check_room(room)
+        self._engine = engine
+        self._room = room
+        self._efficiency: float | None = None
+        # Embree computes in float32: about the middle of the mesh the rounding is least
+        vertices = np.asarray(room.vertices, dtype=np.float64)
+        self._middle = (vertices.min(axis=0) + vertices.max(axis=0)) / 2
+        centred = np.ascontiguousarray(vertices - self._middle, dtype=np.float32)
+        self._surfaces = surfaces_of(room, centred)
+        self._mesh = EmbreeMesh(centred, room.faces)
+
+    def rirs(self, listener: Pose, sources: Sequence[Vec3], seed: int = 0) -> list[Rir]:
+        """Return one calibrated RIR per source, in order: float32 (channels, n), linear.
+
+        Raises:
+            EngineError: a source lies inside the listener's head, or is not heard at all.
+        """
+        if not sources:
+            return []
+        traced = self.trace(listener.position, sources, seed)
+        return self.decode(traced, listener.orientation, sources)
+
+    def trace(self, listener: Vec3, sources: Sequence[Vec3], seed: int = 0) -> TracedGroup:
+        """Return what reaches a listener's position from sources (world, metres), for any head to decode.
+
+        Raises:
+            EngineError: a source lies inside the listener's head, or the room was closed.
+        """
+        for source in sources:
+            distance = math.dist(listener, source)
+            if not distance > LISTENER_RADIUS_M:
+                raise EngineError(
+                    f"the source at {source} is {distance:.3g} m from the centre of the listener's head: "
+                    f"keep more than {LISTENER_RADIUS_M} m"
+                )
+        try:
+            rays = self._mesh.rays
+        except EngineError:
+            raise EngineError(f"the room {self._room.room_id} was closed: open it again") from None
+        here, *there = positions_in([listener, *sources], self._room.origin, self._middle)
+        engine = self._engine
+        traced = trace_group(rays, self._surfaces, here, np.array(there), engine.settings, engine.bins, seed)
+        self._efficiency = traced.efficiency
+        return traced
+
+    def decode(self, traced: TracedGroup, orientation: Quaternion, sources: Sequence[Vec3]) -> list[Rir]:
+        """Return what a head of this orientation (head to world) hears of a traced group: float32 (channels, n) each.
+
+        Args:
+            traced: of `trace`.
+            orientation: of the head.
+            sources: the positions that were traced, for messages.
+
+        Raises:
+            EngineError: a source is not heard at all.
+        """
+        engine = self._engine
+        emission = engine.settings["rir_time_zero"] == "emission"
+        raw = traced.rirs(orientation, engine.receiver, engine.carriers, engine.sample_rate, emission)
+        return [self._finished(rir, source) for rir, source in zip(raw, sources, strict=True)]
+
+    def _finished(self, rir: Rir, source: Vec3) -> Rir:
+        energy = np.sum(np.square(rir, dtype=np.float64), axis=0)
+        left = np.cumsum(energy[::-1])[::-1]
+        if not left[0] > _UNHEARD:
+            raise EngineError(
+                f"the engine geometric gave a silent RIR for the source at {source} in room {self._room.room_id}: "
+                "no path joins them, move the source"
+            )
+        heard = rir[:, : int(np.count_nonzero(left > _TAIL_LEFT * left[0]))]
+        return np.ascontiguousarray(heard * np.float32(self._engine.gain))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Nothing: the room itself says what there is to know."""
+        return ()
+
+    @property
+    def ray_efficiency(self) -> float | None:
+        """The share of indirect rays that met a surface in the last call, about 1 in a closed room; None before it."""
+        return self._efficiency
+
+    def close(self) -> None:
+        """Release the room; closing twice is fine."""
+        self._mesh.close()
+
+
+def _receiver(sample_rate: int, hrtf: Path | None, channels: str, speed_m_s: float) -> tuple[Receiver, str]:
+    if channels != "binaural":
+        return microphones(channels, sample_rate), NO_HRTF
+    if hrtf is not None:
+        from spatialqa.acoustics.geometric.sofa_head import sofa_head
+
+        head = sofa_head(hrtf, sample_rate)
+    else:
+        head = spherical_head(sample_rate, speed_m_s=speed_m_s)
+    return binaural(head, sample_rate), head.label
+
+
+@functools.cache
+def _own_sha256() -> str:
+    """Return the hash of everything that computes RIRs: this package's modules, and versions of numeric libraries."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    for name in _NUMERIC_LIBRARIES:
+        digest.update(f"{name} {importlib.metadata.version(name)}\n".encode())
+    return digest.hexdigest()
