@@ -45,6 +45,7 @@ def findings(habitat_python: str | None = None) -> Iterator[Finding]:
     yield _package("meshoptimizer", "simplify large meshes", "pip install 'spatialqa[meshes]'")
     yield _package("netCDF4", "use HRTF files of any form (docs/hrtf.md)", "pip install 'spatialqa[soundspaces]'")
     yield _package("scikit-learn", "audit", "pip install 'spatialqa[audit]'")
+    yield _package("onnxruntime", "hear-check with a tagger", "pip install 'spatialqa[hear]'")
     yield _package("pandas", "read the tables as data frames", "pip install pandas")
     yield _package("datasets", "read the data set with Hugging Face datasets", "pip install datasets")
 

@@ -221,6 +221,58 @@ def audit(out: Path, name: str | None, max_questions: int, seed: int, answers: P
         sys.exit(1)
 
 
+@cli.command("hear-check")
+@out_argument
+@click.option("--tagger", type=PATH, metavar="FILE", help="Sound tagger: an ONNX model with the layout of YAMNet.")
+@click.option("--classes", type=PATH, metavar="FILE", help="Class list of the tagger. [yamnet_class_map.csv beside it]")
+@click.option(
+    "--first", default=5, show_default=True, type=click.IntRange(1, 500), help="How many of the tagger's classes count."
+)
+@click.option(
+    "--scenes", default=1000, show_default=True, type=click.IntRange(1, MANY), help="Greatest number of scenes."
+)
+@click.option("--ablation", is_flag=True, help="With --tagger: also what lies between clip and scene: cut, room, mix.")
+@click.option("--clips", metavar="SOURCE", help="Check the clips of SOURCE (such as foley) instead of OUT.")
+@click.option(
+    "--per-class", default=50, show_default=True, type=click.IntRange(1, 10_000), help="With --clips: clips per class."
+)
+@click.option("--seed", default=0, show_default=True, type=SEED, help="With --clips: seed that selects the clips.")
+@click.option("--json", "json_path", type=PATH, metavar="FILE", help="Also write the figures to FILE.")
+def hear_check(
+    out: Path,
+    tagger: Path | None,
+    classes: Path | None,
+    first: int,
+    scenes: int,
+    ablation: bool,
+    clips: str | None,
+    per_class: int,
+    seed: int,
+    json_path: Path | None,
+) -> None:
+    """Check whether the ears in OUT point to where the labels say, and whether a tagger hears the labels.
+
+    Exits with 1 if the sign of an interaural difference contradicts the azimuth more often than reflections explain.
+    """
+    if not tagger and (
+        given := [o for o, v in (("--classes", classes), ("--ablation", ablation), ("--clips", clips)) if v]
+    ):
+        raise RecipeError(f"{given[0]} needs --tagger")
+    from spatialqa.audit.hearing.report import print_hearing
+    from spatialqa.core.files import commit_json
+    from spatialqa.generation.hear_check import hear_clips, hear_dataset
+
+    if tagger and clips:
+        report = hear_clips(clips, tagger, classes, first, per_class, seed)
+    else:
+        report = hear_dataset(out, tagger, classes, first, scenes, ablation)
+    print_hearing(report)
+    if json_path:
+        commit_json(json_path, report.as_json())
+    if report.failed:
+        sys.exit(1)
+
+
 @cli.command("score")
 @click.argument("predictions", type=PATH)
 @out_argument
