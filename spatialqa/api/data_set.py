@@ -280,7 +280,8 @@ def export(
     Args:
         dataset: a data set or its folder.
         dest: a new or empty folder, or one in which this export was begun.
-        format: "spatialsoundqa", "webdataset" or "recipes".
+        format: "chat", "audio", "lhotse", "dcase2022", "dcase2024", "dcase2025", "webdataset", "spatialsoundqa" or
+            "recipes".
         name: take the questions that were asked under this name.
         progress: show how far it is.
 

@@ -344,7 +344,7 @@ def score_command(
     help="webdataset: scenes per tar file.",
 )
 def export(out: Path, to: str, dest: Path, name: str | None, shard_size: int) -> None:
-    """Export OUT as SpatialSoundQA, WebDataset, or recipes (metadata without audio)."""
+    """Export OUT for trainers (chat, audio, lhotse, dcase, webdataset, spatialsoundqa), or without audio (recipes)."""
     supervisor.supervise()
     from spatialqa.cli.output import print_lines
     from spatialqa.core.console import CountProgress

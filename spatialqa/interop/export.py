@@ -53,6 +53,19 @@ def export_dataset(
         from spatialqa.interop.without_audio import export_recipes
 
         return export_recipes(root, dest, progress)
+    if to in ("chat", "audio", "lhotse"):
+        from spatialqa.interop import audio_folder
+
+        write = {
+            "chat": audio_folder.export_chat,
+            "audio": audio_folder.export_audio,
+            "lhotse": audio_folder.export_lhotse,
+        }
+        return write[to](root, dest, table, progress)
+    if to.startswith("dcase") and to in FORMATS:
+        from spatialqa.interop.dcase import export_dcase
+
+        return export_dcase(root, dest, int(to.removeprefix("dcase")), progress)
     raise DatasetError(f"there is no format {to!r} to export to: choose one of {', '.join(FORMATS)}")
 
 

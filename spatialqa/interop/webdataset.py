@@ -3,7 +3,7 @@
 import io
 import json
 import tarfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -11,11 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from spatialqa.core.files import commit_file, file_name
-from spatialqa.core.scene import Scene
-from spatialqa.dataset.folder import DatasetFolder, split_of
-from spatialqa.dataset.reading import join_questions, read_audio, scene_files
-from spatialqa.errors import DatasetError
 from spatialqa.interop.destination import Destination
+from spatialqa.interop.samples import Sample, Samples
 
 TarSample = tuple[str, bytes, bytes]  # scene_id, FLAC, JSON
 
@@ -55,54 +52,26 @@ def export_webdataset(
     Raises:
         DatasetError: the data set has no audio or cannot be read, or the destination holds something else.
     """
-    folder = DatasetFolder(root)
-    run = folder.read_run()
-    if table != "qa" and not folder.tables(table):
-        raise DatasetError(f"{root}: holds no questions in {table!r}; it holds {', '.join(folder.question_tables())}")
-    files = scene_files(folder)
-    identity = {"format": "webdataset", "fingerprint": run.fingerprint_hash, "table": table}
+    samples = Samples(root, table, progress)
+    identity = {"format": "webdataset", "fingerprint": samples.run.fingerprint_hash, "table": table}
     target = Destination(dest, root, identity | {"samples_per_shard": samples_per_shard})
-    counted = _Counter(sum(record.scenes for record in folder.shards()), progress)
     shards = {}
-    for split in dict.fromkeys(split_of(path) for path in files):
-        samples = counted.samples(folder, [path for path in files if split_of(path) == split], table, split)
+    for split in samples.splits:
+        members = (_tar_sample(sample, root) for sample in samples.of(split))
         shards[split] = 0
-        while batch := list(islice(samples, 1)):  # tells whether there is a next shard before it is begun
+        while batch := list(islice(members, 1)):  # tells whether there is a next shard before it is begun
             path = dest / f"{split}-{shards[split]:06d}.tar"
-            commit_file(path, partial(_write_tar, batch=batch, samples=islice(samples, samples_per_shard - 1)))
+            commit_file(path, partial(_write_tar, batch=batch, samples=islice(members, samples_per_shard - 1)))
             shards[split] += 1
-    target.finish({"scenes": counted.scenes, "questions": counted.questions, "shards": shards})
-    return WebDatasetSummary(dest, counted.scenes, counted.questions, shards)
+    target.finish({"scenes": samples.scenes, "questions": samples.questions, "shards": shards})
+    return WebDatasetSummary(dest, samples.scenes, samples.questions, shards)
 
 
-class _Counter:
-    """Makes samples and counts what goes into them."""
-
-    def __init__(self, total: int, progress: Callable[[int, int], None] | None) -> None:
-        self._total, self._progress = total, progress
-        self.scenes = self.questions = 0
-
-    def samples(self, folder: DatasetFolder, files: list[Path], table: str, split: str) -> Iterator[TarSample]:
-        """Yield the samples of one split."""
-        flac: dict[str, bytes] = {}
-
-        def scenes() -> Iterator[Scene]:
-            for path in files:
-                for scene, audio in read_audio(path):
-                    if not audio:
-                        raise DatasetError(f"{folder.root}: scene {scene.scene_id} has no audio; render it first")
-                    flac[scene.scene_id] = audio
-                    yield scene
-
-        for scene, rows in join_questions(scenes(), folder, table, split):
-            questions = [{name: value for name, value in row.items() if value is not None} for row in rows]
-            facts: dict[str, Any] = scene.to_row() | {"questions": questions}
-            text = json.dumps(facts, ensure_ascii=False).encode()
-            yield file_name(scene.scene_id, folder.root), flac.pop(scene.scene_id), text
-            self.scenes += 1
-            self.questions += len(rows)
-            if self._progress:
-                self._progress(self.scenes, self._total)
+def _tar_sample(sample: Sample, root: Path) -> TarSample:
+    scene, flac, rows = sample
+    questions = [{name: value for name, value in row.items() if value is not None} for row in rows]
+    facts: dict[str, Any] = scene.to_row() | {"questions": questions}
+    return file_name(scene.scene_id, root), flac, json.dumps(facts, ensure_ascii=False).encode()
 
 
 def _write_tar(aside: Path, batch: list[TarSample], samples: Iterable[TarSample]) -> None:
