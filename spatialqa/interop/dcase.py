@@ -115,7 +115,7 @@ def _classes(samples: Samples) -> dict[str, int]:
 
 def _mid_side(foa: Audio) -> Audio:
     w, y = foa[0], foa[1]
-    return np.stack([w + y, w - y]) / 2  # so that neither side clips
+    return np.stack([w + y, w - y]) * np.float32(0.5)  # so that neither side clips
 
 
 def _write_wav(path: Path, audio: Audio, sample_rate: int) -> None:

@@ -108,10 +108,7 @@ def test_binaural_data_are_refused_where_the_layout_is_ambisonic(tmp_path: Path)
 def test_a_clip_that_repeats_as_a_whole_plays_at_most_until_its_next_gap() -> None:
     scene = scenes(1)[0]
     source = replace(scene.sources[0], starts_s=(0.1, 0.5, 0.8), clip_end_s=None, offset_s=0.95)
-    assert playing_s(source, 1.0) == [
-        (0.1, pytest.approx(0.2)),
-        (0.5, pytest.approx(0.6)),
-        (0.8, pytest.approx(0.9)),
-    ]
+    plays = [(0.1, 0.2), (0.5, 0.6), (0.8, 0.9)]
+    assert np.allclose(playing_s(source, 1.0), plays)
     assert playing_s(replace(source, starts_s=None, offset_s=None), 1.0) == [(source.onset_s, 1.0)]
     assert list(frames(replace(scene, sources=()), {}, 2024)) == []
