@@ -162,6 +162,41 @@ def test_a_source_can_stand_at_a_position_in_the_room(room: sqa.Room, me: sqa.Li
     assert (scene.sources[0].azimuth_deg, scene.sources[0].distance_m) == pytest.approx((0, 1))
 
 
+def test_a_short_clip_plays_once_unless_asked_and_repeats_are_saved(
+    room: sqa.Room, me: sqa.Listener, tmp_path: Path
+) -> None:
+    soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).standard_normal(8000) * 0.1, 16_000)
+    once = sqa.Source(tmp_path / "a.wav", "Knock", azimuth_deg=60, distance_m=1.5, onset_s=0.25)
+    scene = sqa.render_scene(room, me, [once], duration_s=3)
+    assert (scene.sources[0].starts_s, scene.sources[0].offset_s) == ((0.25,), 0.75)
+    again = sqa.render_scene(room, me, [replace(once, fill="repeat")], duration_s=3)
+    starts = again.sources[0].starts_s
+    assert starts is not None
+    assert starts[0] == 0.25
+    assert len(starts) >= 2
+    assert all(0.7 <= gap <= 1.5 for gap in np.diff(starts))
+    data = sqa.save_scenes(tmp_path / "out", [scene, again], progress=False)
+    assert [record.sources[0].starts_s for record in data.records()] == [(0.25,), starts]
+    assert not sqa.validate(data, rerender=2).problems
+    with pytest.raises(sqa.SpatialQAError, match=r"fill 'twice' must be one of once, repeat"):
+        replace(once, fill="twice")
+
+
+def test_a_scene_in_which_nothing_can_be_heard_is_refused(room: sqa.Room, me: sqa.Listener, tmp_path: Path) -> None:
+    audio = np.zeros(4 * 16_000)
+    audio[-16_000:] = 0.3 * np.random.default_rng(0).standard_normal(16_000)
+    audio[:-16_000] = 1e-5
+    soundfile.write(tmp_path / "late.wav", audio, 16_000, subtype="FLOAT")
+    late = sqa.Source(tmp_path / "late.wav", "Knock", azimuth_deg=60, distance_m=1.5)
+    with pytest.raises(sqa.SpatialQAError, match=r"the scene is silent: source 0, .* or lower audible_dbfs"):
+        sqa.render_scene(room, me, [late], duration_s=1)
+    bark = sqa.Source("Bark", azimuth_deg=-60, distance_m=1.0)
+    both = sqa.render_scene(room, me, [late, bark], duration_s=1)
+    assert [source.audible_onset_s is None for source in both.sources] == [True, False]
+    assert all(0 not in question.source_indices for question in sqa.ask(both, ("C", "D", "E", "X")))
+    assert sqa.render_scene(room, me, [late], duration_s=1, audible_dbfs=-200).sources[0].audible_onset_s is not None
+
+
 def test_another_engine_gives_ambisonics_at_another_rate(room: sqa.Room, me: sqa.Listener) -> None:
     engine = sqa.open_engine("soundspaces", sample_rate=16_000, channels="foa")
     scene = sqa.render_scene(

@@ -28,7 +28,7 @@ from spatialqa.qa.recipe import QaRecipe
 from spatialqa.rooms.placement.positions import Positions
 from spatialqa.rooms.procedural.homes import ProceduralRooms
 from spatialqa.rooms.room import Room
-from tests.fixtures.datasets import Silent, hashes, render
+from tests.fixtures.datasets import Silent, hashes, render, scenes_of
 from tests.fixtures.kills import spatialqa
 
 ROOM = "home-000042"  # one room, 5.4 x 5.4 m and 3.1 m high around the origin
@@ -297,3 +297,27 @@ def test_the_air_of_each_room_is_told_from_walls_and_outdoors(home: Room) -> Non
     assert np.mean(found) > 0.93  # furniture takes the rest
     wrong = [point for point, problem in zip(outside, positions.problems(outside), strict=True) if problem is None]
     assert len(wrong) <= 0.01 * len(outside)  # doorways belong to no region
+
+
+@pytest.mark.soundspaces
+def test_a_row_can_ask_for_repeats_and_a_scene_without_sound_is_rejected(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    audio = np.concatenate([np.full(3 * 16000, 1e-5), 0.3 * rng.standard_normal(8000)])
+    soundfile.write(tmp_path / "late.wav", audio, 16000, subtype="FLOAT")
+    soundfile.write(tmp_path / "short.wav", 0.3 * rng.standard_normal(4000), 16000)
+    rows = [
+        row(scene="repeats", clip="short.wav", label="Knock", fill="repeat"),
+        row(scene="once", clip="short.wav", label="Knock"),
+        row(scene="silent", clip="late.wav", label="Ding"),
+    ]
+    recipe = placed(table(tmp_path / "rows.jsonl", rows), duration_s=2.0)
+    render(recipe, tmp_path / "out")
+    plays = {scene.scene: len(scene.sources[0].starts_s or ()) for scene in scenes_of(tmp_path / "out")}
+    assert plays["once"] == 1
+    assert plays["repeats"] >= 2
+    assert set(plays) == {"once", "repeats"}
+    (reject,) = [item for item in DatasetFolder(tmp_path / "out").rejects() if item.kind == "draw"]
+    assert "'late.wav', cannot be heard" in reject.reason
+    assert validate_dataset(tmp_path / "out").problems == ()
+    with pytest.raises(RecipeError, match="fill 'often' must be one of once, repeat"):
+        read_placements(table(tmp_path / "bad.jsonl", [row(fill="often")]))

@@ -222,7 +222,7 @@ def render_scene(
     (scene,) = planner.scenes(slot, group)
     prepared = PreparedClips(clip_set, recipe.sample_rate, recipe.clip_rms_dbfs)
     dry = [prepared.get(planner.placed_sounds.record("train", source.clip_id)) for source in scene.sources]
-    scene = with_playback(scene, dry, recipe.fill)
+    scene = with_playback(scene, dry, recipe.fill, group.seed)
     with engine.using(room) as acoustic:
         simulated = simulate(group, acoustic, recipe.sample_rate)
     try:

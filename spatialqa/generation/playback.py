@@ -17,7 +17,7 @@ GAP_S = (0.2, 1.0)  # silence between two plays, drawn evenly
 LEAST_PLAY_S = 0.25  # a repeat that the end of the scene would cut to less is left out
 
 
-def with_playback(scene: Scene, clips: Sequence[PreparedClip], fill: str) -> Scene:
+def with_playback(scene: Scene, clips: Sequence[PreparedClip], fill: str, group_seed: int | None = None) -> Scene:
     """Return a scene whose sources say from where in the clip they play and when each play begins.
 
     What a source says already stays. The gaps between repeats come from the seed in the scene's row.
@@ -26,6 +26,7 @@ def with_playback(scene: Scene, clips: Sequence[PreparedClip], fill: str) -> Sce
         scene: planned, or read from a table.
         clips: the prepared clip of every source, in order.
         fill: "repeat" or "once", for the sources that do not say when they play.
+        group_seed: in place of the scene's seed. That of a group by hand does not depend on the number of the scene.
     """
     sources = []
     for k, (source, clip) in enumerate(zip(scene.sources, clips, strict=True)):
@@ -39,7 +40,8 @@ def with_playback(scene: Scene, clips: Sequence[PreparedClip], fill: str) -> Sce
         if source.starts_s is None:
             end = clip.audio.size / scene.sample_rate if source.clip_end_s is None else source.clip_end_s
             assert source.clip_start_s is not None
-            rng = seeds.rng(scene.seed, "repeats", f"{scene.scene_id}/{k}")
+            seed, stable_id = (scene.seed, f"{scene.scene_id}/{k}") if group_seed is None else (group_seed, str(k))
+            rng = seeds.rng(seed, "repeats", stable_id)
             starts = _starts(rng, source.onset_s, end - source.clip_start_s, scene.duration_s)
             source = replace(source, starts_s=starts)
         sources.append(source)

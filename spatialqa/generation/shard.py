@@ -265,7 +265,9 @@ class ShardMaker:
                     ]
                 recipe = self.run.recipe
                 with self.watch.stage("convolution"):
-                    drawn = with_playback(drawn, clips, recipe.fill)
+                    drawn = with_playback(
+                        drawn, clips, recipe.fill, simulated.group.seed if slot.placed is not None else None
+                    )
                     rendered = render_scene(drawn, simulated, clips, recipe.mix, recipe.audible_dbfs)
                     if recipe.inaudible == "redraw":
                         require_audible(rendered.scene, by_hand=slot.placed is not None)

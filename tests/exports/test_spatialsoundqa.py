@@ -5,6 +5,7 @@ import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -179,12 +180,45 @@ def test_whatever_is_cut_or_moved_the_file_has_the_level_of_the_clip(
         assert np.array_equal(kept, heard)
 
 
+@given(
+    seconds=st.floats(0.1, 3.0),
+    start=st.floats(0.0, 0.6),
+    share=st.floats(0.1, 1.0),
+    onset_s=st.floats(0.0, 3.0),
+    gap_s=st.floats(0.2, 1.0),
+    duration_s=st.floats(4.0, 10.0),
+)
+def test_parts_that_repeat_are_heard_as_in_the_scene_and_at_the_level_of_the_clip(
+    seconds: float, start: float, share: float, onset_s: float, gap_s: float, duration_s: float
+) -> None:
+    rate = 1000
+    clip = np.random.default_rng(0).standard_normal(round(seconds * rate)).astype(np.float32)
+    clip[: clip.size // 3] *= 0.01  # so that a part may be louder than the whole
+    first, n = round(start * clip.size), max(1, round(share * 0.4 * clip.size))
+    starts = np.arange(onset_s, duration_s - 0.05, n / rate + gap_s)
+    times: dict[str, Any] = {"end_s": (first + n) / rate, "starts_s": starts.tolist()}
+    signal = dry_signal(clip, rate, duration_s, first / rate, onset_s, **times)
+    assert level_dbfs(signal) == pytest.approx(level_dbfs(clip), abs=0.01)
+    total = round(duration_s * rate)
+    heard = np.zeros(total + n, dtype=np.float32)
+    inside = clip[first : first + n].copy()
+    ramp = (np.arange(fade := min(10, n // 2)) + 0.5) / max(fade, 1)
+    inside[:fade] *= ramp.astype(np.float32) if first else 1
+    inside[n - fade :] *= ramp[::-1].astype(np.float32) if first + n < clip.size else 1
+    for begin in starts:
+        heard[round(begin * rate) :][:n] = inside
+    assert np.array_equal(signal[:total], heard[:total])
+    assert not signal[total : 10 * rate].any()
+
+
 def test_names_of_files_stay_within_their_folder() -> None:
     assert audio_name("YI-HlrcP6Qg4", 0, 0) == "YI-HlrcP6Qg4"
     assert audio_name("YI-HlrcP6Qg4", 0, 5) != audio_name("YI-HlrcP6Qg4", 5, 0)
     assert audio_name("dog/1.wav", 0, 0) != audio_name("dog_1.wav", 0, 0)
     assert file_name("../../etc/passwd") == "_etc_passwd"
     assert "/" not in audio_name("../../x", 0, 0)
+    names = {audio_name("a", 0, 0, plays) for plays in ((), (-1, 0, 9), (5, 0), (5, 0, 9))}
+    assert len(names) == 4
 
 
 def test_the_notes_say_what_readers_will_hear_differently() -> None:
