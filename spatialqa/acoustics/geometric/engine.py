@@ -17,9 +17,9 @@ from spatialqa.acoustics.engine import Closing
 from spatialqa.acoustics.geometric.carriers import noise_carriers
 from spatialqa.acoustics.geometric.embree import EmbreeMesh, check_library
 from spatialqa.acoustics.geometric.group import LISTENER_RADIUS_M, TracedGroup, positions_in, trace_group
+from spatialqa.acoustics.geometric.parametric_head import parametric_head
 from spatialqa.acoustics.geometric.receiver import Receiver, binaural, microphones
 from spatialqa.acoustics.geometric.settings import checked
-from spatialqa.acoustics.geometric.spherical_head import spherical_head
 from spatialqa.acoustics.geometric.surfaces import surfaces_of
 from spatialqa.acoustics.geometric.time_bins import time_bins
 from spatialqa.acoustics.room_check import check_room
@@ -202,7 +202,7 @@ def _receiver(sample_rate: int, hrtf: Path | None, channels: str, speed_m_s: flo
 
         head = sofa_head(hrtf, sample_rate)
     else:
-        head = spherical_head(sample_rate, speed_m_s=speed_m_s)
+        head = parametric_head(sample_rate, speed_m_s=speed_m_s)
     return binaural(head, sample_rate), head.label
 
 
