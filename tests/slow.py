@@ -14,7 +14,7 @@ SLOW = {
     "tests/models/test_train_spatial_ast.py": 41,
     "tests/dataset/test_validate.py": 32,
     "tests/clips/test_foley.py": 32,
-    "tests/test_audit.py": 29,
+    "tests/test_audit.py": 130,
     "tests/exports/test_recipes.py": 23,
     "tests/banks/test_bank_scenes.py": 20,
     "tests/scoring/test_score.py": 20,

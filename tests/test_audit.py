@@ -25,7 +25,11 @@ from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.json_records import write_record
 from spatialqa.dataset.schema import QA
 from spatialqa.errors import DatasetError, MissingDependencyError, RecipeError
-from tests.fixtures.datasets import Row, written
+from spatialqa.generation.recipe import RenderRecipe
+from spatialqa.qa.ask_options import TYPES
+from spatialqa.qa.built_in import BUILT_IN
+from spatialqa.qa.recipe import QaRecipe
+from tests.fixtures.datasets import Row, dataset, written
 from tests.fixtures.records import questions_of
 
 LABELS = [
@@ -36,6 +40,13 @@ OPENINGS = ("Is", "Would you say that", "Can you hear that", "Tell me whether", 
 ENDINGS = ("?", " from here?", " as you stand?", " right now?", " in this clip?")
 WORDS = ("left", "right", "front", "behind")
 TEMPLATES = [(o, e) for o in OPENINGS for e in ENDINGS]
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """5,000 planned scenes in homes of several rooms, with all questions."""
+    recipe = RenderRecipe(scenes=5000, splits="1,0,0", groups_per_room=12, plan_only=True, workers=0)
+    return dataset(tmp_path_factory.mktemp("planned"), recipe, QaRecipe(types=TYPES))
 
 
 @dataclass
@@ -161,6 +172,29 @@ def test_a_planted_leak_is_caught_and_named(tmp_path: Path, leak: str) -> None:
     rows = binary(7000, 3, leaning)
     subtype = audited(tmp_path, _lengthened(rows) if leak == "length" else rows).subtypes[0]
     assert guessers <= beaten_by(subtype)
+
+
+def _of_pair(draws: Draws) -> bool:
+    """A side of each pair of labels, in whatever order they are named: neither label alone tells it."""
+    one, other = sorted(map(LABELS.index, draws.labels))
+    return bool((one * 7 + other * other + one * other) % 2) ^ (draws.labels != sorted(draws.labels))
+
+
+def test_what_only_a_pair_of_labels_tells_is_remembered(tmp_path: Path) -> None:
+    rows = binary(7000, 22, lambda d: 0.62 if _of_pair(d) ^ (d.word in ("right", "behind")) else 0.38)
+    subtype = audited(tmp_path, rows).subtypes[0]
+    assert "label pairs, ordered" in beaten_by(subtype)
+    assert not {"words", "template", "direction", "first label", "last label"} & beaten_by(subtype)
+
+
+def test_boosting_finds_a_label_that_tells_only_in_some_templates(tmp_path: Path) -> None:
+    def leaning(draws: Draws) -> float:
+        return 0.8 if draws.template % 2 and LABELS.index(draws.labels[0]) % 2 else 0.4
+
+    by = {a.guesser: a for a in audited(tmp_path, binary(7000, 23, leaning)).subtypes[0].measures[0].attempts}
+    assert by["boosting"].beats_chance
+    assert by["boosting"].value == max(a.value for a in by.values())
+    assert by["boosting"].value > 0.63  # 0.65 is all that there is
 
 
 def _of_house(lean: npt.NDArray[np.float64], draws: Draws) -> float:
@@ -397,6 +431,22 @@ def test_every_subtype_of_a_rendered_data_set_is_audited(small: Path) -> None:
     assert measures["relative_distance"] == measures["direction_word"] == ["answer"]
     assert {s.verdict for s in report.subtypes} == {"inconclusive"}
     assert not report.tables.splits.leaking
+
+
+def test_no_answer_of_planned_scenes_follows_from_its_text(planned: Path) -> None:
+    report = audit_dataset(planned)
+    asked = {s.subtype for s in report.subtypes}
+    assert asked == {subtype.name for kind in TYPES for subtype in BUILT_IN.by_type[kind]} - {"closest", "farthest"}
+    assert not report.failed
+    assert all(s.houses > 20 for s in report.subtypes)
+    for subtype in report.subtypes:
+        for measure in subtype.measures:
+            names = {a.guesser for a in measure.attempts}
+            assert {"words", "boosting"} <= names
+            if subtype.subtype in ("region", "relative_direction", "relative_distance", "both_on_side"):
+                assert {"label pairs", "label pairs, any order", "label pairs, ordered"} <= names
+                furthest = 5 * 0.5 / subtype.sampled**0.5  # 13 baselines; region was at 60 % by direction alone
+                assert all(abs(a.value - 0.5) < furthest for a in measure.attempts)
 
 
 def test_errors_say_what_to_do(tmp_path: Path) -> None:

@@ -17,7 +17,9 @@ from spatialqa.audit.baselines import (
     priors,
     word_features,
 )
+from spatialqa.audit.boosting import boosting
 from spatialqa.audit.leakage import read_splits
+from spatialqa.audit.memory import memories
 from spatialqa.audit.report import Attempt, AuditReport, MeasureAudit, SubtypeAudit, Tables
 from spatialqa.audit.sample import Sample, index_questions, read_sample
 from spatialqa.audit.statistics import Floats, Ints, gain_p_value, share_interval
@@ -82,7 +84,12 @@ def audit_sample(sample: Sample) -> SubtypeAudit:
             majority = float(np.mean(_hits(task, blind.guess)))
             if blind.middle_m is not None:
                 baseline_m = float(np.mean(_misses_m(task, blind.middle_m)))
-            baselines: Sequence[Baseline] = [WordRegression(features), *priors(sample, task)]
+            baselines: Sequence[Baseline] = [
+                WordRegression(features),
+                *priors(sample, task),
+                boosting(sample, task.offered),
+                *memories(sample, task),
+            ]
             for baseline in baselines:
                 attempts += _attempts(baseline, task, folds, blind, sample.houses)
         measures.append(

@@ -60,7 +60,7 @@ class Scores:
 
 def house_folds(houses: Ints) -> list[Fold]:
     """Return at most five folds of about equal size; a house is never on both sides of one. Empty with one house."""
-    model_selection = _sklearn("model_selection")
+    model_selection = sklearn_module("model_selection")
     number = min(FOLDS, len(np.unique(houses)))
     if number < 2:
         return []
@@ -163,11 +163,11 @@ class WordRegression:
         if len(known) == 1:
             yield test, known, np.full((len(test), 1), a_question, np.float32)
             return
-        model = _sklearn("linear_model").LogisticRegression(
+        model = sklearn_module("linear_model").LogisticRegression(
             C=_INVERSE_PENALTY / len(train), max_iter=_MOST_ROUNDS, tol=1e-3
         )
         with warnings.catch_warnings():  # a regression that has not quite converged guesses all the same
-            warnings.simplefilter("ignore", _sklearn("exceptions").ConvergenceWarning)
+            warnings.simplefilter("ignore", sklearn_module("exceptions").ConvergenceWarning)
             warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)  # small data sets
             model.fit(self.features[train[shown.row]], shown.col)
         yield test, known, model.predict_proba(self.features[test]).astype(np.float32) * a_question
@@ -182,7 +182,7 @@ def word_features(sample: Sample, learned: int | None = None) -> sparse.csr_matr
     learned: only what is in this many questions, the first ones, is a feature; None takes all.
     """
     learned = len(sample) if learned is None else learned
-    text = _sklearn("feature_extraction.text")
+    text = sklearn_module("feature_extraction.text")
     structure = [" ".join(row) for row in zip(*_marks(sample), strict=True)]
     parts = []
     for texts, pattern, longest in ((sample["question"], r"[^\s?.!,;:\"]+", 2), (structure, r"\S+", 1)):
@@ -211,10 +211,16 @@ def _marks(sample: Sample) -> Iterator[list[str]]:
                 " ".join(f"{column}:{i}={item.replace(' ', '_')}" for i, item in enumerate(items))
                 for items in sample[column]
             ]
-            yield [f"{column}:order={_order(items)}" for items in sample[column]]
+            yield [f"{column}:order={alphabetical_order(items)}" for items in sample[column]]
 
 
-def _order(items: Sequence[str]) -> str:
+def bare_choices(sample: Sample) -> list[tuple[str, ...]]:
+    """Return the choices of every question without their letters."""
+    return [tuple(_LETTER.sub("", choice) for choice in choices) for choices in sample["choices"]]
+
+
+def alphabetical_order(items: Sequence[str]) -> str:
+    """Return the places of items in alphabetical order, as digits."""
     return "".join(str(i) for i in sorted(range(len(items)), key=items.__getitem__))
 
 
@@ -241,12 +247,14 @@ def priors(sample: Sample, task: Task) -> list[Prior | OptionPrior]:
         contexts["last label"] = [(len(named), named[-1]) for named in labels]
         contexts["labels"] = labels
         contexts[f"labels and {clue}"] = list(zip(labels, words, strict=True))
-        contexts["order of labels"] = [(_order(named), w) for named, w in zip(labels, words, strict=True)]
+        contexts["order of labels"] = [(alphabetical_order(named), w) for named, w in zip(labels, words, strict=True)]
     made: list[Prior | OptionPrior] = []
     if task.offered:
-        bare = [tuple(_LETTER.sub("", choice) for choice in choices) for choices in sample["choices"]]
+        bare = bare_choices(sample)
         made.append(OptionPrior("option", bare))
-        made.append(OptionPrior("size of option", [_ranks([_size(choice) for choice in offered]) for offered in bare]))
+        made.append(
+            OptionPrior("size of option", [_ranks([size_of_choice(choice) for choice in offered]) for offered in bare])
+        )
         made.append(OptionPrior("likeness of options", [_ranks(_shared_words(offered)) for offered in bare]))
     seen: set[bytes] = set()
     for name, values in contexts.items():
@@ -263,7 +271,7 @@ def _ranks(values: Sequence[Any]) -> tuple[int, ...]:
     return tuple(order.index(value) for value in values)
 
 
-def _size(choice: str) -> tuple[float, int, str]:
+def size_of_choice(choice: str) -> tuple[float, int, str]:
     """Return what sorts choices by their first number, then by length."""
     number = _NUMBER.search(choice)
     return float(number[0]) if number else 0.0, len(choice), choice
@@ -280,7 +288,7 @@ def constant(n: int) -> Prior:
     return Prior("constant", np.zeros(n, np.int64))
 
 
-def _sklearn(module: str) -> Any:
+def sklearn_module(module: str) -> Any:
     """Import a module of scikit-learn, an optional package."""
     try:
         return importlib.import_module(f"sklearn.{module}")

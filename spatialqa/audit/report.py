@@ -30,8 +30,8 @@ _TABLE_WIDTH = 160  # whole figures, also where the output is not a terminal
 class Attempt:
     """One baseline on one measure.
 
-    guesser: the baseline, "words" or the context of a prior. figure: "right" (a share) or "error_m" (a mean absolute
-    error).
+    guesser: the baseline: "words", "boosting", the context of a prior, or a memory of label pairs. figure: "right" (a
+    share) or "error_m" (a mean absolute error).
     value: that share, or those metres. interval: 95 %, of a share. p_value: one-sided, that it beats chance; adjusted
     for all that was tried in an audit as `p_holm`.
     """
@@ -184,7 +184,7 @@ def _guessing(report: AuditReport) -> Table:
         "chance",
         "majority",
         "words",
-        "best prior",
+        "best other",
         "by",
         "p (Holm)",
         "verdict",
