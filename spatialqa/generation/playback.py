@@ -12,6 +12,7 @@ from spatialqa.clips.prepare import DrySignal, PreparedClip, cut_to_scene
 from spatialqa.clips.stretches import choose_stretch
 from spatialqa.core import seeds
 from spatialqa.core.scene import Scene, Source
+from spatialqa.errors import ClipError
 
 GAP_S = (0.2, 1.0)  # silence between two plays, drawn evenly
 LEAST_PLAY_S = 0.25  # a repeat that the end of the scene would cut to less is left out
@@ -59,8 +60,9 @@ def _starts(rng: np.random.Generator, onset_s: float, play_s: float, duration_s:
 
 
 def dry_signal_of(source: Source, clip: PreparedClip, scene: Scene) -> DrySignal:
-    """Return what a source emits in a scene; raises ClipError where that is silent or lies outside."""
-    assert source.clip_start_s is not None
+    """Return what a source emits in a scene; raises ClipError where that is silent, lies outside or is not known."""
+    if source.clip_start_s is None:
+        raise ClipError(f"clip {source.clip_id!r}: the row does not say where in it the source begins (clip_start_s)")
     return cut_to_scene(
         clip.audio,
         scene.sample_rate,

@@ -10,6 +10,7 @@ from spatialqa.acoustics.engines import available, open_engine
 from spatialqa.clips.foley.clips import FoleyClips
 from spatialqa.clips.prepare import PreparedClips
 from spatialqa.generation.plan import Planner, plan_run
+from spatialqa.generation.playback import with_playback
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.render import RenderedScene, SimulatedGroup, render_scene, simulate
 from spatialqa.rooms.placement.placer import Placer
@@ -48,7 +49,7 @@ def render_all(rooms: Matterport3DRooms) -> Iterator[tuple[SimulatedGroup, Rende
             simulated = simulate(group, opened, RECIPE.sample_rate)
         for scene in planner.scenes(slot, group):
             sounds = [prepared.get(records[source.clip_id]) for source in scene.sources]
-            yield simulated, render_scene(scene, simulated, sounds, RECIPE.mix)
+            yield simulated, render_scene(with_playback(scene, sounds, RECIPE.fill), simulated, sounds, RECIPE.mix)
 
 
 def test_scenes_are_placed_in_regions_and_record_them(root: Path) -> None:

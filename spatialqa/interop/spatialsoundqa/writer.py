@@ -140,7 +140,8 @@ def _notes(recipe: RenderRecipe) -> tuple[str, ...]:
 
 def _use_of(source: Source, rate: int) -> _Use:
     """Return what the dry signal of a rendered source depends on."""
-    assert source.clip_start_s is not None
+    if source.clip_start_s is None:
+        raise DatasetError(f"source {source.rir_id}: does not say where in its clip it begins (clip_start_s)")
     plays: tuple[int, ...] = ()
     if source.clip_end_s is not None or len(source.starts_s or ()) > 1:
         end = -1 if source.clip_end_s is None else round(source.clip_end_s * rate)
