@@ -1,5 +1,6 @@
 """The command line: one short function per command, without logic. Heavy imports are inside the functions."""
 
+import dataclasses
 import signal
 import sys
 from pathlib import Path
@@ -20,6 +21,11 @@ from spatialqa.interop import FORMATS
 from spatialqa.models.bat.recipe import AnswerRecipe, BATRecipe
 from spatialqa.models.spatial_ast.recipe import TrainRecipe
 from spatialqa.qa.recipe import QaRecipe, refuse_stored_modules
+
+_COMPARED = (
+    *("rooms", "home_kinds", "up", "unit_scale", "materials", "default_material", "simplify", "max_error_m"),
+    *("mp3d_root", "preset", "hrtf", "sample_rate", "sources_per_group", "seed", "cache"),
+)
 
 out_argument = click.argument("out", type=PATH, default=Path("spatialqa-out"))
 recipe_option = click.option("--recipe", metavar="FILE", help="Recipe file, or name of a bundled recipe.")
@@ -589,6 +595,43 @@ def bench(recipe: str | None, qa: bool, scan: bool, as_json: bool, **given: Any)
         return
     resolved = resolve(RenderRecipe, "render", recipe, given, {"splits": "1,0,0"})
     print_figures(bench_questions(resolved) if qa else bench_render(resolved), as_json)
+
+
+@cli.command("compare-engines")
+@click.option(
+    "--engines",
+    default="geometric,soundspaces",
+    show_default=True,
+    metavar="A,B",
+    help="The two engines; NAME:PRESET chooses another preset than --preset.",
+)
+@click.option("--homes", default=5, show_default=True, type=click.IntRange(1, MANY), help="Number of buildings.")
+@click.option("--listeners", default=2, show_default=True, type=click.IntRange(1, MANY), help="Listeners per building.")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@click.option("--plot", type=PATH, metavar="FILE.svg", help="Also draw one engine's values over the other's.")
+@keys_of(RenderRecipe, only=_COMPARED)
+def compare_engines(engines: str, homes: int, listeners: int, as_json: bool, plot: Path | None, **given: Any) -> None:
+    """Simulate the same places with two engines, and print how their decay, levels and cues differ."""
+    supervisor.supervise()
+    from spatialqa.bench.engine_comparison import Compared, compare_engines, plot_comparison, print_comparison
+    from spatialqa.generation.inputs import engine_for, rooms_for
+
+    recipe = resolve(RenderRecipe, "render", None, given, {})
+    names = [name.strip() for name in engines.split(",")]
+    if len(names) != 2:
+        raise RecipeError(f"--engines {engines}: give two engines, such as geometric,soundspaces")
+    chosen = []
+    for name in names:
+        engine, _, preset = name.partition(":")
+        asked = dataclasses.replace(recipe, engine=engine, preset=preset or recipe.preset)
+        alone = dataclasses.replace(asked, engine_config={**asked.engine_config, "indirect": False})
+        chosen.append(Compared(f"{engine} {asked.preset}", engine_for(asked), engine_for(alone)))
+    first, second = chosen
+    places = (homes, listeners, recipe.sources_per_group)
+    found = compare_engines(rooms_for(recipe), (first, second), *places, recipe.seed)
+    print_comparison(found, as_json)
+    if plot:
+        plot_comparison(plot, found)
 
 
 @cli.command()

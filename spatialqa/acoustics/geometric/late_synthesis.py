@@ -10,7 +10,7 @@ from spatialqa.acoustics.geometric.counter_random import mixed
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 
-BLOCK = 16  # samples between two points of an envelope
+BLOCK = 32  # samples between two points of an envelope
 _UNHEARD = 1e-11  # of the strongest point of all envelopes, energy
 
 
@@ -29,6 +29,7 @@ def add_late(carriers: Float32, energy: Float64, edges: Float64, begin: float, k
     sides, bands = energy.shape[1], energy.shape[2]
     nodes = out.shape[1] // BLOCK + 1
     envelopes = np.zeros((sides, bands, nodes), dtype=np.float32)
+    ramp = np.empty(BLOCK, dtype=np.float32)
     strongest = np.float32(0.0)
     for side in range(sides):
         for b in range(bands):
@@ -47,11 +48,12 @@ def add_late(carriers: Float32, energy: Float64, edges: Float64, begin: float, k
                 if abs(low) <= least and abs(high) <= least:
                     continue
                 step = (high - low) / np.float32(BLOCK)
+                for t in range(BLOCK):
+                    ramp[t] = low + step * np.float32(t)
                 start, at = k * BLOCK, (offset + k * BLOCK) % CARRIER_SAMPLES
                 for c in range(len(out)):
-                    noise, to = carriers[side, c, b, at : at + BLOCK], out[c, start : start + BLOCK]
                     for t in range(BLOCK):
-                        to[t] += (low + step * np.float32(t)) * noise[t]
+                        out[c, start + t] += ramp[t] * carriers[side, c, b, at + t]
 
 
 @compiled
