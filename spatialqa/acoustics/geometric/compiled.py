@@ -24,7 +24,7 @@ def _folder() -> str:
     digest = hashlib.sha256(numba.__version__.encode())
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         text = path.read_bytes()
-        if b"@compiled" in text:
+        if b"@compiled" in text or b"@inlined" in text:
             digest.update(path.name.encode() + b"\0" + text)
     name = f"kernels-{digest.hexdigest()[:16]}"
     beside = Path(__file__).parent / "__pycache__"
@@ -38,12 +38,21 @@ def compiled(function: F) -> F:
 
     Where no cache can be written it is compiled in every process.
     """
+    return _kernel(function)
+
+
+def inlined(function: F) -> F:
+    """Return a kernel as `compiled` does, for small functions: it becomes part of each kernel that calls it."""
+    return _kernel(function, forceinline=True)
+
+
+def _kernel(function: F, **options: Any) -> F:
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = _folder()
     try:
-        kernel = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+        kernel = numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
     except (RuntimeError, OSError):
-        kernel = numba.njit(nogil=True, error_model="numpy")(function)
+        kernel = numba.njit(nogil=True, error_model="numpy", **options)(function)
     finally:
         numba.config.CACHE_DIR = before
     return kernel  # type: ignore[no-any-return]

@@ -6,14 +6,14 @@ function is that of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
 
 import numpy as np
 
-from spatialqa.acoustics.geometric.compiled import compiled
+from spatialqa.acoustics.geometric.compiled import inlined
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _UNIT = 1.0 / 2**32
 
 
-@compiled
+@inlined
 def mixed(key: np.uint64, counter: int) -> np.uint64:
     """Return 64 bits for a counter, a whole number of 0 or more; use them as the key of a further counter."""
     z = key + (np.uint64(counter) + np.uint64(1)) * _GOLDEN
@@ -22,7 +22,7 @@ def mixed(key: np.uint64, counter: int) -> np.uint64:
     return np.uint64(z ^ (z >> np.uint64(31)))
 
 
-@compiled
+@inlined
 def two_uniforms(bits: np.uint64) -> tuple[float, float]:
     """Return two independent numbers in [0, 1) of 64 bits."""
     return float(bits >> np.uint64(32)) * _UNIT, float(bits & np.uint64(0xFFFFFFFF)) * _UNIT

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from spatialqa.acoustics.geometric.bands import BANDS_HZ
 from spatialqa.acoustics.geometric.compiled import compiled
-from spatialqa.acoustics.geometric.embree import RAY_FLOATS, Rays, is_blocked
+from spatialqa.acoustics.geometric.embree import RayBuffer, Rays, is_blocked, ray_buffer
 from spatialqa.acoustics.geometric.octahedral import cell_centres, cell_of
 from spatialqa.acoustics.geometric.paths import DIFFRACTED, Paths
 from spatialqa.acoustics.geometric.scene_arrays import CLEARANCE_M, MAP_CELLS, Sources, pattern, unit_vector
@@ -62,7 +62,7 @@ def _detours(
     most = MOST_DETOURS * len(hidden)
     source = np.zeros(most, dtype=np.int32)
     length, arrival, gains = np.zeros(most), np.zeros((most, 3)), np.zeros((most, len(bands_hz)))
-    buffer = np.empty(RAY_FLOATS, dtype=np.float32)
+    ray = ray_buffer()
     excess, reach = np.empty(len(directions)), np.empty(len(directions))
     found = 0
     for s in hidden:
@@ -79,13 +79,13 @@ def _detours(
             if excess[k] >= 1e6:
                 break
             bend = listener + reach[k] * directions[k]
-            if _blocked(rays, buffer, listener, bend) or _blocked(rays, buffer, bend, place):
+            if _blocked(rays, ray, listener, bend) or _blocked(rays, ray, bend, place):
                 excess[k] = 1e6
                 continue
             for j in range(len(directions)):
                 if _cosine(directions[j], directions[k]) > _APART:
                     excess[j] = 1e6
-            bend = _pulled_tight(rays, buffer, listener, place, bend)
+            bend = _pulled_tight(rays, ray, listener, place, bend)
             u, v, w, leg = unit_vector(listener, bend)
             back_u, back_v, back_w, rest = unit_vector(place, bend)
             known = False
@@ -135,30 +135,30 @@ def _sample(
 
 
 @compiled
-def _blocked(rays: Rays, buffer: Float32, start: Float64, end: Float64) -> bool:
+def _blocked(rays: Rays, ray: RayBuffer, start: Float64, end: Float64) -> bool:
     u, v, w, distance = unit_vector(start, end)
     if distance < 2.0 * CLEARANCE_M:
         return False
-    return is_blocked(rays, buffer, start[0], start[1], start[2], u, v, w, distance - CLEARANCE_M)
+    return is_blocked(rays, ray, start[0], start[1], start[2], u, v, w, distance - CLEARANCE_M)
 
 
 @compiled
-def _pulled_tight(rays: Rays, buffer: Float32, listener: Float64, place: Float64, bend: Float64) -> Float64:
+def _pulled_tight(rays: Rays, ray: RayBuffer, listener: Float64, place: Float64, bend: Float64) -> Float64:
     """Move a bend towards the straight path as far as both ends still see it, at the best place along that path."""
     axis, out = place - listener, bend - listener
     square = axis[0] * axis[0] + axis[1] * axis[1] + axis[2] * axis[2]
     share = (out[0] * axis[0] + out[1] * axis[1] + out[2] * axis[2]) / square
     share = min(0.95, max(0.05, share))
-    best = _nearest_free(rays, buffer, listener, place, bend, listener + share * axis)
+    best = _nearest_free(rays, ray, listener, place, bend, listener + share * axis)
     least = _around(listener, place, best)
     step = 0.2
     for _ in range(_ROUNDS):
         for sign in (-1.0, 1.0):
             moved = min(0.97, max(0.03, share + sign * step))
             tried = bend + (moved - share) * axis
-            if _blocked(rays, buffer, listener, tried) or _blocked(rays, buffer, tried, place):
+            if _blocked(rays, ray, listener, tried) or _blocked(rays, ray, tried, place):
                 tried = best
-            tried = _nearest_free(rays, buffer, listener, place, tried, listener + moved * axis)
+            tried = _nearest_free(rays, ray, listener, place, tried, listener + moved * axis)
             around = _around(listener, place, tried)
             if around < least:
                 best, least, share, bend = tried, around, moved, tried
@@ -168,14 +168,14 @@ def _pulled_tight(rays: Rays, buffer: Float32, listener: Float64, place: Float64
 
 @compiled
 def _nearest_free(
-    rays: Rays, buffer: Float32, listener: Float64, place: Float64, free: Float64, target: Float64
+    rays: Rays, ray: RayBuffer, listener: Float64, place: Float64, free: Float64, target: Float64
 ) -> Float64:
     """Return the point from `free` towards `target` that is farthest on and still seen by both ends."""
     low, high = 0.0, 1.0
     for _ in range(_HALVINGS):
         middle = (low + high) / 2.0
         tried = free + middle * (target - free)
-        if _blocked(rays, buffer, listener, tried) or _blocked(rays, buffer, tried, place):
+        if _blocked(rays, ray, listener, tried) or _blocked(rays, ray, tried, place):
             high = middle
         else:
             low = middle

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spatialqa.acoustics.geometric.compiled import compiled
-from spatialqa.acoustics.geometric.embree import MISS, RAY_FLOATS, Rays, first_hit
+from spatialqa.acoustics.geometric.embree import MISS, Rays, first_hit, ray_buffer
 from spatialqa.acoustics.geometric.paths import DIRECT, THROUGH, Paths
 from spatialqa.acoustics.geometric.scene_arrays import CLEARANCE_M, Sources, pattern, unit_vector
 from spatialqa.acoustics.geometric.surfaces import Surfaces
@@ -43,7 +43,7 @@ def _straight(
     count, bands = len(sources.positions), surfaces.reflectance.shape[1]
     free = np.ones(count, dtype=np.bool_)
     length, arrival, gains = np.zeros(count), np.zeros((count, 3)), np.zeros((count, bands))
-    buffer = np.empty(RAY_FLOATS, dtype=np.float32)
+    ray = ray_buffer()
     for s in range(count):
         u, v, w, distance = unit_vector(listener, sources.positions[s])
         length[s] = distance
@@ -55,7 +55,7 @@ def _straight(
         for _ in range(_MOST_FACES):
             face = first_hit(
                 rays,
-                buffer,
+                ray,
                 listener[0] + at * u,
                 listener[1] + at * v,
                 listener[2] + at * w,
@@ -66,7 +66,7 @@ def _straight(
             )
             if face == MISS:
                 break
-            at += float(buffer[8])
+            at += float(ray.values[8])
             free[s] = False
             if at - entered < WALL_M:
                 entered = -1e9

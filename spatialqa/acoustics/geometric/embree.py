@@ -16,7 +16,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from spatialqa.acoustics.geometric.compiled import compiled
+from spatialqa.acoustics.geometric.compiled import inlined
 from spatialqa.errors import EngineError, MissingDependencyError
 
 _VERTEX_BUFFER, _INDEX_BUFFER = 1, 0
@@ -25,8 +25,9 @@ _TRIANGLES = 0
 _ROBUST = 4
 _PADDING = 16  # bytes after the last vertex that Embree may read
 
-RAY_FLOATS = 32  # of a buffer for one ray and its hit
 MISS = -1
+
+_RAY_FLOATS = 32  # of Embree's record of one ray and its hit, and to spare
 
 Float32 = npt.NDArray[np.float32]
 
@@ -37,6 +38,17 @@ class Rays(NamedTuple):
     scene: int
     intersect: int
     occluded: int
+
+
+class RayBuffer(NamedTuple):
+    """Embree's record of one ray and its hit: as float32 (32,), as uint32 (32,), and its address.
+
+    numba aligns arrays to 32 bytes, and Embree needs 16.
+    """
+
+    values: Float32
+    bits: npt.NDArray[np.uint32]
+    address: int
 
 
 @functools.cache
@@ -146,31 +158,38 @@ def _call(typing_context: Any, address: Any, scene: Any, ray: Any) -> Any:
     return types.void(types.int64, types.int64, types.int64), generate
 
 
-@compiled
+@inlined
+def ray_buffer() -> RayBuffer:
+    """Return room for one ray of a kernel."""
+    values = np.empty(_RAY_FLOATS, dtype=np.float32)
+    return RayBuffer(values, values.view(np.uint32), values.ctypes.data)
+
+
+@inlined
 def first_hit(
-    rays: Rays, buffer: Float32, x: float, y: float, z: float, u: float, v: float, w: float, reach: float
+    rays: Rays, ray: RayBuffer, x: float, y: float, z: float, u: float, v: float, w: float, reach: float
 ) -> int:
     """Cast a ray from (x, y, z) along the unit vector (u, v, w) and return the first face within `reach`, or MISS.
 
-    The distance to it is then buffer[8]. buffer: float32 (RAY_FLOATS,), of the caller, 16-byte aligned.
+    The distance to it is then ray.values[8].
     """
-    bits = buffer.view(np.uint32)
-    buffer[0], buffer[1], buffer[2], buffer[3] = x, y, z, 0.0
-    buffer[4], buffer[5], buffer[6], buffer[7], buffer[8] = u, v, w, 0.0, reach
+    values, bits = ray.values, ray.bits
+    values[0], values[1], values[2], values[3] = x, y, z, 0.0
+    values[4], values[5], values[6], values[7], values[8] = u, v, w, 0.0, reach
     bits[9], bits[10], bits[11] = 0xFFFFFFFF, 0, 0
     bits[17], bits[18], bits[19] = 0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF
-    _call(rays.intersect, rays.scene, buffer.ctypes.data)
+    _call(rays.intersect, rays.scene, ray.address)
     return MISS if bits[18] == 0xFFFFFFFF else int(bits[17])
 
 
-@compiled
+@inlined
 def is_blocked(
-    rays: Rays, buffer: Float32, x: float, y: float, z: float, u: float, v: float, w: float, reach: float
+    rays: Rays, ray: RayBuffer, x: float, y: float, z: float, u: float, v: float, w: float, reach: float
 ) -> bool:
     """Tell whether any face lies within `reach` of (x, y, z) along the unit vector (u, v, w); see `first_hit`."""
-    bits = buffer.view(np.uint32)
-    buffer[0], buffer[1], buffer[2], buffer[3] = x, y, z, 0.0
-    buffer[4], buffer[5], buffer[6], buffer[7], buffer[8] = u, v, w, 0.0, reach
+    values, bits = ray.values, ray.bits
+    values[0], values[1], values[2], values[3] = x, y, z, 0.0
+    values[4], values[5], values[6], values[7], values[8] = u, v, w, 0.0, reach
     bits[9], bits[10], bits[11] = 0xFFFFFFFF, 0, 0
-    _call(rays.occluded, rays.scene, buffer.ctypes.data)
-    return bool(buffer[8] < 0.0)
+    _call(rays.occluded, rays.scene, ray.address)
+    return bool(values[8] < 0.0)

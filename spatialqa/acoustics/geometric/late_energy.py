@@ -20,9 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from spatialqa.acoustics.geometric.bands import BAND_COUNT
-from spatialqa.acoustics.geometric.compiled import compiled
+from spatialqa.acoustics.geometric.compiled import compiled, inlined
 from spatialqa.acoustics.geometric.counter_random import mixed, two_uniforms
-from spatialqa.acoustics.geometric.embree import MISS, RAY_FLOATS, Rays, first_hit
+from spatialqa.acoustics.geometric.embree import MISS, Rays, first_hit, ray_buffer
 from spatialqa.acoustics.geometric.octahedral import cell_of
 from spatialqa.acoustics.geometric.scene_arrays import CLEARANCE_M, Sources, is_seen, pattern
 from spatialqa.acoustics.geometric.surfaces import Surfaces
@@ -88,7 +88,7 @@ def trace_late(
     Returns:
         how many segments were cast, and how many of them met a surface.
     """
-    buffer = np.empty(RAY_FLOATS, dtype=np.float32)
+    ray = ray_buffer()
     weight, emitted = np.empty(BAND_COUNT), np.empty(BAND_COUNT)
     cast, met = 0, 0
     for k in range(len(first_directions)):
@@ -103,8 +103,8 @@ def trace_late(
         bounce, in_wall, mirrored, scattered = 0, False, False, False
         while True:
             cast += 1
-            face = first_hit(rays, buffer, x, y, z, u, v, w, 1e6)
-            length = float(buffer[8])
+            face = first_hit(rays, ray, x, y, z, u, v, w, 1e6)
+            length = float(ray.values[8])
             if mirrored and (scattered or bounce > rules.specular_order):
                 _catch(sources, rules, weight, x, y, z, u, v, w, length, travelled, cell, energy)
             if face == MISS:
@@ -126,12 +126,12 @@ def trace_late(
             bounce_key = mixed(ray_key, bounce)
             choice, survival = two_uniforms(mixed(bounce_key, 0))
             m = surfaces.material[face]
-            through = _mean(surfaces.transmission[m]) if rules.transmission else 0.0
-            through = through / (through + _mean(surfaces.reflectance[m]) + 1e-9)
+            through = _mean(surfaces.transmission, m) if rules.transmission else 0.0
+            through = through / (through + _mean(surfaces.reflectance, m) + 1e-9)
             mirror = rules.rule == _MATERIAL or (
                 rules.rule == _EARLY and not scattered and bounce < rules.specular_order
             )
-            scatter = _mean(surfaces.scattering[m]) if mirror else 1.0
+            scatter = _mean(surfaces.scattering, m) if mirror else 1.0
             x, y, z = x + nx * CLEARANCE_M, y + ny * CLEARANCE_M, z + nz * CLEARANCE_M
             for b in range(BAND_COUNT):
                 share = surfaces.scattering[m, b] if mirror else 1.0
@@ -173,15 +173,15 @@ def trace_late(
     return cast, met
 
 
-@compiled
-def _mean(values: npt.NDArray[np.float32]) -> float:
+@inlined
+def _mean(values: npt.NDArray[np.float32], m: int) -> float:
     total = 0.0
     for b in range(BAND_COUNT):
-        total += values[b]
+        total += values[m, b]
     return total / BAND_COUNT
 
 
-@compiled
+@inlined
 def _lambert(bits: np.uint64, nx: float, ny: float, nz: float) -> tuple[float, float, float]:
     """Return a direction about a normal by Lambert's law: the normal plus a point of the unit sphere."""
     first, second = two_uniforms(bits)
@@ -194,7 +194,7 @@ def _lambert(bits: np.uint64, nx: float, ny: float, nz: float) -> tuple[float, f
     return u / length, v / length, w / length
 
 
-@compiled
+@inlined
 def _gather(
     sources: Sources,
     rules: LateRules,
@@ -218,7 +218,7 @@ def _gather(
         square = dx * dx + dy * dy + dz * dz
         distance = np.sqrt(square)
         step = int((travelled + distance) / rules.speed_m_s / TIME_STEP_S)
-        if step >= len(rules.bin_of_step) or not is_seen(sources.distance_maps[s], dx, dy, dz, distance):
+        if step >= len(rules.bin_of_step) or not is_seen(sources.distance_maps, s, dx, dy, dz, distance):
             continue
         geometry = facing / (distance * max(square, _NEAREST_M2))
         _add(
@@ -229,11 +229,13 @@ def _gather(
             dx / distance,
             dy / distance,
             dz / distance,
-            energy[s, rules.bin_of_step[step], cell],
+            energy,
+            rules.bin_of_step[step],
+            cell,
         )
 
 
-@compiled
+@inlined
 def _catch(
     sources: Sources,
     rules: LateRules,
@@ -259,17 +261,28 @@ def _catch(
             continue
         step = int((travelled + reached) / rules.speed_m_s / TIME_STEP_S)
         if step < len(rules.bin_of_step):
-            _add(sources, weight, 1.0 / _CATCH_M**2, s, -u, -v, -w, energy[s, rules.bin_of_step[step], cell])
+            _add(sources, weight, 1.0 / _CATCH_M**2, s, -u, -v, -w, energy, rules.bin_of_step[step], cell)
 
 
-@compiled
-def _add(sources: Sources, emitted: Float64, geometry: float, s: int, u: float, v: float, w: float, to: Int64) -> None:
-    """Add energy that left source s along (u, v, w) to one entry of the sums, int64 (B,)."""
+@inlined
+def _add(
+    sources: Sources,
+    emitted: Float64,
+    geometry: float,
+    s: int,
+    u: float,
+    v: float,
+    w: float,
+    energy: Int64,
+    time_bin: int,
+    cell: int,
+) -> None:
+    """Add energy that left source s along (u, v, w) to one entry of the sums."""
     if sources.omnidirectional:
         for b in range(BAND_COUNT):
-            to[b] += np.int64(emitted[b] * geometry)
+            energy[s, time_bin, cell, b] += np.int64(emitted[b] * geometry)
         return
     cosine = sources.facing[s, 0] * u + sources.facing[s, 1] * v + sources.facing[s, 2] * w
     for b in range(BAND_COUNT):
         gain = pattern(sources.omni_share[b], cosine)
-        to[b] += int(emitted[b] * geometry * gain * gain)
+        energy[s, time_bin, cell, b] += np.int64(emitted[b] * geometry * gain * gain)

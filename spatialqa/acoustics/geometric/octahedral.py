@@ -6,10 +6,10 @@ A table has n x n cells. Kernels find the cell of a direction without trigonomet
 import numpy as np
 import numpy.typing as npt
 
-from spatialqa.acoustics.geometric.compiled import compiled
+from spatialqa.acoustics.geometric.compiled import inlined
 
 
-@compiled
+@inlined
 def cell_of(x: float, y: float, z: float, n: int) -> int:
     """Return the index of the cell, row * n + column, that a direction (x, y, z) of any length falls into."""
     scale = 1.0 / (abs(x) + abs(y) + abs(z))

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from spatialqa.acoustics.geometric.compiled import compiled
-from spatialqa.acoustics.geometric.embree import MISS, RAY_FLOATS, Rays, first_hit
+from spatialqa.acoustics.geometric.compiled import compiled, inlined
+from spatialqa.acoustics.geometric.embree import MISS, Rays, first_hit, ray_buffer
 from spatialqa.acoustics.geometric.octahedral import cell_centres, cell_of
 
 Float32 = npt.NDArray[np.float32]
@@ -47,26 +47,26 @@ def distance_maps(rays: Rays, points: Float64) -> Float32:
 @compiled
 def _distance_maps(rays: Rays, points: Float64, directions: Float64) -> Float32:
     maps = np.empty((len(points), len(directions)), dtype=np.float32)
-    buffer = np.empty(RAY_FLOATS, dtype=np.float32)
+    ray = ray_buffer()
     for p in range(len(points)):
         for k in range(len(directions)):
             x, y, z = points[p, 0], points[p, 1], points[p, 2]
-            face = first_hit(rays, buffer, x, y, z, directions[k, 0], directions[k, 1], directions[k, 2], _OPEN_M)
-            maps[p, k] = _OPEN_M if face == MISS else buffer[8]
+            face = first_hit(rays, ray, x, y, z, directions[k, 0], directions[k, 1], directions[k, 2], _OPEN_M)
+            maps[p, k] = _OPEN_M if face == MISS else ray.values[8]
     return maps
 
 
-@compiled
-def is_seen(distance_map: Float32, x: float, y: float, z: float, distance: float) -> bool:
-    """Tell by a point's distance map, float32 (n * n,), whether it sees what lies at (x, y, z) from it.
+@inlined
+def is_seen(maps: Float32, point: int, x: float, y: float, z: float, distance: float) -> bool:
+    """Tell by the distance maps of points, float32 (points, n * n), whether one sees what lies at (x, y, z) from it.
 
     distance: the length of (x, y, z), metres.
     """
-    nearest = distance_map[cell_of(x, y, z, MAP_CELLS)]
+    nearest = maps[point, cell_of(x, y, z, MAP_CELLS)]
     return bool(distance <= nearest * (1.0 + _TOLERANCE) + _TOLERANCE_M)
 
 
-@compiled
+@inlined
 def unit_vector(start: Float64, end: Float64) -> tuple[float, float, float, float]:
     """Return the unit vector from one point (3,) to another, and their distance; (0, 0, 0, 0) where they are one."""
     x, y, z = end[0] - start[0], end[1] - start[1], end[2] - start[2]
@@ -76,7 +76,7 @@ def unit_vector(start: Float64, end: Float64) -> tuple[float, float, float, floa
     return x / distance, y / distance, z / distance, distance
 
 
-@compiled
+@inlined
 def pattern(share: float, cosine: float) -> float:
     """Return the linear gain of a source's pattern towards an angle of this cosine to where it faces."""
     return abs(share + (1.0 - share) * cosine)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from spatialqa.acoustics.geometric.compiled import compiled
 from spatialqa.acoustics.geometric.counter_random import mixed
-from spatialqa.acoustics.geometric.embree import MISS, RAY_FLOATS, Rays, first_hit, is_blocked
+from spatialqa.acoustics.geometric.embree import MISS, RayBuffer, Rays, first_hit, is_blocked, ray_buffer
 from spatialqa.acoustics.geometric.paths import MIRRORED, Paths
 from spatialqa.acoustics.geometric.scene_arrays import CLEARANCE_M, Sources, pattern, unit_vector
 from spatialqa.acoustics.geometric.surfaces import Surfaces
@@ -49,7 +49,7 @@ def _proposed(
     rays: Rays, surfaces: Surfaces, listener: Float64, sources: Float64, directions: Float64, order: int
 ) -> Int32:
     """Return different candidates: int32 (n, 2 + MAX_ORDER), source, order, and the planes from the listener on."""
-    buffer = np.empty(RAY_FLOATS, dtype=np.float32)
+    ray = ray_buffer()
     found = np.full((_MOST_CANDIDATES, 2 + MAX_ORDER), -1, dtype=np.int32)
     slots = np.full(_SLOTS, -1, dtype=np.int32)
     row = np.full(2 + MAX_ORDER, -1, dtype=np.int32)
@@ -62,8 +62,8 @@ def _proposed(
         for j in range(2, len(row)):
             row[j] = -1
         for bounce in range(order + 1):
-            face = first_hit(rays, buffer, x, y, z, u, v, w, 1e6)
-            length = float(buffer[8])
+            face = first_hit(rays, ray, x, y, z, u, v, w, 1e6)
+            length = float(ray.values[8])
             for s in range(len(sources) if bounce > 0 else 0):
                 dx, dy, dz = sources[s, 0] - x, sources[s, 1] - y, sources[s, 2] - z
                 along = dx * u + dy * v + dz * w
@@ -117,7 +117,7 @@ def _verified(
     source = np.zeros(count, dtype=np.int32)
     length, arrival, gains = np.zeros(count), np.zeros((count, 3)), np.zeros((count, bands))
     images = np.zeros((MAX_ORDER + 1, 3))
-    buffer = np.empty(RAY_FLOATS, dtype=np.float32)
+    ray = ray_buffer()
     held = 0
     for c in range(count):
         s, order = candidates[c, 0], candidates[c, 1]
@@ -132,7 +132,7 @@ def _verified(
         u, v, w, whole = unit_vector(listener, images[0])
         for b in range(bands):
             gains[held, b] = 1.0 / max(whole, 1e-3)
-        if not _followed(rays, surfaces, listener, images, candidates[c, 2:], order, buffer, sources, s, gains[held]):
+        if not _followed(rays, surfaces, listener, images, candidates[c, 2:], order, ray, sources, s, gains[held]):
             continue
         source[held], length[held] = s, whole
         arrival[held, 0], arrival[held, 1], arrival[held, 2] = u, v, w
@@ -148,7 +148,7 @@ def _followed(
     images: Float64,
     planes: Int32,
     order: int,
-    buffer: npt.NDArray[np.float32],
+    ray: RayBuffer,
     sources: Sources,
     s: int,
     gains: Float64,
@@ -165,7 +165,7 @@ def _followed(
             cosine = -(sources.facing[s, 0] * u + sources.facing[s, 1] * v + sources.facing[s, 2] * w)
             for b in range(len(gains)):
                 gains[b] *= pattern(sources.omni_share[b], cosine)
-            return not is_blocked(rays, buffer, x, y, z, u, v, w, distance - CLEARANCE_M)
+            return not is_blocked(rays, ray, x, y, z, u, v, w, distance - CLEARANCE_M)
         plane = surfaces.planes[planes[j]]
         approach = plane[0] * u + plane[1] * v + plane[2] * w
         if abs(approach) < 1e-6:
@@ -173,8 +173,8 @@ def _followed(
         reach = (plane[3] - plane[0] * x - plane[1] * y - plane[2] * z) / approach
         if not 0.0 < reach < distance:
             return False
-        face = first_hit(rays, buffer, x, y, z, u, v, w, reach + 2.0 * _ON_PLANE_M)
-        if face == MISS or surfaces.plane[face] != planes[j] or abs(buffer[8] - reach) > _ON_PLANE_M:
+        face = first_hit(rays, ray, x, y, z, u, v, w, reach + 2.0 * _ON_PLANE_M)
+        if face == MISS or surfaces.plane[face] != planes[j] or abs(ray.values[8] - reach) > _ON_PLANE_M:
             return False
         m = surfaces.material[face]
         for b in range(len(gains)):
