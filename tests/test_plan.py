@@ -32,7 +32,7 @@ def drawn(recipe: RenderRecipe, split: str, groups: int) -> list[tuple[ListenerG
     result = []
     for slot in slots:
         room = rooms.load(slot.room_id)
-        group = planner.group(slot, room, Placer(room))
+        group = planner.group(slot, room, Placer(room, heights=planner.recipe.heights))
         result.append((group, planner.scenes(slot, group)))
     return result
 
@@ -161,7 +161,7 @@ def test_clips_that_cannot_be_told_apart_are_an_error() -> None:
     planner, slot = Planner(recipe, "hash", IDENTITY, plan.clips), plan.shards[0].groups[0]
     room = rooms.load(slot.room_id)
     with pytest.raises(ClipError, match="distinct labels"):
-        planner.scenes(slot, planner.group(slot, room, Placer(room)))
+        planner.scenes(slot, planner.group(slot, room, Placer(room, heights=planner.recipe.heights)))
 
 
 def test_a_fixed_yaw_and_random_starts_and_onsets() -> None:

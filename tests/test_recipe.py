@@ -23,6 +23,7 @@ from spatialqa.qa.recipe import QaRecipe
 REPO = Path(__file__).parents[1]
 LATER = {
     "directions",
+    "heights",
     "body_radius_m",
     "fill",
     "inaudible",

@@ -7,6 +7,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from spatialqa.core.ontology import ontology
+
 
 @dataclass(frozen=True)
 class ClipRecord:
@@ -27,6 +29,11 @@ class ClipRecord:
     attribution: str | None = None  # what the data set card must say of it
     official_split: str | None = None
     origin: str | None = None
+
+    @property
+    def height_kind(self) -> str:
+        """Where a thing that sounds like this is: floor, table, hand, head, ceiling or anywhere."""
+        return ontology().height_kind(self.mids)
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,21 @@
 """AudioSet's classes: names, mids and hierarchy, and matching of user spellings.
 
 Source: the AudioSet ontology (Gemmeke et al., ICASSP 2017), shipped as `spatialqa/data/ontology.tsv`; terms in
-`spatialqa/data/LICENSE-DATA.md`. How a class is spoken of is in `spatialqa/data/class_phrases.tsv`.
+`spatialqa/data/LICENSE-DATA.md`. How a class is spoken of is in `spatialqa/data/class_phrases.tsv`, and where such a
+thing usually is in `spatialqa/data/class_heights.tsv`.
 """
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cache, cached_property
 from importlib import resources
 
 from spatialqa.errors import ClipError
+
+ANYWHERE = "anywhere"
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class OntologyNode:
     class_index: int | None  # among AudioSet's 527 label classes
     in_spatialsoundqa: bool  # one of the 355 classes of arXiv 2402.01591
     phrase: str | None  # what follows "the sound of": "a dog barking"; None for classes that name no sound
+    height: str = ANYWHERE  # where such a thing is: floor, table, hand, head, ceiling or anywhere
 
     @property
     def abstract(self) -> bool:
@@ -102,6 +106,14 @@ class Ontology:
         """Return whether a listener can be asked for this class: it is neither abstract nor blacklisted."""
         return not self.by_mid(mid).restrictions
 
+    def height_kind(self, mids: Sequence[str | None]) -> str:
+        """Return where a thing with these labels is: what the first of them says that is not `anywhere`.
+
+        A custom label (None), and a mid that AudioSet lacks, is `anywhere`.
+        """
+        nodes = (self._by_mid.get(mid) for mid in mids if mid is not None)
+        return next((node.height for node in nodes if node and node.height != ANYWHERE), ANYWHERE)
+
     def suggest(self, text: str, n: int = 3) -> list[str]:
         """Return the `n` display names nearest to `text`, best first; among equals the more specific comes first.
 
@@ -144,6 +156,7 @@ def _likeness(wanted: str, name: str) -> float:
 def ontology() -> Ontology:
     """Return AudioSet's ontology as it is shipped with spatialqa."""
     phrases = {row["mid"]: row["phrase"] for row in _table("class_phrases.tsv")}
+    heights = {row["mid"]: row["kind"] for row in _table("class_heights.tsv")}
     return Ontology(
         tuple(
             OntologyNode(
@@ -154,6 +167,7 @@ def ontology() -> Ontology:
                 class_index=int(row["class_index"]) if row["class_index"] else None,
                 in_spatialsoundqa=row["in_spatialsoundqa"] == "1",
                 phrase=phrases.get(row["mid"]),
+                height=heights.get(row["mid"], ANYWHERE),
             )
             for row in _table("ontology.tsv")
         )

@@ -39,7 +39,9 @@ def _plain(value: Any) -> Any:
 
 
 # fields of a source that came later: a data set may lack them
-_LATER = frozenset(("level_index", "starts_s", "clip_end_s", "start_share", "audible_onset_s", "audible_offset_s"))
+_LATER = frozenset(
+    ("level_index", "starts_s", "clip_end_s", "start_share", "audible_onset_s", "audible_offset_s", "height_m")
+)
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class Source:
     start_share: float | None = None  # drawn for clip_start active: which stretch of the clip to play
     audible_onset_s: float | None = None
     audible_offset_s: float | None = None
+    height_m: float | None = None  # above the floor of the storey; None where it is not known
 
     @property
     def inaudible(self) -> bool:
@@ -178,6 +181,8 @@ class Place:
     region_label: str | None = None
     level_index: int | None = None
     bank_rir: str | None = None  # what the bank that it was taken from calls its RIR
+    height_m: float | None = None  # above the floor of the storey; None where it is not known
+    kind: str | None = None  # of things that may be there; None for any
 
 
 @dataclass(frozen=True)
@@ -244,6 +249,7 @@ class ListenerGroup:
                     region_label=source.region_label if source else None,
                     level_index=source.level_index if source else None,
                     bank_rir=bank_rir,
+                    height_m=source.height_m if source else None,
                 )
             )
         scene = scenes[0] if scenes else None

@@ -42,6 +42,7 @@ SOURCE = pa.struct(
         ("start_share", pa.float64()),  # drawn for clip_start active
         ("audible_onset_s", pa.float64()),
         ("audible_offset_s", pa.float64()),
+        ("height_m", pa.float64()),  # above the floor of the storey
     ]
 )
 

@@ -31,6 +31,7 @@ from spatialqa.rooms.scans.matterport import Matterport3DRooms
 _TREES: dict[str, Callable[..., RoomSet]] = {"hm3d": HM3DRooms, "gibson": GibsonRooms, "replica": ReplicaRooms}
 _SETTLED_BY_A_BANK = (
     *("engine", "preset", "engine_config", "hrtf", "clearance_m", "source_regions", "body_radius_m", "directions"),
+    "heights",
 )
 
 

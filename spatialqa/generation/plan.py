@@ -19,6 +19,7 @@ from spatialqa.core.files import digest
 from spatialqa.core.geometry import Pose
 from spatialqa.core.names import SPLITS
 from spatialqa.core.scene import EngineIdentity, ListenerGroup, Place, Scene, Source
+from spatialqa.generation.matching import Cast, Matching
 from spatialqa.generation.placed_sounds import PlacedSounds
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.schedule import (
@@ -159,6 +160,11 @@ class Planner:
         return SoundSampler(self.recipe, self.clips)
 
     @cached_property
+    def matching(self) -> Matching:
+        """What matches places with sounds."""
+        return Matching(self.sounds)
+
+    @cached_property
     def placed_sounds(self) -> PlacedSounds:
         """What finds the clips of scenes by hand."""
         return PlacedSounds(self.recipe.seed, self.clips)
@@ -200,7 +206,12 @@ class Planner:
         """
         rng = seeds.rng(self.recipe.seed, "group", slot.group_id, attempt)
         listener = placer.listener(rng, self.recipe.yaw_deg())
-        places = placer.sources(listener, self.n_places(slot), rng)
+        if self.recipe.places_by_class():
+            kinds = self.matching.kinds(slot, placer.offered_kinds(listener))
+            shares = self.matching.shares(slot.split) if slot.scene_ids else {}
+            places = placer.sources_of(listener, kinds, shares, rng)
+        else:
+            places = placer.sources(listener, self.n_places(slot), rng)
         return _in_room(
             slot, room, listener, places, seeds.derived_seed(self.recipe.seed, "group", slot.group_id, attempt)
         )
@@ -223,12 +234,18 @@ class Planner:
             (scene_id,) = slot.scene_ids
             sounds = self.placed_sounds.draw(slot.placed, scene_id)
             return [replace(self._scene(scene_id, group, range(len(sounds)), 1, sounds), scene=slot.placed.name)]
-        places = self._assign_places(slot, group)
-        uses = Counter(place for chosen in places.values() for place in chosen)
+        cast = self._cast(slot, group)
+        uses = Counter(place for places, _ in cast.values() for place in places)
         return [
-            self.scene(scene_id, group, places[scene_id], max(uses[place] for place in places[scene_id]))
-            for scene_id in slot.scene_ids
+            self._scene(scene_id, group, places, max(uses[place] for place in places), sounds)
+            for scene_id, (places, sounds) in cast.items()
         ]
+
+    def _cast(self, slot: GroupSlot, group: ListenerGroup) -> dict[str, Cast]:
+        if self.recipe.places_by_class():
+            return self.matching.cast(slot, group)
+        places = self._assign_places(slot, group)
+        return {scene_id: (own, self.sounds.draw(scene_id, group.split, len(own))) for scene_id, own in places.items()}
 
     def _assign_places(self, slot: GroupSlot, group: ListenerGroup) -> dict[str, tuple[int, ...]]:
         counts = {scene_id: self.n_sources(scene_id) for scene_id in slot.scene_ids}
@@ -253,10 +270,6 @@ class Planner:
             return None
         return self.sounds.replay(scene, self.placed_sounds.draw(slot.placed, scene.scene_id, attempt), attempt)
 
-    def scene(self, scene_id: str, group: ListenerGroup, places: tuple[int, ...], reuse: int) -> Scene:
-        """Draw what sounds at these places of the group."""
-        return self._scene(scene_id, group, places, reuse, self.sounds.draw(scene_id, group.split, len(places)))
-
     def _scene(
         self, scene_id: str, group: ListenerGroup, places: Sequence[int], reuse: int, sounds: Sequence[DrawnSound]
     ) -> Scene:
@@ -277,6 +290,7 @@ class Planner:
                     level_index=place.level_index,
                     line_of_sight=place.line_of_sight,
                     rir_id=group.rir_id(index),
+                    height_m=place.height_m,
                 )
             )
         return Scene(

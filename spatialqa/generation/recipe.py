@@ -2,26 +2,21 @@
 
 import dataclasses
 import math
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from spatialqa.core.recipe_keys import KIND_AND_PATH, LARGEST_SEED, as_before, check_bounds, key
 from spatialqa.errors import RecipeError, shown
+from spatialqa.generation.recipe_checks import check_ray_address, refuse_idle_keys, refuse_keys_of_draws
 
 MESHES = "mesh,mp3d,hm3d,gibson,replica"
 _ONSET_SHARE = 0.2  # of a scene, in which sounds begin unless a recipe says otherwise
 _LEAST_SHARE = 1e-6  # of all in sources_per_scene together
 _MOST_FACES = 1_000_000_000
 MOST_SCENES = 99_999_999  # their ids have eight digits
-_KEYS_OF_PLACING = ("directions", "body_radius_m")  # where the recipe itself places sources
+_KEYS_OF_PLACING = ("directions", "body_radius_m", "heights")  # where the recipe itself places sources
 _OF_PLACEMENTS = {"clip_start": "zero", "onset_max_s": 0.0, "fill": "once"}  # tables say the rest
-_KEYS_OF_DRAWS = (
-    *("scenes", "splits", "sources_per_scene", "room_splits", "placement", "source_regions", "yaw", "directions"),
-    *("groups_per_room", "sources_per_group", "scenes_per_group", "exclude_regions", "clip_start", "class_balance"),
-    *("clearance_m", "min_distance_m", "max_distance_m", "onset_max_s", "fill", "bank_mix_listeners"),
-)
 
 
 @dataclass(frozen=True)
@@ -104,6 +99,13 @@ class RenderRecipe:
         "azimuths of sources: even over all listeners, or with the same share for each octant of the head",
         choices=("even", "octants"),
         before="octants",
+    )
+    heights: str = key(
+        "class",
+        "heights of sources: those of things of their class (footsteps on the floor, voices at the height of heads), "
+        "or any from 0.2 to 2.2 m",
+        choices=("class", "any"),
+        before="any",
     )
     source_regions: str = key(
         "auto",
@@ -277,6 +279,8 @@ class RenderRecipe:
                 f"sources_per_scene asks for {max(shares)} sources, but a group has only sources_per_group = "
                 f"{self.sources_per_group}: raise sources_per_group"
             )
+        if self.heights == "class" and self.directions == "octants":
+            raise RecipeError("directions octants draws heights by octant and needs heights any: add --heights any")
         if self.min_distance_m >= self.max_distance_m:
             raise RecipeError(
                 f"min_distance_m {self.min_distance_m:g} must be less than max_distance_m {self.max_distance_m:g}"
@@ -293,47 +297,23 @@ class RenderRecipe:
             )
         if self.room_splits == "soundspaces" and self.rooms.partition(":")[0] != "mp3d":
             raise RecipeError(f"room_splits soundspaces needs rooms mp3d, and rooms is {self.rooms}: leave it out")
-        self._refuse_idle_keys()
-        self._refuse_keys_of_draws()
+        refuse_idle_keys(self)
+        refuse_keys_of_draws(self)
         self.split_shares()
         self.target_faces()
         self.yaw_deg()
-        self._check_ray_address()
-
-    def _refuse_idle_keys(self) -> None:
-        """Refuse a key that the chosen rooms or clips do not use: its user believes that it has an effect."""
-        kinds = (self.rooms.partition(":")[0], self.clips.partition(":")[0])
-        for f in dataclasses.fields(self):
-            only = f.metadata["only"]
-            default = f.default if f.default_factory is dataclasses.MISSING else f.default_factory()
-            if only and not set(only.split(",")) & set(kinds) and getattr(self, f.name) != default:
-                raise RecipeError(
-                    f"{f.name} is for {only.replace(',', ', ')} and does nothing with rooms {self.rooms}, "
-                    f"clips {self.clips}: leave it out"
-                )
-
-    def _check_ray_address(self) -> None:
-        address = self.ray_address
-        if address is None or address == "auto":
-            return
-        host, _, port = address.removeprefix("ray://").rpartition(":")
-        whole_port = port.isascii() and port.isdigit() and 0 < int(port[:6]) < 2**16
-        if not whole_port or not re.fullmatch(r"[\w.:\[\]-]+", host):
-            raise RecipeError(f"ray_address {shown(address)} must be auto or HOST:PORT, such as 10.0.0.1:6379")
-
-    def _refuse_keys_of_draws(self) -> None:
-        """Refuse what only drawn scenes look at where scenes are placed by hand, and the other way round."""
-        if self.placements is None and not self.check_placements:
-            raise RecipeError("check_placements has an effect with placements only: leave it out")
-        defaults = {f.name: f for f in dataclasses.fields(self)}
-        for name in _KEYS_OF_DRAWS if self.placements is not None else ():
-            f = defaults[name]
-            if getattr(self, name) != (f.default if f.default_factory is dataclasses.MISSING else f.default_factory()):
-                raise RecipeError(f"{name} has no effect with placements: leave it out")
+        check_ray_address(self.ray_address)
 
     def latest_onset_s(self) -> float:
         """Return the latest onset of a drawn source, seconds after the start of its scene."""
         return self.duration_s * _ONSET_SHARE if self.onset_max_s is None else self.onset_max_s
+
+    def places_by_class(self) -> bool:
+        """Return whether sources are placed at heights of their classes: not where a table or a bank places them."""
+        return self.heights == "class" and not self._places_given()
+
+    def _places_given(self) -> bool:
+        return self.placements is not None or self.rooms.startswith("bank:")
 
     def split_shares(self) -> tuple[float, float, float] | None:
         """Return the shares of train, validation and test, or None for `auto`."""
@@ -379,7 +359,6 @@ class RenderRecipe:
     def identity(self) -> dict[str, Any]:
         """Return the keys that shape the data: no execution keys, and of paths only their kind."""
         identity = {}
-        given = self.placements is not None or self.rooms.startswith("bank:")
         for f in dataclasses.fields(self):
             value = getattr(self, f.name)
             # which engine `auto` took is part of the fingerprint, and so is what was found below a root
@@ -390,7 +369,7 @@ class RenderRecipe:
                 continue
             if self.placements is not None and f.name in _OF_PLACEMENTS:
                 value = _OF_PLACEMENTS[f.name]
-            if as_before(f, value) or (given and f.name in _KEYS_OF_PLACING):
+            if as_before(f, value) or (self._places_given() and f.name in _KEYS_OF_PLACING):
                 continue
             if f.metadata["path"] and value is not None:
                 value = value.partition(":")[0] if f.name in KIND_AND_PATH else "given"

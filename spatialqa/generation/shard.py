@@ -372,6 +372,7 @@ def _placer(recipe: RenderRecipe, room: Room, acoustic: OpenRoom) -> Placer:
         walkable=walkable,
         body_radius_m=recipe.body_radius_m,
         directions=recipe.directions,
+        heights="class" if recipe.places_by_class() else "any",
     )
 
 

@@ -18,6 +18,7 @@ from spatialqa.errors import ClipError
 from spatialqa.generation.recipe import RenderRecipe
 
 _CLIP_TRIES = 1000
+_KIND_TRIES = 20_000
 _MEASURED = (
     *("offset_s", "dry_level_dbfs", "wet_level_dbfs", "drr_db", "rt60_s"),
     *("clip_end_s", "audible_onset_s", "audible_offset_s"),
@@ -83,15 +84,17 @@ class SoundSampler:
             raise KeyError(clip_id)
         return record
 
-    def draw(self, scene_id: str, split: str, count: int, attempt: int = 0) -> list[DrawnSound]:
-        """Draw the sounds of a scene's sources, in order.
+    def draw(
+        self, scene_id: str, split: str, count: int, attempt: int = 0, kinds: Sequence[str] | None = None
+    ) -> list[DrawnSound]:
+        """Draw the sounds of a scene's sources, in order; of things of these kinds where they are given.
 
         Raises:
             ClipError: the split has no such clips with distinct labels.
         """
         recipe, rng = self.recipe, seeds.rng(self.recipe.seed, "scene", scene_id, attempt)
         sounds = []
-        for clip in self._draw_clips(rng, split, count):
+        for clip in self._draw_clips(rng, split, kinds or [None] * count):
             latest_s = recipe.latest_onset_s()
             onset_s = float(rng.uniform(0.0, latest_s)) if latest_s > 0 else 0.0
             repeats = recipe.fill == "repeat"
@@ -109,7 +112,14 @@ class SoundSampler:
 
     def redraw(self, scene: Scene, attempt: int) -> Scene:
         """Return a planned scene with other sounds at the same places; nothing of it is measured yet."""
-        return self.replay(scene, self.draw(scene.scene_id, scene.split, len(scene.sources), attempt), attempt)
+        kinds = [ontology().height_kind(source.mids) for source in scene.sources]
+        own = kinds if self.recipe.places_by_class() else None
+        return self.replay(scene, self.draw(scene.scene_id, scene.split, len(kinds), attempt, own), attempt)
+
+    def sample_kinds(self, split: str, count: int) -> list[str]:
+        """Return the kinds of things that `count` sounds of a split are, drawn one by one."""
+        rng = seeds.rng(self.recipe.seed, "sample of kinds", split)
+        return [self._draw_clip(rng, split).height_kind for _ in range(count)]
 
     def replay(self, scene: Scene, sounds: Sequence[DrawnSound], attempt: int) -> Scene:
         """Return a planned scene with these sounds at the same places; nothing of it is measured yet."""
@@ -120,16 +130,24 @@ class SoundSampler:
         )
         return replace(scene, sources=sources, seed=self.seed(scene.scene_id, attempt))
 
-    def _draw_clips(self, rng: np.random.Generator, split: str, count: int) -> list[ClipRecord]:
+    def _draw_clips(self, rng: np.random.Generator, split: str, kinds: Sequence[str | None]) -> list[ClipRecord]:
         """Draw clips whose labels cannot be mistaken for each other: no label equals or contains another's."""
+        count = len(kinds)
         for _ in range(_CLIP_TRIES):
-            chosen = [self._draw_clip(rng, split) for _ in range(count)]
+            chosen = [self._draw_of_kind(rng, split, kind) for kind in kinds]
             if not any(_confusable(a, b) for i, a in enumerate(chosen) for b in chosen[:i]):
                 return chosen
         raise ClipError(
             f"no {count} clips of the {split} split have distinct labels, in {_CLIP_TRIES} draws: "
             f"add classes that are not part of one another, or ask for fewer sources per scene"
         )
+
+    def _draw_of_kind(self, rng: np.random.Generator, split: str, kind: str | None) -> ClipRecord:
+        for _ in range(_KIND_TRIES):
+            clip = self._draw_clip(rng, split)
+            if kind is None or clip.height_kind == kind:
+                return clip
+        raise ClipError(f"no clip of the {split} split is of a thing of the kind {kind}, in {_KIND_TRIES:,} draws")
 
     def _draw_clip(self, rng: np.random.Generator, split: str) -> ClipRecord:
         if self.recipe.class_balance == "natural":

@@ -19,7 +19,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from spatialqa.qa.answer_text import label_list, rounded_m
 from spatialqa.qa.fact import Fact
-from spatialqa.qa.listener_view import AXES, SceneView
+from spatialqa.qa.listener_view import AXES, VERTICAL_AXIS, SceneView
 from spatialqa.qa.option_sets import Sound
 
 MOST_SOUNDS = 4096  # different ones that are remembered as wrong options
@@ -37,6 +37,7 @@ EVEN_OUTCOMES: Mapping[str, int | None] = {
     "number": 0,
     "answer by label": 2,
     "ends by label": 2,
+    "level by label": 2,
     "distance by label": None,
     "octant by label": None,
     "hour by label": None,
@@ -74,6 +75,8 @@ def traits(subtype: str, fact: Fact, view: SceneView) -> Iterator[Trait]:
         if len(view.sources) > 1:
             yield Trait((f"{subtype}/distance by label", labels[0]), rounded_half_metres(source.distance_m))
             yield Trait((f"{subtype}/octant by label", labels[0]), octant)
+            # Footsteps are always below the ears. Where the label tells that, neither is asked of the other.
+            yield Trait((f"{subtype}/level by label", labels[0]), source.words.vertical)
     elif fact.answer_distance_m is not None:
         for label in labels:
             yield Trait((f"{subtype}/distance by label", label), rounded_half_metres(fact.answer_distance_m))
@@ -94,6 +97,8 @@ def traits(subtype: str, fact: Fact, view: SceneView) -> Iterator[Trait]:
         axis, positive = _END_OF[asked[0]]
         yield Trait((f"{subtype}/ends", axis), positive)
         yield Trait((f"{subtype}/side by label", labels[0]), asked[0])
+        if asked[0] in AXES[VERTICAL_AXIS]:
+            yield Trait((f"{subtype}/level by label", labels[0]), asked[0])
 
 
 _COMPARISONS = ("relative_direction", "relative_distance")

@@ -22,6 +22,7 @@ class Axis(NamedTuple):
 AXES = (Axis("left", "right"), Axis("front", "behind"), Axis("above", "below"))
 HORIZONTAL_AXES = (0, 1)
 FRONT_AXIS = 1
+VERTICAL_AXIS = 2
 LABEL_BUCKETS = 4096
 
 

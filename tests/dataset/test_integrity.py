@@ -539,6 +539,7 @@ def test_with_the_values_of_then_the_tables_have_the_bytes_of_then(tmp_path: Pat
     """Columns that came later are left out."""
     then: dict[str, Any] = {
         "directions": "octants",
+        "heights": "any",
         "body_radius_m": 0.0,
         "clip_start": "zero",
         "onset_max_s": 0.0,

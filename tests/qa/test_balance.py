@@ -210,3 +210,26 @@ def test_a_pair_that_always_has_one_answer_is_left_out(
     even = [n for pair, (_, n) in pairs.items() if pair != together]
     told = pairs.get(together, (0, 0))[1]
     assert told < 0.15 * sum(even) / len(even)
+
+
+def test_where_a_class_gives_away_its_height_neither_is_asked_of_the_other() -> None:
+    """Dogs are always below and thunder always above; the others are on either side."""
+    draw = random.Random(5)
+    scenes = []
+    for index in range(1500):
+        things = []
+        for label in draw.sample(CLASSES, 2):
+            side = {"Dog": -1.0, "Thunder": 1.0}.get(label) or draw.choice((-1.0, 1.0))
+            things.append(((draw.gauss(0, 2), side * draw.uniform(0.4, 1.2), draw.gauss(0, 2)), [label]))
+        scenes.append(heard_at(*things, scene_id=f"train-{index:08d}"))
+    questions, _ = balanced(scenes, AskOptions(types=("C", "D")))
+    for subtype in ("classification_at_location", "location_of_class"):
+        labels = Counter(
+            label
+            for q in questions
+            if q.subtype == subtype
+            for label in (*(q.asked_labels or ()), *(q.answer_labels or ()))
+        )
+        told, others = labels["dog"] + labels["thunder"], labels["bell"] + labels["rain"]
+        assert told < 0.05 * others
+        assert others > 150

@@ -229,7 +229,7 @@ class _SceneCheck:
         self._findings.checked += [
             f"{self._n_scenes} scenes with {self._n_sources} sources: geometry recomputed, {audio}",
             f"{len(self._houses)} houses and {len(self._clips)} clips, none in two splits",
-            *filter(None, [self._placing.summary]),
+            *self._placing.summary,
         ]
 
 

@@ -26,15 +26,16 @@ _FIT_STEPS = 30
 class _Cells:
     """Cells of one listener.
 
-    points: float64 (n, 3), world metres. head: float64 (n, 3), the same in the head frame.
+    ids: int64 (n,), what the caller calls the points. points: float64 (n, 3), world metres. head: float64 (n, 3), the
+    same in the head frame.
     """
 
     n_sides: ClassVar[int]
     distance_step_m: ClassVar[float]
 
-    def __init__(self, points: FloatArray, head: FloatArray, min_distance_m: float) -> None:
+    def __init__(self, ids: IntArray, points: FloatArray, head: FloatArray, min_distance_m: float) -> None:
         self.n_points = len(points)
-        self._points = points
+        self._ids, self._points = ids, points
         _, elevation, distance = spherical(head)
         step = ((distance - min_distance_m) / self.distance_step_m).astype(np.int64)
         n_steps = int(step.max()) + 1 if len(step) else 1
@@ -51,19 +52,19 @@ class _Cells:
         """Return the side of each point: int64 (n,), below n_sides."""
         raise NotImplementedError
 
-    def draw(self, side_u: float, distance_u: float, rng: np.random.Generator) -> FloatArray | None:
-        """Take a point at these quantiles of sides and, within one, of distances; None when none is left."""
+    def draw(self, side_u: float, distance_u: float, rng: np.random.Generator) -> int | None:
+        """Take a point at these quantiles of sides and, within one, of distances: its id, or None when none is left."""
         n_steps = self._shares.shape[1]
         while self._shares.sum() > 0:
-            side = _quantile(self._shares.sum(axis=1), side_u)
-            step = _quantile(self._shares[side], distance_u)
+            side = quantile(self._shares.sum(axis=1), side_u)
+            step = quantile(self._shares[side], distance_u)
             members = np.flatnonzero(self._cell == side * n_steps + step)
             for taken in self._taken:
                 members = members[((self._points[members] - taken) ** 2).sum(axis=1) >= SEPARATION_M**2]
             if len(members):
-                point: FloatArray = self._points[members[_quantile(self._weight[members], rng.uniform())]]
-                self._taken.append(point)
-                return point
+                chosen = members[quantile(self._weight[members], rng.uniform())]
+                self._taken.append(self._points[chosen])
+                return int(self._ids[chosen])
             self._shares[side, step] = 0.0
         return None
 
@@ -91,17 +92,18 @@ class OctantCells(_Cells):
         return octant
 
 
-def even_shares(feasible: BoolArray) -> FloatArray:
-    """Return shares (sides, n) that sum to 1, zero where not feasible, with rows and columns as even as that allows.
+def even_shares(feasible: BoolArray, row_weights: FloatArray | None = None) -> FloatArray:
+    """Return shares (rows, n) that sum to 1, zero where not feasible, with rows and columns as even as that allows.
 
-    Iterative proportional fitting (Deming and Stephan 1940) to uniform margins, sides fitted last: every side that
-    is feasible at all has the same share.
+    Iterative proportional fitting (Deming and Stephan 1940) to uniform margins, rows fitted last: every row that
+    is feasible at all has the same share, or one in proportion to its weight.
     """
     shares = feasible.astype(np.float64)
     rows, columns = shares.any(axis=1), shares.any(axis=0)
+    wanted = rows.astype(np.float64) if row_weights is None else rows * row_weights
     for _ in range(_FIT_STEPS if rows.any() else 0):
         shares *= np.where(columns, 1.0 / columns.sum(), 0.0) / np.where(columns, shares.sum(axis=0), 1.0)
-        shares *= (np.where(rows, 1.0 / rows.sum(), 0.0) / np.where(rows, shares.sum(axis=1), 1.0))[:, None]
+        shares *= (wanted / wanted.sum() / np.where(rows, shares.sum(axis=1), 1.0))[:, None]
     return shares
 
 
@@ -110,6 +112,7 @@ def strata(count: int, rng: np.random.Generator) -> FloatArray:
     return (rng.permutation(count) + rng.uniform(size=count)) / count
 
 
-def _quantile(weights: FloatArray, u: float) -> int:
+def quantile(weights: FloatArray, u: float) -> int:
+    """Return the index at quantile u, 0 to 1, of weights (n,) that are not all 0; one of weight 0 is never it."""
     edges = np.cumsum(weights)
     return int(min(np.searchsorted(edges, u * edges[-1], side="right"), np.flatnonzero(weights)[-1]))

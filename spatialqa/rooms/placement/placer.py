@@ -7,7 +7,8 @@ to the listener's region or to those that open into it.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,12 +22,14 @@ from spatialqa.rooms.mesh.rays import BoolArray, RayCaster
 from spatialqa.rooms.placement.body import BODY_RADIUS_M, in_body
 from spatialqa.rooms.placement.cells import SEPARATION_M, LevelCells, OctantCells, strata
 from spatialqa.rooms.placement.free_space import FreeSpace, survey
+from spatialqa.rooms.placement.heights import HEIGHTS_M, heights_of
+from spatialqa.rooms.placement.kind_cells import KindCells, chances_above
 from spatialqa.rooms.placement.solids import SKY_HEIGHT_M, Solids, under_the_sky
 from spatialqa.rooms.placement.surface_distance import IntArray, SurfaceDistance
 from spatialqa.rooms.room import Room
 
 EAR_HEIGHT_M = (1.1, 1.8)  # from a seated child to a standing adult
-SOURCE_HEIGHT_M = (0.2, 2.2)
+SOURCE_HEIGHT_M = HEIGHTS_M["anywhere"]
 
 _POOL_PER_M3 = 80.0  # at least some tens of points in the smallest cell
 _MIN_POOL, _MAX_POOL = 3_000, 20_000
@@ -56,7 +59,8 @@ class Placer:
     """Draws listeners and sources in one room.
 
     clearance_m: least distance to every surface. min_distance_m, max_distance_m: from listener to source.
-    source_height_m, ear_height_m: (lowest, highest) above the floor of the storey. source_regions: sources stand in
+    source_height_m, ear_height_m: (lowest, highest) above the floor of the storey. heights: `any`, or `class` for the
+    kinds of `heights.HEIGHTS_M` (`sources_of`) in place of source_height_m. source_regions: sources stand in
     the region of the listener (`same`), or also in those that open into it (`connected`), or wherever the air leads
     (`any`). walkable: float64 (n, 3), world points on the floor that listeners keep to, such as those of a navmesh;
     None lets them stand over any open floor. body_radius_m: of the listener's body (see `in_body`), 0 for none.
@@ -79,6 +83,7 @@ class Placer:
         walkable: FloatArray | None = None,
         body_radius_m: float = BODY_RADIUS_M,
         directions: str = "even",
+        heights: str = "any",
     ) -> None:
         if source_regions != "any" and not room.regions:
             raise PlacementError(
@@ -88,6 +93,10 @@ class Placer:
         self.source_regions = source_regions
         self.clearance_m = clearance_m
         self.min_distance_m, self.max_distance_m = min_distance_m, max_distance_m
+        self.kinds = {kind: heights_of(kind, clearance_m) for kind in HEIGHTS_M} if heights == "class" else {}
+        if self.kinds:
+            lows, highs = zip(*self.kinds.values(), strict=True)
+            source_height_m = (min(lows), max(highs))
         self.source_height_m, self.ear_height_m = source_height_m, ear_height_m
         self.body_radius_m, self.directions = body_radius_m, directions
         faces = room.faces[under_the_sky(room)]
@@ -102,6 +111,7 @@ class Placer:
         low_y, high_y = source_height_m
         self._sources = np.flatnonzero((pool.height_m >= low_y) & (pool.height_m <= high_y))
         self._ears = self._listening_points()
+        self._chances: dict[tuple[tuple[str, float], ...], dict[str, float]] = {}
         if walkable is not None:
             self._ears = self._near_walkable(walkable)
 
@@ -121,17 +131,57 @@ class Placer:
         Raises PlacementError when the room does not offer this many places at once.
         """
         cells = self._cells(listener)
-        places: list[FloatArray] = []
+        places: list[int] = []
         # Distances are stratified; sides are not, or two sources of a listener would never share one.
         for side_u, distance_u in zip(rng.uniform(size=count), strata(count, rng), strict=True):
             point = cells.draw(side_u, distance_u, rng)
             if point is None:
                 raise PlacementError(self._too_few(listener, count, len(places), cells.n_points))
             places.append(point)
-        seen = self.line_of_sight(listener.position, np.reshape(places, (-1, 3)))
+        drawn = self._places(listener, places)
+        return tuple(drawn[int(k)] for k in rng.permutation(count))
+
+    def offered_kinds(self, listener: Pose) -> tuple[str, ...]:
+        """Return the kinds of things for which this listener has places."""
+        return self._kind_cells(listener).offered
+
+    def sources_of(
+        self, listener: Pose, kinds: Sequence[str], shares: Mapping[str, float], rng: np.random.Generator
+    ) -> tuple[Place, ...]:
+        """Draw a place for a thing of each kind, in their order.
+
+        Distances are as even as the room allows, as with `sources`. Half of all sources lie above the ears
+        (`chances_above`).
+
+        shares: how frequent each kind is among all sources of the data set.
+
+        Raises PlacementError when the room does not offer these places at once.
+        """
+        cells = self._kind_cells(listener)
+        places = cells.draw(kinds, self._chances_above(shares), rng)
+        if len(places) < len(kinds):
+            raise PlacementError(self._too_few(listener, len(kinds), len(places), cells.n_points))
         return tuple(
-            self._place(listener, _vec3(places[k]), bool(seen[k])) for k in (int(i) for i in rng.permutation(count))
+            replace(place, kind=kind) for place, kind in zip(self._places(listener, places), kinds, strict=True)
         )
+
+    def _chances_above(self, shares: Mapping[str, float]) -> dict[str, float]:
+        key = tuple(sorted(shares.items()))
+        if key not in self._chances:
+            heights = self._pool.height_m[self._sources]
+            of_kinds = {kind: heights[(heights >= low) & (heights <= high)] for kind, (low, high) in self.kinds.items()}
+            present = {kind: own for kind, own in of_kinds.items() if len(own)}
+            self._chances[key] = chances_above(present, self._pool.height_m[self._ears], shares)
+        return self._chances[key]
+
+    def _places(self, listener: Pose, ids: Sequence[int]) -> list[Place]:
+        """Return points of the pool as a listener has them."""
+        points = self._pool.points[list(ids)]
+        seen = self.line_of_sight(listener.position, points)
+        return [
+            replace(self._place(listener, _vec3(point), bool(sight)), height_m=float(self._pool.height_m[k]))
+            for k, point, sight in zip(ids, points, seen, strict=True)
+        ]
 
     def line_of_sight(self, a: npt.ArrayLike, b: npt.ArrayLike) -> BoolArray:
         """Tell for each pair of world points, (n, 3) each and broadcast, whether nothing stands between: bool (n,)."""
@@ -231,6 +281,17 @@ class Placer:
         return float(np.linalg.norm(np.ptp(points, axis=0))) if len(points) else 0.0
 
     def _cells(self, listener: Pose) -> OctantCells | LevelCells:
+        ids = self._reachable(listener)
+        cells = OctantCells if self.directions == "octants" else LevelCells
+        return cells(ids, self._pool.points[ids], to_head(listener, self._pool.points[ids]), self.min_distance_m)
+
+    def _kind_cells(self, listener: Pose) -> KindCells:
+        ids, pool = self._reachable(listener), self._pool
+        offset = pool.points[ids] - np.asarray(listener.position)
+        return KindCells(ids, pool.points[ids], offset, pool.height_m[ids], self.kinds, self.min_distance_m)
+
+    def _reachable(self, listener: Pose) -> IntArray:
+        """Return the points of the pool that can be sources of a listener: their indices, int64 (n,)."""
         pool = self._pool
         here = np.asarray(listener.position)
         offset = pool.points - here
@@ -240,9 +301,8 @@ class Placer:
             ids = ids[self._opens_into[pool.region[nearest], pool.region[ids]]]
         far2 = (offset[ids] * offset[ids]).sum(axis=1)
         ids = ids[(far2 >= self.min_distance_m**2) & (far2 <= self.max_distance_m**2)]
-        ids = ids[~in_body(offset[ids], self.body_radius_m)]
-        cells = OctantCells if self.directions == "octants" else LevelCells
-        return cells(pool.points[ids], to_head(listener, pool.points[ids]), self.min_distance_m)
+        kept: IntArray = ids[~in_body(offset[ids], self.body_radius_m)]
+        return kept
 
     def _where(self) -> str:
         return f"room {self.room.room_id!r}"
