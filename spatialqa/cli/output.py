@@ -113,6 +113,8 @@ def print_validation(report: "ValidationReport") -> None:
     """Print what was checked and every problem that was found."""
     for line in report.checked:
         stdout.print(f"ok   {line}")
+    for line in report.not_checked:
+        stdout.print(one_line(f"--   not checked: {line}"))
     for warning in report.warnings:
         stdout.print(f"WARN {warning}")
     for problem in report.problems[:_MAX_LISTED]:

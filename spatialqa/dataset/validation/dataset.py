@@ -24,6 +24,8 @@ from spatialqa.dataset.validation.ground_truth import SplitTruth
 from spatialqa.dataset.validation.own_subtypes import Recompute
 from spatialqa.dataset.validation.placing import PlacingRules
 from spatialqa.dataset.validation.rirs import RirCheck
+from spatialqa.dataset.validation.shared_rirs import SharedRirs
+from spatialqa.dataset.validation.sound import SoundCheck
 from spatialqa.dataset.validation.table import TableCheck
 from spatialqa.dataset.validation.times import TimeCheck
 from spatialqa.errors import SpatialQAError
@@ -37,13 +39,24 @@ _FIRST_FIELDS = 22  # of a source, in every version
 class ValidationReport:
     """What was checked, in words, and every problem that was found.
 
-    warnings: what a user may have done on purpose. files: what the check of the files found.
+    warnings: what a user may have done on purpose. files: what the check of the files found. not_checked: what needs an
+    engine, rooms or clips that are not here, and why.
     """
 
     checked: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     files: FileCheck = field(default_factory=FileCheck)
+    not_checked: tuple[str, ...] = ()
+
+    def also(self, checked: Iterable[str], problems: Iterable[str], not_checked: Iterable[str]) -> Self:
+        """Add what was checked elsewhere, and what was not."""
+        return replace(
+            self,
+            checked=(*self.checked, *checked),
+            problems=(*self.problems, *problems),
+            not_checked=(*self.not_checked, *not_checked),
+        )
 
     def with_rerender(self, outcome: tuple[int, list[str]]) -> Self:
         """Add the outcome of rendering scenes again: how many were compared, and which differ."""
@@ -88,7 +101,14 @@ def validate_dataset(root: Path, recompute: Mapping[str, Recompute] | None = Non
     groups = _check_groups(findings)
     placing = PlacingRules.of(run.recipe)
     only_planned = bool(run.recipe.get("plan_only")) or run.export is not None
-    scenes = _SceneCheck(groups, findings, placing, TimeCheck.of(run.recipe), only_planned)
+    scenes = _SceneCheck(
+        groups,
+        findings,
+        placing,
+        TimeCheck.of(run.recipe),
+        SoundCheck.of(run.recipe, sum(run.plan.scenes.values())),
+        only_planned,
+    )
     tables = [
         TableCheck(table, record.recipe, record.own_subtypes(), recompute) for table, record in files.records.items()
     ]
@@ -183,6 +203,7 @@ class _SceneCheck:
         findings: _Findings,
         placing: PlacingRules,
         times: TimeCheck,
+        sound: SoundCheck,
         plan_only: bool,
     ) -> None:
         self._groups = groups
@@ -190,12 +211,15 @@ class _SceneCheck:
         self._findings = findings
         self._plan_only = plan_only
         self._times = times
+        self._sound = sound
         self._houses: dict[str, set[str]] = defaultdict(set)
         self._clips: dict[str, set[str]] = defaultdict(set)
         self._n_scenes = self._n_sources = 0
 
     def check_file(self, path: Path, truth: SplitTruth) -> None:
         """Check the scenes of one file and add them to what is true of its split."""
+        stored = [rirs for rirs in self._findings.tables.get("rirs", []) if rirs.name == path.name]
+        rirs = SharedRirs(stored[0] if stored else None)
         for scene, flac in read_audio(path):
             where = f"scenes/{path.name}: {scene.scene_id}"
             if scene.scene_id in truth:
@@ -206,6 +230,7 @@ class _SceneCheck:
                 *_scene_problems(scene, self._groups),
                 *self._placing.problems(scene),
                 *self._render_problems(scene, flac),
+                *rirs.problems(scene),
             ]
             self._findings.problems += [f"{where}: {text}" for text in problems]
             truth.add(scene)
@@ -217,8 +242,8 @@ class _SceneCheck:
 
     def _render_problems(self, scene: Scene, flac: bytes) -> Iterable[str]:
         if not self._plan_only:
-            times = self._times
-            return [*_measured_problems(scene), *times.row_problems(scene), *_audio_problems(scene, flac, times)]
+            problems = [*_measured_problems(scene), *self._times.row_problems(scene)]
+            return [*problems, *_audio_problems(scene, flac, self._times, None if problems else self._sound)]
         return ["has audio in a data set that was only planned"] if flac else []
 
     def finish(self) -> None:
@@ -280,7 +305,8 @@ def _measured_problems(scene: Scene) -> Iterable[str]:
             yield f"source {number}: has {len(wet)} levels, and channels is {scene.channels}"
 
 
-def _audio_problems(scene: Scene, flac: bytes, times: TimeCheck) -> Iterable[str]:
+def _audio_problems(scene: Scene, flac: bytes, times: TimeCheck, sound: SoundCheck | None) -> Iterable[str]:
+    """Check the audio of a scene; its sound only where the row says enough of it."""
     if not flac:
         yield "has no audio, and its data set was not only planned"
         return
@@ -301,3 +327,5 @@ def _audio_problems(scene: Scene, flac: bytes, times: TimeCheck) -> Iterable[str
         yield "its audio is clipped"
     else:
         yield from times.audio_problems(scene, audio)
+        if sound is not None:
+            yield from sound.problems(scene, audio)
