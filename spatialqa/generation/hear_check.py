@@ -12,7 +12,8 @@ from spatialqa.generation.inputs import clips_for
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.stages import clip_sounds, scene_sounds
 
-_FOLEY_POOL = 10_000  # clips of a class that are drawn from
+_FOLEY_POOL = 10_000  # clips of a class that are drawn from,
+_FOLEY_TUNED = 1_000  # but for the first, which the models of foley were tuned with
 
 
 def hear_dataset(
@@ -46,6 +47,7 @@ def hear_clips(clips: str, tagger: Path, classes: Path | None, first: int, per_c
         SpatialQAError: the clips or the tagger cannot be used.
     """
     opened = Tagger(tagger, classes)
-    pool = {"foley_clips_per_class": _FOLEY_POOL} if clips == "foley" else {}
+    pool = {"foley_clips_per_class": _FOLEY_POOL, "classes": ["all"]} if clips == "foley" else {}
     recipe = build(RenderRecipe, {"clips": clips, **pool}, "hear-check")
-    return HearingReport(recognise(opened, clip_sounds(clips_for(recipe), per_class, seed), first), None)
+    sounds = clip_sounds(clips_for(recipe), per_class, seed, _FOLEY_TUNED if pool else 0)
+    return HearingReport(recognise(opened, sounds, first), None)

@@ -15,7 +15,8 @@ from spatialqa.clips.esc50 import Esc50Clips
 from spatialqa.clips.folder import FolderClips
 from spatialqa.clips.foley.clips import FoleyClips
 from spatialqa.clips.fsd50k import Fsd50kClips
-from spatialqa.clips.label_filter import LabelMode
+from spatialqa.clips.label_filter import LabelFilter, LabelMode
+from spatialqa.core.ontology import ontology
 from spatialqa.errors import EngineError, RecipeError
 from spatialqa.generation.placed_sounds import with_placed_files
 from spatialqa.generation.placements import read_placements
@@ -147,7 +148,7 @@ def _clip_set(recipe: RenderRecipe) -> ClipSet:
     kind, _, path = recipe.clips.partition(":")
     labels = cast(LabelMode, recipe.clip_labels)
     if kind == "foley" and not path:
-        return FoleyClips(recipe.foley_clips_per_class)
+        return FoleyClips(recipe.foley_clips_per_class, _foley_classes(recipe))
     if kind == "audioset":
         if path and recipe.audioset_root:
             raise RecipeError(f"clips {recipe.clips!r} and audioset_root both name a folder: use only one")
@@ -172,6 +173,14 @@ def _clip_set(recipe: RenderRecipe) -> ClipSet:
         f"clips {recipe.clips!r} is not known: use foley, audioset, or folder:DIR, fsd50k:DIR, esc50:DIR"
         f"{_did_you_mean('folder', recipe.clips)}"
     )
+
+
+def _foley_classes(recipe: RenderRecipe) -> set[str] | None:
+    """Return the mids that `classes` names, or None where it names nothing: foley then has its default classes."""
+    if not recipe.classes:
+        return None
+    allowed = LabelFilter("all", _classes(recipe)).allowed()
+    return {node.mid for node, wanted in zip(ontology().nodes, allowed[:-1], strict=True) if wanted}
 
 
 def _classes(recipe: RenderRecipe) -> str | Sequence[str]:

@@ -127,7 +127,10 @@ class RenderRecipe:
         only="audioset",
     )
     classes: list[str] = key(
-        [], "use only these AudioSet classes; spatialsoundqa stands for its 355 classes", only="audioset,fsd50k,esc50"
+        [],
+        "use only these AudioSet classes; spatialsoundqa stands for its 355 classes, all for every class. By default, "
+        "foley leaves some out",
+        only="audioset,fsd50k,esc50,foley",
     )
     clip_labels: str = key(
         "all",

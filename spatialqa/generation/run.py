@@ -17,6 +17,7 @@ from spatialqa.banks.bank_rooms import BankRooms
 from spatialqa.clips.clip import ClipRecord, ClipSet
 from spatialqa.clips.clip_table import ClipTable
 from spatialqa.clips.decode import ffmpeg_version
+from spatialqa.clips.foley.clips import VERSION as FOLEY_VERSION
 from spatialqa.core.files import digest
 from spatialqa.core.scene import EngineIdentity
 from spatialqa.dataset.folder import DatasetFolder
@@ -100,7 +101,7 @@ def prepare_bank(recipe: RenderRecipe, root: Path, n_groups: int) -> tuple[Run, 
 def _fingerprint(
     recipe: RenderRecipe, rooms: RoomSet, records: Sequence[ClipRecord], identity: EngineIdentity
 ) -> dict[str, Any]:
-    fingerprint = {
+    fingerprint: dict[str, Any] = {
         "recipe": recipe.identity(),
         "rooms": rooms.content_hash(),
         "clips": clips_hash(records),
@@ -113,6 +114,8 @@ def _fingerprint(
         },
         "versions": library_versions(recipe),
     }
+    if recipe.clips == "foley":
+        fingerprint["foley"] = FOLEY_VERSION
     # recipes come back from JSON with text keys; compare and hash what can be stored
     stored: dict[str, Any] = _as_stored(fingerprint)
     return stored

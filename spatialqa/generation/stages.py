@@ -81,8 +81,10 @@ def _sounding(
     )
 
 
-def clip_sounds(clips: ClipSet, per_class: int, seed: int) -> Iterator[Sounding]:
+def clip_sounds(clips: ClipSet, per_class: int, seed: int, skipped: int = 0) -> Iterator[Sounding]:
     """Yield up to per_class clips of every class of a clip set, drawn by the seed; the class is the first label.
+
+    The first `skipped` clips of a class are left out.
 
     Raises:
         ClipError: a clip cannot be read, or the set has no clip of an AudioSet class.
@@ -93,7 +95,8 @@ def clip_sounds(clips: ClipSet, per_class: int, seed: int) -> Iterator[Sounding]
     by_class: dict[str, list[int]] = {}
     for k, record in enumerate(records):
         by_class.setdefault(str(record.mids[0]), []).append(k)
-    for mid, members in by_class.items():
+    for mid, listed in by_class.items():
+        members = listed[skipped:]
         order = rng(seed, "hear-check", mid).permutation(len(members))[:per_class]
         for k in np.sort(order):
             record = records[members[int(k)]]

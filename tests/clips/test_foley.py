@@ -15,6 +15,8 @@ from spatialqa.clips.clip import ClipRecord, ClipSet
 from spatialqa.clips.foley import dsp
 from spatialqa.clips.foley.clips import CLASSES, FoleyClips, record, synthesise
 from spatialqa.errors import ClipError
+from spatialqa.generation.inputs import clips_for
+from spatialqa.generation.recipe import RenderRecipe
 
 Floats = npt.NDArray[np.float64]
 
@@ -62,7 +64,7 @@ def features(x: npt.NDArray[np.float32]) -> Floats:
 
 
 def test_it_is_a_clip_set_of_many_audioset_classes() -> None:
-    clips: ClipSet = FoleyClips(clips_per_class=3)
+    clips: ClipSet = FoleyClips(3, {c.mid for c in CLASSES})
     records = clips.records()
     assert clips.name == "foley"
     assert len(CLASSES) >= 24
@@ -73,6 +75,17 @@ def test_it_is_a_clip_set_of_many_audioset_classes() -> None:
         assert r.licence == "MIT"
         assert r.sha256 is None
         assert 1.0 <= r.duration_s <= 10.0
+
+
+def test_default_classes_are_those_that_a_tagger_hears_and_others_come_by_name() -> None:
+    listed = {r.labels[0] for r in FoleyClips(1).records()}
+    assert listed == {c.label for c in CLASSES if c.default}
+    assert len(listed) >= 60
+    named = clips_for(RenderRecipe(clips="foley", classes=["Meow", "bark"], foley_clips_per_class=2))
+    assert {r.labels[0] for r in named.records()} == {"Meow", "Bark"}
+    assert len({r.labels[0] for r in clips_for(RenderRecipe(classes=["all"])).records()}) == len(CLASSES)
+    with pytest.raises(ClipError, match="foley has none of the named classes"):
+        clips_for(RenderRecipe(clips="foley", classes=["Speech"]))
 
 
 def test_labels_are_audioset_classes_that_spatialsoundqa_keeps() -> None:

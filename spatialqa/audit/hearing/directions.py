@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
+from scipy.stats import binom
 
 from spatialqa.audit.hearing.interaural import Interaural, lateral_deg, of_rir, of_sound
 from spatialqa.core.audio_io import decode_flac, decode_rir
@@ -15,7 +16,9 @@ from spatialqa.dataset.reading import read_audio, read_rows, scene_files
 from spatialqa.errors import DatasetError
 
 LATERAL_DEG = 15.0  # nearer to the median plane the sign says little
-WRONG_SHARE = 0.05  # of signs in scenes, where reflections mislead the estimate; none may be wrong in RIRs
+LEAST_DRR_DB = -10.0  # of a source in a scene: below, reflections hide the side
+WRONG_SHARE = 0.05  # of signs in scenes that reflections may turn; none may be wrong in RIRs
+SIGNIFICANCE = 0.001  # how seldom the check may fail where that share is wrong
 _STRETCH_S = 0.25  # the shortest sound of a single source that is looked at
 _SECTOR_DEG = 30.0
 _RIR_COLUMNS = (
@@ -31,17 +34,18 @@ _RIR_COLUMNS = (
 
 @dataclass(frozen=True)
 class Ears:
-    """One source: its direction by the labels, and what the ears get of it."""
+    """One source: its direction by the labels, and what the ears get of it. drr_db: of sources in scenes."""
 
     where: str  # the scene or RIR
     azimuth_deg: float
     lateral_deg: float
     cues: Interaural
+    drr_db: float | None = None
 
     @property
     def lateral(self) -> bool:
-        """Whether the source lies far enough to a side for its signs to count."""
-        return abs(self.lateral_deg) >= LATERAL_DEG
+        """Whether it lies far enough to a side, and its direct sound is strong enough, for its signs to count."""
+        return abs(self.lateral_deg) >= LATERAL_DEG and (self.drr_db is None or self.drr_db >= LEAST_DRR_DB)
 
     @property
     def wrong(self) -> bool:
@@ -92,7 +96,9 @@ class Directions:
     @property
     def failed(self) -> bool:
         """Whether more signs are wrong than the way of measuring explains."""
-        return self.wrong > (WRONG_SHARE * self.signs if self.measured == "scenes" else 0)
+        if self.measured == "rirs":
+            return self.wrong > 0
+        return self.wrong > 0 and float(binom.sf(self.wrong - 1, self.signs, WRONG_SHARE)) < SIGNIFICANCE
 
     @classmethod
     def of(cls, measured: str, heard: Sequence[Ears]) -> "Directions":
@@ -184,7 +190,7 @@ def _of_scenes(folder: DatasetFolder, most: int) -> Iterator[Ears]:
         audio, rate = decode_flac(flac)
         if cues := of_sound(audio[:, round(start_s * rate) : round(stop_s * rate)], rate):
             lateral = lateral_deg(source.azimuth_deg, source.elevation_deg)
-            yield Ears(scene.scene_id, source.azimuth_deg, lateral, cues)
+            yield Ears(scene.scene_id, source.azimuth_deg, lateral, cues, source.drr_db)
 
 
 def _alone(scene: Scene) -> tuple[Source, float, float] | None:

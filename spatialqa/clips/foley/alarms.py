@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from spatialqa.clips.foley import dsp
+from spatialqa.clips.foley import dsp, machines
 from spatialqa.clips.foley.dsp import RATE, Signal, curve, samples
 
 
@@ -54,28 +54,30 @@ def bicycle_bell(rng: np.random.Generator, n: int) -> Signal:
 
 
 def ding_dong(rng: np.random.Generator, n: int) -> Signal:
-    """Door chime: a plunger strikes a tuned bar, then one a third or fourth lower (1 : 2.76 : 5.4 : 8.9)."""
-    high, low_ratio = rng.uniform(560.0, 880.0), rng.choice([0.794, 0.841, 0.749])
-    out, at = np.zeros(n), 0.03
-    t60 = rng.uniform(1.2, 2.6)
+    """Door chime: a plunger strikes a tuned bar, then one a third or fourth lower, in a hall (1 : 2.76 : 5.4 : 8.9)."""
+    high, low_ratio = dsp.log_uniform(rng, 630.0, 1100.0), rng.choice([0.794, 0.841, 0.749])
+    out, at, t60 = np.zeros(n), 0.03, rng.uniform(1.6, 4.0)
+    gap, pause = rng.uniform(0.25, 0.9), rng.uniform(1.5, 3.0)
+    upper, even, thump_level = rng.uniform(0.2, 1.0), rng.uniform(0.0, 0.6), rng.uniform(0.2, 0.6)
     knock = [rng.uniform(180.0, 320.0), 510.0, 930.0, 2900.0, 6100.0]
     while at * RATE < n - samples(0.5):
-        for f, wait in ((high, rng.uniform(0.35, 0.8)), (high * low_ratio, rng.uniform(0.9, 1.8))):
+        for f, wait in ((high, gap), (high * low_ratio, pause)):
             m = n - int(at * RATE)
             if m <= samples(0.1):
                 break
             bar = dsp.modes(
                 dsp.strike(rng, m, 0.0003, 0.2),
-                [f * r for r in (1.0, 1.003, 2.756, 5.404, 8.93)],
-                [t60, t60, 0.5 * t60, 0.25 * t60, 0.15 * t60],
-                [1.0, 0.5, 0.6, 0.35, 0.3],
+                [f * r for r in (1.0, 1.003, 2.0, 2.756, 3.0, 5.404, 8.93)],
+                [t60 * r for r in (1.0, 1.0, 0.7, 0.5, 0.5, 0.25, 0.15)],
+                [1.0, 0.5, even, upper, 0.6 * even, 0.6 * upper, 0.4 * upper],
             )
             thump = dsp.modes(
                 dsp.strike(rng, m, 0.0004, 1.0), knock, [0.08, 0.06, 0.05, 0.03, 0.02], [0.5, 0.4, 0.4, 0.5, 0.6]
             )
-            dsp.place(out, bar + rng.uniform(0.7, 1.4) * thump, int(at * RATE))
+            dsp.place(out, dsp.normalised(bar) + thump_level * dsp.normalised(thump), int(at * RATE))
             at += wait
-    return out
+    room = dsp.in_room(rng, out, rng.uniform(0.1, 0.6), rng.uniform(-25.0, -12.0))
+    return dsp.outdoors(rng, room, rng.uniform(-60.0, -38.0))
 
 
 def alarm_clock(rng: np.random.Generator, n: int) -> Signal:
@@ -168,15 +170,12 @@ def fire_alarm(rng: np.random.Generator, n: int) -> Signal:
 
 
 def reversing_beeps(rng: np.random.Generator, n: int) -> Signal:
-    """Lorry in reverse: a 1 to 1.4 kHz beeper on and off about once a second (SAE J994) before an idling engine."""
-    f, period = rng.uniform(1000.0, 1450.0), rng.uniform(0.7, 1.2)
+    """Lorry in reverse: a 1 to 1.5 kHz beeper on and off about once a second (SAE J994), and the diesel before it."""
+    f, period = rng.uniform(1050.0, 1500.0), rng.uniform(0.6, 1.0)
     gate = dsp.lowpassed((((np.arange(n) / RATE) % period) < 0.5 * period).astype(np.float64), 120.0)
     k = np.arange(1, 16)
     tone = dsp.harmonics(np.full(n, f), np.where(k % 2 == 1, k**-1.1, 0.15 / k), rng) * gate
-    engine_rate = rng.uniform(22.0, 36.0) * dsp.wander(rng, n, 3.0, 0.98, 1.02)
-    puff = np.exp(-5.0 * (dsp.phase_of(engine_rate) % 1.0)) * (1.0 + rng.standard_normal(n))
-    engine = dsp.formants(puff, [(90.0, 60.0, 2.0), (320.0, 200.0, 0.0), (1300.0, 900.0, -4.0), (4500.0, 3500.0, -9.0)])
-    return dsp.mixed(tone, engine, rng.uniform(-14.0, -8.0))
+    return dsp.mixed(tone, machines.diesel(rng, n), rng.uniform(-3.0, 10.0))
 
 
 def whistle(rng: np.random.Generator, n: int) -> Signal:
@@ -197,20 +196,20 @@ def whistle(rng: np.random.Generator, n: int) -> Signal:
 
 
 def buzzer(rng: np.random.Generator, n: int) -> Signal:
-    """Door buzzer: an armature that breaks its own circuit 80 to 180 times a second and shakes the case."""
-    f0 = rng.uniform(80.0, 180.0)
+    """Door buzzer: an armature that breaks its own circuit 130 to 300 times a second and shakes the case."""
+    f0, sharp = dsp.log_uniform(rng, 134.0, 300.0), rng.uniform(1.0, 8.5)
+    noise, back, length = rng.uniform(0.04, 0.28), rng.uniform(0.5, 1.0), rng.uniform(0.6, 1.8)
     case = [
-        (rng.uniform(350.0, 700.0), 200.0, 0.0),
-        (rng.uniform(1200.0, 2000.0), 500.0, 0.0),
-        (rng.uniform(3000.0, 4500.0), 1500.0, 0.0),
+        (rng.uniform(450.0, 900.0), 200.0, 0.0),
+        (rng.uniform(900.0, 2400.0), 500.0, rng.uniform(-6.0, 6.0)),
+        (rng.uniform(2500.0, 5000.0), 1500.0, rng.uniform(-6.0, 2.0)),
         (8000.0, 5000.0, -4.0),
     ]
 
     def one() -> Signal:
-        m = samples(rng.choice([0.3, 0.6, 1.1]) * rng.uniform(0.8, 1.2))
-        f = f0 * dsp.wander(rng, m, 20.0, 0.98, 1.02)
-        p = dsp.phase_of(f) % 1.0
-        stroke = np.where(p < 0.5, 1.0, -1.0) * np.exp(-6.0 * (p % 0.5)) * (1.0 + 0.15 * rng.standard_normal(m))
+        m = samples(length * rng.uniform(0.8, 1.2))
+        p = dsp.phase_of(f0 * dsp.wander(rng, m, 20.0, 0.985, 1.015)) % 1.0
+        stroke = np.where(p < 0.5, 1.0, -back) * np.exp(-sharp * (p % 0.5)) * (1.0 + noise * rng.standard_normal(m))
         return dsp.normalised(dsp.formants(stroke, case) + 0.1 * stroke) * dsp.swell(m, 0.01, 0.03)
 
     return dsp.calls(rng, n, one, group=(1, 3), gap_s=(0.08, 0.4), pause_s=(0.3, 0.8))

@@ -22,16 +22,19 @@ def voice(
     jitter: float = 0.01,
     tilt_db: float = 4.0,
     tones: int = 6,
+    vowel_hz: tuple[float, ...] = (),
 ) -> Signal:
     """Return one cry: glottal pulses and breath noise through `tones` formants of a tube scaled by `opening`.
 
-    breath_db is noise against pulses (RMS), tilt_db the fall from one formant to the next.
+    breath_db is noise against pulses (RMS), tilt_db the fall from one formant to the next. vowel_hz replaces the
+    lowest formants of the tube.
     """
     source = dsp.glottal(rng, f0_hz, jitter)
     hiss = rng.standard_normal(len(f0_hz)) * (0.4 + np.abs(source))
     source = dsp.mixed(source, hiss, breath_db)
     spacing = SPEED_OF_SOUND_M_S / (4.0 * tract_m) * rng.uniform(0.95, 1.05)
     centres = [(2 * k + 1) * spacing * rng.uniform(0.93, 1.07) for k in range(tones)]
+    centres[: len(vowel_hz)] = vowel_hz
     widths = [60.0 + 0.09 * f for f in centres]
     levels = [-tilt_db * k for k in range(tones)]
     y = dsp.gliding_formants(source, [f * opening for f in centres], widths, levels)
@@ -44,41 +47,40 @@ def growled(rng: np.random.Generator, cry: Signal, f0_hz: Signal, amount: float)
 
 
 def bark(rng: np.random.Generator, n: int) -> Signal:
-    """Dog: short rough pitch arches in groups of one to four; a small dog has a short tract (Riede and Fitch 1999)."""
-    size = rng.uniform(0.0, 1.0)
-    pitch, tract = 930.0 * 0.55**size * rng.uniform(0.9, 1.1), 0.11 + 0.08 * size
-    breath, jitter, rough = rng.uniform(-19.0, -5.0), rng.uniform(0.05, 0.11), rng.uniform(0.15, 0.65)
-    start, end, tilt = rng.uniform(0.55, 0.85), rng.uniform(0.5, 0.85), rng.uniform(2.0, 5.5)
-    length, attack = rng.uniform(0.12, 0.19), rng.uniform(0.08, 0.22)
+    """Dog: short rough pitch arches in groups of one to four, 500 to 1000 Hz (Riede and Fitch 1999; Yin 2002)."""
+    pitch, tract = dsp.log_uniform(rng, 500.0, 1000.0), rng.uniform(0.155, 0.22)
+    breath, jitter, rough = rng.uniform(-25.0, -16.0), rng.uniform(0.01, 0.12), rng.uniform(0.0, 0.32)
+    tilt, length, attack = rng.uniform(2.4, 6.0), rng.uniform(0.08, 0.25), rng.uniform(0.1, 0.25)
+    shut, opened, gap = rng.uniform(0.45, 0.7), rng.uniform(0.9, 1.25), rng.uniform(0.1, 0.4)
 
     def one() -> Signal:
         m = samples(length * rng.uniform(0.9, 1.1))
-        f0 = pitch * rng.uniform(0.96, 1.04) * curve(m, [(0, start), (0.3, 1.1), (0.6, 1.0), (1, end)])
-        mouth = curve(m, [(0, 0.6), (0.35, 1.1), (1, 0.7)])
+        f0 = pitch * rng.uniform(0.96, 1.04) * curve(m, [(0, 0.7), (0.3, 1.1), (0.6, 1.0), (1, 0.65)])
+        mouth = curve(m, [(0, shut), (0.35, opened), (1, 0.7)])
         cry = growled(rng, voice(rng, f0, tract, mouth, breath_db=breath, jitter=jitter, tilt_db=tilt), f0, rough)
         return dsp.normalised(cry * curve(m, [(0, 0), (attack, 1), (0.6, 0.7), (1, 0)]))
 
-    return dsp.calls(rng, n, one, group=(1, 4), gap_s=(0.15, 0.4), pause_s=(0.1, 0.5))
+    out = dsp.calls(rng, n, one, group=(1, 4), gap_s=(0.8 * gap, 1.2 * gap), pause_s=(0.1, 0.5))
+    return dsp.outdoors(rng, out, rng.uniform(-42.0, -24.0))
 
 
 def meow(rng: np.random.Generator, n: int) -> Signal:
-    """Cat: a pitch arch while the mouth opens and closes again (Nicastro 2004)."""
-    pitch, tract = rng.uniform(690.0, 930.0), rng.uniform(0.05, 0.12)
-    breath, jitter, rough = rng.uniform(-23.0, -11.0), rng.uniform(0.02, 0.045), rng.uniform(0.08, 0.25)
-    tilt, length = rng.uniform(-1.0, 4.5), rng.uniform(0.65, 1.1)
+    """Cat: a pitch arch while the mouth opens and closes again, clear and with few high harmonics (Nicastro 2004)."""
+    pitch, tract = rng.uniform(730.0, 1100.0), rng.uniform(0.09, 0.14)
+    breath, jitter = rng.uniform(-35.0, -12.0), rng.uniform(0.003, 0.03)
+    tilt, length, peak = rng.uniform(3.0, 5.5), rng.uniform(0.45, 0.8), rng.uniform(0.1, 0.35)
+    start, opened, end = rng.uniform(0.35, 0.6), rng.uniform(1.0, 1.7), rng.uniform(0.4, 0.6)
+    fall = rng.uniform(0.72, 0.95)
 
     def one() -> Signal:
-        m = samples(length * rng.uniform(0.9, 1.1))
-        f0 = (
-            pitch
-            * rng.uniform(0.96, 1.04)
-            * curve(m, [(0, rng.uniform(0.6, 0.9)), (0.3, 1.1), (0.6, 1.0), (1, rng.uniform(0.6, 0.95))])
-        )
-        mouth = curve(m, [(0, rng.uniform(0.4, 0.8)), (0.35, rng.uniform(1.0, 1.4)), (1, rng.uniform(0.4, 0.75))])
-        cry = growled(rng, voice(rng, f0, tract, mouth, breath_db=breath, jitter=jitter, tilt_db=tilt), f0, rough)
-        return dsp.normalised(cry * curve(m, [(0, 0), (rng.uniform(0.2, 0.4), 1), (0.6, 0.7), (1, 0)]))
+        m = samples(length * rng.uniform(0.85, 1.15))
+        f0 = pitch * curve(m, [(0, 0.85), (peak, 1.05), (0.6, 1.0), (1, fall)])
+        mouth = curve(m, [(0, start), (peak, opened), (0.6, 0.5 * (opened + end)), (1, end)])
+        cry = voice(rng, f0, tract, mouth, breath_db=breath, jitter=jitter, tilt_db=tilt, tones=7)
+        return dsp.normalised(cry) * curve(m, [(0, 0), (0.08, 0.5), (peak + 0.05, 1), (0.7, 0.6), (1, 0)])
 
-    return dsp.calls(rng, n, one, group=(1, 2), gap_s=(0.2, 0.5), pause_s=(0.2, 0.6))
+    out = dsp.calls(rng, n, one, group=(1, 2), gap_s=(0.3, 0.9), pause_s=(0.3, 0.5))
+    return dsp.outdoors(rng, out, rng.uniform(-31.0, -22.0))
 
 
 def crowing(rng: np.random.Generator, n: int) -> Signal:
@@ -174,36 +176,42 @@ def cricket(rng: np.random.Generator, n: int) -> Signal:
 
 
 def croak(rng: np.random.Generator, n: int) -> Signal:
-    """Frog: trains of 30 to 110 pulses a second that ring the vocal sac's two bands (Gerhardt and Huber 2002)."""
-    pulse_rate, low = rng.uniform(30.0, 110.0), dsp.log_uniform(rng, 450.0, 1100.0)
-    high, length = low * rng.uniform(2.0, 3.2), rng.uniform(0.18, 0.6)
-    glide = rng.uniform(0.9, 1.25)
+    """Frog: trains of 35 to 90 pulses a second that ring the vocal sac's two bands (Gerhardt and Huber 2002)."""
+    pulse_rate, low = dsp.log_uniform(rng, 35.0, 90.0), dsp.log_uniform(rng, 720.0, 1300.0)
+    high, length = low * rng.uniform(1.8, 3.5), rng.uniform(0.12, 0.46)
+    glide, t60 = rng.uniform(0.8, 1.16), dsp.log_uniform(rng, 0.018, 0.05)
+    noise = rng.uniform(0.0, 0.015)
 
     def one() -> Signal:
         m = samples(length * rng.uniform(0.85, 1.15))
         rate = pulse_rate * curve(m, [(0, 1.0), (1, glide)]) * (1.0 + 0.05 * dsp.wander(rng, m, 30.0, -1.0, 1.0))
         source = np.diff(np.floor(dsp.phase_of(rate)), prepend=0.0) * (1.0 + 0.2 * rng.standard_normal(m))
-        source += 0.006 * rng.standard_normal(m)
+        source += noise * rng.standard_normal(m)
         ring = dsp.modes(
-            source, [low, high, 2.7 * high, 6.1 * high], [0.035, 0.02, 0.008, 0.004], [1.0, 0.7, 0.35, 0.3]
+            source,
+            [low, high, 2.7 * high, 6.1 * high],
+            [t60, 0.6 * t60, 0.25 * t60, 0.12 * t60],
+            [1.0, 0.7, 0.35, 0.3],
         )
         return dsp.normalised(ring * curve(m, [(0, 0.2), (0.4, 1), (0.9, 0.9), (1, 0)]))
 
     out = dsp.calls(rng, n, one, group=(1, 3), gap_s=(0.06, 0.3), pause_s=(0.1, 0.7))
-    return dsp.outdoors(rng, out, rng.uniform(-28.0, -20.0))
+    return dsp.outdoors(rng, out, rng.uniform(-40.0, -22.0))
 
 
 def bee(rng: np.random.Generator, n: int) -> Signal:
-    """Bee: wing beat near 180 to 280 Hz with many harmonics; flight moves its level and pitch (Dudley 2000)."""
+    """Bee: wing beat near 220 to 330 Hz with many harmonics; flight moves its level and pitch (Dudley 2000)."""
     x, k = np.zeros(n), np.arange(1, 70)
+    base, slope = rng.uniform(230.0, 330.0), rng.uniform(0.3, 1.4)
+    bend, centre = rng.uniform(0.0, 0.8), rng.uniform(800.0, 3500.0)
+    move, flutter_depth = rng.uniform(1.9, 4.0), rng.uniform(0.015, 0.05)
     for _ in range(int(rng.integers(1, 4))):
-        f0 = rng.uniform(170.0, 285.0) * dsp.wander(rng, n, 2.5, 0.9, 1.1) * dsp.wander(rng, n, 70.0, 0.97, 1.03)
-        hum = dsp.harmonics(
-            f0, (k**-0.8 + 0.3 * np.exp(-((k * 230.0 - 2500.0) ** 2) / 1e6)) * rng.uniform(0.2, 1.0, len(k)), rng
-        )
-        x += hum * dsp.wander(rng, n, rng.uniform(0.8, 2.5), 0.02, 1.0) ** 1.5
+        f0 = base * rng.uniform(0.9, 1.1) * dsp.wander(rng, n, 2.5, 0.9, 1.1)
+        f0 *= dsp.wander(rng, n, 70.0, 1.0 - flutter_depth, 1.0 + flutter_depth)
+        colour = k**-slope + bend * np.exp(-((k * base - centre) ** 2) / 1e6)
+        x += dsp.harmonics(f0, colour * rng.uniform(0.2, 1.0, len(k)), rng) * dsp.wander(rng, n, move, 0.15, 1.0) ** 1.5
     flutter = rng.standard_normal(n) * (0.3 + np.abs(x))
-    return dsp.mixed(x, dsp.highpassed(flutter, 500.0, 1), rng.uniform(-16.0, -9.0))
+    return dsp.mixed(x, dsp.highpassed(flutter, 500.0, 1), rng.uniform(-20.0, -6.0))
 
 
 def moo(rng: np.random.Generator, n: int) -> Signal:
@@ -262,16 +270,22 @@ def quack(rng: np.random.Generator, n: int) -> Signal:
 
 
 def purr(rng: np.random.Generator, n: int) -> Signal:
-    """Cat: 23 to 31 glottal openings a second, louder while breathing out (Frazer Sissom et al. 1991)."""
-    rate, breath_hz = rng.uniform(23.0, 31.0), rng.uniform(0.45, 0.9)
+    """Cat: 25 to 34 glottal openings a second, louder while breathing out (Frazer Sissom et al. 1991)."""
+    rate, breath_hz = rng.uniform(25.5, 34.0), rng.uniform(0.4, 1.1)
     phase = dsp.phase_of(np.full(n, breath_hz)) + rng.uniform(0.0, 1.0)
     out_breath = (phase % 1.0) < 0.5
     f0 = rate * np.where(out_breath, 1.0, rng.uniform(0.85, 0.95)) * dsp.wander(rng, n, 6.0, 0.97, 1.03)
     p = dsp.phase_of(f0) % 1.0
-    pulse = np.exp(-p * rng.uniform(6.0, 10.0)) * np.minimum(p * 40.0, 1.0)
+    pulse = np.exp(-p * rng.uniform(10.0, 14.0)) * np.minimum(p * 40.0, 1.0)
     rumble = dsp.formants(
-        pulse * rng.standard_normal(n),
-        [(190.0, 160.0, 0.0), (520.0, 250.0, -2.0), (1500.0, 600.0, -7.0), (4500.0, 3000.0, -14.0)],
+        pulse * (1.0 + rng.uniform(0.7, 3.0) * rng.standard_normal(n)),
+        [
+            (rng.uniform(120.0, 350.0), 160.0, 0.0),
+            (rng.uniform(350.0, 800.0), 250.0, rng.uniform(-10.0, -2.0)),
+            (1500.0, 600.0, rng.uniform(-10.0, 0.0)),
+            (4500.0, 3000.0, rng.uniform(-22.0, -6.0)),
+        ],
     )
-    level = 0.45 + 0.55 * np.sin(np.pi * (phase * 2.0 % 1.0)) ** 0.5 * np.where(out_breath, 1.0, 0.65)
-    return rumble * level
+    floor, back = rng.uniform(0.2, 0.7), np.where(out_breath, 1.0, rng.uniform(0.4, 1.0))
+    level = floor + (1.0 - floor) * np.sin(np.pi * (phase * 2.0 % 1.0)) ** 0.5 * back
+    return dsp.outdoors(rng, rumble * level, rng.uniform(-55.0, -24.0))

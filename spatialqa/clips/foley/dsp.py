@@ -240,7 +240,14 @@ def poisson_train(rng: np.random.Generator, n: int, rate_hz: float | Signal, spr
     return np.where(hit, levels * np.where(rng.random(n) < 0.5, -1.0, 1.0), 0.0)
 
 
+def in_room(rng: np.random.Generator, x: Signal, t60_s: float, level_db: float) -> Signal:
+    """Add the diffuse reflections of the place where x is recorded, from 4 ms on, level_db relative to x."""
+    tail = lowpassed(rng.standard_normal(samples(t60_s)), 6000.0, 1) * decay(samples(t60_s), t60_s)
+    tail[: samples(0.004)] = 0.0
+    return mixed(x, convolved(x, tail), level_db)
+
+
 def outdoors(rng: np.random.Generator, x: Signal, level_db: float) -> Signal:
-    """Add the air and leaves around an animal: pink noise that breathes slowly, level_db relative to x."""
+    """Add the air around a source: pink noise that swells and falls slowly, level_db relative to x."""
     air = tilted_noise(rng, len(x), -3.0, 120.0) * wander(rng, len(x), 0.7, 0.6, 1.4)
     return mixed(x, air, level_db)

@@ -44,17 +44,23 @@ def knock(rng: np.random.Generator, n: int) -> Signal:
 
 
 def hammer(rng: np.random.Generator, n: int) -> Signal:
-    """Hammer on nail and wood: steel rings high and short over a dull board, 1.5 to 3 blows a second."""
-    steel = [dsp.log_uniform(rng, 1800.0, 3600.0) * r for r in (1.0, 1.58, 2.31, 3.4, 4.6)]
-    board = _plate(rng, rng.uniform(110.0, 260.0), 10)
-    ring, out = rng.uniform(0.06, 0.25), np.zeros(n)
-    m = samples(0.4)
-    for at in dsp.beat(rng, n, rng.uniform(0.33, 0.65), 0.08):
+    """Hammer on nail and wood in a room: a bang, ringing steel and a dull board, 1.5 to 4 blows a second."""
+    steel = [dsp.log_uniform(rng, 1450.0, 3300.0) * r for r in (1.0, 1.58, 2.31, 3.4, 4.6)]
+    board = _plate(rng, dsp.log_uniform(rng, 160.0, 350.0), 12)
+    ring, thud_s, out = dsp.log_uniform(rng, 0.09, 0.3), rng.uniform(0.04, 0.2), np.zeros(n)
+    clank_level, bang_level, m = rng.uniform(0.66, 1.2), rng.uniform(0.66, 1.2), samples(0.4)
+    for at in dsp.beat(rng, n, rng.uniform(0.25, 0.69), 0.08):
         hit = dsp.strike(rng, m, 0.0004, 0.7)
         clank = dsp.modes(hit, steel, [ring, ring * 0.8, ring * 0.7, ring * 0.5, ring * 0.4], rng.uniform(0.4, 1.0, 5))
-        thud = dsp.modes(dsp.strike(rng, m, 0.0015, 0.3), board, [0.12] * 10, rng.uniform(0.3, 1.0, 10))
-        dsp.place(out, dsp.normalised(clank) + 0.9 * dsp.normalised(thud), at, dsp.gain(rng.uniform(-5.0, 0.0)))
-    return out
+        thud = dsp.modes(dsp.strike(rng, m, 0.0015, 0.3), board, [thud_s] * 12, rng.uniform(0.3, 1.0, 12))
+        bang = dsp.formants(
+            rng.standard_normal(m) * dsp.decay(m, rng.uniform(0.01, 0.08)),
+            [(600.0, 600.0, 0.0), (2000.0, 2000.0, 0.0), (6000.0, 5000.0, -3.0)],
+        )
+        y = clank_level * dsp.normalised(clank) + dsp.normalised(thud) + bang_level * dsp.normalised(bang)
+        dsp.place(out, y, at, dsp.gain(rng.uniform(-5.0, 0.0)))
+    room = dsp.in_room(rng, out, rng.uniform(0.35, 0.7), rng.uniform(-20.0, -9.0))
+    return dsp.outdoors(rng, room, rng.uniform(-60.0, -30.0))
 
 
 def chink(rng: np.random.Generator, n: int) -> Signal:
@@ -80,28 +86,34 @@ def chink(rng: np.random.Generator, n: int) -> Signal:
 
 
 def breaking(rng: np.random.Generator, n: int) -> Signal:
-    """Breaking glass: one noisy fracture, then ever fewer shards that ring and bounce (Farnell 2010; Cook 1997)."""
-    out = np.zeros(n)
-    at = rng.uniform(0.02, 0.1)
-    fall = rng.uniform(0.25, 0.6)
-    shards = [dsp.log_uniform(rng, 1500.0, 11000.0) for _ in range(16)]
+    """Breaking glass: a thud, a noisy fracture, then ever fewer shards that ring (Farnell 2010; Cook 1997)."""
+    out, at = np.zeros(n), 0.03
+    crack_s, fall, density = rng.uniform(0.05, 0.5), rng.uniform(0.4, 0.8), dsp.log_uniform(rng, 40.0, 500.0)
+    low, ring = dsp.log_uniform(rng, 600.0, 1900.0), dsp.log_uniform(rng, 0.04, 0.3)
+    pane = _plate(rng, dsp.log_uniform(rng, 80.0, 400.0), 8)
+    clatter_level, thud_level = rng.uniform(0.3, 0.9), rng.uniform(0.5, 1.2)
+    colour = [
+        (450.0, 400.0, rng.uniform(-2.0, 8.0)),
+        (1300.0, 900.0, 0.0),
+        (4000.0, 3500.0, 0.0),
+        (9000.0, 6000.0, rng.uniform(-6.0, 4.0)),
+    ]
     while at * RATE < n - samples(0.3):
         start = int(at * RATE)
-        m = min(n - start, samples(rng.uniform(1.0, 1.5)))
-        crack = rng.standard_normal(m) * dsp.decay(m, rng.uniform(0.1, 0.3))
-        body = dsp.formants(
-            crack, [(450.0, 400.0, 2.0), (1300.0, 900.0, 0.0), (4000.0, 3500.0, 0.0), (9000.0, 6000.0, 0.0)]
-        )
-        density = rng.uniform(60.0, 180.0) * np.exp(-np.arange(m) / (fall * RATE))
-        hits = dsp.poisson_train(rng, m, density, 30.0)
+        m = min(n - start, samples(rng.uniform(1.0, 1.6)))
+        fracture = dsp.formants(rng.standard_normal(m) * dsp.decay(m, crack_s), colour)
+        hits = dsp.poisson_train(rng, m, density * np.exp(-np.arange(m) / (fall * RATE)), 30.0)
         clatter = np.zeros(m)
-        for k in range(4):
-            f = shards[4 * k : 4 * k + 4]
-            clatter += dsp.modes(hits * (rng.random(m) < 0.4), f, [rng.uniform(0.05, 0.25) for _ in f], [1.0] * 4)
-        y = dsp.normalised(body) + rng.uniform(0.4, 0.8) * dsp.normalised(clatter)
+        for _ in range(4):
+            f = [dsp.log_uniform(rng, low, 11000.0) for _ in range(5)]
+            t60 = [ring * rng.uniform(0.5, 1.5) for _ in f]
+            clatter += dsp.modes(hits * (rng.random(m) < 0.4), f, t60, [1.0] * 5)
+        thud = dsp.modes(dsp.strike(rng, m, 0.003, 0.6), pane, [0.1] * 8, rng.uniform(0.3, 1.0, 8))
+        y = dsp.normalised(fracture) + clatter_level * dsp.normalised(clatter) + thud_level * dsp.normalised(thud)
         dsp.place(out, y * dsp.swell(m, 0.0, 0.2), start, dsp.gain(rng.uniform(-6.0, 0.0)))
-        at += m / RATE + rng.uniform(0.0, 0.4)
-    return out
+        at += m / RATE + rng.uniform(0.0, 0.5)
+    room = dsp.in_room(rng, out, rng.uniform(0.2, 0.6), rng.uniform(-20.0, -4.0))
+    return dsp.outdoors(rng, room, rng.uniform(-60.0, -42.0))
 
 
 def coin(rng: np.random.Generator, n: int) -> Signal:

@@ -6,7 +6,9 @@ from spatialqa.clips.foley import dsp
 from spatialqa.clips.foley.dsp import Signal, curve, samples
 
 
-def _firing(rng: np.random.Generator, rate_hz: Signal, cylinders: int, sharpness: float) -> Signal:
+def _firing(
+    rng: np.random.Generator, rate_hz: Signal, cylinders: int, sharpness: float, turbulence: float = 0.5
+) -> Signal:
     """Return exhaust pulses: each cylinder has its own strength, each cycle its own scatter (Baldan et al. 2015)."""
     phase = dsp.phase_of(rate_hz)
     index = np.floor(phase).astype(np.int64)
@@ -14,7 +16,7 @@ def _firing(rng: np.random.Generator, rate_hz: Signal, cylinders: int, sharpness
     scatter = rng.uniform(0.8, 1.0, int(index[-1]) + 1)[index]
     p = phase % 1.0
     flow = rng.standard_normal(len(p))
-    return strength * scatter * np.exp(-sharpness * p) * np.minimum(p * 30.0, 1.0) * (1.0 + 0.5 * flow)
+    return strength * scatter * np.exp(-sharpness * p) * np.minimum(p * 30.0, 1.0) * (1.0 + turbulence * flow)
 
 
 def _pipe(x: Signal, length_m: float, loss: float) -> Signal:
@@ -48,27 +50,42 @@ def idling(rng: np.random.Generator, n: int) -> Signal:
     return dsp.mixed(x, dsp.tilted_noise(rng, n, -3.0, 300.0), rng.uniform(-26.0, -18.0))
 
 
-def motorcycle(rng: np.random.Generator, n: int) -> Signal:
-    """Motorcycle: one or two cylinders revved up and down by the hand, a bright short exhaust."""
-    cylinders = int(rng.integers(1, 3))
-    low, high = rng.uniform(14.0, 24.0), rng.uniform(45.0, 95.0)
-    rate = low + (high - low) * dsp.wander(rng, n, rng.uniform(0.8, 1.8), 0.0, 1.0) ** 1.5
-    rate *= dsp.wander(rng, n, 20.0, 0.96, 1.04)
-    x = _firing(rng, rate, cylinders, rng.uniform(5.0, 9.0))
-    x = _pipe(x - x.mean(), rng.uniform(0.4, 0.9), rng.uniform(0.5, 0.8))
-    x = (
-        dsp.formants(
-            x,
-            [
-                (rng.uniform(110.0, 200.0), 90.0, 0.0),
-                (rng.uniform(500.0, 900.0), 350.0, 0.0),
-                (2200.0, 1500.0, -2.0),
-                (5500.0, 4000.0, -5.0),
-            ],
-        )
-        + 0.1 * x
+def diesel(rng: np.random.Generator, n: int) -> Signal:
+    """Lorry that idles close by: 4 or 6 cylinders in a long pipe, injection clatter, fan noise."""
+    cylinders = int(rng.choice([4, 6, 6]))
+    rate = rng.uniform(550.0, 880.0) / 60.0 * cylinders / 2.0 * dsp.wander(rng, n, 3.0, 0.97, 1.03)
+    x = _firing(rng, rate, cylinders, rng.uniform(3.0, 12.0))
+    x = _pipe(x - x.mean(), rng.uniform(0.8, 3.0), rng.uniform(0.5, 0.8))
+    block = [
+        (rng.uniform(100.0, 140.0), 60.0, 3.0),
+        (rng.uniform(200.0, 380.0), 200.0, 0.0),
+        (1200.0, 900.0, rng.uniform(-8.0, -1.0)),
+    ]
+    x = dsp.formants(x, block) + 0.05 * x
+    clatter = dsp.formants(
+        _firing(rng, rate, cylinders, 25.0), [(rng.uniform(1200.0, 2000.0), 700.0, 0.0), (4500.0, 2500.0, -2.0)]
     )
-    return x * (0.35 + 0.65 * (rate / high))
+    x = dsp.mixed(x, clatter, rng.uniform(-25.0, -16.0))
+    return dsp.mixed(x, dsp.tilted_noise(rng, n, -3.0, 300.0), rng.uniform(-16.0, -8.0))
+
+
+def motorcycle(rng: np.random.Generator, n: int) -> Signal:
+    """Motorcycle: one or two cylinders revved up and down by the hand, sharp pulses in a short exhaust."""
+    cylinders, low = int(rng.integers(1, 3)), rng.uniform(10.0, 26.0)
+    high = low * rng.uniform(2.7, 5.0)
+    throttle = dsp.wander(rng, n, rng.uniform(0.7, 1.4), 0.0, 1.0) ** 1.5
+    rate = (low + (high - low) * throttle) * dsp.wander(rng, n, 20.0, 0.97, 1.03)
+    x = _firing(rng, rate, cylinders, rng.uniform(6.0, 12.0), rng.uniform(0.25, 0.8))
+    x = _pipe(x - x.mean(), rng.uniform(0.3, 1.1), rng.uniform(0.2, 0.65))
+    body = [
+        (rng.uniform(115.0, 220.0), 80.0, rng.uniform(-3.0, 3.0)),
+        (rng.uniform(480.0, 900.0), 350.0, 0.0),
+        (2200.0, 1500.0, rng.uniform(-10.0, -2.0)),
+        (5500.0, 4000.0, rng.uniform(-11.0, 0.0)),
+    ]
+    loudness = 0.35 + 0.65 * rate / high
+    x = (dsp.formants(x, body) + rng.uniform(0.05, 0.3) * x) * loudness
+    return dsp.mixed(x, dsp.tilted_noise(rng, n, -3.0, 200.0) * loudness, rng.uniform(-23.0, -12.0))
 
 
 def helicopter(rng: np.random.Generator, n: int) -> Signal:
@@ -92,22 +109,29 @@ def helicopter(rng: np.random.Generator, n: int) -> Signal:
 
 def drill(rng: np.random.Generator, n: int) -> Signal:
     """Power drill: brush motor and gear whine that spin up, sag under load and stop; chuck and bit rattle."""
-    speed = np.zeros(n)
-    at = 0
+    speed, at, sag = np.zeros(n), 0, rng.uniform(0.6, 0.95)
     while at < n:
         m = min(n - at, samples(rng.uniform(1.2, 3.0)))
-        load = dsp.wander(rng, m, 2.5, rng.uniform(0.7, 0.85), 1.0)
+        load = dsp.wander(rng, m, 2.5, sag, 1.0)
         speed[at : at + m] = load * curve(m, [(0, 0.15), (0.1, 1.0), (0.88, 0.98), (1, 0.1)])
         at += m + samples(rng.uniform(0.05, 0.3))
-    top = rng.uniform(280.0, 520.0)
-    f = np.maximum(speed, 0.02) * top
+    f = np.maximum(speed, 0.02) * dsp.log_uniform(rng, 120.0, 600.0)
     k = np.arange(1, 60)
-    motor = dsp.harmonics(f, k**-0.7 * rng.uniform(0.2, 1.0, len(k)), rng)
-    gears = dsp.harmonics(f * rng.uniform(4.3, 7.5), [1.0, 0.6, 0.4, 0.25], rng)
-    x = dsp.mixed(motor, gears, rng.uniform(-8.0, 2.0)) * (1.0 + 0.4 * dsp.sine(f / 6.0))
-    brushes = dsp.highpassed(rng.standard_normal(n), 2500.0) * (0.6 + 0.4 * dsp.sine(2.0 * f))
-    x = dsp.formants(x, [(700.0, 500.0, 0.0), (2100.0, 1200.0, 0.0), (5200.0, 3500.0, 0.0)]) + 0.15 * x
-    return dsp.mixed(x, brushes, rng.uniform(-14.0, -7.0)) * speed**1.2
+    motor = dsp.harmonics(f, k ** -rng.uniform(0.2, 0.85) * rng.uniform(0.2, 1.0, len(k)), rng)
+    gears = dsp.harmonics(f * rng.uniform(6.4, 12.0), [1.0, 0.6, 0.4, 0.25], rng)
+    x = dsp.mixed(motor, gears, rng.uniform(-5.0, 8.0)) * (1.0 + rng.uniform(0.3, 0.9) * dsp.sine(f / 6.0))
+    brushes = dsp.highpassed(rng.standard_normal(n), dsp.log_uniform(rng, 1500.0, 4000.0))
+    brushes *= 0.6 + 0.4 * dsp.sine(2.0 * f)
+    case = [
+        (700.0, 500.0, rng.uniform(-10.0, 2.0)),
+        (2100.0, 1200.0, 0.0),
+        (5200.0, 3500.0, rng.uniform(0.0, 6.0)),
+    ]
+    x = dsp.mixed(dsp.formants(x, case) + 0.15 * x, brushes, rng.uniform(-5.0, 6.0))
+    rattle = dsp.modes(
+        dsp.poisson_train(rng, n, 400.0 * speed, 20.0), [300.0, 800.0, 1900.0], [0.01] * 3, [1.0, 1.0, 1.0]
+    )
+    return dsp.mixed(x, rattle, rng.uniform(-25.0, -8.0)) * speed**1.2
 
 
 def jackhammer(rng: np.random.Generator, n: int) -> Signal:
@@ -147,39 +171,44 @@ def chainsaw(rng: np.random.Generator, n: int) -> Signal:
 
 
 def vacuum_cleaner(rng: np.random.Generator, n: int) -> Signal:
-    """Vacuum cleaner: a fan tone with harmonics under broadband flow; the nozzle moves over the floor."""
-    spin = np.full(n, rng.uniform(380.0, 640.0)) * dsp.wander(rng, n, 1.5, 0.985, 1.015)
-    spin *= curve(n, [(0, rng.uniform(0.75, 1.0)), (0.08, 1.0), (1, 1.0)])
-    tone = dsp.harmonics(spin, [1.0, rng.uniform(0.2, 0.8), 0.3, 0.3, 0.15, 0.1, 0.1], rng)
-    flow = dsp.tilted_noise(rng, n, rng.uniform(-3.0, -1.0), 250.0) * dsp.wander(rng, n, 2.0, 0.8, 1.0)
-    body = rng.uniform(600.0, 1400.0)
-    flow = dsp.mixed(flow, dsp.formants(flow, [(body, 300.0, 0.0), (2.3 * body, 700.0, -2.0)]), rng.uniform(-6.0, 3.0))
-    return dsp.mixed(flow, tone, rng.uniform(-14.0, -5.0))
+    """Vacuum cleaner: bright flow noise over a fan tone of 300 to 650 Hz with harmonics; the nozzle moves."""
+    spin = np.full(n, dsp.log_uniform(rng, 300.0, 650.0)) * dsp.wander(rng, n, 1.5, 0.99, 1.01)
+    k = np.arange(1, 40)
+    tone = dsp.harmonics(spin, k ** -rng.uniform(0.6, 1.6) * rng.uniform(0.3, 1.0, len(k)), rng)
+    flow = dsp.tilted_noise(rng, n, rng.uniform(-2.0, 0.0), rng.uniform(350.0, 600.0))
+    body = dsp.log_uniform(rng, 500.0, 950.0)
+    hose = dsp.formants(flow, [(body, 0.4 * body, 0.0), (2.3 * body, 0.5 * body, -2.0)])
+    x = dsp.mixed(dsp.mixed(flow, hose, rng.uniform(-12.0, -1.0)), tone, rng.uniform(-10.0, -2.5))
+    return x * dsp.wander(rng, n, rng.uniform(0.5, 4.0), rng.uniform(0.65, 1.0), 1.0)
 
 
 def sewing_machine(rng: np.random.Generator, n: int) -> Signal:
-    """Sewing machine: needle and feed clatter 6 to 16 times a second with motor whine, run in seams."""
-    run = np.zeros(n)
-    at = 0
+    """Sewing machine in a room: needle and feed clatter 7 to 15 times a second, with motor whine, in seams."""
+    run, at = np.zeros(n), 0
     while at < n:
-        m = min(n - at, samples(rng.uniform(0.8, 2.5)))
-        run[at : at + m] = curve(m, [(0, 0.3), (0.2, 1.0), (0.85, 1.0), (1, 0.25)])
-        at += m + samples(rng.uniform(0.1, 0.5))
-    rate = rng.uniform(7.0, 16.0) * run
-    phase = dsp.phase_of(rate)
-    x = np.zeros(n)
+        m = min(n - at, samples(rng.uniform(1.2, 3.0)))
+        run[at : at + m] = curve(m, [(0, 0.3), (0.15, 1.0), (0.88, 1.0), (1, 0.25)])
+        at += m + samples(rng.uniform(0.1, 0.4))
+    rate = rng.uniform(7.5, 15.0) * run
+    phase, x = dsp.phase_of(rate), np.zeros(n)
+    base, clack = dsp.log_uniform(rng, 870.0, 1800.0), rng.uniform(0.5, 0.75)
+    rattle = rng.standard_normal(samples(0.03)) * dsp.decay(samples(0.03), 0.03)
     for offset, level in ((0.0, 1.0), (0.4, 0.6), (0.65, 0.35)):
         hit = np.diff(np.floor(phase + offset), prepend=np.floor(offset)) * rng.uniform(0.6, 1.0, n)
-        base = dsp.log_uniform(rng, 500.0, 1300.0)
+        f, t60 = base * rng.uniform(0.7, 1.4), rng.uniform(0.02, 0.045)
         x += level * dsp.modes(
             hit,
-            [0.4 * base, base, 2.2 * base, 3.9 * base, 6.3 * base],
-            [0.04, 0.035, 0.025, 0.02, 0.015],
+            [0.4 * f, f, 2.2 * f, 3.9 * f, 6.3 * f],
+            [1.2 * t60, t60, 0.7 * t60, 0.6 * t60, 0.5 * t60],
             rng.uniform(0.4, 1.0, 5),
         )
-    motor = dsp.harmonics(np.maximum(rate, 0.1) * rng.uniform(14.0, 22.0), 1.0 / np.arange(1, 30) ** 0.6, rng) * run
-    x = dsp.mixed(x, motor, rng.uniform(-16.0, -8.0))
-    return dsp.mixed(x, dsp.highpassed(rng.standard_normal(n), 1500.0) * run, rng.uniform(-24.0, -17.0))
+        x += clack * level * dsp.normalised(dsp.convolved(hit, rattle)) * float(np.max(np.abs(x)))
+    k = np.arange(1, 40)
+    motor = dsp.harmonics(np.maximum(rate, 0.1) * rng.uniform(20.0, 30.0), k ** -rng.uniform(0.2, 1.2), rng) * run
+    x = dsp.mixed(x, motor, rng.uniform(-10.5, -3.0))
+    hiss = dsp.tilted_noise(rng, n, rng.uniform(-4.0, -0.5), 300.0) * run
+    x = dsp.mixed(x, hiss, rng.uniform(-18.0, -6.0))
+    return dsp.in_room(rng, x, rng.uniform(0.1, 0.7), rng.uniform(-20.0, -4.0))
 
 
 def machine_gun(rng: np.random.Generator, n: int) -> Signal:

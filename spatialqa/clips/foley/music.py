@@ -86,29 +86,31 @@ def banjo(rng: np.random.Generator, n: int) -> Signal:
 
 
 def piano(rng: np.random.Generator, n: int) -> Signal:
-    """Piano: stiff strings (f_k = k f sqrt(1 + B k^2), Fletcher 1964), felt hammer, double decay, soundboard knock."""
-    out, bright = np.zeros(n), rng.uniform(0.3, 1.0)
-    knock = [rng.uniform(80.0, 130.0), 210.0, 390.0, 900.0, 2100.0, 4700.0]
-    for start, f in phrase(rng, n, 110.0, 1100.0, (0.2, 0.55), chord=rng.uniform(0.2, 0.8)):
-        m = min(n - start, samples(1.4))
-        count = min(14, int(9000.0 / f))
-        k = np.arange(1, count + 1)
-        stiffness = 1.5e-4 * (f / 260.0) ** 1.3
-        partial = k * f * np.sqrt(1.0 + stiffness * k**2)
-        strength = np.abs(np.sin(np.pi * k / 8.0)) * k**-0.7 * np.exp(-partial / (2000.0 + 3000.0 * bright))
-        t60 = rng.uniform(3.0, 6.0) * (200.0 / partial) ** 0.55
-        hit = dsp.strike(rng, m, 0.00015, 0.05)
-        y = dsp.modes(hit, list(partial), list(t60), list(strength))
-        thump = dsp.modes(
-            dsp.strike(rng, m, 0.0012, 0.9), knock, [0.12, 0.1, 0.08, 0.05, 0.03, 0.02], [0.5, 0.5, 0.4, 0.3, 0.5, 0.7]
-        )
-        dsp.place(
-            out,
-            (dsp.normalised(y) + 0.16 * dsp.normalised(thump)) * dsp.swell(m, 0.001, 0.15),
-            start,
-            rng.uniform(0.5, 1.0),
-        )
-    return out
+    """Piano: stiff strings (f_k = k f sqrt(1 + B k^2), Fletcher 1964), felt hammer, soundboard knock, a room."""
+    out, bright, low = np.zeros(n), rng.uniform(0.4, 1.0), dsp.log_uniform(rng, 55.0, 140.0)
+    knock_level, ring, strike_at = rng.uniform(0.25, 0.55), rng.uniform(2.0, 10.0), rng.uniform(6.0, 12.0)
+    contact, tempo = dsp.log_uniform(rng, 0.0001, 0.0005), rng.uniform(0.15, 0.5)
+    knock = [rng.uniform(80.0, 130.0), 210.0, 390.0, 900.0, 2100.0, 4700.0, 8100.0]
+    known: dict[float, Signal] = {}
+    m = samples(1.6)
+    notes = phrase(rng, n, low, low * rng.uniform(3.8, 8.0), (0.8 * tempo, 1.2 * tempo), chord=rng.uniform(0.0, 0.9))
+    for start, f in notes:
+        if f not in known:
+            k = np.arange(1, min(14, int(9000.0 / f)) + 1)
+            partial = k * f * np.sqrt(1.0 + 1.5e-4 * (f / 260.0) ** 1.3 * k**2)
+            strength = np.abs(np.sin(np.pi * k / strike_at)) * k**-0.7 * np.exp(-partial / (1000.0 + 3000.0 * bright))
+            t60 = ring * (200.0 / partial) ** 0.55
+            y = dsp.modes(dsp.strike(rng, m, contact, 0.05), list(partial), list(t60), list(strength))
+            thump = dsp.modes(
+                dsp.strike(rng, m, 0.0012, 0.9),
+                knock,
+                [0.12, 0.1, 0.08, 0.05, 0.03, 0.02, 0.015],
+                [0.5, 0.5, 0.4, 0.3, 0.5, 0.7, 0.9],
+            )
+            known[f] = (dsp.normalised(y) + knock_level * dsp.normalised(thump)) * dsp.swell(m, 0.001, 0.15)
+        dsp.place(out, known[f], start, rng.uniform(0.5, 1.0))
+    room = dsp.in_room(rng, out, rng.uniform(0.1, 0.7), rng.uniform(-27.0, -12.0))
+    return dsp.outdoors(rng, room, rng.uniform(-70.0, -52.0))
 
 
 def violin(rng: np.random.Generator, n: int) -> Signal:

@@ -30,25 +30,38 @@ def baby_cry(rng: np.random.Generator, n: int) -> Signal:
 
 
 def laughter(rng: np.random.Generator, n: int) -> Signal:
-    """Laughter: breathy vowels about five a second, dying down over a bout (Provine and Yong 1991)."""
-    woman = rng.random() < 0.5
-    pitch = rng.uniform(280.0, 430.0) if woman else rng.uniform(150.0, 260.0)
-    tract = rng.uniform(0.135, 0.15) if woman else rng.uniform(0.16, 0.18)
-    period = rng.uniform(0.17, 0.23)
-    peaks = [((2 * k + 1) * 343.0 / (4.0 * tract), 150.0 + 120.0 * k, -2.0 * k) for k in range(7)]
+    """Laughter: open vowels after an h, five to seven a second, dying down over a bout (Provine and Yong 1991)."""
+    pitch, size = rng.uniform(250.0, 390.0), rng.uniform(1.0, 1.3)
+    vowel = (rng.uniform(650.0, 900.0) * size, 1300.0 * size, 2650.0 * size, 3600.0 * size)
+    peaks = [(f, 200.0 + 0.08 * f, -2.0 * k) for k, f in enumerate((*vowel, 4800.0, 6500.0))]
+    period, voiced, fall = rng.uniform(0.14, 0.18), rng.uniform(0.5, 0.85), rng.uniform(0.87, 1.0)
+    breath, jitter, tilt = rng.uniform(-14.0, 0.0), rng.uniform(0.003, 0.06), rng.uniform(2.4, 6.0)
+    aspiration, drop = rng.uniform(0.03, 0.15), rng.uniform(0.0, 0.08)
 
     def one() -> Signal:
-        notes = int(rng.integers(4, 9))
         parts = []
-        for k in range(notes):
-            m = samples(period * rng.uniform(0.92, 1.08) * (1.0 + 0.03 * k))
-            f0 = pitch * (1.1 - 0.05 * k) * curve(m, [(0, 0.95), (0.4, 1.12), (1, 0.85)])
-            opening = curve(m, [(0, 1.0), (0.5, 1.12), (1, 1.0)])
-            vowel = voice(rng, f0, tract, opening, breath_db=-12.0, jitter=0.02, tilt_db=3.0, tones=7)
-            aspirate = dsp.formants(rng.standard_normal(m), peaks)
-            note = dsp.normalised(vowel) * curve(m, [(0, 0), (0.15, 0.2), (0.4, 1), (0.65, 0.5), (0.8, 0), (1, 0)])
-            note += 0.14 * dsp.normalised(aspirate) * curve(m, [(0, 0.3), (0.12, 1), (0.4, 0.2), (0.7, 0.3), (1, 0.3)])
-            parts.append(note * 0.88**k)
+        for k in range(int(rng.integers(5, 10))):
+            m = samples(period * rng.uniform(0.9, 1.1) * (1.0 + 0.03 * k))
+            f0 = pitch * (1.15 - drop * k) * rng.uniform(0.95, 1.05) * curve(m, [(0, 0.95), (0.4, 1.1), (1, 0.85)])
+            opening = curve(m, [(0, 0.95), (0.5, 1.05), (1, 0.95)])
+            sound = voice(
+                rng,
+                f0,
+                0.17 / size,
+                opening,
+                breath_db=breath,
+                jitter=jitter,
+                tilt_db=tilt,
+                tones=7,
+                vowel_hz=vowel,
+            )
+            note = dsp.normalised(sound) * curve(
+                m, [(0, 0), (0.15, 0.1), (0.3, 1), (0.1 + 0.7 * (0.15 + 0.8 * voiced), 0.7), (0.95, 0), (1, 0)]
+            )
+            h = dsp.normalised(dsp.formants(rng.standard_normal(m), peaks))
+            parts.append(
+                (note + aspiration * h * curve(m, [(0, 0.3), (0.15, 1), (0.4, 0.2), (0.8, 0.2), (1, 0.3)])) * fall**k
+            )
         return np.concatenate(parts)
 
     return dsp.calls(rng, n, one, group=(1, 1), gap_s=(0.15, 0.6), pause_s=(0.0, 0.2))
@@ -74,78 +87,89 @@ def cough(rng: np.random.Generator, n: int) -> Signal:
 
 
 def snoring(rng: np.random.Generator, n: int) -> Signal:
-    """Snore: the soft palate flutters at 25 to 70 Hz on the way in, a hiss goes out (Pevernagie et al. 2010)."""
-    flutter = rng.uniform(25.0, 70.0)
-    length = rng.uniform(0.8, 1.5)
+    """Snore: the soft palate flutters at 42 to 90 Hz on the way in, a hiss goes out (Pevernagie et al. 2010)."""
+    flutter, length, sharp = dsp.log_uniform(rng, 42.0, 90.0), rng.uniform(0.6, 1.6), rng.uniform(3.0, 14.0)
+    noise, hiss, out_level = rng.uniform(0.2, 3.0), rng.uniform(-20.0, -11.0), rng.uniform(0.02, 0.2)
+    steep = rng.uniform(0.5, 1.6)
+    throat = [
+        (rng.uniform(260.0, 400.0), 150.0, 0.0),
+        (rng.uniform(450.0, 900.0), 200.0, -steep),
+        (1400.0, 400.0, -6.0 * steep),
+        (2600.0, 500.0, -10.0 * steep),
+        (5500.0, 2500.0, -16.0 * steep),
+    ]
 
     def one() -> Signal:
         m = samples(length * rng.uniform(0.9, 1.1))
         f0 = flutter * dsp.wander(rng, m, 8.0, 0.9, 1.12) * curve(m, [(0, 0.85), (0.5, 1.1), (1, 0.9)])
-        p = dsp.phase_of(f0) % 1.0
-        pulses = np.exp(-7.0 * p) * (rng.standard_normal(m) + 2.0)
-        opening = curve(m, [(0, 0.8), (0.5, 0.95), (1, 0.75)])
-        inhale = dsp.formants(
-            pulses - pulses.mean(),
-            [
-                (180.0, 150.0, 0.0),
-                (550.0, 200.0, -1.0),
-                (1400.0, 400.0, -6.0),
-                (2600.0, 500.0, -10.0),
-                (5500.0, 2500.0, -16.0),
-            ],
-        )
-        inhale = dsp.normalised(inhale * curve(m, [(0, 0), (0.3, 0.7), (0.8, 1), (1, 0)]) * opening)
+        pulses = np.exp(-sharp * (dsp.phase_of(f0) % 1.0)) * (noise * rng.standard_normal(m) + 2.0)
+        air = dsp.formants(rng.standard_normal(m), [(800.0, 500.0, 0.0), (2000.0, 900.0, -3.0), (4500.0, 2500.0, -6.0)])
+        inhale = dsp.mixed(dsp.formants(pulses - pulses.mean(), throat), air, hiss)
+        inhale = dsp.normalised(inhale * curve(m, [(0, 0), (0.3, 0.6), (0.8, 1), (1, 0)]))
         e = samples(length * rng.uniform(0.7, 1.0))
         exhale = dsp.formants(
             rng.standard_normal(e), [(500.0, 300.0, 0.0), (1500.0, 500.0, -2.0), (4000.0, 2500.0, -4.0)]
         )
         rest = np.zeros(samples(rng.uniform(0.05, 0.25)))
-        return np.concatenate((inhale, rest, 0.15 * dsp.normalised(exhale * np.hanning(e) ** 0.7)))
+        return np.concatenate((inhale, rest, out_level * dsp.normalised(exhale * np.hanning(e) ** 0.7)))
 
-    return dsp.calls(rng, n, one, group=(1, 1), gap_s=(0.05, 0.3), pause_s=(0.0, 0.2))
+    out = dsp.calls(rng, n, one, group=(1, 1), gap_s=(0.05, 0.3), pause_s=(0.0, 0.2))
+    return dsp.outdoors(rng, out, rng.uniform(-37.0, -25.0))
 
 
-def _clap(rng: np.random.Generator, cavity_hz: float) -> Signal:
+def _clap(rng: np.random.Generator, cavity_hz: float, t60_s: float, tail: float) -> Signal:
     m = samples(0.15)
-    burst = rng.standard_normal(m) * (dsp.decay(m, 0.04) + 0.25 * dsp.decay(m, 0.12))
+    burst = rng.standard_normal(m) * (dsp.decay(m, t60_s) + tail * dsp.decay(m, 0.12))
     slap = dsp.formants(
         burst, [(cavity_hz, 0.6 * cavity_hz, 0.0), (2.6 * cavity_hz, 1.6 * cavity_hz, -3.0), (6500.0, 6000.0, -4.0)]
     )
-    return dsp.normalised(slap + 0.03 * burst)
+    return dsp.normalised(dsp.normalised(slap) + 0.05 * burst)
 
 
 def clapping(rng: np.random.Generator, n: int) -> Signal:
-    """One person clapping: noise bursts around the cavity of the hands, 2 to 5 a second (Repp 1987)."""
-    cavity, out = dsp.log_uniform(rng, 500.0, 1500.0), np.zeros(n)
-    for at in dsp.beat(rng, n, rng.uniform(0.2, 0.5), rng.uniform(0.02, 0.12)):
-        dsp.place(out, _clap(rng, cavity * rng.uniform(0.9, 1.1)), at, dsp.gain(rng.uniform(-4.0, 0.0)))
-    return out
+    """One to five people clap together in a room: bursts around the cavity of the hands (Repp 1987)."""
+    period, t60, tail = rng.uniform(0.19, 0.38), rng.uniform(0.01, 0.055), rng.uniform(0.12, 0.4)
+    out = np.zeros(n)
+    for _ in range(int(rng.integers(1, 6))):
+        cavity, level = dsp.log_uniform(rng, 700.0, 2000.0), rng.uniform(0.4, 1.0)
+        claps = [_clap(rng, cavity * rng.uniform(0.9, 1.1), t60, tail) for _ in range(4)]
+        own = period * rng.uniform(0.97, 1.03)
+        for at in dsp.beat(rng, n, own, 0.04, 0.01 + rng.uniform(0.0, 0.06)):
+            dsp.place(out, claps[int(rng.integers(4))], at, level * dsp.gain(rng.uniform(-4.0, 0.0)))
+    room = dsp.in_room(rng, out, rng.uniform(0.35, 0.7), rng.uniform(-27.0, -15.0))
+    return dsp.outdoors(rng, room, rng.uniform(-60.0, -32.0))
 
 
 def applause(rng: np.random.Generator, n: int) -> Signal:
-    """An audience: 120 to 500 people clap out of step, 400 to 1600 claps a second (Peltola et al. 2007)."""
-    swelling, rate = dsp.wander(rng, n, 0.6, 0.6, 1.0), dsp.log_uniform(rng, 400.0, 1600.0)
-    out, groups = np.zeros(n), 3
+    """An audience: 60 to 130 people clap out of step, 190 to 430 claps a second, in a hall (Peltola et al. 2007)."""
+    swelling, rate = dsp.wander(rng, n, 0.6, 0.6, 1.0), dsp.log_uniform(rng, 190.0, 430.0)
+    spread, centre, t60 = rng.uniform(8.0, 26.0), dsp.log_uniform(rng, 880.0, 1250.0), dsp.log_uniform(rng, 0.01, 0.035)
+    out, groups, direct = np.zeros(n), 3, rng.uniform(0.03, 0.12)
     for _ in range(groups):
-        claps = np.abs(dsp.poisson_train(rng, n, rate / groups, 14.0))
-        burst = rng.standard_normal(n) * dsp.convolved(claps, dsp.decay(samples(0.06), rng.uniform(0.013, 0.04)))
-        cavity = dsp.log_uniform(rng, 720.0, 1080.0)
-        out += dsp.formants(burst, [(cavity, cavity, 0.0), (2.4 * cavity, 1.8 * cavity, -2.0)]) + 0.1 * burst
-    return dsp.mixed(out, dsp.tilted_noise(rng, n, -4.0, 150.0), rng.uniform(-24.0, -18.0)) * swelling
+        claps = np.abs(dsp.poisson_train(rng, n, rate / groups, spread))
+        burst = rng.standard_normal(n) * dsp.convolved(claps, dsp.decay(samples(0.1), t60 * rng.uniform(0.7, 1.4)))
+        cavity = centre * rng.uniform(0.8, 1.25)
+        out += dsp.formants(burst, [(cavity, cavity, 0.0), (2.4 * cavity, 1.8 * cavity, -2.0)]) + direct * burst
+    hall = dsp.in_room(rng, out, rng.uniform(0.2, 0.7), rng.uniform(-25.0, -8.0))
+    return dsp.mixed(hall, dsp.tilted_noise(rng, n, -4.0, 150.0), rng.uniform(-30.0, -22.0)) * swelling
 
 
 def finger_snapping(rng: np.random.Generator, n: int) -> Signal:
-    """Snap: the finger hits the palm and its cavity rings near 1.5 to 3 kHz for some 7 ms (Acharya et al. 2021)."""
-    ring, out = rng.uniform(1400.0, 2900.0), np.zeros(n)
-    m = samples(0.08)
-    for at in dsp.beat(rng, n, rng.uniform(0.35, 0.8), rng.uniform(0.01, 0.1)):
-        rub = samples(rng.uniform(0.01, 0.03))
-        dsp.place(out, rng.standard_normal(rub) * np.linspace(0.0, 0.02, rub), at)
-        burst = dsp.strike(rng, m, 0.0006, 1.0) + 0.02 * rng.standard_normal(m) * dsp.decay(m, 0.02)
+    """Snap: the finger hits the palm, whose cavity rings at 1 to 3.5 kHz, in a small room (Acharya et al. 2021)."""
+    ring, out = dsp.log_uniform(rng, 1000.0, 3500.0), np.zeros(n)
+    t60, width, slap_level = rng.uniform(0.015, 0.06), rng.uniform(0.15, 0.85), rng.uniform(0.0, 0.6)
+    low_db, m = rng.uniform(-15.0, -6.0), samples(0.12)
+    for at in dsp.beat(rng, n, rng.uniform(0.3, 1.0), 0.06):
         f = ring * rng.uniform(0.95, 1.06)
-        snap = dsp.modes(burst, [0.33 * f, f, 1.9 * f, 3.1 * f], [0.03, 0.035, 0.02, 0.012], [0.3, 1.0, 0.5, 0.35])
-        dsp.place(out, dsp.normalised(snap), at + rub, dsp.gain(rng.uniform(-4.0, 0.0)))
-    return out
+        burst = rng.standard_normal(m) * dsp.decay(m, t60)
+        snap = dsp.formants(
+            burst, [(f, width * f, 0.0), (2.1 * f, 0.6 * f, -6.0), (6500.0, 5000.0, -10.0), (350.0, 250.0, low_db)]
+        )
+        slap = dsp.formants(rng.standard_normal(m) * dsp.decay(m, 0.012), [(900.0, 800.0, 0.0), (2500.0, 2000.0, 0.0)])
+        y = dsp.normalised(snap) + slap_level * dsp.normalised(slap)
+        dsp.place(out, y, at, dsp.gain(rng.uniform(-4.0, 0.0)))
+    room = dsp.in_room(rng, out, rng.uniform(0.25, 0.45), rng.uniform(-25.0, -16.0))
+    return dsp.outdoors(rng, room, rng.uniform(-40.0, -26.0))
 
 
 def footsteps(rng: np.random.Generator, n: int) -> Signal:

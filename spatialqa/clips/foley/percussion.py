@@ -37,7 +37,8 @@ def marimba(rng: np.random.Generator, n: int) -> Signal:
     xylophone = rng.random() < 0.5
     notes = phrase(rng, n, 420.0 if xylophone else 150.0, 1900.0 if xylophone else 800.0, (0.13, 0.35), chord=0.2)
     ratios = (1.0, 3.0, 6.1, 10.2, 15.0) if xylophone else (1.0, 3.95, 9.2, 16.2)
-    return _bars(rng, n, notes, ratios, rng.uniform(0.35, 0.8), 0.0003 if xylophone else 0.0007, rng.uniform(0.12, 0.3))
+    bars = _bars(rng, n, notes, ratios, rng.uniform(0.5, 1.2), 0.0003 if xylophone else 0.0007, rng.uniform(0.12, 0.3))
+    return dsp.in_room(rng, bars, rng.uniform(0.3, 0.7), rng.uniform(-20.0, -6.0))
 
 
 def glockenspiel(rng: np.random.Generator, n: int) -> Signal:
@@ -69,64 +70,58 @@ def _skin(rng: np.random.Generator, f0: float, m: int, t60_s: float) -> Signal:
 
 
 def snare_drum(rng: np.random.Generator, n: int) -> Signal:
-    """Snare drum: a 170 to 260 Hz head and the rattle of wires against it; single strokes, flams and rolls."""
-    out, f0, m = np.zeros(n), rng.uniform(165.0, 265.0), samples(0.35)
-    wires, t60 = rng.uniform(1800.0, 4200.0), rng.uniform(0.14, 0.3)
-    for start, level in _groove(rng, n, rng.uniform(0.11, 0.24), rng.uniform(0.3, 0.9)):
-        rattle = dsp.formants(
-            rng.standard_normal(m), [(wires, 2500.0, 0.0), (2.2 * wires, 5000.0, 0.0), (700.0, 700.0, -6.0)]
-        ) * dsp.decay(m, t60)
-        y = 0.55 * dsp.normalised(_skin(rng, f0, m, 0.2)) + rng.uniform(0.8, 1.0) * dsp.normalised(rattle)
-        y += 0.5 * dsp.strike(rng, m, 0.0008, 1.0)
-        dsp.place(out, y, start, level)
-    return out
+    """Snare drum: a 230 to 320 Hz head and the rattle of wires against it; single strokes, flams and rolls."""
+    out, f0, m = np.zeros(n), rng.uniform(225.0, 320.0), samples(0.4)
+    wires, t60 = dsp.log_uniform(rng, 1200.0, 3200.0), rng.uniform(0.1, 0.3)
+    skin_level, rattle_level, stick = rng.uniform(0.4, 1.2), rng.uniform(0.3, 0.95), rng.uniform(0.3, 1.0)
+    colour = [(wires, 2500.0, 0.0), (2.2 * wires, 5000.0, rng.uniform(-8.0, 4.0)), (700.0, 700.0, -6.0)]
+    strokes = []
+    for _ in range(4):
+        rattle = dsp.formants(rng.standard_normal(m), colour) * dsp.decay(m, t60)
+        y = skin_level * dsp.normalised(_skin(rng, f0, m, 0.2)) + rattle_level * dsp.normalised(rattle)
+        strokes.append(y + stick * dsp.strike(rng, m, 0.0008, 1.0))
+    for start, level in _groove(rng, n, rng.uniform(0.07, 0.28), rng.uniform(0.45, 1.0)):
+        dsp.place(out, strokes[int(rng.integers(4))], start, level)
+    room = dsp.in_room(rng, out, rng.uniform(0.1, 0.5), rng.uniform(-22.0, -8.0))
+    return dsp.outdoors(rng, room, rng.uniform(-60.0, -40.0))
 
 
 def hi_hat(rng: np.random.Generator, n: int) -> Signal:
-    """Hi-hat: dense inharmonic plate modes from 300 Hz to 16 kHz, closed short or open long, with a stick click."""
-    f = np.sort(np.exp(rng.uniform(np.log(350.0), np.log(16000.0), 22)))
-    out = np.zeros(n)
-    closed, opened = samples(rng.uniform(0.05, 0.12)), samples(rng.uniform(0.3, 0.6))
-    m = samples(0.6)
+    """Hi-hat: dense inharmonic plate modes up to 16 kHz, half closed or open, with a stick click."""
+    f = np.sort(np.exp(rng.uniform(np.log(dsp.log_uniform(rng, 250.0, 3000.0)), np.log(16000.0), 24)))
+    out, m, opens = np.zeros(n), samples(0.6), rng.uniform(0.28, 0.42)
+    closed, opened = samples(rng.uniform(0.095, 0.15)), samples(rng.uniform(0.2, 0.7))
     wash = dsp.modes(rng.standard_normal(m) * dsp.decay(m, 0.8), list(f), [0.5] * len(f), list((f / 5000.0) ** 0.6))
-    wash = (
-        dsp.normalised(wash)
-        + 0.6 * dsp.normalised(dsp.highpassed(rng.standard_normal(m), 5000.0))
-        + 0.06 * rng.standard_normal(m)
+    sizzle = dsp.highpassed(rng.standard_normal(m), dsp.log_uniform(rng, 2500.0, 8000.0))
+    wash = rng.uniform(0.45, 1.05) * dsp.normalised(wash) + rng.uniform(0.2, 0.8) * dsp.normalised(sizzle)
+    wash += 0.04 * rng.standard_normal(m)
+    stick = dsp.modes(
+        dsp.strike(rng, m, 0.0005, 0.8), [rng.uniform(380.0, 480.0), 900.0, 2500.0], [0.03, 0.02, 0.015], [0.5] * 3
     )
-    for start, level in _groove(rng, n, rng.uniform(0.12, 0.26), rng.uniform(0.6, 1.0)):
-        length = opened if rng.random() < 0.12 else closed
-        y = wash[: min(m, 2 * length)] * dsp.decay(min(m, 2 * length), length / RATE)
-        stick = dsp.modes(
-            dsp.strike(rng, len(y), 0.0005, 0.8),
-            [rng.uniform(380.0, 480.0), 900.0, 2500.0],
-            [0.03, 0.02, 0.015],
-            [0.5, 0.5, 0.5],
-        )
-        dsp.place(out, (y + rng.uniform(0.3, 0.6) * dsp.normalised(stick)) * dsp.swell(len(y), 0.0, 0.01), start, level)
+    stick = rng.uniform(0.1, 0.5) * dsp.normalised(stick)
+    for start, level in _groove(rng, n, rng.uniform(0.15, 0.3), rng.uniform(0.4, 1.0)):
+        length = opened if rng.random() < opens else closed
+        size = min(m, 2 * length)
+        y = wash[:size] * dsp.decay(size, length / RATE) + stick[:size]
+        dsp.place(out, y * dsp.swell(size, 0.0, 0.01), start, level)
     return out
 
 
 def tambourine(rng: np.random.Generator, n: int) -> Signal:
-    """Tambourine: jingles of 2.3 to 12 kHz that collide in clouds after each stroke (PhISEM, Cook 1997)."""
-    out, energy = np.zeros(n), np.zeros(n)
-    step = rng.uniform(0.13, 0.28)
-    m = samples(0.25)
-    hoop = [rng.uniform(280.0, 420.0), 690.0, 1300.0]
-    for start, level in _groove(rng, n, step, rng.uniform(0.4, 0.9)):
-        dsp.place(energy, dsp.decay(samples(0.3), 0.45), start, level)
-        dsp.place(
-            out,
-            dsp.modes(dsp.strike(rng, m, 0.0015, 0.5), hoop, [0.06, 0.05, 0.04], [0.8, 0.7, 0.6]),
-            start,
-            0.5 * level,
-        )
-    hits = dsp.poisson_train(rng, n, 1100.0 * energy, 12.0) * energy
-    f = [2300.0, 3200.0, 5600.0, 6500.0, 8300.0, 11500.0]
-    jingles = dsp.modes(
-        hits, [x * rng.uniform(0.9, 1.1) for x in f], [0.06, 0.08, 0.09, 0.08, 0.07, 0.05], rng.uniform(0.5, 1.0, 6)
-    )
-    return dsp.normalised(jingles) + 0.35 * dsp.normalised(out)
+    """Tambourine in a room: jingles of 2.3 to 14 kHz that collide in clouds after each stroke (PhISEM, Cook 1997)."""
+    out, energy, m = np.zeros(n), np.zeros(n), samples(0.25)
+    after, hoop = rng.uniform(0.08, 0.6), [rng.uniform(280.0, 420.0), 690.0, 1300.0]
+    tap = dsp.modes(dsp.strike(rng, m, 0.0015, 0.5), hoop, [0.06, 0.05, 0.04], [0.8, 0.7, 0.6])
+    for start, level in _groove(rng, n, rng.uniform(0.1, 0.35), rng.uniform(0.3, 1.0)):
+        dsp.place(energy, dsp.decay(samples(0.4), after), start, level)
+        dsp.place(out, tap, start, level)
+    hits = dsp.poisson_train(rng, n, dsp.log_uniform(rng, 900.0, 6000.0) * energy, 12.0) * energy
+    count, t60 = int(rng.integers(6, 15)), dsp.log_uniform(rng, 0.01, 0.07)
+    low = dsp.log_uniform(rng, 2300.0, 4500.0)
+    f = [dsp.log_uniform(rng, low, 14000.0) for _ in range(count)]
+    jingles = dsp.modes(hits, f, [t60] * count, rng.uniform(0.4, 1.0, count))
+    x = dsp.normalised(jingles) + rng.uniform(0.25, 0.9) * dsp.normalised(out)
+    return dsp.in_room(rng, x, rng.uniform(0.1, 0.5), rng.uniform(-22.0, -8.0))
 
 
 def cowbell(rng: np.random.Generator, n: int) -> Signal:
@@ -163,26 +158,31 @@ def chime(rng: np.random.Generator, n: int) -> Signal:
 
 def change_ringing(rng: np.random.Generator, n: int) -> Signal:
     """Church bells rung in changes: hum, prime, tierce, quint, nominal (Hibbert 2008), order swapped every round."""
-    count, top = int(rng.integers(4, 8)), rng.uniform(650.0, 1100.0)
+    count, top = int(rng.integers(4, 8)), dsp.log_uniform(rng, 750.0, 1500.0)
+    contact, damping = dsp.log_uniform(rng, 0.0002, 0.0006), rng.uniform(0.5, 1.1)
     partials = np.array([0.5, 1.0, 1.2, 1.5, 2.0, 2.51, 3.0, 4.15, 5.4, 6.7])
-    order, gap = list(range(count)), rng.uniform(0.2, 0.34)
+    order, gap = list(range(count)), rng.uniform(0.2, 0.5)
     scale = (0, 2, 3, 5, 7, 8, 10, 12)
     trains = [np.zeros(n) for _ in range(count)]
     at, round_index = 0.01, 0
     while at * RATE < n - 100:
         for bell in order:
             if at * RATE < n - 100:
-                dsp.place(trains[bell], dsp.strike(rng, 60, 0.0004, 0.4), int(at * RATE), rng.uniform(0.7, 1.0))
+                dsp.place(trains[bell], dsp.strike(rng, 60, contact, 0.4), int(at * RATE), rng.uniform(0.7, 1.0))
             at += gap * rng.uniform(0.96, 1.04)
         for i in range(round_index % 2, count - 1, 2):
             order[i], order[i + 1] = order[i + 1], order[i]
         round_index += 1
     out, clapper = np.zeros(n), np.zeros(n)
-    t60 = rng.uniform(2.0, 5.0)
+    t60 = rng.uniform(3.5, 8.0)
     for bell, train in enumerate(trains):
         f = top * 2.0 ** (-scale[bell] / 12.0) * partials * rng.uniform(0.995, 1.005, len(partials))
-        out += dsp.modes(train, list(f), list(t60 / partials**0.9), [0.4, 0.5, 0.7, 0.3, 1.0, 0.4, 0.6, 0.6, 0.6, 0.6])
+        out += dsp.modes(
+            train, list(f), list(t60 / partials**damping), [0.4, 0.5, 0.7, 0.3, 1.0, 0.4, 0.6, 0.6, 0.6, 0.6]
+        )
         clapper += train
-    return dsp.mixed(
-        out, dsp.formants(clapper, [(1800.0, 1500.0, 0.0), (6000.0, 5000.0, 2.0)]), rng.uniform(-24.0, -16.0)
+    clank = dsp.formants(clapper, [(1800.0, 1500.0, 0.0), (6000.0, 5000.0, 2.0)])
+    tower = dsp.in_room(
+        rng, dsp.mixed(out, clank, rng.uniform(-30.0, -18.0)), rng.uniform(0.2, 0.7), rng.uniform(-20.0, -8.0)
     )
+    return dsp.outdoors(rng, tower, rng.uniform(-55.0, -30.0))
