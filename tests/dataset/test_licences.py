@@ -43,7 +43,7 @@ def test_recipes_are_what_may_be_published(small: Path, tmp_path: Path) -> None:
     rewritten(copy / "_spatialqa" / "run.json", lambda run: run["recipe"].update(rooms="mp3d"))
     assert len(warnings_before(copy, "webdataset")) == 1
     assert warnings_before(copy, "recipes") == []
-    with pytest.raises(DatasetError, match=r"no format 'zip' to export to: choose one of spatialsoundqa, webdataset"):
+    with pytest.raises(DatasetError, match=r"no format 'zip' to export to: choose one of chat, audio, lhotse"):
         export_dataset(copy, tmp_path / "out", "zip")
 
 
