@@ -22,7 +22,13 @@ pytestmark = pytest.mark.skipif(
     reason="rlr-audio-propagation is not installed",
 )
 RECIPE = RenderRecipe(
-    scenes=8, splits="0.5,0.5,0", duration_s=2.0, sample_rate=16000, scenes_per_group=2, sources_per_group=3, heights="any"
+    scenes=8,
+    splits="0.5,0.5,0",
+    duration_s=2.0,
+    sample_rate=16000,
+    scenes_per_group=2,
+    sources_per_group=3,
+    heights="any",
 )
 
 
