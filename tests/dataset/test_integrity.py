@@ -558,8 +558,8 @@ def test_with_the_values_of_then_the_tables_have_the_bytes_of_then(tmp_path: Pat
         "groups/train-00000-of-00002": "add20a189f11ec22",
         "groups/train-00001-of-00002": "feeac738a71953a7",
         "groups/validation-00000-of-00001": "71480df785e4ad78",
-        "scenes/test-00000-of-00001": "7894ffb172fcf553",
-        "scenes/train-00000-of-00002": "cbdb2fb2dfb0a04c",
+        "scenes/test-00000-of-00001": "d39b030b9b65365e",
+        "scenes/train-00000-of-00002": "dbc9aa12c2f72ea3",
         "scenes/train-00001-of-00002": "46d21265c62be259",
-        "scenes/validation-00000-of-00001": "19555fcf02e03b38",
+        "scenes/validation-00000-of-00001": "2bc75f11f0fec5f5",
     }
