@@ -235,7 +235,7 @@ def audit(out: Path, name: str | None, max_questions: int, seed: int, answers: P
     "--scenes", default=1000, show_default=True, type=click.IntRange(1, MANY), help="Greatest number of scenes."
 )
 @click.option("--ablation", is_flag=True, help="With --tagger: also what lies between clip and scene: cut, room, mix.")
-@click.option("--clips", metavar="SOURCE", help="Check the clips of SOURCE (such as foley) instead of OUT.")
+@click.option("--clips", type=TEXT, metavar="SOURCE", help="Check the clips of SOURCE (such as foley) instead of OUT.")
 @click.option(
     "--per-class", default=50, show_default=True, type=click.IntRange(1, 10_000), help="With --clips: clips per class."
 )
@@ -597,6 +597,7 @@ def bench(recipe: str | None, qa: bool, scan: bool, as_json: bool, **given: Any)
 @cli.command("compare-engines")
 @click.option(
     "--engines",
+    type=TEXT,
     default="geometric,soundspaces",
     show_default=True,
     metavar="A,B",

@@ -19,7 +19,7 @@ from spatialqa.audit.report import save_audit
 from spatialqa.audit.sample import index_questions
 from spatialqa.cli.main import cli
 from spatialqa.cli.output import print_status
-from spatialqa.core.files import commit_text, sha256_of
+from spatialqa.core.files import commit_text, digest, sha256_of
 from spatialqa.dataset.commit import commit_table
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.json_records import QuestionsRecord, read_record, write_record
@@ -536,7 +536,7 @@ def test_a_missing_clip_and_a_missing_room_are_named_with_their_row(
 
 @pytest.mark.skipif(pa.__version__ != "26.0.1", reason="the bytes of Parquet files depend on pyarrow's version")
 def test_with_the_values_of_then_the_tables_have_the_bytes_of_then(tmp_path: Path) -> None:
-    """Columns that came later are left out."""
+    """Columns that came later are left out, and foley has all of its classes, as it had without the key."""
     then: dict[str, Any] = {
         "directions": "octants",
         "heights": "any",
@@ -545,21 +545,22 @@ def test_with_the_values_of_then_the_tables_have_the_bytes_of_then(tmp_path: Pat
         "onset_max_s": 0.0,
         "fill": "once",
     }
-    old = replace(RECIPE, inaudible="keep", **then)
+    old = replace(RECIPE, inaudible="keep", classes=["all"], **then)
     root = dataset(tmp_path / "data", old)
+    recipe_hash = digest(replace(old, classes=[]).identity())  # as before the key was needed
     source = pa.struct(list(SCENES.field("sources").type.value_type)[:22])
     schema = SCENES.set(SCENES.get_field_index("sources"), pa.field("sources", pa.list_(source)))
     for path in (root / "scenes").glob("*.parquet"):
-        rows = pa.Table.from_pylist(pq.read_table(path).to_pylist(), schema=schema)
-        commit_table(root, str(path.relative_to(root)), rows)
+        rows = [row | {"recipe_hash": recipe_hash} for row in pq.read_table(path).to_pylist()]
+        commit_table(root, str(path.relative_to(root)), pa.Table.from_pylist(rows, schema=schema))
     found = {f"{path.parent.name}/{path.stem}": sha256_of(path)[:16] for path in sorted(root.glob("[gs]*/*.parquet"))}
     assert found == {
         "groups/test-00000-of-00001": "6931a8745c42a258",
         "groups/train-00000-of-00002": "add20a189f11ec22",
         "groups/train-00001-of-00002": "feeac738a71953a7",
         "groups/validation-00000-of-00001": "71480df785e4ad78",
-        "scenes/test-00000-of-00001": "d39b030b9b65365e",
-        "scenes/train-00000-of-00002": "dbc9aa12c2f72ea3",
-        "scenes/train-00001-of-00002": "46d21265c62be259",
-        "scenes/validation-00000-of-00001": "2bc75f11f0fec5f5",
+        "scenes/test-00000-of-00001": "7894ffb172fcf553",
+        "scenes/train-00000-of-00002": "cbdb2fb2dfb0a04c",
+        "scenes/train-00001-of-00002": "8aff8cb1acb1cab0",
+        "scenes/validation-00000-of-00001": "19555fcf02e03b38",
     }

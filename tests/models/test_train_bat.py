@@ -460,7 +460,7 @@ def test_every_second_question_is_turned_in_training(small: Path, encoder: Path,
             losses.append(float(trainer.module.bat(sound, text)))
     trainer.close()
     assert first == pytest.approx(losses[0], rel=1e-6)
-    assert abs(first - losses[1]) > 1e-3
+    assert abs(first - losses[1]) > 1e-4  # more than ten times what the two computations of one loss may differ by
 
 
 @pytest.mark.parametrize("frozen", [True, False])
