@@ -143,7 +143,7 @@ def test_the_group_goes_to_the_engine_whole_and_in_order() -> None:
             return [np.stack([noise(4000, k), noise(4000, k)]) for k in range(2)]
 
     planned = group(noise(4, 0), noise(4, 0)).group
-    simulated = simulate(planned, Room(), RATE * 2)  # type: ignore[arg-type]
+    simulated = simulate(planned, Room(), RATE * 2, "binaural")  # type: ignore[arg-type]
     assert asked == [(planned.listener, [(0.0, 0.0, -1.0), (0.0, 0.0, -2.0)], 0)]
     assert len(simulated.rirs) == len(simulated.drr_db) == len(simulated.rt60_s) == 2
 

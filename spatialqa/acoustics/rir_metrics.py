@@ -1,7 +1,7 @@
 """Room acoustic metrics of an RIR: arrival, reverberation time, direct-to-reverberant ratio.
 
-Both ears are summed as energies. Of four channels, first-order ambisonics, W alone counts: it is the omnidirectional
-microphone of ISO 3382-1. Decays follow ISO 3382-1: backward integration (Schroeder, 1965), a least-squares line
+Channels are summed as energies. Of first-order ambisonics W alone counts: it is the omnidirectional microphone of
+ISO 3382-1. Decays follow ISO 3382-1: backward integration (Schroeder, 1965), a least-squares line
 from 5 dB below the start, and a tail that is completed beyond a noise floor or a cut (Lundeby et al., 1995). The line
 never runs through the direct sound, and where that is 10 dB above the rest, the integration starts at its end: of a
 near source the first 25 dB would be its own, not the room's.
@@ -16,34 +16,36 @@ import numpy as np
 import numpy.typing as npt
 from scipy.signal import butter, sosfilt
 
+from spatialqa.core.channels import CHANNEL_NAMES
+
 Array = npt.NDArray[np.float64]
 
 BAND_HZ = (500.0, 2000.0)
 DIRECT_WINDOW_S = 0.0025
 _ONSET_BELOW_PEAK = 0.01  # 20 dB, the onset of ISO 3382-1
 _BLOCK_S = 0.010
-_AMBISONIC_CHANNELS = 4
 _ABOVE_FLOOR = 10**0.5  # the decay is trusted down to 5 dB above the floor
 _STRONG = 10.0  # 10 dB: a direct sound above this leaves the decay less than 15 of the first 25 dB
 _AUDIBLE = 1e-6  # 60 dB: what follows the direct sound at less than this of it is not a room
 _STRAIGHT = 0.7  # a late half this much steeper than the early half is a response that ends, not a room that decays
 
 
-def direct_index(rir: npt.ArrayLike) -> int:
+def direct_index(rir: npt.ArrayLike, channels: str) -> int:
     """Return the sample at which the direct sound arrives at the nearer ear.
 
     That is the first sample within 20 dB of the RIR's largest, both ears summed or W alone.
 
     Args:
         rir: (channels, n), linear.
+        channels: its layout, such as "binaural" or "foa".
 
     Raises:
-        ValueError: the RIR is silent.
+        ValueError: the RIR is silent, or has not the channels of its layout.
     """
-    return _onset(_energy(_heard(rir)))
+    return _onset(_energy(_heard(rir, channels)))
 
 
-def rt60(rir: npt.ArrayLike, sample_rate: int) -> float | None:
+def rt60(rir: npt.ArrayLike, sample_rate: int, channels: str) -> float | None:
     """Return the reverberation time T20 in seconds (-5 to -25 dB, times three), 500 Hz to 2 kHz.
 
     The line is laid through what follows the direct sound, as `drr_db` divides the two. None where the decay has not
@@ -52,19 +54,20 @@ def rt60(rir: npt.ArrayLike, sample_rate: int) -> float | None:
     Args:
         rir: (channels, n), linear.
         sample_rate: Hz, above 4000.
+        channels: its layout, such as "binaural" or "foa".
 
     Raises:
-        ValueError: the RIR is silent.
+        ValueError: the RIR is silent, or has not the channels of its layout.
     """
-    return _reverberation_time(rir, sample_rate, -25.0)
+    return _reverberation_time(_heard(rir, channels), sample_rate, -25.0)
 
 
-def t30(rir: npt.ArrayLike, sample_rate: int) -> float | None:
+def t30(rir: npt.ArrayLike, sample_rate: int, channels: str) -> float | None:
     """Return the reverberation time T30 in seconds (-5 to -35 dB, times two), as `rt60` does; it needs 35 dB."""
-    return _reverberation_time(rir, sample_rate, -35.0)
+    return _reverberation_time(_heard(rir, channels), sample_rate, -35.0)
 
 
-def drr_db(rir: npt.ArrayLike, sample_rate: int, line_of_sight: bool) -> float | None:
+def drr_db(rir: npt.ArrayLike, sample_rate: int, line_of_sight: bool, channels: str) -> float | None:
     """Return the direct-to-reverberant energy ratio in dB, both ears summed or W alone.
 
     Direct is everything up to 2.5 ms after the first arrival (Zahorik, 2002). That holds the other ear's arrival,
@@ -77,18 +80,25 @@ def drr_db(rir: npt.ArrayLike, sample_rate: int, line_of_sight: bool) -> float |
         rir: (channels, n), linear.
         sample_rate: Hz.
         line_of_sight: whether the straight path is free.
+        channels: its layout, such as "binaural" or "foa".
+
+    Raises:
+        ValueError: the RIR is silent, or has not the channels of its layout.
     """
     if not line_of_sight:
         return None
-    energy = _energy(_heard(rir))
+    energy = _energy(_heard(rir, channels))
     end = _direct_end(energy, sample_rate)
     direct, rest = float(energy[:end].sum()), float(energy[end:].sum())
     return 10 * math.log10(direct / rest) if rest > 0 else None
 
 
-def _heard(rir: npt.ArrayLike) -> npt.NDArray[np.floating]:
-    channels = np.atleast_2d(np.asarray(rir))
-    return channels[:1] if len(channels) == _AMBISONIC_CHANNELS else channels
+def _heard(rir: npt.ArrayLike, channels: str) -> npt.NDArray[np.floating]:
+    """Return the channels that count."""
+    heard, names = np.asarray(rir), CHANNEL_NAMES[channels]
+    if heard.ndim != 2 or len(heard) != len(names):
+        raise ValueError(f"an RIR of shape {heard.shape} is not {channels}, ({len(names)}, n)")
+    return heard[:1] if channels == "foa" else heard
 
 
 def _energy(rir: npt.ArrayLike) -> Array:
@@ -111,8 +121,8 @@ def _band(sample_rate: int) -> Array:
     return np.asarray(butter(3, BAND_HZ, "bandpass", fs=sample_rate, output="sos"), dtype=np.float64)
 
 
-def _reverberation_time(rir: npt.ArrayLike, sample_rate: int, lowest_db: float) -> float | None:
-    heard = np.asarray(_heard(rir), dtype=np.float64)
+def _reverberation_time(rir: npt.NDArray[np.floating], sample_rate: int, lowest_db: float) -> float | None:
+    heard = np.asarray(rir, dtype=np.float64)
     whole = _energy(heard)
     end = _direct_end(whole, sample_rate)
     direct, rest = float(whole[:end].sum()), float(whole[end:].sum())

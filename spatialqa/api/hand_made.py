@@ -224,7 +224,7 @@ def render_scene(
     dry = [prepared.get(planner.placed_sounds.record("train", source.clip_id)) for source in scene.sources]
     scene = with_playback(scene, dry, recipe.fill, group.seed)
     with engine.using(room) as acoustic:
-        simulated = simulate(group, acoustic, recipe.sample_rate)
+        simulated = simulate(group, acoustic, recipe.sample_rate, recipe.channels)
     try:
         rendered = render_planned(scene, simulated, dry, recipe.mix, recipe.audible_dbfs)
         require_audible(rendered.scene, by_hand=True)

@@ -183,8 +183,8 @@ def _values(rir: Rir, direct: Rir, rate: int, visible: bool) -> dict[str, float 
     level = _db(float(np.sum(np.square(rir, dtype=np.float64))) / len(rir))
     left, right = (_db(float(np.sum(np.square(ear, dtype=np.float64)))) for ear in direct)
     return {
-        "T30": t30(rir, rate),
-        "DRR": drr_db(rir, rate, visible),
+        "T30": t30(rir, rate, "binaural"),
+        "DRR": drr_db(rir, rate, visible, "binaural"),
         "ILD": left - right if visible else None,
         "ITD": _itd_us(direct, rate) if visible else None,
         "level, visible": level,

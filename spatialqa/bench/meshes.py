@@ -203,9 +203,9 @@ class _Reference:
                 order = places[::-1] if reverse else places
                 rirs = opened.rirs(listener, [place.position for place in order], 0)
                 for place, rir in zip(places, rirs[::-1] if reverse else rirs, strict=True):
-                    rt60_s.append(rt60(rir, SAMPLE_RATE))
+                    rt60_s.append(rt60(rir, SAMPLE_RATE, "binaural"))
                     # by the sight in the mesh with all faces, so that the same pairs are compared
-                    drr.append(drr_db(rir, SAMPLE_RATE, bool(place.line_of_sight)))
+                    drr.append(drr_db(rir, SAMPLE_RATE, bool(place.line_of_sight), "binaural"))
         return np.asarray(rt60_s, dtype=np.float64), np.asarray(drr, dtype=np.float64)
 
 

@@ -41,8 +41,8 @@ class RenderedScene:
     audio: Audio
 
 
-def simulate(group: ListenerGroup, room: OpenRoom, sample_rate: int) -> SimulatedGroup:
-    """Simulate every place of a group in one call and measure its RIRs.
+def simulate(group: ListenerGroup, room: OpenRoom, sample_rate: int, channels: str) -> SimulatedGroup:
+    """Simulate every place of a group in one call and measure its RIRs, whose layout is `channels`.
 
     Raises:
         EngineError: the engine failed.
@@ -53,8 +53,8 @@ def simulate(group: ListenerGroup, room: OpenRoom, sample_rate: int) -> Simulate
         return SimulatedGroup(
             group,
             rirs,
-            [_float32(drr_db(rir, sample_rate, visible)) for rir, visible in zip(rirs, seen, strict=True)],
-            [rt60(rir, sample_rate) for rir in rirs],
+            [_float32(drr_db(rir, sample_rate, visible, channels)) for rir, visible in zip(rirs, seen, strict=True)],
+            [rt60(rir, sample_rate, channels) for rir in rirs],
             sample_rate,
         )
 

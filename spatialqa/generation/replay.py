@@ -63,7 +63,9 @@ class StoredRun:
         """
         acoustic = self.open_room(group["room_id"], group["room_sha256"])
         with time_limit(0.0 if isinstance(self.engine, TimedEngine) else self.recipe.group_timeout_s):
-            return simulate(ListenerGroup.from_row(group, scenes), acoustic, self.recipe.sample_rate)
+            return simulate(
+                ListenerGroup.from_row(group, scenes), acoustic, self.recipe.sample_rate, self.recipe.channels
+            )
 
     def open_room(self, room_id: str, sha256: str) -> OpenRoom:
         """Return a room ready to be simulated; raises RoomError when its content is not of this hash."""

@@ -187,7 +187,7 @@ class ShardMaker:
         if self.run.recipe.plan_only:
             return MadeGroup(group, None, acoustic.ray_efficiency)
         with self.watch.stage("simulation"), self._time_limit():
-            simulated = simulate(group, acoustic, self.run.recipe.sample_rate)
+            simulated = simulate(group, acoustic, self.run.recipe.sample_rate, self.run.recipe.channels)
         return MadeGroup(group, simulated, acoustic.ray_efficiency)
 
     def _time_limit(self) -> AbstractContextManager[None]:

@@ -57,7 +57,7 @@ def survey(
     heard = view(scene, options)
     for question_type in options.types:
         for subtype in subtypes.by_type[question_type]:
-            facts = subtype.finder(heard, options)
+            facts = subtype.facts(heard, options)
             if not isinstance(facts, str):
                 counts.add(subtype.name, facts, balance, heard)
 
@@ -86,7 +86,7 @@ def ask(
             name = subtype.name
             if only is not None and name not in only:
                 continue
-            facts = subtype.finder(heard, options)
+            facts = subtype.facts(heard, options)
             if isinstance(facts, str):
                 asked.skipped.extend([Skipped(name, facts)] * options.questions_per_subtype)
                 continue

@@ -16,6 +16,7 @@ BUILT_IN = SubtypeSet(
             perception.classification_at_location,
             {"open": ("direction", "distance")},
             _SEVERAL,
+            hears="direction",
         ),
         Subtype("location_of_class", "D", "location", perception.location_of_class, {"open": ("source",)}, _SEVERAL),
         Subtype(
@@ -25,8 +26,17 @@ BUILT_IN = SubtypeSet(
             reasoning.relative_direction,
             {"open": ("source", "relation", "other")},
             _SEVERAL,
+            hears="axis",
         ),
-        Subtype("both_on_side", "E", "yes_no", reasoning.both_on_side, {"open": ("source", "other", "side")}, _SEVERAL),
+        Subtype(
+            "both_on_side",
+            "E",
+            "yes_no",
+            reasoning.both_on_side,
+            {"open": ("source", "other", "side")},
+            _SEVERAL,
+            hears="axis",
+        ),
         Subtype(
             "relative_distance",
             "E",
@@ -36,9 +46,23 @@ BUILT_IN = SubtypeSet(
             _SEVERAL,
         ),
         Subtype(
-            "distance_between", "E", "distance", reasoning.distance_between, {"open": ("source", "other")}, _SEVERAL
+            "distance_between",
+            "E",
+            "distance",
+            reasoning.distance_between,
+            {"open": ("source", "other")},
+            _SEVERAL,
+            hears="direction",
         ),
-        Subtype("source_at_direction", "E", "label", reasoning.source_at_direction, {"open": ("side",)}, _SEVERAL),
+        Subtype(
+            "source_at_direction",
+            "E",
+            "label",
+            reasoning.source_at_direction,
+            {"open": ("side",)},
+            _SEVERAL,
+            hears="axis",
+        ),
         Subtype(
             "direction_word",
             "E",

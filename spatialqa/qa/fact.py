@@ -63,6 +63,7 @@ NEEDS_THREE_SOURCES = "the scene has fewer than three sources"
 TOO_MANY_SOURCES = "the scene has more than four sources"
 NO_REGIONS = "the rooms of the sources are not known"
 STEEP = "too far above or below for a clock direction"
+NOT_IN_CHANNELS = "the channels do not carry such a direction"
 TO_BALANCE = "left out to balance the answers"
 TOO_FEW_OPTIONS = "too few different answers for four options"
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from spatialqa.core import geometry
+from spatialqa.core.channels import axes_heard
 from spatialqa.core.ontology import ontology
 from spatialqa.core.scene import Scene, Source
 from spatialqa.errors import DatasetError
@@ -61,10 +62,18 @@ class SourceView:
 
 @dataclass(frozen=True, slots=True)
 class SceneView:
-    """All sources of a scene as they are heard; `scene` is the record that they were read from."""
+    """All sources of a scene as they are heard; `scene` is the record that they were read from.
+
+    axes_heard: the axes, by their positive ends, along which its channels tell where sound comes from.
+    """
 
     sources: tuple[SourceView, ...]
     scene: Scene
+    axes_heard: tuple[str, ...] = tuple(axis.positive for axis in AXES)
+
+    def hears(self, axis: int) -> bool:
+        """Return whether its channels tell the two ends of an axis, an index into AXES, apart."""
+        return AXES[axis].positive in self.axes_heard
 
     def audible(self) -> list[int]:
         """Return the indices of the sources that are not masked."""
@@ -76,7 +85,11 @@ class SceneView:
 
 
 def view(scene: Scene, options: AskOptions) -> SceneView:
-    """Return the scene as its listener has it; raises DatasetError for a source at the centre of the head."""
+    """Return the scene as its listener has it.
+
+    Raises:
+        DatasetError: a source is at the centre of the head, or its channels are not known.
+    """
     heads = geometry.to_head(scene.listener, [source.position for source in scene.sources]).tolist()
     heard = []
     for i, (source, (x, y, z)) in enumerate(zip(scene.sources, heads, strict=True)):
@@ -100,7 +113,7 @@ def view(scene: Scene, options: AskOptions) -> SceneView:
                 region_id=source.region_id,
             )
         )
-    return SceneView(tuple(heard), scene)
+    return SceneView(tuple(heard), scene, axes_heard(scene.channels))
 
 
 def label_bucket(label: str) -> int:

@@ -194,7 +194,10 @@ def _write(
         if on_scenes:
             on_scenes(done, total)
     if not questions:
-        reasons = ", ".join(f"{reason} ({n})" for (_, reason), n in skipped.most_common(3))
+        totals: Counter[str] = Counter()
+        for (_, reason), n in skipped.items():
+            totals[reason] += n
+        reasons = ", ".join(f"{reason} ({n})" for reason, n in totals.most_common(3))
         raise DatasetError(
             f"{folder.root}: no question of type {','.join(recipe.types)} can be asked of its {total} scenes: {reasons}"
         )

@@ -21,7 +21,7 @@ from spatialqa.dataset.validation.own_subtypes import Recompute
 from spatialqa.errors import QuestionModuleError, TemplateError
 from spatialqa.qa.built_in import BUILT_IN
 from spatialqa.qa.fact_check import checked_because, checked_finder, described
-from spatialqa.qa.subtype import ANSWER_KINDS, Subtype, SubtypeSet
+from spatialqa.qa.subtype import ANSWER_KINDS, HEARING, Subtype, SubtypeSet
 from spatialqa.qa.templating.template_file import Template, inspect_templates, read_mapping
 from spatialqa.qa.templating.templates import TemplatesByForm, bundled_templates
 
@@ -166,6 +166,8 @@ def _problem(subtype: Subtype) -> str | None:
         return "its forms must map names to tuples of different slots, such as {'open': ('source',)}"
     if any("other" in slots and "source" not in slots for slots in subtype.forms.values()):
         return "a form with {other} needs {source} too"
+    if subtype.hears is not None and subtype.hears not in HEARING:
+        return f"hears {subtype.hears!r} must be one of {', '.join(HEARING)}"
     least, most = subtype.sources if _is_pair(subtype.sources) else (0, 0)
     if not 1 <= least <= most:
         return f"sources {subtype.sources!r} must be the least and most sources of a scene, such as (2, 99)"

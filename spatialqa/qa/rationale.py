@@ -5,6 +5,7 @@ In brief they are in half metres, of what is compared alone: "left 1m; right 0.5
 described first, in half metres, before the brief form: the nearest source first, each with its name, coordinates and
 distance:
 "dog left 1m front 0m above 0.5m 1m; bell right 0.5m behind 2m below 0m 2m -> left 1m; right 0.5m -> left, asked right".
+Axes that the channels of the scene do not tell are left out.
 """
 
 import numpy as np
@@ -74,18 +75,19 @@ def brief(subtype: str, fact: Fact, view: SceneView) -> str | None:
 
 
 def scene_told(fact: Fact, view: SceneView, names: list[str]) -> str:
-    """Return every source of a scene, the nearest first: its name, how far to each side, and how far away.
+    """Return every source of a scene, the nearest first: its name, how far to each side it is heard, how far away.
 
     names: those of the fact's sources in the question or its answer; others have their first.
     """
     said = dict(zip(fact.sources, names, strict=False))
     order = sorted(range(len(view.sources)), key=lambda i: view.sources[i].distance_m)
-    return "; ".join(_told(said.get(i), view.sources[i]) for i in order)
+    return "; ".join(_told(said.get(i), view.sources[i], view) for i in order)
 
 
-def _told(name: str | None, source: SourceView) -> str:
+def _told(name: str | None, source: SourceView, view: SceneView) -> str:
     who = name or (source.names[0] if source.names else source.labels[0].lower())
-    return " ".join([who, *(_side(source, axis) for axis in range(len(AXES))), distance_answer(source.distance_m)])
+    sides = [_side(source, axis) for axis in range(len(AXES)) if view.hears(axis)]
+    return " ".join([who, *sides, distance_answer(source.distance_m)])
 
 
 def _sides(heard: list[SourceView], axis: int) -> str:
@@ -106,11 +108,11 @@ def explain(
     """
     said = [sound_of(name) for name in names] or ["the source"] * len(fact.sources)
     heard = [view.sources[i] for i in fact.sources]
-    placed = [f"{who} is {_place(source, rng)}" for who, source in zip(said, heard, strict=True)]
+    placed = [f"{who} is {_place(source, view, rng)}" for who, source in zip(said, heard, strict=True)]
     so = pick(_SO, rng).format(answer.removesuffix("."))  # "bee, wasp, etc."
     match subtype.name:
         case "classification":
-            steps = [f"one source sounds: it is {_place(heard[0], rng)}", f"it is {_kinds(fact)}, {so}"]
+            steps = [f"one source sounds: it is {_place(heard[0], view, rng)}", f"it is {_kinds(fact)}, {so}"]
         case "location" | "location_of_class":
             steps = [placed[0], f"that is {direction_text(heard[0].words)}; {_rounded(heard[0].distance_m)}, {so}"]
         case "classification_at_location":
@@ -161,7 +163,7 @@ def explain(
             ]
         case "count":
             n = len(view.sources)
-            places = [f"there is {_called(s)} {_place(s, rng)}" for s in view.sources]
+            places = [f"there is {_called(s)} {_place(s, view, rng)}" for s in view.sources]
             steps = [*places, f"that makes {n} source{'' if n == 1 else 's'}, {so}"]
         case "closest" | "farthest":
             order = sorted(view.sources, key=lambda s: s.distance_m, reverse=subtype.name == "farthest")
@@ -180,10 +182,15 @@ def explain(
     return " ".join(_sentence(step) for step in steps)
 
 
-def _place(source: SourceView, rng: np.random.Generator) -> str:
-    parts = [f"{abs(m):.2f} m {_AMOUNT[w]}" for m, w in zip(source.along_m, source.words, strict=True)]
-    where = f"{parts[0]}, {parts[1]} and {parts[2]}"
-    return pick((f"{where}, {source.distance_m:.2f} m away", f"{source.distance_m:.2f} m away: {where}"), rng)
+def _place(source: SourceView, view: SceneView, rng: np.random.Generator) -> str:
+    """Return how far a source is along the axes that are heard, and how far away."""
+    sides = zip(source.along_m, source.words, strict=True)
+    parts = [f"{abs(m):.2f} m {_AMOUNT[w]}" for n, (m, w) in enumerate(sides) if view.hears(n)]
+    away = f"{source.distance_m:.2f} m away"
+    if not parts:
+        return pick((away, f"at a distance of {source.distance_m:.2f} m"), rng)
+    where = f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else parts[0]
+    return pick((f"{where}, {away}", f"{away}: {where}"), rng)
 
 
 def _compared(said: list[str], heard: list[SourceView], axis: int, asked: str = "") -> str:

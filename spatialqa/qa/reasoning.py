@@ -63,7 +63,7 @@ def relative_direction(view: SceneView, options: AskOptions) -> Facts:
     facts = []
     for i, j in pairs:
         for axis, ends in enumerate(AXES):
-            margins = _relation(view, i, j, axis, options)
+            margins = _relation(view, i, j, axis, options) if view.hears(axis) else None
             if margins is None:
                 continue
             facts.append(yes_no_fact((i, j), True, (ends.positive,), *margins))
@@ -109,8 +109,8 @@ def both_on_side(view: SceneView, options: AskOptions) -> Facts:
     some_axis_clear = False
     for i, j in pairs:
         a, b = view.sources[i], view.sources[j]
-        margin_deg = {n: min(abs(a.angle_deg[n]), abs(b.angle_deg[n])) for n in HORIZONTAL_AXES}
-        clear = [n for n in HORIZONTAL_AXES if margin_deg[n] >= options.direction_margin_deg]
+        margin_deg = {n: min(abs(a.angle_deg[n]), abs(b.angle_deg[n])) for n in HORIZONTAL_AXES if view.hears(n)}
+        clear = [n for n, margin in margin_deg.items() if margin >= options.direction_margin_deg]
         some_axis_clear = some_axis_clear or bool(clear)
         parting = [n for n in clear if a.words[n] != b.words[n]]
         for n in (n for n in clear if n not in parting):
@@ -145,7 +145,7 @@ def source_at_direction(view: SceneView, options: AskOptions) -> Facts:
         return why_not_named(view)
     facts = []
     some_axis_clear = False
-    for axis in range(len(AXES)):
+    for axis in (n for n in range(len(AXES)) if view.hears(n)):
         if not all(source.clear_of(axis, options.direction_margin_deg) for source in view.sources):
             continue
         some_axis_clear = True
@@ -171,6 +171,8 @@ def direction_word(view: SceneView, options: AskOptions) -> Facts:
         return why_not_named(view)
     facts = []
     for axis, ends in enumerate(AXES):
+        if not view.hears(axis):
+            continue
         clear = [i for i in named if view.sources[i].clear_of(axis, options.direction_margin_deg)]
         by_word = [[i for i in clear if view.sources[i].words[axis] == word] for word in ends]
         for word, here in zip(ends, by_word, strict=True):

@@ -8,8 +8,9 @@ from typing import Any
 
 from spatialqa.dataset.validation.answers import AskedQuestion
 from spatialqa.errors import RecipeError
-from spatialqa.qa.fact import Fact, Finder
-from spatialqa.qa.listener_view import SceneView
+from spatialqa.qa.ask_options import AskOptions
+from spatialqa.qa.fact import NOT_IN_CHANNELS, Fact, Facts, Finder
+from spatialqa.qa.listener_view import AXES, SceneView
 
 # The kinds of answers, and how a template file names them. A kind decides how an answer is written, graded and checked.
 ANSWER_KINDS: Mapping[str, str] = {
@@ -26,6 +27,12 @@ ANSWER_KINDS: Mapping[str, str] = {
 
 MOST_SOURCES = 99
 
+# How much of a direction must be heard to answer: nothing; one axis, that of the fact's words; left and front; all.
+HEARING = ("none", "axis", "azimuth", "direction")
+_HEARING_OF_KIND = {"location": "direction", "hour": "azimuth", "direction_word": "axis"}
+_AXES_NEEDED = {"none": set(), "axis": set(), "azimuth": {"left", "front"}, "direction": {"left", "front", "above"}}
+_AXIS_OF_WORD = {word: ends.positive for ends in AXES for word in ends}
+
 
 @dataclass(frozen=True)
 class Subtype:
@@ -38,6 +45,7 @@ class Subtype:
     forms: by name, the slots that templates of the form fill. `source` and `other` are filled with the names of
         `Fact.sources`, all others with `Fact.words`, in the order given here.
     sources: how many sources a scene has that it can be asked of, least and most.
+    hears: one of HEARING, what its questions need to hear of a direction; None: what its kind of answer needs.
 
     The rest is for subtypes that a user declares; the built-in ones have it elsewhere.
     templates: texts by id, or the path of a template file beside the Python file. synonyms, phrases: as in a template
@@ -54,11 +62,22 @@ class Subtype:
     finder: Finder
     forms: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"open": ()})
     sources: tuple[int, int] = (1, MOST_SOURCES)
+    hears: str | None = None
     templates: Mapping[str, str] | str | Path = field(default_factory=dict)
     synonyms: Mapping[str, Sequence[str]] = field(default_factory=dict)
     phrases: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
     because: Callable[[SceneView, Fact], str] | None = None
     recompute: Callable[[AskedQuestion], Any] | None = None
+
+    def facts(self, view: SceneView, options: AskOptions) -> Facts:
+        """Return the facts of a scene that can be asked and heard in its channels, or the reason why there are none."""
+        hears = self.hears or _HEARING_OF_KIND.get(self.answer, "none")
+        if not _AXES_NEEDED[hears] <= set(view.axes_heard) or (hears == "axis" and not view.axes_heard):
+            return NOT_IN_CHANNELS
+        found = self.finder(view, options)
+        if isinstance(found, str) or len(view.axes_heard) == len(AXES):
+            return found
+        return [fact for fact in found if _axes_of(fact) <= set(view.axes_heard)] or NOT_IN_CHANNELS
 
 
 @dataclass(frozen=True)
@@ -104,3 +123,9 @@ class SubtypeSet:
     def with_own(self, own: Iterable[Subtype]) -> "SubtypeSet":
         """Return these subtypes and, after them, a user's own."""
         return SubtypeSet((*self.all, *own))
+
+
+def _axes_of(fact: Fact) -> set[str]:
+    """Return the axes of the direction words that a fact asks about or answers with."""
+    words = (*(fact.asked_direction or ()), *(fact.answer_direction or ()))
+    return {_AXIS_OF_WORD[word] for word in words if word in _AXIS_OF_WORD}

@@ -84,7 +84,9 @@ def test_direct_sound_is_calibrated_and_follows_distance(monkeypatch: pytest.Mon
         turned = opened.rirs(Pose(LISTENER.position, yaw_quaternion(90)), [(x, y, z - 1.0)])[0]
     assert energy(near) / 2 == pytest.approx(1.0, rel=1e-3)
     assert energy(far) / 2 == pytest.approx(1 / 9, rel=0.01)
-    assert direct_index(far) - direct_index(near) == pytest.approx(2 / ENGINE_SPEED_M_S * 16_000, abs=1.5)
+    assert direct_index(far, "binaural") - direct_index(near, "binaural") == pytest.approx(
+        2 / ENGINE_SPEED_M_S * 16_000, abs=1.5
+    )
     assert ild_db(turned) < -3
 
 
@@ -359,13 +361,13 @@ def test_the_library_sounds_alike_through_habitat_and_directly(monkeypatch: pyte
     assert 0.5 < habitats.direct_sound.lag_ms < 1.5
     with habitats.open(box) as one, directly.open(box) as two:
         for source, there, here in zip(sources, one.rirs(listener, sources), two.rirs(listener, sources), strict=True):
-            start = direct_index(here)
-            assert direct_index(there) == pytest.approx(start, abs=1)
+            start = direct_index(here, "binaural")
+            assert direct_index(there, "binaural") == pytest.approx(start, abs=1)
             early = slice(start - 10, start + 40)  # before the first reflection
             assert np.corrcoef(there[:, early].ravel(), here[:, early].ravel())[0, 1] > 0.999, source
             assert energy(there[:, early]) == pytest.approx(energy(here[:, early]), rel=0.02)
             assert energy(there) == pytest.approx(energy(here), rel=0.15)
-            decays = rt60(there, RATE), rt60(here, RATE)
+            decays = rt60(there, RATE, "binaural"), rt60(here, RATE, "binaural")
             assert decays[0] is not None
             assert decays[0] == pytest.approx(decays[1], rel=0.1)
 

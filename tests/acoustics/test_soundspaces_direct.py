@@ -86,7 +86,7 @@ def test_level_falls_by_six_decibels_a_doubling(hear: Hear) -> None:
 
 def test_the_direct_sound_comes_after_its_path(hear: Hear) -> None:
     distances = np.array([1.0, 2.0, 4.0, 8.0, 16.0])
-    arrivals = np.array([direct_index(hear(0, 0, d)) for d in distances])
+    arrivals = np.array([direct_index(hear(0, 0, d), "binaural") for d in distances])
     speed = RATE / np.polyfit(distances, arrivals, 1)[0]
     assert speed == pytest.approx(ENGINE_SPEED_M_S, rel=0.002)
     assert speed == pytest.approx(SPEED_OF_SOUND_M_S, rel=0.005)
@@ -140,7 +140,7 @@ def test_time_zero_at_the_direct_sound_drops_the_path_only(hear: Hear) -> None:
     for distance in (0.5, 3.0):
         delay = round((distance - LISTENER_RADIUS_M) / ENGINE_SPEED_M_S * RATE)
         assert np.array_equal(moved(40, 0, distance), hear(40, 0, distance)[:, delay:])
-        assert 0.0005 < direct_index(moved(40, 0, distance)) / RATE < 0.0015
+        assert 0.0005 < direct_index(moved(40, 0, distance), "binaural") / RATE < 0.0015
 
 
 def test_a_sofa_file_replaces_the_ears(hear: Hear, kemar: Path) -> None:

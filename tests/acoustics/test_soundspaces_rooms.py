@@ -54,7 +54,7 @@ def test_a_room_far_from_the_origin_is_heard_as_at_the_origin(engine: SoundSpace
 
 
 def mean_t20(rirs: list[Rir]) -> float:
-    times = [rt60(rir, RATE) for rir in rirs]
+    times = [rt60(rir, RATE, "binaural") for rir in rirs]
     assert None not in times
     return float(np.mean([time for time in times if time is not None]))
 
@@ -77,7 +77,7 @@ def test_the_automatic_depth_gives_the_reverberation_of_the_reference() -> None:
 
 def test_a_depth_that_cuts_the_decay_gives_no_reverberation_time() -> None:
     short = SoundSpacesEngine(RATE, overrides={"indirect_ray_depth": 30})
-    assert all(rt60(rir, RATE) is None for rir in hear(short, shoebox(SIZE, 0.05)))
+    assert all(rt60(rir, RATE, "binaural") is None for rir in hear(short, shoebox(SIZE, 0.05)))
 
 
 def test_direct_to_reverberant_ratio_follows_the_diffuse_field(engine: SoundSpacesEngine) -> None:
@@ -90,7 +90,7 @@ def test_direct_to_reverberant_ratio_follows_the_diffuse_field(engine: SoundSpac
     directivity = ears[0] / np.mean(ears[1:])  # the ears favour no direction of a diffuse field
     room_constant = 255.6 * -np.log(1 - absorption) / (1 - absorption)
     expected = [10 * np.log10(room_constant / (16 * np.pi * r * r) * directivity) for r in distances_m]
-    measured = [drr_db(rir, RATE, True) for rir in hear(engine, shoebox(hall, absorption), ahead, listener)]
+    measured = [drr_db(rir, RATE, True, "binaural") for rir in hear(engine, shoebox(hall, absorption), ahead, listener)]
     assert measured == pytest.approx(expected, abs=1.5)
 
 
@@ -113,7 +113,7 @@ def test_turning_listener_and_scene_together_changes_nothing(engine: SoundSpaces
     before = hear(engine, still)
     after = hear(engine, turned, [moved(s) for s in SOURCES], Pose(moved(LISTENER.position), yaw_quaternion(90)))
     for one, other in zip(before, after, strict=True):
-        end = direct_index(one) + 40
+        end = direct_index(one, "binaural") + 40
         assert np.abs(one[:, :end] - other[:, :end]).max() < 1e-3 * np.abs(one).max()
         assert 10 * np.log10(energy(one) / energy(other)) == pytest.approx(0, abs=1.0)
     assert mean_t20(before) == pytest.approx(mean_t20(after), rel=0.08)
@@ -125,7 +125,7 @@ def test_a_wall_between_makes_the_direct_sound_quieter(engine: SoundSpacesEngine
     listener, source = Pose((2.0, 1.5, 2.0)), (6.0, 1.5, 2.0)
     (opened,) = hear(engine, room(*hall, material(0.3)), [source], listener)
     (walled,) = hear(engine, room(*joined(hall, wall), material(0.3)), [source], listener)
-    direct = slice(0, direct_index(opened) + round(0.0025 * RATE))
+    direct = slice(0, direct_index(opened, "binaural") + round(0.0025 * RATE))
     assert 10 * np.log10(energy(opened[:, direct]) / max(energy(walled[:, direct]), 1e-30)) > 10
     assert energy(walled) > 0.001 * energy(opened)  # reflections come round the wall
 
@@ -206,10 +206,10 @@ def test_a_closed_room_says_so(engine: SoundSpacesEngine) -> None:
 
 def test_t30_needs_a_longer_decay_than_t20(engine: SoundSpacesEngine) -> None:
     rir = hear(engine, shoebox(SIZE, 0.2))[0]
-    t20 = rt60(rir, RATE)
-    assert t20 == pytest.approx(t30(rir, RATE), rel=0.1)
+    t20 = rt60(rir, RATE, "binaural")
+    assert t20 == pytest.approx(t30(rir, RATE, "binaural"), rel=0.1)
     cut = rir[:, : round(0.45 * (t20 or 0) * RATE)]
-    assert rt60(cut, RATE) is not None or t30(cut, RATE) is None
+    assert rt60(cut, RATE, "binaural") is not None or t30(cut, RATE, "binaural") is None
 
 
 def test_the_library_is_loaded_from_its_package() -> None:

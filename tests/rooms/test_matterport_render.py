@@ -52,7 +52,7 @@ def render_all(rooms: Matterport3DRooms) -> Iterator[tuple[SimulatedGroup, Rende
         placer = placers[slot.room_id]
         group = planner.group(slot, placer.room, placer)
         with engine.open(placer.room) as opened:
-            simulated = simulate(group, opened, RECIPE.sample_rate)
+            simulated = simulate(group, opened, RECIPE.sample_rate, RECIPE.channels)
         for scene in planner.scenes(slot, group):
             sounds = [prepared.get(records[source.clip_id]) for source in scene.sources]
             yield simulated, render_scene(with_playback(scene, sounds, RECIPE.fill), simulated, sounds, RECIPE.mix)

@@ -369,7 +369,7 @@ def test_the_engine_finds_homes_closed_and_as_live_as_expected(homes: Sequence[H
         (xa, ya, za), (xb, yb, zb) = (turn @ point for point in clear_points(home, room))
         turned = replace(room, vertices=(room.vertices @ turn.T).astype(np.float32))
         with engine.open(turned) as opened:
-            measured = rt60(opened.rirs(Pose((xa, ya, za)), [(xb, yb, zb)], 0)[0], 16000)
+            measured = rt60(opened.rirs(Pose((xa, ya, za)), [(xb, yb, zb)], 0)[0], 16000, "binaural")
             assert opened.ray_efficiency is not None
             assert opened.ray_efficiency > 0.98, room.room_id
         assert measured is not None, room.room_id

@@ -94,11 +94,11 @@ def measure(simulate: Simulate, where: str, sample_rate: int, speed_m_s: float, 
     far = heard(f"{_FAR_M:g} m ahead", listener, (x, y, z - _FAR_M))
     left = heard(f"{_SIDE_M:g} m to the left", listener, (x - _SIDE_M, y, z))
     turned = heard("to the right of a turned head", Pose(listener.position, yaw_quaternion(90.0)), (x, y, z - _SIDE_M))
-    arrival = direct_index(near) / sample_rate
+    arrival = direct_index(near, "binaural") / sample_rate
     return DirectSound(
         energy_1m=_energy(near) / 2,
         lag_ms=1e3 * (arrival - (_NEAR_M - radius_m) / speed_m_s),
-        step_ms=1e3 * (direct_index(far) / sample_rate - arrival),
+        step_ms=1e3 * (direct_index(far, "binaural") / sample_rate - arrival),
         level_step_db=10 * math.log10(_energy(near) / _energy(far)),
         left_ild_db=_ild_db(left),
         turned_ild_db=_ild_db(turned),

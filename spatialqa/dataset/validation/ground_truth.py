@@ -13,6 +13,8 @@ from spatialqa.core.ontology import OntologyNode, ontology
 from spatialqa.core.scene import Scene
 
 _ENDS = {"left": (0, -1), "right": (0, 1), "above": (1, 1), "below": (1, -1), "front": (2, -1), "behind": (2, 1)}
+AXES = (("left", "right"), ("front", "behind"), ("above", "below"))
+_HEARD = {"mono": AXES[:0], "stereo": AXES[:1]}  # all axes in other channels
 OPPOSITE = {"left": "right", "right": "left", "front": "behind", "behind": "front", "above": "below", "below": "above"}
 
 
@@ -111,10 +113,16 @@ class TrueSource:
 
 @dataclass(frozen=True, slots=True)
 class TrueScene:
-    """The sources of a scene, and the room that the listener is in."""
+    """The sources of a scene, the room that the listener is in, and the channels that it is heard in."""
 
     sources: tuple[TrueSource, ...]
     region: str | None
+    channels: str = "binaural"
+
+    @property
+    def heard_axes(self) -> tuple[tuple[str, str], ...]:
+        """The axes, as their two words, along which the channels tell where a sound is."""
+        return _HEARD.get(self.channels, AXES)
 
 
 class SplitTruth:
@@ -127,10 +135,11 @@ class SplitTruth:
         self._levels = array("f")
         self._first_level = array("q", [0])
         self._faint = array("b")
-        self._names: dict[tuple[Label, ...] | str | None, int] = {}  # label sets and regions, each kept once
+        self._names: dict[tuple[Label, ...] | str | None, int] = {}  # label sets, regions and channels, each kept once
         self._labels = array("l")
         self._regions = array("l")
         self._listener_regions = array("l")
+        self._channels = array("l")
         self._by_number: list[tuple[Label, ...] | str | None] = []
         self._last: tuple[str, TrueScene] | None = None
 
@@ -145,6 +154,7 @@ class SplitTruth:
         """Take in a scene; one whose id is known replaces the first."""
         self._row[scene.scene_id] = len(self._first) - 1
         self._listener_regions.append(self._number(scene.region_id))
+        self._channels.append(self._number(scene.channels))
         if scene.sources:
             heads = to_head(scene.listener, [source.position for source in scene.sources])
             self._heads.extend(heads.ravel().tolist())
@@ -183,7 +193,8 @@ class SplitTruth:
             labels, region = self._by_number[self._labels[i]], self._by_number[self._regions[i]]
             assert isinstance(labels, tuple)
             sources.append(TrueSource((x, y, z), labels, _text(region), levels or None, bool(self._faint[i])))
-        return TrueScene(tuple(sources), _text(self._by_number[self._listener_regions[row]]))
+        channels = str(self._by_number[self._channels[row]])
+        return TrueScene(tuple(sources), _text(self._by_number[self._listener_regions[row]]), channels)
 
 
 def _text(name: tuple[Label, ...] | str | None) -> str | None:

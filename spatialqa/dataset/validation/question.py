@@ -61,6 +61,7 @@ def question_problems(
     if isinstance(who, str):
         yield who
         return
+    yield from _unheard(row, scene)
     yield from _label_problems(row, scene, who)
     yield from _text_problems(row, rule, own_templates or rule.own)
     asked = AskedQuestion(row, scene, who, margins)
@@ -102,6 +103,18 @@ def _referents(row: Mapping[str, Any], scene: TrueScene, rule: Rule) -> tuple[Tr
     if not all(0 <= i < len(scene.sources) for i in indices):
         return "names a source that its scene does not have"
     return tuple(scene.sources[i] for i in indices)
+
+
+def _unheard(row: Mapping[str, Any], scene: TrueScene) -> Iterator[str]:
+    """Say which direction a question needs that the channels of its scene do not tell."""
+    heard = {word for axis in scene.heard_axes for word in axis}
+    needed = [word for name in ("asked_direction", "answer_direction") for word in row[name] or ()]
+    if any(word.endswith("o'clock") for word in needed):
+        needed += ["left", "front"]
+    if row["subtype"] == "distance_between":
+        needed += ["left", "front", "above"]
+    if unheard := [word for word in needed if word in OPPOSITE and word not in heard]:
+        yield f"needs to tell {unheard[0]} from {OPPOSITE[unheard[0]]}, which {scene.channels} channels do not"
 
 
 def _label_problems(row: Mapping[str, Any], scene: TrueScene, who: tuple[TrueSource, ...]) -> Iterator[str]:

@@ -5,19 +5,19 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from spatialqa.dataset.validation.ground_truth import OPPOSITE, TrueScene, TrueSource
+from spatialqa.dataset.validation.ground_truth import AXES, OPPOSITE, TrueScene, TrueSource
 from spatialqa.dataset.validation.text import half_metres, spellings
 
 _QUANTITY = re.compile(r"(?<![\w.])(\d+(?:\.(\d+))?) ?(m|met(?:er|re)s?|degrees?)(?!\w)")
-_PLACE = re.compile(
-    r"(\d+\.\d+) m to the (left|right), (\d+\.\d+) m (ahead|behind) and (\d+\.\d+) m (above|below) the ears"
+_PLACE = (  # along each axis, in the order of AXES
+    r"(\d+\.\d+) m to the (left|right)",
+    r"(\d+\.\d+) m (ahead|behind)",
+    r"(\d+\.\d+) m (above|below) the ears",
 )
 _BRIEF = re.compile(r"((left|right|front|behind|above|below) )?\d+(\.5)?m(;| ->|$)")
-_TOLD = re.compile(r"(.+) ((?:left|right) \S+m (?:front|behind) \S+m (?:above|below) \S+m \S+m)")
 _NAMED = re.compile(r'sound (?:of|labell?ed) (?:"([^"]+)"|(.+?))(?= is | \d)')
 _COMPARING = ("relative_direction", "both_on_side", "direction_word", "relative_distance")
 _WORDS = {"ahead": "front"}
-_AXES = ("left", "front", "above")
 _DEGREES_AN_HOUR = 30.0
 
 
@@ -26,7 +26,7 @@ def rationale_problems(row: Mapping[str, Any], scene: TrueScene, own: bool = Fal
     rationale, answer = row["rationale"], row["answer"]
     told, _, rest = rationale.partition(" -> ")
     sources = [scene.sources[i] for i in row["source_indices"]]
-    if _TOLD.fullmatch(told.split("; ")[0]):
+    if _told_pattern(scene).fullmatch(told.split("; ")[0]):
         yield from _told_problems(told, scene)
         if (rest != "") != (row["subtype"] in _COMPARING):
             yield f"its rationale compares {rest!r}, as only some questions do"
@@ -45,8 +45,20 @@ def rationale_problems(row: Mapping[str, Any], scene: TrueScene, own: bool = Fal
         known = degrees if unit.startswith("degree") else metres
         if not any(abs(float(number) - value) <= tolerance for value in known):
             yield f"its rationale says {number} {unit}, which is not a distance or angle of its scene"
-    for match in _PLACE.finditer(rationale):
+    for match in _place_pattern(scene).finditer(rationale) if scene.heard_axes else ():
         yield from _place_problems(rationale, match, scene)
+
+
+def _told_pattern(scene: TrueScene) -> re.Pattern[str]:
+    """Return how a scene description says where a source is: "dog left 1m front 0m above 0.5m 1m"."""
+    sides = "".join(rf"(?:{'|'.join(axis)}) [\d.]+m " for axis in scene.heard_axes)
+    return re.compile(rf"(.+) ({sides}[\d.]+m)")
+
+
+def _place_pattern(scene: TrueScene) -> re.Pattern[str]:
+    """Return how sentences say where a source is, along the axes that are heard."""
+    *most, last = (part for part, axis in zip(_PLACE, AXES, strict=True) if axis in scene.heard_axes)
+    return re.compile(f"{', '.join(most)} and {last}" if most else last)
 
 
 def _told_problems(told: str, scene: TrueScene) -> Iterator[str]:
@@ -57,9 +69,10 @@ def _told_problems(told: str, scene: TrueScene) -> Iterator[str]:
         yield f"its rationale tells of {len(parts)} sources, where {len(order)} are"
         return
     for said, source in zip(parts, order, strict=True):
-        far = [f"{word} {half_metres(source.along(word)):g}m" for word in source.words]
+        heard = [word for word, axis in zip(source.words, AXES, strict=True) if axis in scene.heard_axes]
+        far = [f"{word} {half_metres(source.along(word)):g}m" for word in heard]
         place = " ".join((*far, f"{half_metres(source.distance_m):g}m"))
-        match = _TOLD.fullmatch(said)
+        match = _told_pattern(scene).fullmatch(said)
         if match is None or match[2] != place:
             yield f"its rationale has {said!r}, where a source is {place}"
         elif match[1] not in source.label_names:
@@ -136,8 +149,8 @@ def _degrees(scene: TrueScene) -> list[float]:
     """Return every angle that can be said of a scene, without its sign."""
     angles = [_DEGREES_AN_HOUR]
     for i, one in enumerate(scene.sources):
-        own = [one.angle_along(word) for word in _AXES]
+        own = [one.angle_along(axis[0]) for axis in AXES]
         angles += [abs(one.azimuth_deg), abs(one.elevation_deg), *map(abs, own)]
         for other in scene.sources[:i]:
-            angles += [abs(a - other.angle_along(word)) for a, word in zip(own, _AXES, strict=True)]
+            angles += [abs(a - other.angle_along(axis[0])) for a, axis in zip(own, AXES, strict=True)]
     return angles

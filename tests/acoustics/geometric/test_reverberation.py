@@ -20,7 +20,7 @@ def decay_s(absorption: float, size: Vec3 = SIZE) -> float:
     x, y, z = scale * LISTENER.position
     sources = [(float(a), float(b), float(c)) for a, b, c in scale * SOURCES]
     rirs = hear(engine(**DRY), shoebox(size, absorption), sources, Pose((float(x), float(y), float(z))))
-    times = [t30(rir, RATE) for rir in rirs]
+    times = [t30(rir, RATE, "mono") for rir in rirs]
     assert None not in times
     return float(np.mean([time for time in times if time is not None]))
 
@@ -44,7 +44,7 @@ def test_uneven_boxes_decay_within_15_per_cent_of_eyring(size: Vec3) -> None:
 
 def test_air_shortens_the_decay() -> None:
     (dry,), (humid,) = (hear(engine(air_absorption=air), shoebox(SIZE, 0.05), SOURCES[:1]) for air in (False, True))
-    assert (t30(humid, RATE) or 0.0) < 0.99 * (t30(dry, RATE) or 0.0)
+    assert (t30(humid, RATE, "mono") or 0.0) < 0.99 * (t30(dry, RATE, "mono") or 0.0)
 
 
 def total(traced: TracedGroup) -> float:
