@@ -105,6 +105,11 @@ def resolved(
     return settings
 
 
+def as_identity(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings as an engine's identity has them: without `hrtf_lag: keep`, which changes nothing."""
+    return {name: value for name, value in settings.items() if (name, value) != ("hrtf_lag", "keep")}
+
+
 def nearest(name: object, known: Collection[str]) -> str:
     """Return a hint for a name that is not known."""
     close = difflib.get_close_matches(str(name), list(known), n=1)

@@ -28,7 +28,17 @@ from spatialqa.rooms.room import RoomSet
 DEFAULT_SAMPLE_RATE = 32_000
 
 _ENGINE_KEYS = (
-    *("engine", "sample_rate", "preset", "engine_config", "hrtf", "calibrated", "rir_time_zero", "channels"),
+    *(
+        "engine",
+        "sample_rate",
+        "preset",
+        "engine_config",
+        "hrtf",
+        "calibrated",
+        "rir_time_zero",
+        "hrtf_lag",
+        "channels",
+    ),
     *("habitat_python", "habitat_materials", "cache"),
 )
 _CLIP_KEYS = (

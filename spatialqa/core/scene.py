@@ -166,6 +166,9 @@ class EngineIdentity:
     calibration_gain: float = 1.0  # linear factor already applied to the RIRs
     sample_rate: int = 0
     seeded: bool = True  # whether the engine takes a seed
+    hrtf_lag_s: float | None = (
+        None  # of direct sound after distance / speed of sound, in these RIRs; None: not measured
+    )
 
 
 @dataclass(frozen=True)

@@ -169,7 +169,7 @@ def _bank_body(folder: DatasetFolder, run: RunRecord, facts: CardFacts) -> str:
         f"| RIRs | {_rows_by_split(facts, 'rirs')} |",
         f"| houses | {', '.join(f'{split} {n}' for split, n in run.plan.houses.items())} |",
         f"| rooms | {_cell(_without_path(recipe['rooms']))} |",
-        f"| engine | {engine.name} {engine.version}, HRTF {_cell(engine.hrtf)} |",
+        f"| engine | {engine.name} {engine.version}, HRTF {_cell(engine.hrtf)}{_lag(engine)} |",
         f"| form | {recipe['sample_rate']} Hz, {channels}, float32 little-endian, C order (channels, n) |",
         f"| seed | {recipe['seed']} |",
         "",
@@ -195,10 +195,19 @@ def _audio_lines(recipe: dict[str, Any], engine: EngineIdentity) -> list[str]:
     names = f"{', '.join(most)} and {last}" if most else last
     form = f"{recipe['sample_rate']} Hz, {recipe['duration_s']:g} s, {names}, FLAC with 24 bits"
     return [
-        f"| engine | {engine.name} {engine.version}, HRTF {_cell(engine.hrtf)} |",
+        f"| engine | {engine.name} {engine.version}, HRTF {_cell(engine.hrtf)}{_lag(engine)} |",
         f"| audio | {form} |",
         f"| gain | {recipe['gain_db']:g} dB on every scene: signal level = audio / 10^({recipe['gain_db']:g}/20) |",
     ]
+
+
+def _lag(engine: EngineIdentity) -> str:
+    """Return, for the row of the engine, how late its HRTF makes the direct sound."""
+    return (
+        f", lag of the direct sound {round(1e3 * engine.hrtf_lag_s, 2) + 0.0:.2f} ms"
+        if engine.hrtf_lag_s is not None
+        else ""
+    )
 
 
 def _name(folder: DatasetFolder) -> str:

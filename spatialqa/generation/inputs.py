@@ -31,7 +31,17 @@ from spatialqa.rooms.scans.matterport import Matterport3DRooms
 
 _TREES: dict[str, Callable[..., RoomSet]] = {"hm3d": HM3DRooms, "gibson": GibsonRooms, "replica": ReplicaRooms}
 _SETTLED_BY_A_BANK = (
-    *("engine", "preset", "engine_config", "hrtf", "clearance_m", "source_regions", "body_radius_m", "directions"),
+    *(
+        "engine",
+        "preset",
+        "engine_config",
+        "hrtf",
+        "hrtf_lag",
+        "clearance_m",
+        "source_regions",
+        "body_radius_m",
+        "directions",
+    ),
     "heights",
 )
 
@@ -203,7 +213,7 @@ def engine_for(recipe: RenderRecipe) -> Engine:
         from spatialqa.banks.engine import BankEngine
 
         return BankEngine(Path(path), recipe.sample_rate, recipe.bank_resample, recipe.channels)
-    own_keys = {"calibrated": recipe.calibrated, "rir_time_zero": recipe.rir_time_zero}
+    own_keys = {name: getattr(recipe, name) for name in ("calibrated", "rir_time_zero", "hrtf_lag")}
     for key in own_keys.keys() & recipe.engine_config.keys():
         raise EngineError(f"engine_config holds {key}, which is a recipe key of its own: set it there")
     overrides = {**recipe.engine_config, **own_keys}

@@ -228,6 +228,12 @@ class RenderRecipe:
         "start of an RIR: at the emission (with the propagation delay), or at the direct sound",
         choices=("emission", "direct"),
     )
+    hrtf_lag: str = key(
+        "keep",
+        "delay that the HRTF adds to the direct sound: keep it, or remove it from all RIRs (shown by the card)",
+        choices=("keep", "remove"),
+        before="keep",
+    )
     sample_rate: int = key(32000, "sample rate of the scenes, Hz", minimum=1000, maximum=384_000, unit="Hz")
     duration_s: float = key(10.0, "length of every scene, seconds", minimum=0.1, maximum=600.0)
     channels: str = key(

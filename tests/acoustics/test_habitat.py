@@ -93,13 +93,18 @@ def test_direct_sound_is_calibrated_and_follows_distance(monkeypatch: pytest.Mon
 def test_time_zero_and_raw_scale(monkeypatch: pytest.MonkeyPatch) -> None:
     source = (0.5, 1.5, -3.0)
     rirs = []
-    for own in ({}, {"rir_time_zero": "direct"}, {"calibrated": False}):
+    lags = []
+    for own in ({}, {"rir_time_zero": "direct"}, {"calibrated": False}, {"hrtf_lag": "remove"}):
         engine = make_engine(monkeypatch, arguments={"overrides": {**DIRECT["overrides"], **own}})
         with engine.open(hall()) as opened:
             rirs.append(opened.rirs(LISTENER, [source])[0])
-    emission, direct, raw = rirs
+        lags.append(engine.identity.hrtf_lag_s or 0.0)
+    emission, direct, raw, prompt = rirs
     delay = round((2.0 - LISTENER_RADIUS_M) / ENGINE_SPEED_M_S * 16_000)
     assert np.array_equal(emission[:, delay:], direct)
+    assert lags[0] > 0.0003
+    assert abs(lags[3]) <= 0.5 / 16_000
+    assert np.array_equal(emission[:, round(lags[0] * 16_000) :], prompt)
     assert energy(emission) / energy(raw) == pytest.approx(1.0438**2, rel=0.05)
     assert not np.array_equal(emission, raw)
 

@@ -143,6 +143,31 @@ def test_time_zero_at_the_direct_sound_drops_the_path_only(hear: Hear) -> None:
         assert 0.0005 < direct_index(moved(40, 0, distance), "binaural") / RATE < 0.0015
 
 
+def test_the_lag_of_the_hrtf_is_measured_and_can_be_removed(hear: Hear) -> None:
+    kept = SoundSpacesEngine(RATE, overrides={"indirect": False}).identity
+    engine = SoundSpacesEngine(RATE, overrides={"indirect": False, "hrtf_lag": "remove"})
+    assert kept.hrtf_lag_s is not None
+    assert kept.hrtf_lag_s == pytest.approx(0.0007, abs=0.0001)
+    assert engine.identity.hrtf_lag_s == pytest.approx(0.0, abs=0.5 / RATE)
+    assert engine.identity.config_hash != kept.config_hash
+    removed = round(kept.hrtf_lag_s * RATE)
+    for azimuth in (0, 40):
+        for distance in (0.5, 1.0, 3.0):
+            rir = listen(engine)(azimuth, 0, distance)
+            assert np.array_equal(rir, hear(azimuth, 0, distance)[:, removed:])
+            if azimuth == 0:
+                assert direct_index(rir, "binaural") == pytest.approx(distance / ENGINE_SPEED_M_S * RATE, abs=2)
+    both = {"indirect": False, "hrtf_lag": "remove", "rir_time_zero": "direct"}
+    assert (
+        direct_index(listen(SoundSpacesEngine(RATE, overrides=both))(90, 0, 1.0), "binaural") > 0
+    )  # the nearer ear is not cut
+
+
+def test_ambisonics_have_no_lag_to_remove() -> None:
+    engines = [SoundSpacesEngine(RATE, overrides={"hrtf_lag": lag}, channels="foa") for lag in ("keep", "remove")]
+    assert [engine.identity.hrtf_lag_s for engine in engines] == [0.0, 0.0]
+
+
 def test_a_sofa_file_replaces_the_ears(hear: Hear, kemar: Path) -> None:
     engine = SoundSpacesEngine(RATE, overrides={"indirect": False}, hrtf=kemar)
     assert engine.identity.hrtf.startswith("MIT_KEMAR_normal_pinna.sofa:")

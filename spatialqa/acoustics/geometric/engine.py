@@ -18,11 +18,13 @@ from spatialqa.acoustics.geometric.carriers import noise_carriers
 from spatialqa.acoustics.geometric.embree import EmbreeMesh, check_library
 from spatialqa.acoustics.geometric.group import LISTENER_RADIUS_M, TracedGroup, positions_in, trace_group
 from spatialqa.acoustics.geometric.parametric_head import parametric_head
-from spatialqa.acoustics.geometric.receiver import Receiver, binaural, microphones
+from spatialqa.acoustics.geometric.receiver import Receiver, binaural, frontal_lag, microphones
 from spatialqa.acoustics.geometric.settings import checked
 from spatialqa.acoustics.geometric.surfaces import surfaces_of
 from spatialqa.acoustics.geometric.time_bins import time_bins
+from spatialqa.acoustics.hrtf_lag import later_by
 from spatialqa.acoustics.room_check import check_room
+from spatialqa.acoustics.setting_kinds import as_identity
 from spatialqa.core.geometry import Pose, Quaternion, Vec3
 from spatialqa.core.scene import EngineIdentity
 from spatialqa.errors import EngineError
@@ -44,6 +46,9 @@ class GeometricEngine:
 
     `rir_time_zero: emission` (the default) starts the RIR when the source emits; the direct sound reaches the centre of
     the head distance / speed later. `direct` drops the first (distance - 0.1 m) / speed of it, rounded down.
+
+    `hrtf_lag: remove` shifts every RIR by what is left of the HRTF's lag, to half a sample; the delay that all
+    responses of a SOFA file share is never part of it.
 
     The tail is cut where less than 1e-8 (-80 dB) of the RIR's energy, all channels together, is left.
 
@@ -73,8 +78,10 @@ class GeometricEngine:
         self.channels = channels
         self.receiver, label = _receiver(sample_rate, hrtf, channels, self.settings["speed_of_sound_m_s"])
         self.gain = 1.0 if self.settings["calibrated"] else 1.0 / (4.0 * math.pi)
+        lag = frontal_lag(self.receiver) if channels == "binaural" else 0.0
+        self.removed = round(lag) if self.settings["hrtf_lag"] == "remove" else 0
         self.bins = time_bins(self.settings["max_length_s"])
-        config = {**self.settings, "sample_rate": sample_rate, "hrtf": label, "channels": channels}
+        config = {**as_identity(self.settings), "sample_rate": sample_rate, "hrtf": label, "channels": channels}
         digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
         self._identity = EngineIdentity(
             name="geometric",
@@ -86,6 +93,7 @@ class GeometricEngine:
             calibration_gain=self.gain,
             sample_rate=sample_rate,
             seeded=True,
+            hrtf_lag_s=(lag - self.removed) / sample_rate,
         )
 
     @property
@@ -176,6 +184,7 @@ class GeometricRoom(Closing):
                 f"the engine geometric gave a silent RIR for the source at {source} in room {self._room.room_id}: "
                 "no path joins them, move the source"
             )
+        rir = later_by(rir, -self._engine.removed)
         heard = rir[:, : int(np.count_nonzero(left > _TAIL_LEFT * left[0]))]
         return np.ascontiguousarray(heard * np.float32(self._engine.gain))
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from spatialqa.acoustics.geometric.bands import BANDS_HZ, band_masks
 from spatialqa.acoustics.geometric.interpolation import INDEX_CELLS, neighbour_table
 from spatialqa.acoustics.geometric.octahedral import cell_of
+from spatialqa.acoustics.rir_metrics import direct_index
 from spatialqa.core.channels import CHANNEL_NAMES
 
 Float32 = npt.NDArray[np.float32]
@@ -112,6 +113,16 @@ def plane_wave(receiver: Receiver, direction: tuple[float, float, float]) -> Flo
     mixed = np.einsum("i,ict->ct", receiver.weight_table[cell], filters[receiver.index_table[cell]])
     gain = receiver.gains[:, 0] + receiver.gains[:, 1:] @ np.asarray(direction, dtype=np.float32)
     return np.asarray(gain[:, None] * mixed, dtype=np.float32)
+
+
+def frontal_lag(receiver: Receiver) -> float:
+    """Return the samples by which a sound from the front comes later than without a head, the mean of both ears.
+
+    It arrives with the first sample within 20 dB of the largest, as in `rir_metrics.direct_index`.
+    """
+    cell = cell_of(*FRONT, INDEX_CELLS)
+    delays = receiver.weight_table[cell] @ receiver.delays[receiver.index_table[cell]]
+    return direct_index(plane_wave(receiver, FRONT), "binaural") - LEAD + float(delays.mean())
 
 
 def _band_filters(responses: Float32, sample_rate: int) -> Float32:

@@ -31,6 +31,7 @@ _KINDS: Mapping[str, Kind] = MappingProxyType(
         "max_length_s": Number(0.1, 30.0, "s"),
         "calibrated": Switch(),
         "rir_time_zero": Choice(("emission", "direct")),
+        "hrtf_lag": Choice(("keep", "remove")),
     }
 )
 
@@ -53,6 +54,7 @@ _FAST: Mapping[str, Any] = MappingProxyType(
         "max_length_s": 5.0,
         "calibrated": True,
         "rir_time_zero": "emission",
+        "hrtf_lag": "keep",
     }
 )
 

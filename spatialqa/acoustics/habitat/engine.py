@@ -21,6 +21,7 @@ from spatialqa.acoustics.habitat import check as habitat_check
 from spatialqa.acoustics.habitat.process import HOW_TO_GET, HabitatProcess, usable_python
 from spatialqa.acoustics.habitat.room import DEPTH, HabitatConfig, HabitatRoom, load, raw_rir
 from spatialqa.acoustics.hrtf import usable_hrtf
+from spatialqa.acoustics.setting_kinds import as_identity
 from spatialqa.acoustics.soundspaces.engine import DEFAULT_HRTF, ENGINE_SPEED_M_S, LISTENER_RADIUS_M
 from spatialqa.acoustics.soundspaces.settings import check_sample_rate, resolve
 from spatialqa.core.geometry import Pose, Vec3
@@ -119,7 +120,7 @@ class HabitatEngine:
         materials = dict(sorted((category_materials or {}).items()))
         self.python = usable_python(python) if python else _own_python()
         self.configuration = HabitatConfig(settings, sample_rate, hrtf, materials, timeout_s, load_timeout_s)
-        config: dict[str, Any] = {**settings, "thread_count": 1, "sample_rate": sample_rate, "hrtf": label}
+        config: dict[str, Any] = {**as_identity(settings), "thread_count": 1, "sample_rate": sample_rate, "hrtf": label}
         config["channels"] = channels
         if own is not None and own.changes:
             config["hrtf_changes"] = list(own.changes)
@@ -127,6 +128,8 @@ class HabitatEngine:
         build = self._checked_build(json.dumps(config, sort_keys=True), set(overrides or {}))
         config |= {name: build.facts[name] for name in ("not_offered", "rlr_sha256")}
         self.direct_sound = build.sound
+        lag_s = build.sound.lag_ms / 1e3 - LISTENER_RADIUS_M / ENGINE_SPEED_M_S  # after the centre of the head
+        self._removed = round(lag_s * sample_rate) if settings["hrtf_lag"] == "remove" else 0
         self._identity = EngineIdentity(
             name="habitat",
             version=build.facts["version"],
@@ -137,6 +140,7 @@ class HabitatEngine:
             calibration_gain=1 / math.sqrt(build.sound.energy_1m) if settings["calibrated"] else 1.0,
             sample_rate=sample_rate,
             seeded=False,
+            hrtf_lag_s=lag_s - self._removed / sample_rate,
         )
 
     @property
@@ -156,7 +160,8 @@ class HabitatEngine:
             RoomError: its scene file is not there or is not in the world frame.
             EngineError: habitat-sim failed, or is another than when the engine was made.
         """
-        return HabitatRoom(self._same_build, room, self.configuration, self._identity.calibration_gain)
+        gain = self._identity.calibration_gain
+        return HabitatRoom(self._same_build, room, self.configuration, gain, self._removed)
 
     def _same_build(self) -> HabitatProcess:
         process, facts = self._started()

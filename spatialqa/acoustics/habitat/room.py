@@ -13,6 +13,7 @@ import numpy.typing as npt
 from spatialqa.acoustics.engine import Closing
 from spatialqa.acoustics.habitat.process import HabitatProcess
 from spatialqa.acoustics.habitat.scene_files import check_bounds, has_semantics, material_database, scene_file
+from spatialqa.acoustics.hrtf_lag import later_by
 from spatialqa.acoustics.soundspaces.engine import ENGINE_SPEED_M_S, LISTENER_RADIUS_M
 from spatialqa.acoustics.soundspaces.ray_depth import DepthEstimator
 from spatialqa.core.geometry import Pose, Vec3
@@ -119,12 +120,15 @@ class HabitatRoom(Closing):
         room: what to load into it.
         config: how to simulate.
         gain: the calibration gain.
+        removed: samples of the HRTF's lag to take from the start of every RIR.
 
     Raises as `start` and `load` do.
     """
 
-    def __init__(self, start: Callable[[], HabitatProcess], room: Room, config: HabitatConfig, gain: float) -> None:
-        self._start, self._room, self._config, self._gain = start, room, config, gain
+    def __init__(
+        self, start: Callable[[], HabitatProcess], room: Room, config: HabitatConfig, gain: float, removed: int = 0
+    ) -> None:
+        self._start, self._room, self._config, self._gain, self._removed = start, room, config, gain, removed
         self._efficiency: float | None = None
         self._closed = False
         semantic = room.scene_path is not None and not room.is_shifted and has_semantics(room.scene_path)
@@ -201,7 +205,7 @@ class HabitatRoom(Closing):
         left = np.cumsum(energy[::-1])[::-1]
         end = int(np.count_nonzero(left > _TAIL_LEFT * left[0]))
         start = delay if self._config.settings["rir_time_zero"] == "direct" else 0
-        return np.ascontiguousarray(rir[:, start:end] * np.float32(self._gain))
+        return np.ascontiguousarray(later_by(rir[:, start:end], -self._removed) * np.float32(self._gain))
 
     def navigable_points(self, count: int, seed: int) -> npt.NDArray[np.float64]:
         """Return random places on the floor where Habitat lets an agent walk: float64 (count, 3), metres, world frame.

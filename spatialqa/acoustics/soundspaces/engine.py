@@ -18,7 +18,9 @@ import numpy.typing as npt
 from spatialqa.acoustics import ambisonics
 from spatialqa.acoustics.engine import Closing
 from spatialqa.acoustics.hrtf import usable_hrtf
+from spatialqa.acoustics.hrtf_lag import hrtf_lag_s, later_by
 from spatialqa.acoustics.room_check import check_room
+from spatialqa.acoustics.setting_kinds import as_identity
 from spatialqa.acoustics.soundspaces import rlr_api
 from spatialqa.acoustics.soundspaces.ray_depth import DepthEstimator
 from spatialqa.acoustics.soundspaces.settings import checked
@@ -32,11 +34,17 @@ from spatialqa.rooms.room import Room
 DEFAULT_HRTF = "rlr-default"
 NO_HRTF = "none"  # of an ambisonic listener
 ENGINE_SPEED_M_S = 343.99  # the library's own speed of sound, measured on 1 km of free field
+CALIBRATION_M = 1.0  # distance of the frontal source that gain and lag are measured with
 LISTENER_RADIUS_M = 0.1  # the library's default: sound arrives when it meets this sphere, not its centre
 _AIR_DENSITY_KG_M3 = 1.2
 _TAIL_LEFT = 1e-8  # -80 dB
 _UNHEARD = 1e-9  # -90 dB; where no path exists the library leaves -110 dB instead of nothing
-_OURS = ("calibrated", "rir_time_zero", "indirect_ray_depth")  # settings that the library does not take as they are
+_OURS = (
+    "calibrated",
+    "rir_time_zero",
+    "hrtf_lag",
+    "indirect_ray_depth",
+)  # settings that the library does not take as they are
 
 # The library misses some triangles of meshes whose walls lie along its axes, so it gets the whole world turned about
 # the vertical, by an angle at which no building stands.
@@ -57,6 +65,9 @@ class SoundSpacesEngine:
     (distance - 0.1 m) / 343.99 m/s later plus the HRTF's own lag. `direct` drops the first
     round((distance - 0.1 m) / 343.99 m/s * sample_rate) samples of every channel, so the HRTF's lag stays. Without one
     a single sample before the direct sound stays in its place, since the library may round the other way.
+
+    `hrtf_lag: remove` shifts every RIR so that the direct sound of a frontal source comes distance / 343.99 m/s after
+    its emission, to half a sample. The lag is measured when the engine is made; `identity.hrtf_lag_s` has it.
 
     The tail is cut where less than 1e-8 (-80 dB) of the RIR's energy, all channels together, is left: too little to
     move a T30, which ends at -35 dB, or to be heard.
@@ -93,8 +104,17 @@ class SoundSpacesEngine:
         label = DEFAULT_HRTF if own is None else own.label
         if channels == "foa":
             label = NO_HRTF
-        self.gain = self._measured_gain() if self.settings["calibrated"] else 1.0
-        config = {**self.settings, "thread_count": 1, "sample_rate": sample_rate, "hrtf": label, "channels": channels}
+        ahead = self._frontal_rir()
+        self.gain = self._calibration_gain(ahead) if self.settings["calibrated"] else 1.0
+        lag_s = 0.0 if channels == "foa" else hrtf_lag_s(ahead, sample_rate, CALIBRATION_M, ENGINE_SPEED_M_S)
+        self.removed = round(lag_s * sample_rate) if self.settings["hrtf_lag"] == "remove" else 0
+        config = {
+            **as_identity(self.settings),
+            "thread_count": 1,
+            "sample_rate": sample_rate,
+            "hrtf": label,
+            "channels": channels,
+        }
         if own is not None and own.changes:
             config["hrtf_changes"] = list(own.changes)
         digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
@@ -108,6 +128,7 @@ class SoundSpacesEngine:
             calibration_gain=self.gain,
             sample_rate=sample_rate,
             seeded=False,
+            hrtf_lag_s=lag_s - self.removed / sample_rate,
         )
 
     @property
@@ -135,13 +156,19 @@ class SoundSpacesEngine:
         """The library's layout for these channels."""
         return rlr_api.FIRST_ORDER_AMBISONICS if self.channels == "foa" else rlr_api.BINAURAL
 
-    def _measured_gain(self) -> float:
+    def _frontal_rir(self) -> Rir:
+        """Return the direct sound of a frontal source at CALIBRATION_M in free field, on the library's scale."""
         with rlr_api.Context(self.configuration(depth=1, direct=True, indirect=False)) as context:
             context.add_listener((0.0, 0.0, 0.0), IDENTITY, self.layout, self.hrtf)
-            context.add_source((0.0, 0.0, -1.0))
+            context.add_source((0.0, 0.0, -CALIBRATION_M))
             context.simulate()
-            rir = context.impulse_response(0).astype(np.float64)
-        heard = rir[:1] if self.channels == "foa" else rir
+            rir = context.impulse_response(0)
+        if not np.isfinite(rir).all() or not np.any(rir):
+            raise EngineError(f"a frontal source at 1 m is silent with the HRTF {self.hrtf}: it cannot be calibrated")
+        return rir
+
+    def _calibration_gain(self, rir: Rir) -> float:
+        heard = (rir[:1] if self.channels == "foa" else rir).astype(np.float64)
         energy = float(np.sum(heard * heard)) / len(heard)
         if not math.isfinite(energy) or energy <= 0:
             raise EngineError(
@@ -245,6 +272,7 @@ class SoundSpacesRoom(Closing):
             raise EngineError(f"the engine soundspaces gave a silent RIR {where}: no path joins them, move the source")
         if self._engine.settings["rir_time_zero"] == "direct":
             rir = rir[:, delay if self._engine.channels == "binaural" else max(0, delay - 1) :]
+        rir = later_by(rir, -self._engine.removed)
         return np.ascontiguousarray(_trimmed(rir) * np.float32(self._engine.gain))
 
     @property

@@ -31,6 +31,7 @@ _KINDS: Mapping[str, Kind] = MappingProxyType(
         "mesh_simplification": Switch(),
         "calibrated": Switch(),
         "rir_time_zero": Choice(("emission", "direct")),
+        "hrtf_lag": Choice(("keep", "remove")),
     }
 )
 
@@ -52,6 +53,7 @@ _REFERENCE: Mapping[str, Any] = MappingProxyType(
         "mesh_simplification": False,
         "calibrated": True,
         "rir_time_zero": "emission",
+        "hrtf_lag": "keep",
     }
 )
 

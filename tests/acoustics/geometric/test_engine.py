@@ -31,6 +31,23 @@ def test_every_layout_has_its_channels(channels: str) -> None:
         assert rir.dtype == np.float32
 
 
+def test_the_lag_of_the_head_is_stated_and_can_be_removed() -> None:
+    ahead: list[Vec3] = [(2.5, 1.5, 1.5)]
+    kept, prompt = (GeometricEngine(RATE, overrides={"hrtf_lag": lag}) for lag in ("keep", "remove"))
+    lag_s, rest_s = kept.identity.hrtf_lag_s, prompt.identity.hrtf_lag_s
+    assert lag_s is not None
+    assert rest_s is not None
+    assert abs(lag_s) < 1e-4
+    assert abs(rest_s) <= 0.5 / RATE
+    removed = round(lag_s * RATE)
+    assert removed >= 1
+    (late,), (early,) = (hear(own, BOX, ahead) for own in (kept, prompt))
+    n = min(late.shape[1] - removed, early.shape[1])  # the tails are cut by energies that differ in the last digit
+    assert np.array_equal(late[:, removed : removed + n], early[:, :n])
+    assert n > 0.9 * early.shape[1]
+    assert GeometricEngine(RATE, channels="foa").identity.hrtf_lag_s == 0.0
+
+
 def test_one_trace_serves_several_heads() -> None:
     opened = engine("binaural").open(BOX)
     traced = opened.trace(LISTENER.position, SOURCES, 3)
