@@ -45,6 +45,9 @@ def TABLE(value: Any) -> str:  # noqa: N802
 SEED = click.IntRange(0, LARGEST_SEED)
 MANY = 1_000_000_000  # the most of anything that an option counts
 
+out_argument = click.argument("out", type=PATH, default=Path("spatialqa-out"))
+recipe_option = click.option("--recipe", metavar="FILE", help="Recipe file, or name of a bundled recipe.")
+
 
 class KeyOption(click.Option):
     """An option of a recipe key. models: those that have it, where not all of the command's have; else none."""

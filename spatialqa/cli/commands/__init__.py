@@ -1,0 +1,1 @@
+"""The commands of `spatialqa`, by theme."""

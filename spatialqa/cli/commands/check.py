@@ -1,0 +1,166 @@
+"""Commands that look at a data set: preview, status, validate, audit and hear-check.
+
+One short function per command, without logic. Heavy imports are inside the functions.
+"""
+
+import sys
+from pathlib import Path
+
+import click
+
+from spatialqa.cli import supervisor
+from spatialqa.cli.options import MANY, PATH, SEED, TABLE, TEXT, out_argument
+from spatialqa.core.names import SPLITS, table_name
+from spatialqa.errors import RecipeError
+
+
+@click.command()
+@out_argument
+@click.option("--count", default=3, show_default=True, type=click.IntRange(1, MANY), help="Number of scenes to show.")
+@click.option("--scene", "scene_id", help="Id of the scene to show.")
+@click.option(
+    "--questions", default=12, show_default=True, type=click.IntRange(0, MANY), help="Number of questions per scene."
+)
+@click.option("--wav", type=PATH, metavar="DIR", help="Folder for WAV files of the scenes.")
+def preview(out: Path, count: int, scene_id: str | None, questions: int, wav: Path | None) -> None:
+    """Show scenes of OUT with their sources and questions, and write them as WAV files."""
+    from spatialqa.cli.preview import show
+
+    show(out, count, scene_id, questions, wav)
+
+
+@click.command()
+@out_argument
+def status(out: Path) -> None:
+    """Show what OUT contains and what is missing."""
+    from spatialqa.cli.output import print_status
+
+    print_status(out)
+
+
+@click.command()
+@out_argument
+@click.option(
+    "--rerender",
+    metavar="N",
+    type=click.IntRange(0, MANY),
+    help="Render N scenes again and compare them bit for bit. Default: a sample of 8, if engine, rooms and clips "
+    "are here.",
+)
+@click.option("--fix", is_flag=True, help="Remove damaged shards that a resume makes again, and name the command.")
+@click.option(
+    "--question-modules",
+    type=TEXT,
+    metavar="FILE",
+    help="Python files or packages that declared subtypes of OUT's questions, to compute their answers again.",
+)
+def validate(out: Path, rerender: int | None, fix: bool, question_modules: str | None) -> None:
+    """Check OUT: hashes, schema, geometry, audio, splits and questions; rooms and a sample of audio against inputs."""
+    if rerender != 0 or fix:
+        supervisor.supervise()
+    from spatialqa.cli.output import print_lines, print_validation
+    from spatialqa.generation.validate import validate_with_inputs
+    from spatialqa.qa.question_modules import recompute_functions
+
+    names = [name.strip() for name in question_modules.split(",")] if question_modules else []
+    report = validate_with_inputs(out, rerender, recompute_functions(names))
+    print_validation(report)
+    if fix and (report.problems or report.warnings):
+        from spatialqa.generation.resume import remove_damaged
+
+        print_lines(remove_damaged(out, report.files.shards, report.files.questions))
+    if report.problems:
+        sys.exit(1)
+
+
+@click.command()
+@out_argument
+@click.option("--name", type=TABLE, metavar="NAME", help="Audit qa-NAME instead of qa.")
+@click.option(
+    "--max-questions",
+    default=100_000,
+    show_default=True,
+    type=click.IntRange(1, MANY),
+    help="Greatest number of questions per subtype.",
+)
+@click.option("--seed", default=0, show_default=True, type=SEED, help="Seed that selects these questions.")
+@click.option(
+    "--answers",
+    type=PATH,
+    metavar="FILE",
+    help="Write the answers of the best baselines to FILE instead, for score.",
+)
+@click.option("--split", type=click.Choice(SPLITS), help="With --answers: split that is answered. [test]")
+def audit(out: Path, name: str | None, max_questions: int, seed: int, answers: Path | None, split: str | None) -> None:
+    """Check whether text-only baselines can predict the answers in OUT; exit with 1 if one beats chance."""
+    if answers:
+        from spatialqa.audit.predict import TEST, answer_from_text
+        from spatialqa.cli.output import print_lines
+        from spatialqa.core.console import CountProgress
+
+        with CountProgress("predicting") as progress:
+            said = answer_from_text(out, answers, table_name(name), split or TEST, max_questions, seed, progress.update)
+        print_lines(said.lines())
+        return
+    if split:
+        raise RecipeError("--split needs --answers")
+    from spatialqa.audit.audit import audit_dataset
+    from spatialqa.audit.report import print_audit, save_audit
+
+    report = audit_dataset(out, table_name(name), max_questions, seed)
+    save_audit(out, report)
+    print_audit(report)
+    if report.failed:
+        sys.exit(1)
+
+
+@click.command("hear-check")
+@out_argument
+@click.option("--tagger", type=PATH, metavar="FILE", help="Sound tagger: an ONNX model with the layout of YAMNet.")
+@click.option("--classes", type=PATH, metavar="FILE", help="Class list of the tagger. [yamnet_class_map.csv beside it]")
+@click.option(
+    "--first", default=5, show_default=True, type=click.IntRange(1, 500), help="How many of the tagger's classes count."
+)
+@click.option(
+    "--scenes", default=1000, show_default=True, type=click.IntRange(1, MANY), help="Greatest number of scenes."
+)
+@click.option("--ablation", is_flag=True, help="With --tagger: also what lies between clip and scene: cut, room, mix.")
+@click.option("--clips", type=TEXT, metavar="SOURCE", help="Check the clips of SOURCE (such as foley) instead of OUT.")
+@click.option(
+    "--per-class", default=50, show_default=True, type=click.IntRange(1, 10_000), help="With --clips: clips per class."
+)
+@click.option("--seed", default=0, show_default=True, type=SEED, help="With --clips: seed that selects the clips.")
+@click.option("--json", "json_path", type=PATH, metavar="FILE", help="Also write the figures to FILE.")
+def hear_check(
+    out: Path,
+    tagger: Path | None,
+    classes: Path | None,
+    first: int,
+    scenes: int,
+    ablation: bool,
+    clips: str | None,
+    per_class: int,
+    seed: int,
+    json_path: Path | None,
+) -> None:
+    """Check whether the ears in OUT point to where the labels say, and whether a tagger hears the labels.
+
+    Exits with 1 if the sign of an interaural difference contradicts the azimuth more often than reflections explain.
+    """
+    if not tagger and (
+        given := [o for o, v in (("--classes", classes), ("--ablation", ablation), ("--clips", clips)) if v]
+    ):
+        raise RecipeError(f"{given[0]} needs --tagger")
+    from spatialqa.audit.hearing.report import print_hearing
+    from spatialqa.core.files import commit_json
+    from spatialqa.generation.hear_check import hear_clips, hear_dataset
+
+    if tagger and clips:
+        report = hear_clips(clips, tagger, classes, first, per_class, seed)
+    else:
+        report = hear_dataset(out, tagger, classes, first, scenes, ablation)
+    print_hearing(report)
+    if json_path:
+        commit_json(json_path, report.as_json())
+    if report.failed:
+        sys.exit(1)

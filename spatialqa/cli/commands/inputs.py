@@ -1,0 +1,120 @@
+"""Commands about inputs: clips, rooms, hrtf and templates.
+
+One short function per command, without logic. Heavy imports are inside the functions.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from spatialqa.cli.options import PATH, SEED, keys_of, resolve
+from spatialqa.core.recipe_keys import build
+from spatialqa.generation.recipe import RenderRecipe
+
+
+@click.group()
+def clips() -> None:
+    """Download and list clips."""
+
+
+@clips.command("debian")
+@click.argument("dest", type=PATH)
+@click.option("--all", "everything", is_flag=True, help="Also files whose label no audio tagger confirmed.")
+def clips_debian(dest: Path, everything: bool) -> None:
+    """Download recorded sounds from Debian packages into DEST; needs apt-get and dpkg, but not root."""
+    from spatialqa.cli.output import print_fetch
+    from spatialqa.clips.debian import fetch
+
+    report = fetch(dest, everything=everything, progress=lambda line: click.echo(line, err=True))
+    print_fetch(report)
+    if report.failed_packages:
+        sys.exit(1)
+
+
+@clips.command("list")
+@click.argument("source", default="foley")
+@click.option("--labels-file", help="CSV or TSV file with the columns path and label (or mid).")
+@click.option(
+    "--unknown-labels",
+    type=click.Choice(["error", "custom"]),
+    default="error",
+    show_default=True,
+    help="Leave out clips with labels that are not in AudioSet (error), or keep them as custom labels.",
+)
+def clips_list(source: str, labels_file: str | None, unknown_labels: str) -> None:
+    """List the classes of the clip set SOURCE (such as foley or folder:DIR), and the files that cannot be used."""
+    from spatialqa.cli.output import print_clips
+    from spatialqa.generation.inputs import clips_for
+
+    values = {"clips": source, "labels_file": labels_file, "unknown_labels": unknown_labels}
+    print_clips(clips_for(build(RenderRecipe, values, "command line")))
+
+
+@click.group("rooms")
+def rooms_group() -> None:
+    """Inspect rooms from meshes."""
+
+
+@rooms_group.command("parts")
+@click.argument("path")
+@keys_of(RenderRecipe, only=("up", "unit_scale", "materials", "default_material"))
+def rooms_parts(path: str, **given: Any) -> None:
+    """List the parts of the mesh (or folder of meshes) PATH, with area, material, and the reason for the material."""
+    from spatialqa.cli.output import print_parts
+    from spatialqa.generation.inputs import mesh_rooms_for
+
+    print_parts(mesh_rooms_for(resolve(RenderRecipe, "render", None, given, {"rooms": f"mesh:{path}"})))
+
+
+@click.group()
+def hrtf() -> None:
+    """Make or fetch HRTF files for --hrtf."""
+
+
+@hrtf.command("synth")
+@click.argument("dest", type=PATH)
+@click.option("--subjects", default=16, show_default=True, type=click.IntRange(1, 10_000), help="Number of heads.")
+@click.option("--seed", default=0, show_default=True, type=SEED, help="Seed of the family.")
+def hrtf_synth(dest: Path, subjects: int, seed: int) -> None:
+    """Write SOFA files of synthetic heads of different sizes into the folder DEST."""
+    from spatialqa.acoustics.head_files import synthesise
+
+    click.echo(f"heads in {dest}: {len(synthesise(dest, subjects, seed))}")
+
+
+@hrtf.command("debian")
+@click.argument("dest", type=PATH)
+def hrtf_debian(dest: Path) -> None:
+    """Download a measured head (MIT KEMAR) from a Debian package into the folder DEST; needs apt-get and dpkg."""
+    from spatialqa.acoustics.head_files import fetch_debian
+
+    click.echo(f"{fetch_debian(dest)}; credit its makers, see CREDITS.txt")
+
+
+@click.group()
+def templates() -> None:
+    """Check question templates."""
+
+
+@templates.command("check")
+@click.argument("folder", type=PATH, required=False)
+@click.option(
+    "--samples",
+    default=3,
+    show_default=True,
+    type=click.IntRange(0, 1000),
+    help="Number of sample questions per subtype.",
+)
+@click.option("--seed", default=0, show_default=True, type=SEED, help="Seed that selects these samples.")
+def templates_check(folder: Path | None, samples: int, seed: int) -> None:
+    """Check the template files in FOLDER (default: the bundled ones) and show samples; exit with 1 on a problem."""
+    from spatialqa.cli.output import print_templates
+    from spatialqa.qa.templating.template_check import check_templates
+    from spatialqa.qa.templating.templates import BUNDLED
+
+    report = check_templates(folder or BUNDLED, samples, seed)
+    print_templates(report)
+    if report.problems:
+        sys.exit(1)

@@ -1,0 +1,105 @@
+"""Commands that make data: render, rirs and make-qa.
+
+One short function per command, without logic. Heavy imports are inside the functions.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from spatialqa.cli import supervisor
+from spatialqa.cli.options import PATH, keys_of, out_argument, recipe_option, resolve
+from spatialqa.core.recipe_file import read_recipe
+from spatialqa.core.recipe_keys import build, execution_keys
+from spatialqa.errors import RecipeError
+from spatialqa.generation.recipe import MOST_SCENES, RenderRecipe
+from spatialqa.qa.recipe import QaRecipe, refuse_stored_modules
+
+
+@click.command()
+@out_argument
+@recipe_option
+@click.option(
+    "--from",
+    "source",
+    metavar="DIR",
+    type=PATH,
+    help="Render the recipe of this data set again, or rebuild an export as recipes scene by scene.",
+)
+@keys_of(RenderRecipe)
+def render(out: Path, recipe: str | None, source: Path | None, **given: Any) -> None:
+    """Plan and render scenes into OUT. The same command resumes an interrupted run."""
+    supervisor.supervise(out)
+    from spatialqa.cli.output import print_lines, print_summary
+    from spatialqa.core.console import RenderProgress
+    from spatialqa.dataset.folder import DatasetFolder
+    from spatialqa.generation.placements import refuse_changed
+    from spatialqa.generation.rebuild import is_recipes_export, rebuild
+    from spatialqa.generation.runner import render_dataset
+    from spatialqa.generation.stored_recipe import stored_values
+
+    if source and recipe:
+        raise RecipeError("--from and --recipe both name a recipe: use only one")
+    if source and is_recipes_export(source):
+        with RenderProgress() as progress:
+            report = rebuild(source, out, {k: v for k, v in given.items() if v is not None}, progress)
+        print_lines(report.lines())
+        sys.exit(0 if report.complete else 1)
+    run = DatasetFolder(source).read_run() if source else None
+    stored = stored_values(DatasetFolder(source)) if source else {}
+    base = {name: value for name, value in stored.items() if name not in execution_keys(RenderRecipe)}
+    resolved = resolve(RenderRecipe, "render", recipe, given, base)
+    qa = read_recipe(recipe).get("make-qa", {}) if recipe else (run.qa_recipe if run else {})
+    build(QaRecipe, qa, f"recipe {recipe}")
+    if run and given.get("placements") is None:
+        refuse_changed(resolved.placements, run.fingerprint.get("placements"), str(source))
+    with RenderProgress() as progress:
+        summary = render_dataset(resolved, out, progress, qa)
+    print_summary(summary)
+
+
+@click.command()
+@out_argument
+@recipe_option
+@click.option(
+    "--groups",
+    type=click.IntRange(1, MOST_SCENES),
+    help="Number of listener groups in all splits together. [64]",
+)
+@click.option("--from", "source", metavar="DIR", type=click.Path(path_type=Path), help="Make the bank in DIR again.")
+@keys_of(RenderRecipe)
+def rirs(out: Path, recipe: str | None, groups: int | None, source: Path | None, **given: Any) -> None:
+    """Simulate a bank of RIRs in OUT, without sounds and scenes. `render --rooms bank:OUT` uses it."""
+    supervisor.supervise(out)
+    from spatialqa.cli.output import print_bank
+    from spatialqa.core.console import RenderProgress
+    from spatialqa.generation.make_bank import make_bank, stored_bank
+
+    if source and recipe:
+        raise RecipeError("--from and --recipe both name a recipe: give one of them")
+    base, before = stored_bank(source) if source else ({}, 64)
+    resolved = resolve(RenderRecipe, "render", recipe, given, base)
+    with RenderProgress("simulating", "groups") as progress:
+        summary = make_bank(resolved, out, before if groups is None else groups, progress)
+    print_bank(summary)
+
+
+@click.command("make-qa")
+@out_argument
+@recipe_option
+@keys_of(QaRecipe)
+def make_qa_command(out: Path, recipe: str | None, **given: Any) -> None:
+    """Write questions about every scene in OUT."""
+    from spatialqa.cli.output import print_questions
+    from spatialqa.core.console import CountProgress
+    from spatialqa.dataset.folder import DatasetFolder
+    from spatialqa.qa.make import make_qa
+
+    base = {} if recipe else DatasetFolder(out).read_run().qa_recipe
+    refuse_stored_modules(base, given, out)
+    resolved = resolve(QaRecipe, "make-qa", recipe, given, base)
+    with CountProgress("asking") as progress:
+        summary = make_qa(out, resolved, progress.update)
+    print_questions(summary)
