@@ -16,8 +16,8 @@ SPREAD := -n 2 --dist loadfile --no-loadscope-reorder
 demo: $(VENV)/.demo
 	$(BIN)/spatialqa render $(DEMO) --recipe recipes/demo.yaml
 	$(BIN)/spatialqa make-qa $(DEMO)
-	$(BIN)/spatialqa preview $(DEMO) --count 3 --questions 1 --wav $(DEMO)-wav
-	@echo "the data set is in $(DEMO), three of its scenes as WAV files in $(DEMO)-wav"
+	$(BIN)/spatialqa preview $(DEMO) --text --count 3 --questions 1
+	$(BIN)/spatialqa preview $(DEMO)
 
 test: $(VENV)/.test check
 	$(BIN)/python -m pytest $(SPREAD) --durations=10 -rs
@@ -52,4 +52,4 @@ $(VENV)/.test: $(VENV)/bin/python pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(DEMO) $(DEMO)-wav build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(DEMO) $(DEMO)-preview build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -161,6 +161,11 @@ def one_class(folder: Path) -> str:
         (["preview", "SMALL", "--scene", "train-99999999"], "has no scene"),
         (["preview", "SMALL", "--count", "0"], "count"),
         (["preview", "SMALL", "--wav", "BROKEN.glb", "--count", "1"], "cannot be written"),
+        (["preview", "SMALL", "--text", "--scene", "train-99999999"], "has no scene"),
+        (["preview", "SMALL", "--text", "--name", "none"], "holds no questions in 'qa-none'"),
+        (["preview", "SMALL", "--text", "--to", "page"], "--to names the folder of a page"),
+        (["preview", "SMALL", "--to", "FOREIGN"], "not empty and not a page of spatialqa"),
+        (["preview", "SMALL", "--to", "SMALL/page"], "a folder of its own"),
         (["status", "none"], "no such data set"),
         (["clips", "list", "folder:none"], "none is not a folder"),
         (["clips", "debian", "FOREIGN"], "FOREIGN"),
@@ -195,7 +200,7 @@ def test_a_mistake_is_one_clear_line_and_exit_code_2(
     (tmp_path / "BROKEN.glb").write_bytes(b"glTF\x02\x00\x00\x00")
     before = sorted(path.name for path in tmp_path.rglob("*"))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["spatialqa", *[str(small) if word == "SMALL" else word for word in arguments]])
+    monkeypatch.setattr(sys, "argv", ["spatialqa", *[word.replace("SMALL", str(small)) for word in arguments]])
     with pytest.raises(SystemExit) as stop:
         run_here()
     printed = capfd.readouterr()

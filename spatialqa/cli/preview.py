@@ -1,4 +1,4 @@
-"""Shows scenes with their sources and questions, and writes them as WAV files.
+"""Shows scenes with their sources and questions in the terminal, writes them as WAV files, or makes a page of them.
 
 What comes from the data set is printed as `Text`: a room or a label may hold [brackets], which are not markup.
 """
@@ -12,32 +12,70 @@ import soundfile
 from rich.table import Table
 from rich.text import Text
 
+from spatialqa.cli.output import print_lines
 from spatialqa.core.audio_io import decode_flac, write_scene_wav
 from spatialqa.core.channels import CHANNEL_NAMES
-from spatialqa.core.console import stdout
+from spatialqa.core.console import CountProgress, stdout
 from spatialqa.core.files import file_name
 from spatialqa.core.geometry import direction_words, to_head
 from spatialqa.core.scene import Scene
 from spatialqa.dataset.folder import DatasetFolder, split_of
-from spatialqa.dataset.reading import read_audio, read_rows, scene_files
+from spatialqa.dataset.reading import read_audio, read_rows, require_questions, scene_files
 from spatialqa.errors import DatasetError
 
 
-def show(root: Path, count: int, scene_id: str | None, questions: int, wav: Path | None) -> None:
+def write_page(
+    root: Path,
+    to: Path | None,
+    count: int | None,
+    scene_id: str | None,
+    split: str | None,
+    table: str,
+    questions: int | None,
+) -> None:
+    """Write a page about scenes, and print where it is; see `spatialqa.views.preview_page.write_preview`."""
+    from spatialqa.views.preview_page import DEFAULT_COUNT, write_preview
+
+    with CountProgress("writing") as progress:
+        summary = write_preview(
+            root,
+            to,
+            count=count or DEFAULT_COUNT,
+            scene_id=scene_id,
+            split=split,
+            table=table,
+            questions=questions,
+            progress=progress.update,
+        )
+    print_lines(summary.lines())
+
+
+def show(
+    root: Path,
+    count: int,
+    scene_id: str | None,
+    questions: int,
+    wav: Path | None,
+    split: str | None = None,
+    table: str = "qa",
+) -> None:
     """Print scenes and their questions.
 
     Args:
         root: the data set.
-        count: how many scenes, spread over the first split.
+        count: how many scenes, spread over the split.
         scene_id: show this scene instead.
         questions: how many questions of each scene.
         wav: also write these scenes there, as 24-bit WAV files at the level of the data set, whose gain they name.
+        split: whose scenes are shown; the first by default.
+        table: of the questions, "qa" or "qa-NAME".
 
     Raises:
-        DatasetError: no such data set or scene.
+        DatasetError: no such data set, scene, split or table.
     """
     folder = DatasetFolder(root)
     folder.read_run()
+    require_questions(folder, table)
     if wav is not None:
         try:
             wav.mkdir(parents=True, exist_ok=True)
@@ -45,10 +83,10 @@ def show(root: Path, count: int, scene_id: str | None, questions: int, wav: Path
             raise DatasetError(f"{wav}: cannot be written ({error.strerror}); name another folder for --wav") from None
     shown_types: Counter[str] = Counter()
     shown = 0
-    for scene, flac in _scenes(folder, count, scene_id):
+    for scene, flac in _scenes(folder, count, scene_id, split):
         shown += 1
         _print_scene(scene)
-        _print_questions(folder, scene, questions, shown_types)
+        _print_questions(folder, table, scene, questions, shown_types)
         if wav is not None and flac:
             names = ", ".join(CHANNEL_NAMES.get(scene.channels, ()))
             stdout.print(Text(f"written to {_write_wav(scene, flac, wav)} ({names})\n"))
@@ -56,9 +94,11 @@ def show(root: Path, count: int, scene_id: str | None, questions: int, wav: Path
         raise DatasetError(f"{root}: has no scene {scene_id!r}; ids look like train-00000000")
 
 
-def _scenes(folder: DatasetFolder, count: int, scene_id: str | None) -> Iterator[tuple[Scene, bytes]]:
-    """Yield the scene of that id, or else `count` scenes spread over the first split."""
-    files = scene_files(folder)
+def _scenes(
+    folder: DatasetFolder, count: int, scene_id: str | None, split: str | None
+) -> Iterator[tuple[Scene, bytes]]:
+    """Yield the scene of that id, or else `count` scenes spread over a split, by default the first."""
+    files = scene_files(folder, split)
     split = split_of(files[0]) if scene_id is None else scene_id.rpartition("-")[0]
     files = [path for path in files if split_of(path) == split]
     rows = sum(pq.ParquetFile(path).metadata.num_rows for path in files)
@@ -89,11 +129,11 @@ def _print_scene(scene: Scene) -> None:
     stdout.print(table)
 
 
-def _print_questions(folder: DatasetFolder, scene: Scene, count: int, shown: Counter[str]) -> None:
+def _print_questions(folder: DatasetFolder, table: str, scene: Scene, count: int, shown: Counter[str]) -> None:
     """Print up to `count` questions of a scene, those types first that have been shown least."""
     rows = [
         row
-        for path in folder.tables("qa")
+        for path in folder.tables(table)
         if split_of(path) == scene.split
         for row in read_rows(path, ["scene_id", "type", "question", "answer"], batch_rows=4096)
         if row["scene_id"] == scene.scene_id

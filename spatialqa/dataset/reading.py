@@ -91,6 +91,13 @@ def scene_files(folder: DatasetFolder, split: str | None = None) -> list[Path]:
     return files
 
 
+def require_questions(folder: DatasetFolder, table: str) -> None:
+    """Raise DatasetError where a data set has no table of questions of that name; `qa` itself may be missing."""
+    if table != "qa" and not folder.tables(table):
+        names = ", ".join(folder.question_tables()) or "none"
+        raise DatasetError(f"{folder.root}: holds no questions in {table!r}; it holds {names}")
+
+
 def join_questions(
     scenes: Iterable[Scene], folder: DatasetFolder, table: str, split: str
 ) -> Iterator[tuple[Scene, list[dict[str, Any]]]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from spatialqa.core.scene import Scene
 from spatialqa.dataset.folder import DatasetFolder, split_of
-from spatialqa.dataset.reading import join_questions, read_audio, read_scenes, scene_files
+from spatialqa.dataset.reading import join_questions, read_audio, read_scenes, require_questions, scene_files
 from spatialqa.errors import DatasetError
 
 Sample = tuple[Scene, bytes, list[dict[str, Any]]]  # the scene, its FLAC file, its rows of the table of questions
@@ -27,9 +27,7 @@ class Samples:
     def __init__(self, root: Path, table: str, progress: Callable[[int, int], None] | None = None) -> None:
         self.folder = DatasetFolder(root)
         self.run = self.folder.read_run()
-        if table != "qa" and not self.folder.tables(table):
-            names = ", ".join(self.folder.question_tables())
-            raise DatasetError(f"{root}: holds no questions in {table!r}; it holds {names}")
+        require_questions(self.folder, table)
         self.scenes = self.questions = 0
         self._table, self._progress = table, progress
         self._files = scene_files(self.folder)

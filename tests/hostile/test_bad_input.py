@@ -245,6 +245,10 @@ CASES: list[Case] = [
         ("--scene", "../../x", "no scene"),
         ("--wav", LONG, "at most 4,095"),
         ("--wav", "w\nx", "control character"),
+        ("--to", LONG, "at most 4,095"),
+        ("--to", "plan/page", "a folder of its own"),
+        ("--to", "pipe", "not a folder"),
+        ("--name", "../qa", "letters, digits"),
     ),
     *_of(
         ("audit", "plan"),

@@ -16,17 +16,36 @@ from spatialqa.errors import RecipeError
 
 @click.command()
 @out_argument
-@click.option("--count", default=3, show_default=True, type=click.IntRange(1, MANY), help="Number of scenes to show.")
+@click.option("--count", type=click.IntRange(1, MANY), help="Number of scenes. [50; in text 3]")
 @click.option("--scene", "scene_id", help="Id of the scene to show.")
+@click.option("--split", type=click.Choice(SPLITS), help="Split to show; default: all, in text the first.")
+@click.option("--name", type=TABLE, metavar="NAME", help="Show the questions in qa-NAME instead of qa.")
 @click.option(
-    "--questions", default=12, show_default=True, type=click.IntRange(0, MANY), help="Number of questions per scene."
+    "--questions", type=click.IntRange(0, MANY), help="Greatest number of questions per scene. [all; in text 12]"
 )
-@click.option("--wav", type=PATH, metavar="DIR", help="Folder for WAV files of the scenes.")
-def preview(out: Path, count: int, scene_id: str | None, questions: int, wav: Path | None) -> None:
-    """Show scenes of OUT with their sources and questions, and write them as WAV files."""
-    from spatialqa.cli.preview import show
+@click.option("--to", type=PATH, metavar="DIR", help="Folder for the page. [OUT-preview]")
+@click.option("--text", is_flag=True, help="Print the scenes instead of writing a page.")
+@click.option("--wav", type=PATH, metavar="DIR", help="As --text, and write the scenes as WAV files into DIR.")
+def preview(
+    out: Path,
+    count: int | None,
+    scene_id: str | None,
+    split: str | None,
+    name: str | None,
+    questions: int | None,
+    to: Path | None,
+    text: bool,
+    wav: Path | None,
+) -> None:
+    """Write a page that shows and plays scenes of OUT, with their sources and questions; or print them."""
+    from spatialqa.cli.preview import show, write_page
 
-    show(out, count, scene_id, questions, wav)
+    if text or wav:
+        if to:
+            raise RecipeError("--to names the folder of a page, and --text and --wav write none: leave one out")
+        show(out, count or 3, scene_id, 12 if questions is None else questions, wav, split, table_name(name))
+    else:
+        write_page(out, to, count, scene_id, split, table_name(name), questions)
 
 
 @click.command()

@@ -1,0 +1,171 @@
+"""The page works in a real browser: Chromium, from a file, without a network. Skipped where there is none."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spatialqa.views.preview_page import write_preview
+from tests.views.pages import SECONDS, dataset_for_pages
+
+playwright = pytest.importorskip("playwright.sync_api")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("browser")
+    return write_preview(dataset_for_pages(folder / "data"), folder / "page").index.as_uri()
+
+
+@pytest.fixture
+def page(browser: Any, index: str) -> Iterator[Any]:
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True)
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("console", lambda said: problems.append(said.text) if said.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto(index)
+    page.wait_for_selector("article[data-ready]", state="attached")
+    yield page
+    assert problems == []
+    context.close()
+
+
+def test_sources_are_painted_on_the_side_that_the_table_says(page: Any) -> None:
+    for article in page.locator("article.scene").all():
+        article.scroll_into_view_if_needed()
+        head = article.locator("svg.plan g.head circle").bounding_box()
+        for row in article.locator("tbody tr").all():
+            source = row.get_attribute("data-source")
+            dot = article.locator(f"svg.plan g.source[data-source='{source}'] circle").bounding_box()
+            words = row.locator("td.words").inner_text()
+            middle = [box["x"] + box["width"] / 2 for box in (dot, head)]
+            assert ("left" in words) == (middle[0] < middle[1])
+            level = [box["y"] + box["height"] / 2 for box in (dot, head)]
+            assert ("front" in words) == (level[0] < level[1])
+            beside = article.locator(f"svg.section g.source[data-source='{source}'] circle").bounding_box()
+            ears = article.locator("svg.section g.head circle").bounding_box()
+            assert ("above" in words) == (beside["y"] + beside["height"] / 2 < ears["y"] + ears["height"] / 2)
+
+
+def test_it_plays_what_it_shows(page: Any) -> None:
+    seconds = page.evaluate(
+        """async () => { const audio = document.querySelector("audio"); audio.muted = true; await audio.play();
+        return audio.duration; }"""
+    )
+    assert seconds == pytest.approx(SECONDS, abs=0.01)
+    page.wait_for_function("() => document.querySelector('audio').currentTime > 0.2")
+    assert page.locator(".playhead").first.is_visible()
+
+
+def test_a_question_highlights_its_sources_until_it_is_pressed_again(page: Any) -> None:
+    article = page.locator("article.scene").first
+    button = article.locator(".question[data-sources='0']").first
+    button.click()
+    assert article.locator("svg.plan g.source.on").count() == 1
+    assert article.locator("svg.plan g.source.on").get_attribute("data-source") == "0"
+    assert article.locator("tbody tr.on").count() == 1
+    assert button.get_attribute("aria-pressed") == "true"
+    page.mouse.move(0, 0)
+    assert article.locator("g.source.on").count() == 2  # in both drawings
+    page.keyboard.press("Escape")
+    assert article.locator("g.source.on").count() == 0
+
+
+def test_filters_show_what_fits_and_say_how_much(page: Any) -> None:
+    def shown() -> int:
+        return int(page.locator("article.scene:visible").count())
+
+    assert shown() == 3
+    page.select_option("select[name=class]", "Whistle")
+    assert (shown(), page.locator("#count").inner_text().split(",")[0]) == (1, "1 scene")
+    page.click("button[type=reset]")
+    page.wait_for_function("() => document.querySelectorAll('article.scene:not([hidden])').length === 3")
+    page.select_option("select[name=class]", "Bark")
+    page.select_option("select[name=direction]", "right")
+    assert page.locator("article.scene:visible").get_attribute("id") == "test-00000002"
+    page.select_option("select[name=direction]", "behind")
+    assert shown() == 2
+    page.select_option("select[name=sight]", "occluded")  # of the same source: a bark that is occluded
+    assert shown() == 0
+    assert page.locator("#none").is_visible()
+    page.click("button[type=reset]")
+    page.select_option("select[name=type]", "E")
+    kinds = page.locator(".question:visible").evaluate_all("found => [...new Set(found.map(q => q.dataset.type))]")
+    assert kinds == ["E"]
+
+
+def test_keys_go_through_scenes_and_highlight(page: Any) -> None:
+    page.keyboard.press("j")
+    assert page.evaluate("document.activeElement.id") == "train-00000000"
+    page.keyboard.press("2")
+    assert page.locator("article.scene").first.locator("svg.plan g.source.on").get_attribute("data-source") == "1"
+    page.keyboard.press("j")
+    assert page.evaluate("document.activeElement.id") == "train-00000001"
+    page.keyboard.press("k")
+    assert page.evaluate("document.activeElement.id") == "train-00000000"
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.name") == "type"
+
+
+def test_every_control_has_a_name(page: Any) -> None:
+    unnamed = page.locator("button, select, audio, canvas, svg, [role=region]").evaluate_all(
+        """found => found.filter(part => !(part.getAttribute("aria-label") || part.labels?.length
+        || part.textContent.trim())).length"""
+    )
+    assert unnamed == 0
+
+
+@pytest.mark.parametrize("width", [360, 1280, 2560])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_nothing_is_wider_than_the_window_and_text_has_contrast(page: Any, width: int, theme: str) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(color_scheme=theme)
+    page.wait_for_timeout(100)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    ratios = page.evaluate(
+        """() => {
+        const style = getComputedStyle(document.documentElement);
+        const light = (name) => { const hex = style.getPropertyValue(name).trim().slice(1);
+          const [r, g, b] = [0, 2, 4].map((k) => parseInt(hex.slice(k, k + 2), 16) / 255)
+            .map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+          return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+        const pairs = [["--ink", "--paper"], ["--soft", "--paper"], ["--soft", "--ground"], ["--accent", "--paper"],
+          ["--ink", "--mark"], ...[0, 1, 2, 3, 4, 5].flatMap((k) => [[`--s${k}`, "--paper"], [`--s${k}`, "--number"]])];
+        return pairs.map(([a, b]) => { const both = [light(a), light(b)];
+          return [a, b, (Math.max(...both) + 0.05) / (Math.min(...both) + 0.05)]; });
+        }"""
+    )
+    assert [pair for pair in ratios if pair[2] < 4.5] == []
+
+
+def test_two_hundred_scenes_load_audio_lazily_and_filter_at_once(browser: Any, tmp_path: Path) -> None:
+    index = write_preview(dataset_for_pages(tmp_path / "data", 200), tmp_path / "page", count=200).index
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(index.as_uri())
+    page.wait_for_selector("article[data-ready]", state="attached")
+    assert page.locator("article.scene").count() == 200
+    assert sum(url.endswith((".ogg", ".flac")) for url in asked) < 20
+    took = page.evaluate(
+        """() => { const select = document.querySelector("select[name=class]"); const times = [];
+        for (const value of ["Whistle", "Bark", ""]) { const before = performance.now(); select.value = value;
+          select.dispatchEvent(new Event("change", { bubbles: true })); document.body.offsetHeight;
+          times.push(performance.now() - before); }
+        return Math.max(...times); }"""
+    )
+    assert took < 100
+    page.close()
