@@ -10,11 +10,11 @@ from spatialqa.core.audio_io import encode_flac
 from spatialqa.core.geometry import Pose, cartesian, yaw_quaternion
 from spatialqa.core.scene import Scene
 from tests.fixtures.datasets import written
-from tests.fixtures.scenes import HEAD, heard_at, with_angles
+from tests.fixtures.scenes import HEAD, Sound, heard_at, with_angles
 
 RATE = 16000
 SECONDS = 2.0
-SOUNDS = [  # azimuth, elevation, distance, label, in sight
+SOUNDS: list[list[tuple[float, float, float, str, bool | None]]] = [  # azimuth, elevation, distance, label, in sight
     [(120.0, -20.0, 1.5, "Bark", True), (-45.0, 10.0, 3.0, "Doorbell", False)],
     [(20.0, 25.0, 0.8, "Whistle", True)],
     [(-100.0, -15.0, 5.0, "Bark", None), (60.0, 30.0, 2.5, "Knock", True)],
@@ -26,7 +26,7 @@ def scenes() -> list[Scene]:
     """Return three scenes of a head that is turned by 0, 40 and 80 degrees."""
     made = []
     for k, sounds in enumerate(SOUNDS):
-        places = []
+        places: list[Sound] = []
         for azimuth, elevation, distance, label, _ in sounds:
             x, y, z = cartesian(azimuth, elevation, distance).tolist()
             places.append(((x, y, z), [label]))
