@@ -163,7 +163,7 @@ def one_class(folder: Path) -> str:
         (["preview", "SMALL", "--wav", "BROKEN.glb", "--count", "1"], "cannot be written"),
         (["preview", "SMALL", "--text", "--scene", "train-99999999"], "has no scene"),
         (["preview", "SMALL", "--text", "--name", "none"], "holds no questions in 'qa-none'"),
-        (["preview", "SMALL", "--text", "--to", "page"], "--to names the folder of a page"),
+        (["preview", "SMALL", "--text", "--to", "page"], "--to is of a page"),
         (["preview", "SMALL", "--to", "FOREIGN"], "not empty and not a page of spatialqa"),
         (["preview", "SMALL", "--to", "SMALL/page"], "a folder of its own"),
         (["status", "none"], "no such data set"),

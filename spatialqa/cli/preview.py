@@ -32,6 +32,7 @@ def write_page(
     split: str | None,
     table: str,
     questions: int | None,
+    quiz: bool,
 ) -> None:
     """Write a page about scenes, and print where it is; see `spatialqa.views.preview_page.write_preview`."""
     from spatialqa.views.preview_page import DEFAULT_COUNT, write_preview
@@ -45,6 +46,7 @@ def write_page(
             split=split,
             table=table,
             questions=questions,
+            quiz=quiz,
             progress=progress.update,
         )
     print_lines(summary.lines())

@@ -1,6 +1,6 @@
 """Chooses scenes of a data set and reads them alone: their audio, questions, rooms and RIRs."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,10 +70,10 @@ def read_chosen(chosen: Iterable[Chosen]) -> Iterator[tuple[Scene, bytes]]:
                     yield Scene.from_row(values), values["audio"]["bytes"] if values["audio"] else b""
 
 
-def questions_of(folder: DatasetFolder, table: str, scenes: Iterable[Scene]) -> dict[str, list[dict[str, Any]]]:
+def questions_of(folder: DatasetFolder, table: str, scenes: Iterable[Scene]) -> dict[str, list[Mapping[str, Any]]]:
     """Return the rows of a table of questions by scene; DatasetError where there is no such table, but for `qa`."""
     require_questions(folder, table)
-    found: dict[str, list[dict[str, Any]]] = {}
+    found: dict[str, list[Mapping[str, Any]]] = {}
     for row in _rows(folder, table, "scene_id", scenes, lambda scene: [scene.scene_id]):
         found.setdefault(row["scene_id"], []).append(row)
     return found

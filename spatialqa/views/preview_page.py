@@ -15,19 +15,20 @@ from spatialqa.core.geometry import direction_words, to_head
 from spatialqa.core.scene import Scene, Source
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.views.chosen_scenes import RoomsOfScenes, choose, questions_of, read_chosen, rirs_of
+from spatialqa.views.entry import Entry
 from spatialqa.views.listening import Coding, coding_for, encode, for_two_ears
 from spatialqa.views.page_folder import PageFolder
+from spatialqa.views.quiz_page import QUIZ_ASSETS, first_questions, quiz_html
 from spatialqa.views.scene_drawing import COLOURS, SceneDrawing, draw_scene
-from spatialqa.views.sound_curves import decay, spectrogram, waveform
+from spatialqa.views.sound_curves import Audio, decay, spectrogram, waveform
 from spatialqa.views.templating import asset, environment
 
 DEFAULT_COUNT = 50
 _HEADROOM_DB = 1.0
 _MOST_GAIN_DB = 40.0
 _MOST_REJECTS = 300  # that are listed one by one
-_QUESTION_KEYS = ("qa_id", "type", "subtype", "question", "answer", "source_indices", "rationale")
 _DISTANCES_M = (1.0, 2.0, 4.0)
-ASSETS = ("style.css", "curves.js", "preview.js")
+_ASSETS = ("style.css", "curves.js", "preview.js")
 
 Progress = Callable[[int, int], None]
 
@@ -48,19 +49,6 @@ class PreviewSummary:
         ]
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """A scene of the page, as its template reads it."""
-
-    scene: Scene
-    rows: Sequence[Mapping[str, Any]]  # one a source
-    questions: Sequence[Mapping[str, Any]]
-    drawing: SceneDrawing
-    why_no_outline: str | None
-    sound: str | None  # its file
-    peak_dbfs: float | None
-
-
 def write_preview(
     root: Path,
     to: Path | None = None,
@@ -70,6 +58,7 @@ def write_preview(
     split: str | None = None,
     table: str = "qa",
     questions: int | None = None,
+    quiz: bool = False,
     progress: Progress | None = None,
 ) -> PreviewSummary:
     """Write a page about scenes of a data set into a folder of its own. Nothing is written in the data set.
@@ -81,11 +70,13 @@ def write_preview(
         scene_id: show this scene alone.
         split: show scenes of this split alone.
         table: of the questions, "qa" or "qa-NAME".
-        questions: the greatest number of questions of each scene; None for all.
+        questions: the greatest number of questions of each scene; None for all, or for one where it is a quiz.
+        quiz: hide answers until one has guessed.
         progress: called with (scenes written, scenes in all).
 
     Raises:
-        DatasetError: there is no such data set, scene or table, or the folder holds something else.
+        DatasetError: there is no such data set, scene or table, or the folder holds something else; a quiz has no
+            questions.
     """
     folder = DatasetFolder(root)
     run = folder.read_run()
@@ -94,35 +85,33 @@ def write_preview(
     chosen = choose(folder, count, scene_id, split)
     gain_db, coding, scenes = _loudness(read_chosen(chosen))
     asked = questions_of(folder, table, scenes)
-    rirs = rirs_of(folder, scenes)
+    if quiz:
+        asked = first_questions(scenes, asked, 1 if questions is None else questions, f"{root}: {table}")
+    rirs = {} if quiz else rirs_of(folder, scenes)
     drawings = _drawings(folder, scenes)
     size = 0
-    with page.whole({"page": "preview", "dataset": str(root), "scenes": len(scenes)}):
+    with page.whole({"page": "quiz" if quiz else "preview", "dataset": str(root), "scenes": len(scenes)}):
         entries = []
         for number, (scene, flac) in enumerate(read_chosen(chosen), start=1):
             name = file_name(scene.scene_id, "scene_id")
-            data: dict[str, Any] = {"id": scene.scene_id, "seconds": scene.duration_s, "sources": _plays(scene)}
-            sound, peak_dbfs = None, None
-            if flac:
-                audio, rate = decode_flac(flac)
-                ears = for_two_ears(audio, scene.channels, rate)
-                peak_dbfs = _db(float(np.abs(ears).max()))
-                sound = f"scenes/{name}.{coding.suffix}"
+            audio, rate = decode_flac(flac) if flac else (None, 0)
+            ears = None if audio is None else for_two_ears(audio, scene.channels, rate)
+            sound = None if ears is None else f"scenes/{name}.{coding.suffix}"
+            if ears is not None and sound is not None:
                 size += page.write(sound, encode(ears * np.float32(10 ** (gain_db / 20)), rate, coding))
-                data["waveform"], data["spectrogram"] = waveform(ears), spectrogram(ears, rate)
-            data["decays"] = [
-                {"source": k, **decay(rirs[source.rir_id], scene.sample_rate, scene.channels)}
-                for k, source in enumerate(scene.sources)
-                if source.rir_id in rirs
-            ]
-            size += page.write(f"scenes/{name}.js", f"spatialqaScene({json.dumps(data, separators=(',', ':'))});\n")
-            own = [_question(row) for row in asked.get(scene.scene_id, [])[:questions]]
-            drawing, why = drawings[scene.scene_id]
-            entries.append(_Entry(scene, [_row(scene, s) for s in scene.sources], own, drawing, why, sound, peak_dbfs))
+            if not quiz:
+                data = json.dumps(_curves(scene, ears, rate, rirs), separators=(",", ":"))
+                size += page.write(f"scenes/{name}.js", f"spatialqaScene({data});\n")
+            own = asked.get(scene.scene_id, [])[:questions]
+            entries.append(Entry(scene, [_row(scene, s) for s in scene.sources], own, *drawings[scene.scene_id], sound))
             if progress:
                 progress(number, len(scenes))
-        size += page.write("index.html", _html(folder, table, entries, run.recipe, gain_db, coding, bool(rirs)))
-        size += sum(page.write(name, asset(name)) for name in ASSETS)
+        if quiz:
+            html = quiz_html(folder.root.resolve().name, entries)
+        else:
+            html = _html(folder, table, entries, run.recipe, gain_db, coding, bool(rirs))
+        size += page.write("index.html", html)
+        size += sum(page.write(name, asset(name)) for name in (QUIZ_ASSETS if quiz else _ASSETS))
     return PreviewSummary(place / "index.html", len(entries), size)
 
 
@@ -151,6 +140,19 @@ def _drawings(folder: DatasetFolder, scenes: Sequence[Scene]) -> dict[str, tuple
     return drawn
 
 
+def _curves(scene: Scene, ears: Audio | None, rate: int, rirs: Mapping[str, Audio]) -> dict[str, Any]:
+    """Return what the page loads of a scene when it comes into view."""
+    data: dict[str, Any] = {"id": scene.scene_id, "seconds": scene.duration_s, "sources": _plays(scene)}
+    if ears is not None:
+        data["waveform"], data["spectrogram"] = waveform(ears), spectrogram(ears, rate)
+    data["decays"] = [
+        {"source": k, **decay(rirs[source.rir_id], scene.sample_rate, scene.channels)}
+        for k, source in enumerate(scene.sources)
+        if source.rir_id in rirs
+    ]
+    return data
+
+
 def _plays(scene: Scene) -> list[dict[str, Any]]:
     return [
         {"label": source.labels[0], "starts": list(source.starts_s or (source.onset_s,)), "colour": k % COLOURS}
@@ -177,14 +179,10 @@ def _nearness(distance_m: float) -> str:
     return f"under {_DISTANCES_M[0]:g} m" if low == 0 else f"{low:g} to {bounds[bounds.index(low) + 1]:g} m"
 
 
-def _question(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: row[key] for key in _QUESTION_KEYS}
-
-
 def _html(
     folder: DatasetFolder,
     table: str,
-    entries: Sequence[_Entry],
+    entries: Sequence[Entry],
     recipe: Mapping[str, Any],
     gain_db: float,
     coding: Coding,
@@ -214,7 +212,7 @@ def _html(
     )
 
 
-def _facets(entries: Sequence[_Entry]) -> str:
+def _facets(entries: Sequence[Entry]) -> str:
     """Return what filters compare, as JSON: of every scene its split, sources and questions."""
     facets = [
         {
@@ -235,7 +233,7 @@ def _facets(entries: Sequence[_Entry]) -> str:
     return json.dumps(facets, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def _filters(entries: Sequence[_Entry]) -> dict[str, list[str]]:
+def _filters(entries: Sequence[Entry]) -> dict[str, list[str]]:
     """Return the values that each filter offers, those that occur."""
     rows = [row for entry in entries for row in entry.rows]
     asked = [question for entry in entries for question in entry.questions]

@@ -1,5 +1,6 @@
 """The page works in a real browser: Chromium, from a file, without a network. Skipped where there is none."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +8,11 @@ from typing import Any
 
 import pytest
 
+from spatialqa.scoring.predictions import read_predictions
+from spatialqa.scoring.results import METRICS
+from spatialqa.scoring.score import score
 from spatialqa.views.preview_page import write_preview
+from tests.fixtures.datasets import rows_of
 from tests.views.pages import SECONDS, dataset_for_pages
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -169,3 +174,113 @@ def test_two_hundred_scenes_load_audio_lazily_and_filter_at_once(browser: Any, t
     )
     assert took < 100
     page.close()
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return dataset_for_pages(tmp_path_factory.mktemp("quiz") / "data")
+
+
+@pytest.fixture
+def quiz(browser: Any, asked: Path, tmp_path: Path) -> Iterator[Any]:
+    index = write_preview(asked, tmp_path / "page", quiz=True, questions=20).index
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    problems: list[str] = []
+    page.on("console", lambda said: problems.append(said.text) if said.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto(index.as_uri())
+    yield page
+    assert problems == []
+    page.close()
+
+
+def answer(page: Any, row: dict[str, Any]) -> None:
+    """Fill in the answer of a question, as a person would."""
+    if page.locator("input[name=axis0]").count():
+        for k, word in enumerate(row["answer_direction"]):
+            page.locator(f"input[name=axis{k}][value='{word}']").check()
+        page.fill("input[name=metres]", row["answer"].rpartition("; ")[2].removesuffix("m"))
+    elif page.locator("input[name=metres]").count():
+        page.fill("input[name=metres]", row["answer"].removesuffix("m"))
+    elif page.locator("input[type=radio]").count():
+        page.locator(f"input[type=radio][value='{row['answer']}']").check()
+    else:
+        page.fill("input[name=answer]", row["answer"])
+    page.click("#submit")
+
+
+def test_a_quiz_hides_answers_keeps_score_and_saves_what_score_reads(quiz: Any, asked: Path, tmp_path: Path) -> None:
+    rows = {row["question"]: row for row in rows_of(asked, "qa")}
+    kinds = set()
+    quiz.click("#skip")
+    while quiz.locator("#asking").is_visible():
+        row = rows[quiz.locator("#question").inner_text()]
+        kinds.add(row["subtype"])
+        assert not quiz.locator("#reveal").is_visible()
+        assert quiz.locator("#picture svg").count() == 0 or not quiz.locator("#picture").is_visible()
+        answer(quiz, row)
+        assert quiz.locator("#verdict").inner_text().startswith("Right.")
+        assert row["answer"] in quiz.locator("#verdict").inner_text()
+        assert quiz.locator("#picture svg.plan g.source.on").count() == len(set(row["source_indices"]))
+        quiz.click("#next")
+    assert {"classification", "location", "location_of_class", "relative_distance", "distance_between"} <= kinds
+    assert f"{len(rows)} of {len(rows)} right" in quiz.locator("#summary").inner_text()
+    with quiz.expect_download() as saved:
+        quiz.click("#save")
+    assert saved.value.suggested_filename == "answers-headphones-not-checked.jsonl"
+    saved.value.save_as(tmp_path / "answers.jsonl")
+    lines = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text().splitlines()]
+    assert {frozenset(line) for line in lines} == {frozenset(("qa_id", "prediction"))}
+    report = score(read_predictions(tmp_path / "answers.jsonl"), asked, "qa", None, "none", 0, False)
+    assert report.answered == report.questions == len(rows)
+    shares = [
+        (scored.subtype, name, metric.value)
+        for scored in report.subtypes
+        for name, metric in scored.metrics.items()
+        if METRICS[name].unit == "%" and not METRICS[name].lower_is_better and metric.value is not None
+    ]
+    assert len(shares) >= len(report.subtypes)
+    assert [share for share in shares if share[2] < 1.0] == []
+
+
+def test_a_quiz_goes_on_after_a_reload_and_counts_a_wrong_answer(quiz: Any) -> None:
+    quiz.click("#skip")
+    first = quiz.locator("#question").inner_text()
+    quiz.fill("input[name=answer]", "something else")
+    quiz.click("#submit")
+    assert quiz.locator("#verdict").inner_text().startswith("Wrong.")
+    quiz.reload()
+    assert "answered 1 of" in quiz.locator("#resume").inner_text()
+    quiz.click("#skip")
+    assert quiz.locator("#question").inner_text() != first
+    assert quiz.locator("#score").inner_text() == "0 of 1 right"
+
+
+@pytest.mark.parametrize("hears", ["all", "sides alone"])
+def test_the_headphone_check_passes_who_hears_it_and_says_who_does_not(quiz: Any, hears: str) -> None:
+    quiz.evaluate(
+        """() => { const made = Headphones.trials; Headphones.play = async () => {};
+        Headphones.trials = () => (window.trials = made()); }"""
+    )
+    quiz.click("#check")
+    for k in range(6):
+        quiz.click("#play")
+        right = quiz.evaluate(f"window.trials[{k}].right")
+        wrong = quiz.evaluate(f"window.trials[{k}].replies.find(reply => reply !== window.trials[{k}].right)")
+        quiz.click(f"#replies button:text-is('{right if hears == 'all' or k < 3 else wrong}')")
+    if hears == "all":
+        assert quiz.locator("#asking").is_visible()
+    else:
+        assert "3 of 6 right" in quiz.locator("#task").inner_text()
+        quiz.click("#replies button:text-is('Continue')")
+    quiz.click("#finish")
+    assert ("passed" if hears == "all" else "3 of 6 right") in quiz.locator("#summary").inner_text()
+
+
+def test_the_tones_of_the_headphone_check_are_what_they_are_called(quiz: Any) -> None:
+    trials = quiz.evaluate("Headphones.trials()")
+    for one in trials[:3]:
+        assert one["tones"] == [[1, 0] if one["right"] == "left" else [0, 1]]  # channel 0 is the left ear
+    for one in trials[3:]:
+        assert one["tones"][one["replies"].index(one["right"])] == [0.5, 0.5]
+        assert sorted(one["tones"]) == [[0.5, 0.5], [1, -1], [1, 1]]

@@ -17,6 +17,7 @@ from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.json_records import Reject, json_lines
 from spatialqa.dataset.record_checks import REJECTS
 from spatialqa.errors import DatasetError
+from spatialqa.qa.make import make_qa
 from spatialqa.qa.recipe import QaRecipe
 from spatialqa.views.page_folder import MARKER
 from spatialqa.views.preview_page import write_preview
@@ -203,3 +204,24 @@ def test_curves_of_a_scene_are_stored_with_its_onsets(data: Path, tmp_path: Path
     assert [source["starts"] for source in held["sources"]] == [[0.0], [0.5]]
     assert held["decays"] == []
     assert {"waveform", "spectrogram"} <= set(held)
+
+
+def test_a_quiz_asks_one_question_of_each_scene_and_lets_subtypes_take_turns(data: Path, tmp_path: Path) -> None:
+    html = page_of(data, tmp_path / "page", quiz=True)
+    found = re.search(r'id="questions">(.*?)</script>', html)
+    assert found
+    asked = json.loads(found[1])
+    subtypes = {row["qa_id"]: row["subtype"] for row in rows_of(data, "qa")}
+    assert len({subtypes[one["qa_id"]] for one in asked}) == len(asked) == 3
+    assert 'class="questions"' not in html
+    assert {path.suffix for path in (tmp_path / "page" / "scenes").iterdir()} == {".flac"}
+
+
+def test_a_quiz_without_questions_or_audio_is_refused(tmp_path: Path) -> None:
+    root = planned(tmp_path / "data", 4, splits="1,0,0")
+    with pytest.raises(DatasetError, match="has no questions about these scenes"):
+        write_preview(root, tmp_path / "page", quiz=True)
+    make_qa(root, QaRecipe())
+    with pytest.raises(DatasetError, match="has no audio"):
+        write_preview(root, tmp_path / "page", quiz=True)
+    assert not (tmp_path / "page").exists()

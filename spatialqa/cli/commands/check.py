@@ -21,9 +21,12 @@ from spatialqa.errors import RecipeError
 @click.option("--split", type=click.Choice(SPLITS), help="Split to show; default: all, in text the first.")
 @click.option("--name", type=TABLE, metavar="NAME", help="Show the questions in qa-NAME instead of qa.")
 @click.option(
-    "--questions", type=click.IntRange(0, MANY), help="Greatest number of questions per scene. [all; in text 12]"
+    "--questions",
+    type=click.IntRange(0, MANY),
+    help="Greatest number of questions per scene. [all; in a quiz 1, in text 12]",
 )
 @click.option("--to", type=PATH, metavar="DIR", help="Folder for the page. [OUT-preview]")
+@click.option("--quiz", is_flag=True, help="Write a listening test: answers are hidden until one has guessed.")
 @click.option("--text", is_flag=True, help="Print the scenes instead of writing a page.")
 @click.option("--wav", type=PATH, metavar="DIR", help="As --text, and write the scenes as WAV files into DIR.")
 def preview(
@@ -34,6 +37,7 @@ def preview(
     name: str | None,
     questions: int | None,
     to: Path | None,
+    quiz: bool,
     text: bool,
     wav: Path | None,
 ) -> None:
@@ -41,11 +45,13 @@ def preview(
     from spatialqa.cli.preview import show, write_page
 
     if text or wav:
-        if to:
-            raise RecipeError("--to names the folder of a page, and --text and --wav write none: leave one out")
+        if to or quiz:
+            raise RecipeError(
+                f"{'--to' if to else '--quiz'} is of a page, and --text and --wav write none: leave one out"
+            )
         show(out, count or 3, scene_id, 12 if questions is None else questions, wav, split, table_name(name))
     else:
-        write_page(out, to, count, scene_id, split, table_name(name), questions)
+        write_page(out, to, count, scene_id, split, table_name(name), questions, quiz)
 
 
 @click.command()
