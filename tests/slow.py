@@ -28,6 +28,7 @@ SLOW = {
     "tests/test_on_ray.py": 15,
     "tests/test_soak.py": 12,
     "tests/test_playback.py": 13,
+    "tests/test_head_sets.py": 18,
     "tests/test_isolation.py": 8,
     "tests/hostile/test_fuzz.py": 14,
     "tests/hostile/test_bad_input.py": 9,

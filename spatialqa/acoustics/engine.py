@@ -88,6 +88,17 @@ class OpenRoom(Protocol):
 
 
 @runtime_checkable
+class RoomWithHeads(Protocol):
+    """A room whose engine can be given a head with every call, one of its folder of HRTF files."""
+
+    def rirs_of_subject(
+        self, listener: Pose, sources: Sequence[Vec3], seed: int, subject: str
+    ) -> list[npt.NDArray[np.float32]]:
+        """Return what `OpenRoom.rirs` does, heard by this subject; raises EngineError for one that is not there."""
+        ...
+
+
+@runtime_checkable
 class WalkableRoom(Protocol):
     """A room whose engine knows where one can walk."""
 

@@ -37,7 +37,7 @@ def open_engine(
         sample_rate: Hz.
         preset: "fast" or "reference".
         overrides: engine settings that replace the preset's.
-        hrtf: a SOFA file, or None for the engine's own HRTF.
+        hrtf: a SOFA file, a folder of them (rooms then have `rirs_of_subject`), or None for the engine's own HRTF.
         channels: "binaural" or "foa"; of geometric also "mono" and "stereo".
         habitat_python: the Python that has habitat-sim; None takes this one.
         habitat_materials: whether habitat gives objects the materials of their categories.
@@ -58,6 +58,8 @@ def open_engine(
         return GeometricEngine(sample_rate, preset, overrides, hrtf, channels)
     if name == "habitat":
         from spatialqa.acoustics.habitat.engine import HabitatEngine
+
+        _refuse_folder(hrtf)
         from spatialqa.rooms.materials import material
         from spatialqa.rooms.mesh.mesh_rooms import DEFAULT_MATERIAL
         from spatialqa.rooms.scans.matterport_tables import mpcat40_materials
@@ -99,7 +101,7 @@ def check_engine(
         from spatialqa.acoustics.geometric import settings as geometric_settings
 
         geometric_settings.checked(sample_rate, preset, overrides, hrtf, channels)
-        if hrtf is not None:
+        if hrtf is not None and not hrtf.is_dir():
             from spatialqa.acoustics.sofa import read_hrtf
 
             read_hrtf(hrtf.absolute())
@@ -108,12 +110,18 @@ def check_engine(
         from spatialqa.acoustics.habitat import engine
 
         engine.checked(sample_rate, preset, overrides, channels)
+        _refuse_folder(hrtf)
     else:
         raise _unknown(name)
-    if hrtf is not None:
+    if hrtf is not None and not hrtf.is_dir():
         from spatialqa.acoustics.hrtf import checked_hrtf
 
         checked_hrtf(hrtf.absolute(), sample_rate, "soundspaces" if name == "auto" else name)
+
+
+def _refuse_folder(hrtf: Path | None) -> None:
+    if hrtf is not None and hrtf.is_dir():
+        raise EngineError(f"the engine habitat has one head, and {hrtf} is a folder: give a file of it")
 
 
 def _unknown(name: str) -> EngineError:

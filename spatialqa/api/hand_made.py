@@ -26,6 +26,7 @@ from spatialqa.core.scene import Scene
 from spatialqa.core.scene import Source as SourceRecord
 from spatialqa.errors import ClipError, DatasetError, PlacementError, RecipeError, SpatialQAError
 from spatialqa.generation.audibility import InaudibleError, require_audible
+from spatialqa.generation.inputs import heads_for
 from spatialqa.generation.placements import PlacedScene, PlacedSource
 from spatialqa.generation.plan import Planner
 from spatialqa.generation.plan_placements import body_warnings, position_problems
@@ -216,7 +217,9 @@ def render_scene(
                 f"{source.where}: onset_s {source.onset_s:g} must be less than duration_s {recipe.duration_s:g}"
             )
     records = clip_set.records()
-    planner = Planner(recipe, digest(recipe.identity()), engine.identity, {placed.split: records})
+    heads = heads_for(recipe)
+    own_heads = {placed.split: list(heads.files)} if heads else {}
+    planner = Planner(recipe, digest(recipe.identity()), engine.identity, {placed.split: records}, own_heads)
     slot = GroupSlot(group_id_of("train", 0), "train", room.room_id, (scene_id_of("train", 0),), placed=placed)
     group = planner.placed_group(slot, room, room.positions)
     (scene,) = planner.scenes(slot, group)

@@ -53,6 +53,7 @@ class BankFacts:
 
     engine, hrtf: what made them, as far as it is known. rir_time_zero: "emission", "direct" or "unknown".
     calibrated: whether a frontal source at 1 m has direct energy 1. made_with: the engine's settings, where known.
+    several_heads: whether its listeners have heads of their own, which scenes of other splits would share.
     """
 
     kind: str
@@ -62,6 +63,7 @@ class BankFacts:
     rir_time_zero: str
     calibrated: bool
     made_with: dict[str, Any] = field(default_factory=dict)
+    several_heads: bool = False
 
 
 class Bank(Protocol):

@@ -76,6 +76,10 @@ class BankRooms:
         yaw_deg: float | None = None,
     ) -> None:
         self.bank: Bank = open_bank(path)
+        if self.bank.facts.several_heads:
+            raise RoomError(
+                f"bank {path}: holds RIRs of several heads, and a bank has one: make one with one SOFA file"
+            )
         self.name, self.finite = f"bank:{self.bank.facts.kind}", True
         self._seed, self._size, self.mixes = seed, sources_per_group, mix_listeners
         index = self.bank.index

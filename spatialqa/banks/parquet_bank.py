@@ -70,6 +70,7 @@ class ParquetBank:
             rir_time_zero=values["rir_time_zero"],
             calibrated=bool(config.get("calibrated", False)),
             made_with=config,
+            several_heads="subject" in pq.read_schema(self._files[0]).names,
         )
 
     def _engine_config(self, text: str | None) -> dict[str, Any]:

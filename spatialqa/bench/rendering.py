@@ -122,7 +122,8 @@ class _BareLoop:
     def group(self, room: SoundSpacesRoom, row: dict[str, Any], scenes: Sequence[Scene]) -> None:
         group = ListenerGroup.from_row(row)
         with rlr_api.Context(self.engine.configuration(room.ray_depth(group.listener.position))) as context:
-            room.load(context, group.listener, [place.position for place in group.places])
+            places = [place.position for place in group.places]
+            room.load(context, group.listener, places, self.engine.ears(group.subject).hrtf)
             context.simulate()
             rirs = [context.impulse_response(k) for k in range(len(group.places))]
         n = round(self.recipe.duration_s * self.recipe.sample_rate)

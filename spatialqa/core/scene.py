@@ -129,6 +129,7 @@ class Scene:
     seed: int
     recipe_hash: str
     scene: str | None = None  # its name in a table of placements; None of a drawn scene
+    subject: str | None = None  # whose head it is, of a folder of HRTF files; None where there is one head
 
     @property
     def listener(self) -> Pose:
@@ -138,15 +139,16 @@ class Scene:
     def to_row(self) -> dict[str, Any]:
         """Return the plain form: dicts, lists and scalars, keyed by column name."""
         row: dict[str, Any] = _plain(asdict(self))
-        if self.scene is None:  # tables of drawn scenes have no such column
-            del row["scene"]
+        for name in ("scene", "subject"):  # tables of other runs have no such column
+            if row[name] is None:
+                del row[name]
         return row
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
         """Read a row of `scenes`; columns that a Scene does not hold (audio) are ignored."""
-        values = {f.name: row[f.name] for f in fields(cls) if f.name != "scene"}
-        values["scene"] = row.get("scene")  # a column of scenes by hand alone
+        optional = ("scene", "subject")  # columns of scenes by hand, and of runs with several heads
+        values: dict[str, Any] = {f.name: row.get(f.name) if f.name in optional else row[f.name] for f in fields(cls)}
         values["listener_position"] = _vec3(row["listener_position"])
         values["listener_orientation"] = _quaternion(row["listener_orientation"])
         values["sources"] = tuple(Source.from_row(source) for source in row["sources"])
@@ -163,7 +165,7 @@ class EngineIdentity:
     config: dict[str, Any] = field(default_factory=dict)  # every setting, resolved
     config_hash: str = ""  # first 16 hex digits of the sha256 of config as sorted JSON
     hrtf: str = "-"  # "rlr-default", or file name and content hash
-    calibration_gain: float = 1.0  # linear factor already applied to the RIRs
+    calibration_gain: float = 1.0  # linear factor already applied to the RIRs; 1 where each head has its own
     sample_rate: int = 0
     seeded: bool = True  # whether the engine takes a seed
     hrtf_lag_s: float | None = (
@@ -204,6 +206,7 @@ class ListenerGroup:
     region_id: str | None = None
     region_label: str | None = None
     level_index: int | None = None
+    subject: str | None = None  # whose head it is, of a folder of HRTF files
 
     def rir_id(self, place: int) -> str:
         """Return the id of the RIR from a place to the listener."""
@@ -227,6 +230,7 @@ class ListenerGroup:
             "seed": self.seed,
             "ray_efficiency": ray_efficiency,
             "bank_rirs": [place.bank_rir for place in self.places] if self.places[0].bank_rir else None,
+            "subject": self.subject,
         }
 
     @classmethod
@@ -269,4 +273,5 @@ class ListenerGroup:
             region_id=scene.region_id if scene else None,
             region_label=scene.region_label if scene else None,
             level_index=scene.level_index if scene else None,
+            subject=row.get("subject"),
         )

@@ -46,7 +46,7 @@ def read_rows(
 
 def read_scenes(path: Path) -> Iterator[Scene]:
     """Yield the scenes of one file of the `scenes` table, without their audio."""
-    for row in read_rows(path, _SCENE_COLUMNS, also=("scene",)):
+    for row in read_rows(path, _SCENE_COLUMNS, also=("scene", "subject")):
         yield Scene.from_row(row)
 
 

@@ -76,6 +76,7 @@ SCENES = pa.schema(
 )
 
 SCENES_BY_HAND = SCENES.append(pa.field("scene", pa.string()))  # its name in the table of placements
+_SUBJECT = pa.field("subject", pa.string())  # whose head it is, where there are several
 
 GROUPS = pa.schema(
     [
@@ -158,6 +159,11 @@ QA = pa.schema(
 AUDIO_COLUMNS: Mapping[str, str | None] = {"scenes": "audio", "groups": None, "rirs": "rir"}
 
 TABLES = {"scenes": SCENES, "groups": GROUPS, "rirs": RIRS, "qa": QA}
+
+
+def with_subject(schema: pa.Schema) -> pa.Schema:
+    """Return the schema of scenes, groups or rirs of a run in which every listener group has its own head."""
+    return schema.append(_SUBJECT)
 
 
 def hf_features(schema: pa.Schema) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import cast
 
 from spatialqa.acoustics.engine import Engine, engine_errors
 from spatialqa.acoustics.engines import check_engine, open_engine
+from spatialqa.acoustics.head_set import HeadSet, head_set
 from spatialqa.acoustics.no_engine import NoEngine
 from spatialqa.banks.bank import BankFacts
 from spatialqa.clips.audioset import clips as audioset
@@ -234,6 +235,18 @@ def engine_for(recipe: RenderRecipe) -> Engine:
             recipe.cache_folder(),
             recipe.group_timeout_s,
         )
+
+
+def heads_for(recipe: RenderRecipe) -> HeadSet | None:
+    """Return the heads of the folder that a recipe names as its HRTF, all of them checked; None where it names none.
+
+    Raises:
+        EngineError: the folder or a file of it cannot be used, or the engine has one head only.
+    """
+    heads = head_set(Path(recipe.hrtf)) if recipe.hrtf else None
+    if heads is not None:
+        heads.check(recipe.sample_rate, raises_rate=recipe.engine == "geometric")
+    return heads
 
 
 def refuse_idle_keys(recipe: RenderRecipe, facts: BankFacts) -> None:

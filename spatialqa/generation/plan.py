@@ -7,7 +7,7 @@ of the thing drawn, so a shard is the same on every worker and in any order.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -153,6 +153,7 @@ class Planner:
     recipe_hash: str
     engine: EngineIdentity
     clips: Mapping[str, Sequence[ClipRecord]]
+    heads: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by split; empty where there is one head
 
     @cached_property
     def sounds(self) -> SoundSampler:
@@ -212,9 +213,8 @@ class Planner:
             places = placer.sources_of(listener, kinds, shares, rng)
         else:
             places = placer.sources(listener, self.n_places(slot), rng)
-        return _in_room(
-            slot, room, listener, places, seeds.derived_seed(self.recipe.seed, "group", slot.group_id, attempt)
-        )
+        seed = seeds.derived_seed(self.recipe.seed, "group", slot.group_id, attempt)
+        return self._with_head(_in_room(slot, room, listener, places, seed))
 
     def placed_group(self, slot: GroupSlot, room: Room, positions: Positions, attempt: int = 0) -> ListenerGroup:
         """Return the group of a scene by hand; the same positions give the same RIRs under any scene's name.
@@ -226,7 +226,14 @@ class Planner:
         placed = slot.placed
         places = tuple(positions.place(placed.listener, source.position) for source in placed.sources)
         seed = seeds.derived_seed(self.recipe.seed, "placed group", digest(placed.positions()), attempt)
-        return _in_room(slot, room, placed.listener, places, seed)
+        return self._with_head(_in_room(slot, room, placed.listener, places, seed))
+
+    def _with_head(self, group: ListenerGroup) -> ListenerGroup:
+        """Return a group with a head of its split, drawn by the group's seed; unchanged where there is one head."""
+        if not self.heads:
+            return group
+        own = self.heads[group.split]
+        return replace(group, subject=own[int(seeds.rng(group.seed, "head", "subject").integers(len(own)))])
 
     def scenes(self, slot: GroupSlot, group: ListenerGroup) -> list[Scene]:
         """Draw all scenes of a group, in the order of their ids."""
@@ -317,6 +324,7 @@ class Planner:
             sources=tuple(sources),
             seed=self.sounds.seed(scene_id),
             recipe_hash=self.recipe_hash,
+            subject=group.subject,
         )
 
 

@@ -221,7 +221,11 @@ class RenderRecipe:
     habitat_materials: bool = key(True, "habitat: use materials by object category, if the scene has categories")
     preset: str = key("fast", "engine: settings to start from", choices=("fast", "reference"))
     engine_config: dict[str, Any] = key({}, "engine: single settings that override the preset")
-    hrtf: str | None = key(None, "SOFA file that replaces the HRTF of the engine", path=True)
+    hrtf: str | None = key(
+        None,
+        "SOFA file that replaces the HRTF of the engine; of a folder of them, every listener group gets one",
+        path=True,
+    )
     calibrated: bool = key(True, "scale RIRs so that a source 1 m ahead has direct energy 1 (0 dB)")
     rir_time_zero: str = key(
         "emission",

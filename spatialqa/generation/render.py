@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.fft
 
-from spatialqa.acoustics.engine import OpenRoom, engine_errors
+from spatialqa.acoustics.engine import OpenRoom, RoomWithHeads, engine_errors
 from spatialqa.acoustics.rir_metrics import drr_db, rt60
 from spatialqa.clips.prepare import PreparedClip, level_dbfs
 from spatialqa.core.audio_io import FULL_SCALE, Audio
 from spatialqa.core.scene import ListenerGroup, Scene
+from spatialqa.errors import EngineError
 from spatialqa.generation.audibility import audible_times
 from spatialqa.generation.playback import dry_signal_of
 
@@ -48,7 +49,7 @@ def simulate(group: ListenerGroup, room: OpenRoom, sample_rate: int, channels: s
         EngineError: the engine failed.
     """
     with engine_errors(f"simulating group {group.group_id}"):
-        rirs = room.rirs(group.listener, [place.position for place in group.places], group.seed)
+        rirs = _rirs(group, room)
         seen = [bool(place.line_of_sight) for place in group.places]
         return SimulatedGroup(
             group,
@@ -57,6 +58,15 @@ def simulate(group: ListenerGroup, room: OpenRoom, sample_rate: int, channels: s
             [rt60(rir, sample_rate, channels) for rir in rirs],
             sample_rate,
         )
+
+
+def _rirs(group: ListenerGroup, room: OpenRoom) -> list[Audio]:
+    sources = [place.position for place in group.places]
+    if group.subject is None:
+        return room.rirs(group.listener, sources, group.seed)
+    if not isinstance(room, RoomWithHeads):
+        raise EngineError(f"group {group.group_id} has the head {group.subject}, and this engine has one head only")
+    return room.rirs_of_subject(group.listener, sources, group.seed, group.subject)
 
 
 def _float32(value: float | None) -> float | None:

@@ -4,7 +4,7 @@ import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -22,12 +22,13 @@ from spatialqa.core.files import digest
 from spatialqa.core.scene import EngineIdentity
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.json_records import Attribution, PlanRecord, RunRecord
-from spatialqa.errors import ClipError
-from spatialqa.generation.inputs import clips_for, engine_for, refuse_idle_keys, rooms_for, with_roots
+from spatialqa.errors import ClipError, RecipeError
+from spatialqa.generation.inputs import clips_for, engine_for, heads_for, refuse_idle_keys, rooms_for, with_roots
 from spatialqa.generation.placements import read_placements
 from spatialqa.generation.plan import RunPlan, plan_bank, plan_run
 from spatialqa.generation.plan_placements import check_positions, plan_placements
 from spatialqa.generation.recipe import RenderRecipe, absolute_paths
+from spatialqa.generation.splits import split_heads
 from spatialqa.rooms.room import RoomSet
 
 
@@ -47,6 +48,7 @@ class Run:
     clips_by_split: Mapping[str, Sequence[ClipRecord]]
     identity: EngineIdentity
     makes: Literal["scenes", "groups"] = "scenes"
+    heads: Mapping[str, Sequence[str]] = field(default_factory=dict)  # subjects by split; empty where there is one head
 
     @property
     def fingerprint_hash(self) -> str:
@@ -70,6 +72,9 @@ def prepare_run(recipe: RenderRecipe, root: Path) -> tuple[Run, RunPlan]:
     if not records:
         raise ClipError(f"{recipe.clips}: holds no usable clip")
     fingerprint = _fingerprint(recipe, rooms, records, identity)
+    heads = heads_for(recipe)
+    if heads is not None:
+        fingerprint["heads"] = heads.label
     if recipe.placements:
         placements = read_placements(Path(recipe.placements))
         plan = plan_placements(recipe, rooms, records, placements)
@@ -78,7 +83,17 @@ def prepare_run(recipe: RenderRecipe, root: Path) -> tuple[Run, RunPlan]:
             check_positions(rooms, plan)
     else:
         plan = plan_run(recipe, rooms, records)
-    run = Run(root.absolute(), recipe, digest(recipe.identity()), fingerprint, rooms, clips, plan.clips, identity)
+    run = Run(
+        root.absolute(),
+        recipe,
+        digest(recipe.identity()),
+        fingerprint,
+        rooms,
+        clips,
+        plan.clips,
+        identity,
+        heads=split_heads(list(heads.files), plan.scenes, recipe.seed) if heads else {},
+    )
     return run, plan
 
 
@@ -89,6 +104,8 @@ def prepare_bank(recipe: RenderRecipe, root: Path, n_groups: int) -> tuple[Run, 
         SpatialQAError: rooms or engine cannot be used, or there are too few houses.
     """
     recipe = with_roots(absolute_paths(recipe))
+    if heads := heads_for(recipe):
+        raise RecipeError(f"hrtf: a bank has one head, and {heads.folder} is a folder: give a file of it")
     identity = engine_for(recipe).identity
     rooms = rooms_for(recipe)
     plan = plan_bank(recipe, rooms, n_groups)

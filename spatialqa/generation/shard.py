@@ -24,7 +24,7 @@ from spatialqa.core.stopwatch import Stopwatch
 from spatialqa.dataset.commit import commit_table
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.json_records import EngineName, Reject, ShardRecord, json_lines
-from spatialqa.dataset.schema import GROUPS, RIRS, SCENES, SCENES_BY_HAND
+from spatialqa.dataset.schema import GROUPS, RIRS, SCENES, SCENES_BY_HAND, with_subject
 from spatialqa.errors import (
     ClipError,
     ClipGoneError,
@@ -112,7 +112,7 @@ class ShardMaker:
             )
         self.run = run
         self.engine = engine
-        self.planner = Planner(run.recipe, run.recipe_hash, run.identity, run.clips_by_split)
+        self.planner = Planner(run.recipe, run.recipe_hash, run.identity, run.clips_by_split, run.heads)
         self.prepared = PreparedClips(run.clips, run.recipe.sample_rate, run.recipe.clip_rms_dbfs)
         self.watch = watch or Stopwatch()
         self._opened: OpenedRoom | None = None
@@ -301,6 +301,7 @@ class ShardMaker:
                 "rt60_s": simulated.rt60_s[k],
                 "house_id": group.house_id,
                 "hrtf": self.run.identity.hrtf,
+                "subject": group.subject,
                 "channels": self.run.recipe.channels,
                 "line_of_sight": place.line_of_sight,
                 "region_id": place.region_id,
@@ -322,6 +323,8 @@ class ShardMaker:
             tables["groups"] = (content.groups, GROUPS)
             if content.rirs:
                 tables["rirs"] = (content.rirs, RIRS)
+            if self.run.heads:
+                tables = {name: (rows, with_subject(schema)) for name, (rows, schema) in tables.items()}
             files = [
                 commit_table(folder.root, f"{name}/{shard.name}.parquet", pa.Table.from_pylist(rows, schema=schema))
                 for name, (rows, schema) in tables.items()

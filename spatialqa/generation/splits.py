@@ -10,7 +10,7 @@ from spatialqa.clips.clip import ClipRecord
 from spatialqa.clips.clip_table import ClipTable
 from spatialqa.core import seeds
 from spatialqa.core.names import SPLITS
-from spatialqa.errors import ClipError, RoomError
+from spatialqa.errors import ClipError, EngineError, RoomError
 
 Shares = tuple[float, float, float]
 AUTO_SHARES: Shares = (0.8, 0.1, 0.1)
@@ -71,6 +71,27 @@ def split_houses(houses: Sequence[str], rooms_wanted: Mapping[str, int], seed: i
     bounds = np.cumsum([0, *counts])
     return {
         split: {distinct[i] for i in order[a:b]} for split, a, b in zip(wanting, bounds[:-1], bounds[1:], strict=True)
+    }
+
+
+def split_heads(subjects: Sequence[str], scenes: Mapping[str, int], seed: int) -> dict[str, list[str]]:
+    """Give every split that has scenes its own heads, in proportion to the scenes and at least one each.
+
+    Raises:
+        EngineError: there are fewer heads than such splits.
+    """
+    wanting = [split for split in SPLITS if scenes.get(split, 0) > 0]
+    if len(subjects) < len(wanting):
+        raise EngineError(
+            f"hrtf: the splits {', '.join(wanting)} need {len(wanting)} different heads and the folder has "
+            f"{len(subjects)}: add SOFA files, or render with --splits 1,0,0"
+        )
+    order = seeds.rng(seed, "heads", "split").permutation(len(subjects))
+    counts = apportion(len(subjects), [scenes[split] for split in wanting], at_least_one=True)
+    bounds = np.cumsum([0, *counts])
+    return {
+        split: [subjects[i] for i in sorted(order[a:b])]
+        for split, a, b in zip(wanting, bounds[:-1], bounds[1:], strict=True)
     }
 
 

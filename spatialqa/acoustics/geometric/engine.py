@@ -14,14 +14,13 @@ import numpy.typing as npt
 
 import spatialqa
 from spatialqa.acoustics.engine import Closing
-from spatialqa.acoustics.geometric.carriers import noise_carriers
+from spatialqa.acoustics.geometric.ears import EarsSource
 from spatialqa.acoustics.geometric.embree import EmbreeMesh, check_library
 from spatialqa.acoustics.geometric.group import LISTENER_RADIUS_M, TracedGroup, positions_in, trace_group
-from spatialqa.acoustics.geometric.parametric_head import parametric_head
-from spatialqa.acoustics.geometric.receiver import Receiver, binaural, frontal_lag, microphones
 from spatialqa.acoustics.geometric.settings import checked
 from spatialqa.acoustics.geometric.surfaces import surfaces_of
 from spatialqa.acoustics.geometric.time_bins import time_bins
+from spatialqa.acoustics.head_set import refuse_no_subject
 from spatialqa.acoustics.hrtf_lag import later_by
 from spatialqa.acoustics.room_check import check_room
 from spatialqa.acoustics.setting_kinds import as_identity
@@ -30,7 +29,6 @@ from spatialqa.core.scene import EngineIdentity
 from spatialqa.errors import EngineError
 from spatialqa.rooms.room import Room
 
-NO_HRTF = "none"  # of microphones
 _TAIL_LEFT = 1e-8  # -80 dB
 _UNHEARD = 1e-9  # -90 dB
 _NUMERIC_LIBRARIES = ("embreex", "numba", "llvmlite", "numpy", "scipy")
@@ -50,13 +48,14 @@ class GeometricEngine:
     `hrtf_lag: remove` shifts every RIR by what is left of the HRTF's lag, to half a sample; the delay that all
     responses of a SOFA file share is never part of it.
 
-    The tail is cut where less than 1e-8 (-80 dB) of the RIR's energy, all channels together, is left.
+    Nothing sounds more than 0.4 ms before the straight path can reach an ear. The tail is cut where less than 1e-8
+    (-80 dB) of the RIR's energy, all channels together, is left.
 
     Args:
         sample_rate: Hz, 8000 to 96000.
         preset: "fast" (2000 rays for the late part) or "reference" (20,000).
         overrides: settings that replace the preset's; names in geometric/settings.py.
-        hrtf: a SOFA file instead of the built-in head.
+        hrtf: a SOFA file instead of the built-in head, or a folder of them: every call then names a subject.
         channels: "binaural", "foa" (AmbiX, axes of the head), "mono" or "stereo" (a mid-side pair).
 
     Raises:
@@ -76,12 +75,16 @@ class GeometricEngine:
         check_library()
         self.sample_rate = sample_rate
         self.channels = channels
-        self.receiver, label = _receiver(sample_rate, hrtf, channels, self.settings["speed_of_sound_m_s"])
+        self.ears = EarsSource(sample_rate, hrtf, channels, self.settings["speed_of_sound_m_s"])
         self.gain = 1.0 if self.settings["calibrated"] else 1.0 / (4.0 * math.pi)
-        lag = frontal_lag(self.receiver) if channels == "binaural" else 0.0
-        self.removed = round(lag) if self.settings["hrtf_lag"] == "remove" else 0
+        lag = self.ears.lag
         self.bins = time_bins(self.settings["max_length_s"])
-        config = {**as_identity(self.settings), "sample_rate": sample_rate, "hrtf": label, "channels": channels}
+        config = {
+            **as_identity(self.settings),
+            "sample_rate": sample_rate,
+            "hrtf": self.ears.label,
+            "channels": channels,
+        }
         digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
         self._identity = EngineIdentity(
             name="geometric",
@@ -89,11 +92,11 @@ class GeometricEngine:
             sha256=_own_sha256(),
             config=config,
             config_hash=digest[:16],
-            hrtf=label,
+            hrtf=self.ears.label,
             calibration_gain=self.gain,
             sample_rate=sample_rate,
             seeded=True,
-            hrtf_lag_s=(lag - self.removed) / sample_rate,
+            hrtf_lag_s=None if lag is None else (lag - self.removed(lag)) / sample_rate,
         )
 
     @property
@@ -101,10 +104,9 @@ class GeometricEngine:
         """What this engine is, to the byte."""
         return self._identity
 
-    @functools.cached_property
-    def carriers(self) -> Rir:
-        """The stored noise of its late part, made when it is first needed; see carriers.py."""
-        return noise_carriers(self.receiver)
+    def removed(self, lag: float) -> int:
+        """Return how many samples every RIR of ears with this lag, in samples, is shifted by."""
+        return round(lag) if self.settings["hrtf_lag"] == "remove" else 0
 
     def open(self, room: Room) -> "GeometricRoom":
         """Prepare a room; raises RoomError for a mesh or material that cannot be used."""
@@ -130,12 +132,20 @@ class GeometricRoom(Closing):
         """Return one calibrated RIR per source, in order: float32 (channels, n), linear.
 
         Raises:
-            EngineError: a source lies inside the listener's head, or is not heard at all.
+            EngineError: a source lies inside the listener's head, or is not heard at all, or there are several heads.
         """
+        refuse_no_subject(self._engine.ears.heads)
+        return self._rirs(listener, sources, seed, None)
+
+    def rirs_of_subject(self, listener: Pose, sources: Sequence[Vec3], seed: int, subject: str) -> list[Rir]:
+        """Return what `rirs` does, heard by a subject of the folder of heads; raises EngineError for another one."""
+        return self._rirs(listener, sources, seed, subject)
+
+    def _rirs(self, listener: Pose, sources: Sequence[Vec3], seed: int, subject: str | None) -> list[Rir]:
         if not sources:
             return []
         traced = self.trace(listener.position, sources, seed)
-        return self.decode(traced, listener.orientation, sources)
+        return self.decode(traced, listener.orientation, sources, subject)
 
     def trace(self, listener: Vec3, sources: Sequence[Vec3], seed: int = 0) -> TracedGroup:
         """Return what reaches a listener's position from sources (world, metres), for any head to decode.
@@ -160,23 +170,28 @@ class GeometricRoom(Closing):
         self._efficiency = traced.efficiency
         return traced
 
-    def decode(self, traced: TracedGroup, orientation: Quaternion, sources: Sequence[Vec3]) -> list[Rir]:
+    def decode(
+        self, traced: TracedGroup, orientation: Quaternion, sources: Sequence[Vec3], subject: str | None = None
+    ) -> list[Rir]:
         """Return what a head of this orientation (head to world) hears of a traced group: float32 (channels, n) each.
 
         Args:
             traced: of `trace`.
             orientation: of the head.
             sources: the positions that were traced, for messages.
+            subject: whose head it is, of a folder of heads.
 
         Raises:
-            EngineError: a source is not heard at all.
+            EngineError: a source is not heard at all, or there is no such subject.
         """
         engine = self._engine
+        ears = engine.ears.of(subject)
         emission = engine.settings["rir_time_zero"] == "emission"
-        raw = traced.rirs(orientation, engine.receiver, engine.carriers, engine.sample_rate, emission)
-        return [self._finished(rir, source) for rir, source in zip(raw, sources, strict=True)]
+        raw = traced.rirs(orientation, ears.receiver, ears.carriers, engine.sample_rate, emission)
+        removed = engine.removed(ears.lag)
+        return [self._finished(rir, source, removed) for rir, source in zip(raw, sources, strict=True)]
 
-    def _finished(self, rir: Rir, source: Vec3) -> Rir:
+    def _finished(self, rir: Rir, source: Vec3, removed: int) -> Rir:
         energy = np.sum(np.square(rir, dtype=np.float64), axis=0)
         left = np.cumsum(energy[::-1])[::-1]
         if not left[0] > _UNHEARD:
@@ -184,7 +199,7 @@ class GeometricRoom(Closing):
                 f"the engine geometric gave a silent RIR for the source at {source} in room {self._room.room_id}: "
                 "no path joins them, move the source"
             )
-        rir = later_by(rir, -self._engine.removed)
+        rir = later_by(rir, -removed)
         heard = rir[:, : int(np.count_nonzero(left > _TAIL_LEFT * left[0]))]
         return np.ascontiguousarray(heard * np.float32(self._engine.gain))
 
@@ -201,18 +216,6 @@ class GeometricRoom(Closing):
     def close(self) -> None:
         """Release the room; closing twice is fine."""
         self._mesh.close()
-
-
-def _receiver(sample_rate: int, hrtf: Path | None, channels: str, speed_m_s: float) -> tuple[Receiver, str]:
-    if channels != "binaural":
-        return microphones(channels, sample_rate), NO_HRTF
-    if hrtf is not None:
-        from spatialqa.acoustics.geometric.sofa_head import sofa_head
-
-        head = sofa_head(hrtf, sample_rate)
-    else:
-        head = parametric_head(sample_rate, speed_m_s=speed_m_s)
-    return binaural(head, sample_rate), head.label
 
 
 @functools.cache

@@ -32,6 +32,7 @@ Float64 = npt.NDArray[np.float64]
 
 LISTENER_RADIUS_M = 0.1  # the nearer ear hears a source before the centre of the head would
 _LATE, _SPECULAR = 0, 1  # uses of a group's key
+_RINGING_S = 0.0004  # of filters, before the nearer ear can hear anything; what rings longer is cut
 _UNHEARD_DB = -80.0  # of an early path, under the strongest of its source
 _CELLS = cell_centres(DIRECTION_CELLS)
 
@@ -101,6 +102,8 @@ class TracedGroup:
         if len(paths):
             arrivals = paths.length_m / self.speed_m_s * sample_rate - skipped
             add_paths(receiver, paths.directions @ turn, arrivals, paths.gains.astype(np.float32), out)
+        begin = int((straight - LISTENER_RADIUS_M / self.speed_m_s - _RINGING_S) * sample_rate) - skipped
+        out[:, : max(0, begin)] = 0.0
         return out
 
 

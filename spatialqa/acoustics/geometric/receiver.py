@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import scipy.fft
 
 from spatialqa.acoustics.geometric.bands import BANDS_HZ, band_masks
 from spatialqa.acoustics.geometric.interpolation import INDEX_CELLS, neighbour_table
@@ -133,15 +134,18 @@ def _band_filters(responses: Float32, sample_rate: int) -> Float32:
     """
     taps = responses.shape[-1] + LEAD
     n_fft = 1 << int(np.ceil(np.log2(4 * taps)))
-    spectrum = np.fft.rfft(responses, n_fft)
-    split = np.fft.irfft(spectrum[..., None, :] * band_masks(n_fft, sample_rate), n_fft)
-    split = np.roll(split, LEAD, axis=-1)[..., :taps]
-    fade = np.ones(taps)
+    spectrum = scipy.fft.rfft(np.asarray(responses, dtype=np.float32), n_fft)
+    masks = band_masks(n_fft, sample_rate).astype(np.float32)
+    split = np.empty((*responses.shape[:-1], len(masks), taps), dtype=np.float32)
+    for b, mask in enumerate(masks):
+        band = scipy.fft.irfft(spectrum * mask, n_fft)
+        split[..., b, :LEAD], split[..., b, LEAD:] = band[..., -LEAD:], band[..., : taps - LEAD]
+    fade = np.ones(taps, dtype=np.float32)
     fade[:LEAD] = np.sin(np.pi / 2 * (np.arange(LEAD) + 0.5) / LEAD) ** 2
     tail = taps // 4
     fade[-tail:] = np.cos(np.pi / 2 * (np.arange(tail) + 0.5) / tail) ** 2
-    split = split * fade
-    whole = np.zeros((*responses.shape[:-1], taps))
-    whole[..., LEAD:] = responses
-    split[..., _REST, :] += whole - split.sum(axis=-2)
-    return np.ascontiguousarray(split, dtype=np.float32)
+    split *= fade
+    rest = -split.sum(axis=-2)
+    rest[..., LEAD:] += responses
+    split[..., _REST, :] += rest
+    return split

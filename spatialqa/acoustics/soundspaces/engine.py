@@ -10,13 +10,14 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from spatialqa.acoustics import ambisonics
 from spatialqa.acoustics.engine import Closing
+from spatialqa.acoustics.head_set import head_set, refuse_no_subject
 from spatialqa.acoustics.hrtf import usable_hrtf
 from spatialqa.acoustics.hrtf_lag import hrtf_lag_s, later_by
 from spatialqa.acoustics.room_check import check_room
@@ -54,6 +55,18 @@ _TURN_MATRIX = rotation_matrix(_TURN)
 Rir = npt.NDArray[np.float32]
 
 
+class Ears(NamedTuple):
+    """The file of an HRTF, None for the built-in one, the gain that calibrates it, and its lag.
+
+    lag_s: what is left of it in the RIRs; None where there are several heads. removed: samples that are taken off.
+    """
+
+    hrtf: Path | None
+    gain: float
+    lag_s: float | None
+    removed: int
+
+
 class SoundSpacesEngine:
     """The engine inside SoundSpaces 2.0, with one sample rate, one configuration and one pair of ears, or none.
 
@@ -76,7 +89,8 @@ class SoundSpacesEngine:
         sample_rate: Hz, 8000 to 48000; with a SOFA file at most the file's own rate.
         preset: "fast" (1000 rays, as many reflections as the room needs) or "reference" (SoundSpaces' defaults).
         overrides: settings that replace the preset's; names in soundspaces/settings.py.
-        hrtf: a SOFA file (SimpleFreeFieldHRIR) instead of the built-in HRTF.
+        hrtf: a SOFA file (SimpleFreeFieldHRIR) instead of the built-in HRTF, or a folder of them: every call then
+            names a subject.
         channels: "binaural", or "foa" for first-order ambisonics (AmbiX) in the axes of the head.
         hrtf_cache: where a SOFA file is kept in the form that the library reads; None takes the default cache.
 
@@ -99,15 +113,17 @@ class SoundSpacesEngine:
         self.sample_rate = sample_rate
         self.channels = channels
         library = rlr_api.library()
-        own = None if hrtf is None else usable_hrtf(Path(hrtf).absolute(), sample_rate, "soundspaces", hrtf_cache)
-        self.hrtf = None if own is None else own.path
+        self.heads = head_set(hrtf)
+        self._hrtf_cache = hrtf_cache
+        self._heads_ready: dict[str, Ears] = {}
+        single = hrtf is not None and self.heads is None
+        own = usable_hrtf(Path(hrtf).absolute(), sample_rate, "soundspaces", hrtf_cache) if hrtf and single else None
         label = DEFAULT_HRTF if own is None else own.label
         if channels == "foa":
             label = NO_HRTF
-        ahead = self._frontal_rir()
-        self.gain = self._calibration_gain(ahead) if self.settings["calibrated"] else 1.0
-        lag_s = 0.0 if channels == "foa" else hrtf_lag_s(ahead, sample_rate, CALIBRATION_M, ENGINE_SPEED_M_S)
-        self.removed = round(lag_s * sample_rate) if self.settings["hrtf_lag"] == "remove" else 0
+        elif self.heads is not None:
+            label = self.heads.label
+        self._ears = Ears(None, 1.0, None, 0) if self.heads else self._measured(None if own is None else own.path)
         config = {
             **as_identity(self.settings),
             "thread_count": 1,
@@ -125,16 +141,26 @@ class SoundSpacesEngine:
             config=config,
             config_hash=digest[:16],
             hrtf=label,
-            calibration_gain=self.gain,
+            calibration_gain=self._ears.gain,
             sample_rate=sample_rate,
             seeded=False,
-            hrtf_lag_s=lag_s - self.removed / sample_rate,
+            hrtf_lag_s=self._ears.lag_s,
         )
 
     @property
     def identity(self) -> EngineIdentity:
         """What this engine is, to the byte."""
         return self._identity
+
+    def ears(self, subject: str | None = None) -> "Ears":
+        """Return the ears of a subject of its folder, or the only ones for None; raises EngineError without them."""
+        if subject is None or self.heads is None:
+            return self._ears
+        if subject not in self._heads_ready:
+            file = self.heads.file(subject).absolute()
+            path = usable_hrtf(file, self.sample_rate, "soundspaces", self._hrtf_cache).path
+            self._heads_ready[subject] = self._measured(path)
+        return self._heads_ready[subject]
 
     def open(self, room: Room) -> "SoundSpacesRoom":
         """Prepare a room; raises RoomError for a mesh or material that cannot be used, EngineError from the library."""
@@ -156,23 +182,26 @@ class SoundSpacesEngine:
         """The library's layout for these channels."""
         return rlr_api.FIRST_ORDER_AMBISONICS if self.channels == "foa" else rlr_api.BINAURAL
 
-    def _frontal_rir(self) -> Rir:
-        """Return the direct sound of a frontal source at CALIBRATION_M in free field, on the library's scale."""
+    def _measured(self, hrtf: Path | None) -> "Ears":
+        """Return ears with gain and lag, by the direct sound of a frontal source at CALIBRATION_M in free field."""
         with rlr_api.Context(self.configuration(depth=1, direct=True, indirect=False)) as context:
-            context.add_listener((0.0, 0.0, 0.0), IDENTITY, self.layout, self.hrtf)
+            context.add_listener((0.0, 0.0, 0.0), IDENTITY, self.layout, hrtf)
             context.add_source((0.0, 0.0, -CALIBRATION_M))
             context.simulate()
             rir = context.impulse_response(0)
         if not np.isfinite(rir).all() or not np.any(rir):
-            raise EngineError(f"a frontal source at 1 m is silent with the HRTF {self.hrtf}: it cannot be calibrated")
-        return rir
+            raise EngineError(f"a frontal source at 1 m is silent with the HRTF {hrtf}: it cannot be calibrated")
+        gain = self._calibration_gain(rir, hrtf) if self.settings["calibrated"] else 1.0
+        lag_s = 0.0 if self.channels == "foa" else hrtf_lag_s(rir, self.sample_rate, CALIBRATION_M, ENGINE_SPEED_M_S)
+        removed = round(lag_s * self.sample_rate) if self.settings["hrtf_lag"] == "remove" else 0
+        return Ears(hrtf, gain, lag_s - removed / self.sample_rate, removed)
 
-    def _calibration_gain(self, rir: Rir) -> float:
+    def _calibration_gain(self, rir: Rir, hrtf: Path | None) -> float:
         heard = (rir[:1] if self.channels == "foa" else rir).astype(np.float64)
         energy = float(np.sum(heard * heard)) / len(heard)
         if not math.isfinite(energy) or energy <= 0:
             raise EngineError(
-                f"a frontal source at 1 m has direct energy {energy} with the HRTF {self.hrtf}: it cannot be calibrated"
+                f"a frontal source at 1 m has direct energy {energy} with the HRTF {hrtf}: it cannot be calibrated"
             )
         return 1 / math.sqrt(energy)
 
@@ -223,8 +252,17 @@ class SoundSpacesRoom(Closing):
         `seed` is not used, the library takes none.
 
         Raises:
-            EngineError: a source lies inside the listener's head, is not heard at all, or the library failed.
+            EngineError: a source lies inside the listener's head, is not heard at all, the library failed, or there
+                are several heads.
         """
+        refuse_no_subject(self._engine.heads)
+        return self._rirs(listener, sources, self._engine.ears())
+
+    def rirs_of_subject(self, listener: Pose, sources: Sequence[Vec3], seed: int, subject: str) -> list[Rir]:
+        """Return what `rirs` does, heard by a subject of the folder of heads; raises EngineError for another one."""
+        return self._rirs(listener, sources, self._engine.ears(subject))
+
+    def _rirs(self, listener: Pose, sources: Sequence[Vec3], ears: Ears) -> list[Rir]:
         distances = [math.dist(listener.position, source) for source in sources]
         for source, distance in zip(sources, distances, strict=True):
             if not distance > LISTENER_RADIUS_M:
@@ -235,23 +273,23 @@ class SoundSpacesRoom(Closing):
         if not sources:
             return []
         with rlr_api.Context(self._engine.configuration(self.ray_depth(listener.position))) as context:
-            self.load(context, listener, sources)
+            self.load(context, listener, sources, ears.hrtf)
             context.simulate()
             self._efficiency = context.ray_efficiency
             raw = [context.impulse_response(index) for index in range(len(sources))]
         if self._engine.channels == "foa":
             raw = [ambisonics.from_rlr(rir, _turned_head(listener)) for rir in raw]
-        return [self._finished(*parts) for parts in zip(raw, sources, distances, strict=True)]
+        return [self._finished(*parts, ears) for parts in zip(raw, sources, distances, strict=True)]
 
-    def load(self, context: rlr_api.Context, listener: Pose, sources: Sequence[Vec3]) -> None:
-        """Give a fresh context this room, a listener and its sources, all shifted and turned alike.
+    def load(self, context: rlr_api.Context, listener: Pose, sources: Sequence[Vec3], hrtf: Path | None = None) -> None:
+        """Give a fresh context this room, a listener with its HRTF, and its sources, all shifted and turned alike.
 
         An ambisonic listener is never turned: the library's channels would stay as they are, and its rays would not.
         """
         context.add_mesh(self._vertices, self._groups, self._database_path)
         engine = self._engine
         orientation = IDENTITY if engine.channels == "foa" else _turned_head(listener)
-        context.add_listener(self._inside(listener.position), orientation, engine.layout, engine.hrtf)
+        context.add_listener(self._inside(listener.position), orientation, engine.layout, hrtf)
         for source in sources:
             context.add_source(self._inside(source))
 
@@ -259,7 +297,7 @@ class SoundSpacesRoom(Closing):
         """Return a world point as the library gets it."""
         return _turned(self._room.from_origin(position))
 
-    def _finished(self, rir: Rir, source: Vec3, distance: float) -> Rir:
+    def _finished(self, rir: Rir, source: Vec3, distance: float, ears: Ears) -> Rir:
         where = f"for the source at {source}, {distance:.2f} m from the listener, in room {self._room.room_id}"
         delay = round((distance - LISTENER_RADIUS_M) / ENGINE_SPEED_M_S * self._engine.sample_rate)
         if rir.shape[0] != len(CHANNEL_NAMES[self._engine.channels]) or rir.shape[1] <= delay:
@@ -272,8 +310,8 @@ class SoundSpacesRoom(Closing):
             raise EngineError(f"the engine soundspaces gave a silent RIR {where}: no path joins them, move the source")
         if self._engine.settings["rir_time_zero"] == "direct":
             rir = rir[:, delay if self._engine.channels == "binaural" else max(0, delay - 1) :]
-        rir = later_by(rir, -self._engine.removed)
-        return np.ascontiguousarray(_trimmed(rir) * np.float32(self._engine.gain))
+        rir = later_by(rir, -ears.removed)
+        return np.ascontiguousarray(_trimmed(rir) * np.float32(ears.gain))
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -108,6 +108,7 @@ def validate_dataset(root: Path, recompute: Mapping[str, Recompute] | None = Non
         TimeCheck.of(run.recipe),
         SoundCheck.of(run.recipe, sum(run.plan.scenes.values())),
         only_planned,
+        bool(run.fingerprint.get("heads")),
     )
     tables = [
         TableCheck(table, record.recipe, record.own_subtypes(), recompute) for table, record in files.records.items()
@@ -205,15 +206,18 @@ class _SceneCheck:
         times: TimeCheck,
         sound: SoundCheck,
         plan_only: bool,
+        heads: bool,
     ) -> None:
         self._groups = groups
         self._placing = placing
         self._findings = findings
         self._plan_only = plan_only
+        self._heads = heads  # each group has a head of its own
         self._times = times
         self._sound = sound
         self._houses: dict[str, set[str]] = defaultdict(set)
         self._clips: dict[str, set[str]] = defaultdict(set)
+        self._subjects: dict[str, set[str]] = defaultdict(set)
         self._n_scenes = self._n_sources = 0
 
     def check_file(self, path: Path, truth: SplitTruth) -> None:
@@ -228,6 +232,7 @@ class _SceneCheck:
                 self._findings.problems.append(f"{where} says split {scene.split}")
             problems = [
                 *_scene_problems(scene, self._groups),
+                *_head_problems(scene, self._groups, self._heads),
                 *self._placing.problems(scene),
                 *self._render_problems(scene, flac),
                 *rirs.problems(scene),
@@ -235,6 +240,8 @@ class _SceneCheck:
             self._findings.problems += [f"{where}: {text}" for text in problems]
             truth.add(scene)
             self._houses[scene.house_id].add(scene.split)
+            if self._heads:
+                self._subjects[str(scene.subject)].add(scene.split)
             for source in scene.sources:
                 self._clips[source.clip_sha256 or source.clip_id].add(scene.split)
             self._n_scenes += 1
@@ -248,12 +255,13 @@ class _SceneCheck:
 
     def finish(self) -> None:
         """Report what only all splits together show."""
-        for kind, places in (("house", self._houses), ("clip", self._clips)):
+        for kind, places in (("house", self._houses), ("clip", self._clips), ("head", self._subjects)):
             self._findings.problems += [f"{kind} {name} is in {_and(at)}" for name, at in places.items() if len(at) > 1]
         audio = "planned without audio" if self._plan_only else "audio decoded"
         self._findings.checked += [
             f"{self._n_scenes} scenes with {self._n_sources} sources: geometry recomputed, {audio}",
             f"{len(self._houses)} houses and {len(self._clips)} clips, none in two splits",
+            *([f"{len(self._subjects)} heads, none in two splits"] if self._heads else []),
             *self._placing.summary,
         ]
 
@@ -291,6 +299,17 @@ def _scene_problems(scene: Scene, groups: dict[str, dict[str, Any]]) -> Iterable
             )
         if abs(truth.distance_m - source.distance_m) > _DISTANCE_TOLERANCE_M:
             yield f"source {number}: is {truth.distance_m:.3f} m away and the row says {source.distance_m:.3f} m"
+
+
+def _head_problems(scene: Scene, groups: dict[str, dict[str, Any]], heads: bool) -> Iterable[str]:
+    """Say where the head of a scene is not that of its group, or is there or missing against the record of the run."""
+    if heads and scene.subject is None:
+        yield "has no subject, and the run has a head for each group"
+    elif scene.subject is not None and not heads:
+        yield f"has the subject {scene.subject}, and the run has one head"
+    group = groups.get(scene.group_id)
+    if group is not None and group.get("subject") != scene.subject:
+        yield f"its subject is {scene.subject}, and group {scene.group_id} has {group.get('subject')}"
 
 
 def _measured_problems(scene: Scene) -> Iterable[str]:

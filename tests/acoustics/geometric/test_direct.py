@@ -39,6 +39,15 @@ def test_the_direct_rir_begins_shortly_before_the_direct_sound() -> None:
         assert 0 <= direct_index(rir, channels) <= 0.1 / 343 * RATE + 2
 
 
+@pytest.mark.parametrize("rate", [16_000, 32_000])
+def test_nothing_sounds_before_it_can_arrive(rate: int) -> None:
+    source = (-9.0, 0.3, -2.0)
+    for channels in ("mono", "binaural"):
+        (rir,) = hear(engine(channels, rate, indirect=False), hall(), [source], HERE)
+        begins = float(np.argmax(np.abs(rir).max(axis=0) > 0)) / rate
+        assert (np.linalg.norm(source) - 0.1) / 343 - 0.0005 < begins < np.linalg.norm(source) / 343
+
+
 def test_the_intensity_of_ambisonics_points_to_the_source() -> None:
     rng = np.random.default_rng(4)
     azimuth, elevation = rng.uniform(-180, 180, 30), rng.uniform(-80, 80, 30)
