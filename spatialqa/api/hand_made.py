@@ -95,11 +95,12 @@ class RenderedScene:
             raise DatasetError(f"{file}: the audio cannot be written ({error}); is there such a folder?") from None
 
     def plot(self) -> PlanView:
-        """Return the scene from above: walls at the height of the ears, the listener, the sources.
+        """Return a picture: the room from above and from behind, the listener, the sources, waveform and spectrogram.
 
-        A notebook shows it; `.save("scene.svg")` writes it.
+        Left is the listener's left, and from above the nose points up. A notebook shows it; `.save("scene.svg")`
+        writes it.
         """
-        return plan_view(self.room, self.truth)
+        return plan_view(self.room, self.truth, self.audio)
 
 
 def simulate_rirs(

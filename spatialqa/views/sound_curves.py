@@ -13,9 +13,9 @@ from spatialqa.acoustics.rir_metrics import direct_index
 Audio = npt.NDArray[np.float32]
 Float = npt.NDArray[np.float64]
 
-_COLUMNS = 320
-_BANDS = 64
-_LOWEST_HZ = 60.0
+COLUMNS = 320
+BANDS = 64
+LOWEST_HZ = 60.0
 _RANGE_DB = 75.0
 _POINTS = 160
 _DECAY_DB = 70.0
@@ -24,6 +24,14 @@ _DECAY_DB = 70.0
 def packed(values: npt.NDArray[np.uint8]) -> str:
     """Return bytes, compressed by zlib, as base64."""
     return base64.b64encode(zlib.compress(values.tobytes(), 9)).decode("ascii")
+
+
+def envelope(audio: Audio, columns: int = COLUMNS) -> Float:
+    """Return the lowest and the highest sample of each channel in each column: float64 (channels, columns, 2)."""
+    edges = np.linspace(0, audio.shape[1], columns + 1).astype(np.int64)[:-1]
+    low = np.minimum.reduceat(audio, edges, axis=1)
+    high = np.maximum.reduceat(audio, edges, axis=1)
+    return np.stack([low, high], axis=-1).astype(np.float64)
 
 
 def waveform(audio: Audio) -> dict[str, Any]:
@@ -36,13 +44,10 @@ def waveform(audio: Audio) -> dict[str, Any]:
         columns; peak, the largest sample of all channels; envelope: uint8 (channels, columns, 2) packed, lowest and
         highest sample of each column, 128 for zero and 127 steps for the peak.
     """
-    n = audio.shape[1]
-    peak = float(np.abs(audio).max()) if n else 0.0
-    edges = np.linspace(0, n, _COLUMNS + 1).astype(np.int64)[:-1]
-    low = np.minimum.reduceat(audio, edges, axis=1)
-    high = np.maximum.reduceat(audio, edges, axis=1)
-    steps = np.stack([low, high], axis=-1) * (127.0 / peak if peak > 0 else 0.0) + 128.0
-    return {"columns": _COLUMNS, "peak": peak, "envelope": packed(np.round(steps).astype(np.uint8))}
+    extremes = envelope(audio)
+    peak = float(np.abs(extremes).max())
+    steps = extremes * (127.0 / peak if peak > 0 else 0.0) + 128.0
+    return {"columns": COLUMNS, "peak": peak, "envelope": packed(np.round(steps).astype(np.uint8))}
 
 
 def spectrogram(audio: Audio, sample_rate: int) -> dict[str, Any]:
@@ -56,25 +61,35 @@ def spectrogram(audio: Audio, sample_rate: int) -> dict[str, Any]:
         columns and bands, its size; low_hz and high_hz, the centres of the first and the last band, which are evenly
         spaced in the logarithm; range_db; levels: uint8 (channels, bands, columns) packed, 255 for the loudest point.
     """
+    return {
+        "columns": COLUMNS,
+        "bands": BANDS,
+        "low_hz": LOWEST_HZ,
+        "high_hz": highest_hz(sample_rate),
+        "range_db": _RANGE_DB,
+        "levels": packed(levels(audio, sample_rate)),
+    }
+
+
+def highest_hz(sample_rate: int) -> float:
+    """Return the centre of the highest band of a spectrogram, Hz."""
+    return 0.45 * sample_rate
+
+
+def levels(audio: Audio, sample_rate: int) -> npt.NDArray[np.uint8]:
+    """Return the levels of `spectrogram`, uint8 (channels, BANDS, COLUMNS), the lowest band first."""
     window = max(64, int(0.03 * sample_rate))
-    hop = max(1, audio.shape[1] // _COLUMNS)
+    hop = max(1, audio.shape[1] // COLUMNS)
     transform = ShortTimeFFT(np.hanning(window), hop, sample_rate, mfft=2 * window, scale_to="magnitude")
     power = np.square(np.abs(transform.stft(audio.astype(np.float64), axis=-1)))
     times = transform.t(audio.shape[1])
-    at = np.searchsorted(times, (np.arange(_COLUMNS) + 0.5) * audio.shape[1] / _COLUMNS / sample_rate)
+    at = np.searchsorted(times, (np.arange(COLUMNS) + 0.5) * audio.shape[1] / COLUMNS / sample_rate)
     power = power[:, :, np.minimum(at, power.shape[2] - 1)]
-    high = 0.45 * sample_rate
-    centres = np.geomspace(_LOWEST_HZ, high, _BANDS)
-    levels = 10 * np.log10(np.maximum(_in_bands(power, transform.f, centres), 1e-20))
-    scaled = np.clip(1.0 + (levels - levels.max()) / _RANGE_DB, 0.0, 1.0) * 255.0
-    return {
-        "columns": _COLUMNS,
-        "bands": _BANDS,
-        "low_hz": _LOWEST_HZ,
-        "high_hz": high,
-        "range_db": _RANGE_DB,
-        "levels": packed(np.round(scaled).astype(np.uint8)),
-    }
+    centres = np.geomspace(LOWEST_HZ, highest_hz(sample_rate), BANDS)
+    level_db = 10 * np.log10(np.maximum(_in_bands(power, transform.f, centres), 1e-20))
+    scaled = np.clip(1.0 + (level_db - level_db.max()) / _RANGE_DB, 0.0, 1.0) * 255.0
+    rounded: npt.NDArray[np.uint8] = np.round(scaled).astype(np.uint8)
+    return rounded
 
 
 def _in_bands(power: Float, frequencies: Float, centres: Float) -> Float:

@@ -6,14 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from spatialqa.scoring.predictions import read_predictions
 from spatialqa.scoring.results import METRICS
 from spatialqa.scoring.score import score
 from spatialqa.views.preview_page import write_preview
+from spatialqa.views.scene_plot import scene_svg
+from spatialqa.views.sound_curves import BANDS, COLUMNS
 from tests.fixtures.datasets import rows_of
-from tests.views.pages import SECONDS, dataset_for_pages
+from tests.views.pages import RATE, SECONDS, dataset_for_pages, scenes
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -284,3 +287,18 @@ def test_the_tones_of_the_headphone_check_are_what_they_are_called(quiz: Any) ->
     for one in trials[3:]:
         assert one["tones"][one["replies"].index(one["right"])] == [0.5, 0.5]
         assert sorted(one["tones"]) == [[0.5, 0.5], [1, -1], [1, 1]]
+
+
+def test_a_browser_decodes_the_images_of_a_plot(browser: Any, tmp_path: Path) -> None:
+    scene = scenes()[0]
+    audio = np.random.default_rng(1).normal(size=(2, int(RATE * SECONDS))).astype(np.float32)
+    (tmp_path / "scene.svg").write_text(scene_svg(scene, None, audio))
+    page = browser.new_page()
+    page.goto((tmp_path / "scene.svg").as_uri())
+    sizes = page.evaluate(
+        """async () => Promise.all([...document.querySelectorAll("image")].map(async (part) => {
+        const image = new Image(); image.src = part.getAttribute("href"); await image.decode();
+        return [image.naturalWidth, image.naturalHeight]; }))"""
+    )
+    assert sizes == [[COLUMNS, BANDS]] * 2
+    page.close()
