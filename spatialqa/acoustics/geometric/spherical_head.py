@@ -58,13 +58,13 @@ def short_responses(magnitude: Float64, taps: int) -> npt.NDArray[np.float32]:
 
     magnitude: (..., n / 2 + 1), at the frequencies of a real FFT of n samples; n is at least four times taps.
     """
-    responses = np.fft.irfft(_minimum_phase(magnitude), 2 * (magnitude.shape[-1] - 1))[..., :taps]
+    responses = np.fft.irfft(minimum_phase(magnitude), 2 * (magnitude.shape[-1] - 1))[..., :taps]
     fade = np.ones(taps)
     fade[taps // 2 :] = np.cos(np.linspace(0.0, np.pi / 2, taps - taps // 2)) ** 2
     return np.asarray(responses * fade, dtype=np.float32)
 
 
-def _minimum_phase(magnitude: Float64) -> npt.NDArray[np.complex128]:
+def minimum_phase(magnitude: Float64) -> npt.NDArray[np.complex128]:
     """Return spectra of minimum phase with these magnitudes (..., n / 2 + 1)."""
     n = 2 * (magnitude.shape[-1] - 1)
     cepstrum = np.fft.irfft(np.log(np.maximum(magnitude, 1e-6)), n)
