@@ -91,7 +91,7 @@ def arrivals(spectra: Spectra, n: int) -> Float64:
 def _spectra(responses: Float64, from_hz: float, to_hz: float) -> tuple[Spectra, int]:
     """Return the spectra of responses (..., m) at another rate: complex128 (..., n / 2 + 1), and n."""
     ratio = Fraction(to_hz / from_hz).limit_denominator(1000)
-    least = max(responses.shape[-1] + _TAPS, _LEAST_SAMPLES / float(min(ratio, 1)))
+    least = max(responses.shape[-1] + _TAPS, _LEAST_SAMPLES / min(float(ratio), 1.0))
     times = 2 * int(np.ceil(least / (2 * ratio.denominator)))
     n_from, n = ratio.denominator * times, ratio.numerator * times
     kept = min(n_from, n) // 2 + 1
