@@ -238,7 +238,7 @@ def _floors(
     # The foot of a column that ends far above the next surface is a hole in the floor: left to its neighbours.
     foot[~(lowest - foot <= 1.5 * spacing + 2 * _NODE_CLEARANCE_M)] = np.inf
     level = ~links.vertical
-    pairs = np.unique(np.sort(np.stack([column_of[links.a[level]], column_of[links.b[level]]], axis=1), axis=1), axis=0)
+    pairs = _distinct(column_of[links.a[level]], column_of[links.b[level]])
     n_steps = int(np.ceil(_FURNITURE_M / spacing))
     opened = foot.copy()
     for _ in range(n_steps):
@@ -249,6 +249,12 @@ def _floors(
     opened = np.minimum(opened, foot)
     floor[ids] = opened[column]
     return below, floor
+
+
+def _distinct(a: IntArray, b: IntArray) -> IntArray:
+    """Return the distinct pairs of numbers from 0 to 2^31 - 1, regardless of order: int64 (n, 2), the smaller first."""
+    codes = np.unique((np.minimum(a, b) << 32) | np.maximum(a, b))
+    return np.stack([codes >> 32, codes & 0xFFFFFFFF], axis=1)
 
 
 def _spread(take: np.ufunc, values: FloatArray, pairs: npt.NDArray[np.int64]) -> FloatArray:
