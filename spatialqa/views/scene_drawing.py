@@ -127,7 +127,7 @@ def draw_scene(scene: Scene, room: Room | None) -> SceneDrawing:
         y = _MARGIN + scale * high
         rings = tuple(Ring(metres * scale, metres) for metres in _RINGS_M if metres <= 0.75 * max(high, -low))
         drawing = Drawing(
-            _WIDTH, 2 * _MARGIN + scale * (high - low), scale, x, y, _path(walls, x, y, scale), (), rings, ()
+            _WIDTH, 2 * _MARGIN + scale * (high - low), scale, x, y, lines_path(walls, x, y, scale), (), rings, ()
         )
         drawn.append(replace(drawing, sources=_sources(scene, places[:, [0, vertical]], drawing)))
     regions = _regions(room, scene, frame, drawn[0]) if room is not None else ()
@@ -155,7 +155,7 @@ def _window(plan: FloatArray, section: FloatArray, places: FloatArray) -> tuple[
     return _Window(*spans), cropped
 
 
-def _path(segments: FloatArray, x: float, y: float, scale: float) -> str:
+def lines_path(segments: FloatArray, x: float, y: float, scale: float) -> str:
     """Return lines as an SVG path; what is too short to be seen, or is there twice, is left out."""
     if not len(segments):
         return ""
@@ -208,11 +208,21 @@ def short_label(labels: Sequence[str]) -> str:
 
 def _regions(room: Room, scene: Scene, frame: ListenerFrame, plan: Drawing) -> tuple[DrawnRegion, ...]:
     """Return the regions on the storey of the listener."""
-    height = scene.listener_position[1]
     taken = [(plan.x - 16, plan.x + 16, plan.y - 4), (plan.x - 16, plan.x + 16, plan.y + 8)]
     for source in plan.sources:
         start, length = _start(source.x, source.anchor, _LETTER * len(source.label)), _LETTER * len(source.label)
         taken += [(source.x - 12, source.x + 12, source.y), (start, start + length, source.label_y - 4)]
+    return drawn_regions(room, frame, plan, taken)
+
+
+def drawn_regions(
+    room: Room, frame: ListenerFrame, plan: Drawing, taken: Sequence[tuple[float, float, float]]
+) -> tuple[DrawnRegion, ...]:
+    """Return the regions of a room at the height of the frame's origin.
+
+    taken: (first x, last x, y) of what their names may not lie on.
+    """
+    height = frame.origin[1]
     drawn = []
     for region in room.regions:
         if not region.floor_y <= height <= region.ceiling_y:

@@ -5,17 +5,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import trimesh
 
 from spatialqa.core.geometry import Pose, cartesian, multiply, to_world, yaw_quaternion
 from spatialqa.core.scene import Scene
-from spatialqa.rooms.materials import load_materials
 from spatialqa.rooms.procedural.homes import ProceduralRooms
-from spatialqa.rooms.room import Room
 from spatialqa.views.listener_frame import ListenerFrame
 from spatialqa.views.scene_drawing import draw_scene, short_label
 from tests.fixtures.scenes import heard_at, random_scenes, source, with_angles
 from tests.views.drawn import azimuth_deg, drawn
+from tests.views.rooms import box
 
 HEAD = (1.0, 1.5, 0.5)
 
@@ -67,15 +65,6 @@ def test_every_source_of_random_scenes_is_drawn_where_its_row_says() -> None:
             assert section.sources[k][0] == pytest.approx(across, abs=0.02)
             up = own.distance_m * math.sin(math.radians(own.elevation_deg))
             assert section.sources[k][1] == pytest.approx(up, abs=0.02)
-
-
-def box(low: tuple[float, float, float], high: tuple[float, float, float]) -> Room:
-    """Return an empty room between two corners."""
-    mesh = trimesh.creation.box(bounds=[low, high])
-    faces = np.asarray(mesh.faces, dtype=np.int32)
-    kinds = np.zeros(len(faces), dtype=np.int32)
-    vertices = np.asarray(mesh.vertices, dtype=np.float32)
-    return Room("mesh", "box", "box", vertices, faces, kinds, (load_materials()["gypsum_board"],))
 
 
 @pytest.mark.parametrize(

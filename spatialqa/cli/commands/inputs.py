@@ -54,7 +54,28 @@ def clips_list(source: str, labels_file: str | None, unknown_labels: str) -> Non
 
 @click.group("rooms")
 def rooms_group() -> None:
-    """Inspect rooms from meshes."""
+    """Inspect rooms."""
+
+
+@rooms_group.command("show")
+@click.argument("room")
+@click.option("--to", type=PATH, metavar="FILE", help="File for the page. [ROOM.html, in this folder]")
+@keys_of(RenderRecipe, only=(*("rooms", "up", "unit_scale", "materials", "default_material"), "mp3d_root", "geometry"))
+def rooms_show(room: str, to: Path | None, **given: Any) -> None:
+    """Show ROOM: plan, section, materials, expected RT60, openings, and where listeners may stand.
+
+    ROOM is an id such as home-000042, of the room set that --rooms names, or a mesh file.
+    """
+    from spatialqa.cli.output import print_lines
+    from spatialqa.core.files import file_name
+    from spatialqa.views.room_page import show_room, write_room_page
+
+    is_file = given.get("rooms") is None and Path(room).is_file()
+    base = {"rooms": f"mesh:{room}"} if is_file else {}
+    shown = show_room(resolve(RenderRecipe, "render", None, given, base), None if is_file else room)
+    page = to or Path(f"{file_name(shown.room.room_id, room)}.html")
+    write_room_page(shown, page)
+    print_lines([*shown.lines(), f"page: {page}"])
 
 
 @rooms_group.command("parts")

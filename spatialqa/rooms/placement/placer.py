@@ -121,6 +121,11 @@ class Placer:
         turn = rng.uniform(-180.0, 180.0)
         return Pose(_vec3(self._pool.points[pick]), yaw_quaternion(turn if yaw_deg is None else yaw_deg))
 
+    def listening_points(self) -> FloatArray:
+        """Return the points from which `listener` draws heads, float64 (n, 3), world metres."""
+        points: FloatArray = self._pool.points[self._ears]
+        return points
+
     def sources(self, listener: Pose, count: int, rng: np.random.Generator) -> tuple[Place, ...]:
         """Draw `count` places for one listener, in random order.
 
