@@ -4,24 +4,21 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
-from spatialqa.acoustics.geometric.carriers import noise_carriers
+from spatialqa.acoustics.geometric.carriers import Carriers, noise_carriers
 from spatialqa.acoustics.geometric.parametric_head import parametric_head
 from spatialqa.acoustics.geometric.receiver import Receiver, binaural, frontal_lag, microphones
 from spatialqa.acoustics.geometric.sofa_head import sofa_head
 from spatialqa.acoustics.head_set import head_set, refuse_no_subject
 
 NO_HRTF = "none"  # of microphones
-_KEPT = 4  # heads of a folder that are kept ready, 40 MB each
+_KEPT = 4  # heads of a folder that are kept ready, 30 MB each
 
 
 class Ears(NamedTuple):
     """A receiver and its stored noise, see receiver.py and carriers.py, and its lag in samples, 0 of microphones."""
 
     receiver: Receiver
-    carriers: npt.NDArray[np.float32]
+    carriers: Carriers
     lag: float
 
 

@@ -17,6 +17,7 @@ from spatialqa.acoustics.engine import Closing
 from spatialqa.acoustics.geometric.ears import EarsSource
 from spatialqa.acoustics.geometric.embree import EmbreeMesh, check_library
 from spatialqa.acoustics.geometric.group import LISTENER_RADIUS_M, TracedGroup, positions_in, trace_group
+from spatialqa.acoustics.geometric.late_synthesis import heard_samples
 from spatialqa.acoustics.geometric.settings import checked
 from spatialqa.acoustics.geometric.surfaces import surfaces_of
 from spatialqa.acoustics.geometric.time_bins import time_bins
@@ -192,15 +193,14 @@ class GeometricRoom(Closing):
         return [self._finished(rir, source, removed) for rir, source in zip(raw, sources, strict=True)]
 
     def _finished(self, rir: Rir, source: Vec3, removed: int) -> Rir:
-        energy = np.sum(np.square(rir, dtype=np.float64), axis=0)
-        left = np.cumsum(energy[::-1])[::-1]
-        if not left[0] > _UNHEARD:
+        energy, length = heard_samples(rir, _TAIL_LEFT)
+        if not energy > _UNHEARD:
             raise EngineError(
                 f"the engine geometric gave a silent RIR for the source at {source} in room {self._room.room_id}: "
                 "no path joins them, move the source"
             )
         rir = later_by(rir, -removed)
-        heard = rir[:, : int(np.count_nonzero(left > _TAIL_LEFT * left[0]))]
+        heard = rir[:, :length]
         return np.ascontiguousarray(heard * np.float32(self._engine.gain))
 
     @property

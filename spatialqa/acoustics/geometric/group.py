@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spatialqa.acoustics.geometric.bands import BAND_COUNT, air_absorption
-from spatialqa.acoustics.geometric.carriers import side_shares
+from spatialqa.acoustics.geometric.carriers import Carriers, side_shares
 from spatialqa.acoustics.geometric.counter_random import subkey, two_uniforms
 from spatialqa.acoustics.geometric.diffraction import diffracted_paths
 from spatialqa.acoustics.geometric.direct import direct_paths
@@ -16,7 +16,7 @@ from spatialqa.acoustics.geometric.directivity import facing, omni_share
 from spatialqa.acoustics.geometric.early_synthesis import add_paths
 from spatialqa.acoustics.geometric.embree import Rays
 from spatialqa.acoustics.geometric.late_energy import DIRECTION_CELLS, ENERGY_UNIT, RULES, LateRules, trace_late
-from spatialqa.acoustics.geometric.late_synthesis import BLOCK, add_late
+from spatialqa.acoustics.geometric.late_synthesis import BLOCK, add_late, by_side, longest_heard
 from spatialqa.acoustics.geometric.octahedral import cell_centres
 from spatialqa.acoustics.geometric.paths import DIRECT, Paths, joined
 from spatialqa.acoustics.geometric.receiver import Receiver
@@ -56,7 +56,7 @@ class TracedGroup:
     efficiency: float | None
 
     def rirs(
-        self, orientation: Quaternion, receiver: Receiver, carriers: Float32, sample_rate: int, from_emission: bool
+        self, orientation: Quaternion, receiver: Receiver, carriers: Carriers, sample_rate: int, from_emission: bool
     ) -> list[Float32]:
         """Return the RIR of every source for a head of this orientation: float32 (channels, n) each.
 
@@ -79,25 +79,24 @@ class TracedGroup:
         turn: Float64,
         shares: Float64,
         receiver: Receiver,
-        carriers: Float32,
+        carriers: Carriers,
         sample_rate: int,
         from_emission: bool,
     ) -> Float32:
         paths = self.paths.chosen(self.paths.source == s)
         straight = self.distances_m[s] / self.speed_m_s
         skipped = 0 if from_emission else max(0, int((straight - LISTENER_RADIUS_M / self.speed_m_s) * sample_rate))
-        late = self.late[s]
-        filled = np.flatnonzero(late.any(axis=(1, 2)))
+        bins = longest_heard(self.late[s])
+        late, edges = self.late[s, :bins], self.edges_s[: bins + 1] * sample_rate - skipped
         last_s = max(
             straight,
             float(paths.length_m.max()) / self.speed_m_s if len(paths) else 0.0,
-            float(self.edges_s[filled[-1] + 1]) if len(filled) else 0.0,
+            float(self.edges_s[bins]),
         )
         length = int(last_s * sample_rate) - skipped + receiver.filters.shape[-1]
         out = np.zeros((receiver.channels, (length // BLOCK + 1) * BLOCK), dtype=np.float32)
-        if len(filled):
-            energy = np.einsum("tdb,ds->tsb", late, shares)
-            edges = self.edges_s * sample_rate - skipped
+        if bins:
+            energy = by_side(late, shares, edges)
             add_late(carriers, energy, edges, straight * sample_rate - skipped, subkey(self.key, s), out)
         if len(paths):
             arrivals = paths.length_m / self.speed_m_s * sample_rate - skipped

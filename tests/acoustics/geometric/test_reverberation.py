@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from spatialqa.acoustics.geometric import late_energy
@@ -13,28 +14,75 @@ from spatialqa.core.geometry import Pose, Vec3
 from tests.acoustics.boxes import box_mesh, eyring_s, joined, material, room, shoebox
 from tests.acoustics.geometric.hearing import DRY, LISTENER, SIZE, SOURCES, engine, hear
 from tests.acoustics.hearing import RATE, energy, ild_db
+from tests.acoustics.particles import hit_times_s, t30_of, t30_of_particles
 
 
-def decay_s(absorption: float, size: Vec3 = SIZE) -> float:
+def decay_s(absorption: float, size: Vec3 = SIZE, seeds: int = 6) -> float:
     scale = np.array(size) / SIZE
     x, y, z = scale * LISTENER.position
     sources = [(float(a), float(b), float(c)) for a, b, c in scale * SOURCES]
-    rirs = hear(engine(**DRY), shoebox(size, absorption), sources, Pose((float(x), float(y), float(z))))
-    times = [t30(rir, RATE, "mono") for rir in rirs]
+    with engine(**DRY).open(shoebox(size, absorption)) as opened:
+        here = Pose((float(x), float(y), float(z)))
+        times = [t30(rir, RATE, "mono") for seed in range(seeds) for rir in opened.rirs(here, sources, seed)]
     assert None not in times
     return float(np.mean([time for time in times if time is not None]))
 
 
-@pytest.mark.parametrize("absorption", [0.05, 0.1, 0.2, 0.3, 0.4])
+@pytest.fixture(scope="module")
+def particles() -> npt.NDArray[np.float64]:
+    return hit_times_s(SIZE)
+
+
+@pytest.mark.parametrize("absorption", [0.05, 0.1, 0.2, 0.3])
 def test_a_box_decays_as_eyring_says(absorption: float) -> None:
     assert decay_s(absorption) == pytest.approx(eyring_s(SIZE, absorption), rel=0.1)
 
 
-def test_at_much_absorption_the_decay_is_that_of_kuttruff() -> None:
+@pytest.mark.parametrize("absorption", [0.3, 0.4, 0.5])
+def test_a_box_of_much_absorption_decays_as_particles_do(absorption: float, particles: npt.NDArray[np.float64]) -> None:
     """Free paths differ in length, so some sound meets walls more seldom than Eyring's mean says (Kuttruff, 1970)."""
-    absorption, variance = 0.5, 0.4
-    kuttruff = eyring_s(SIZE, absorption) / (1 + variance / 2 * np.log(1 - absorption))
-    assert decay_s(absorption) == pytest.approx(kuttruff, rel=0.1)
+    assert decay_s(absorption) == pytest.approx(t30_of_particles(particles, absorption), rel=0.04)
+
+
+def test_eyring_is_too_short_at_much_absorption_and_kuttruff_knows_by_how_much(
+    particles: npt.NDArray[np.float64],
+) -> None:
+    free = np.diff(particles, axis=0)[3:]
+    variance = float(free.var() / free.mean() ** 2)
+    assert free.mean() * 343.0 == pytest.approx(4 * np.prod(SIZE) / _surface(SIZE), rel=0.01)
+    for absorption in (0.3, 0.5):
+        longer = t30_of_particles(particles, absorption) / eyring_s(SIZE, absorption)
+        assert longer == pytest.approx(1 / (1 + variance / 2 * np.log(1 - absorption)), abs=0.03)
+    assert longer > 1.1
+
+
+def _surface(size: Vec3) -> float:
+    x, y, z = size
+    return 2 * (x * y + y * z + z * x)
+
+
+def late_decay(traced: TracedGroup, from_db: float, to_db: float, step_s: float = 0.0005) -> float:
+    """The reverberation time of the late energy at 1 kHz between two levels, the mean of the sources."""
+    edges = np.round(traced.edges_s / step_s).astype(int)
+    found = []
+    for late in traced.late[..., 3].sum(axis=2):
+        energy = np.repeat(late / np.maximum(np.diff(edges), 1), np.diff(edges))
+        found.append(t30_of(energy, step_s, from_db, to_db))
+    return float(np.mean(found))
+
+
+def test_decays_do_not_depend_on_where_rays_are_given_up() -> None:
+    box, levels = shoebox(SIZE, 0.1), [(-5, -25), (-5, -35), (-45, -55)]
+
+    def decays(rays: int, seeds: int) -> npt.NDArray[np.float64]:
+        with engine(**DRY, ray_count=rays).open(box) as opened:
+            traced = [opened.trace(LISTENER.position, SOURCES, seed) for seed in range(seeds)]
+        return np.asarray(np.mean([[late_decay(one, *pair) for pair in levels] for one in traced], axis=0))
+
+    many = decays(20_000, 2)
+    assert decays(500, 40)[:2] == pytest.approx(many[:2], rel=0.02)
+    assert decays(2000, 20)[2] == pytest.approx(many[2], rel=0.05)  # the last decade of level, of few rays
+    assert many[2] == pytest.approx(many[1], rel=0.05)
 
 
 @pytest.mark.parametrize("size", [(10.0, 3.4, 7.0), (12.0, 2.5, 4.0)])
