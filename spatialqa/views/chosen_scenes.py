@@ -1,6 +1,6 @@
 """Chooses scenes of a data set and reads them alone: their audio, questions, rooms and RIRs."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,9 +42,22 @@ def choose(folder: DatasetFolder, count: int, scene_id: str | None, split: str |
                 return [Chosen(path, (at,))]
         where = f" in the split {split}" if split else ""
         raise DatasetError(f"{folder.root}: has no scene {scene_id!r}{where}; ids look like train-00000000")
+    return _located(files, lambda total: {k * total // count for k in range(count)})
+
+
+def choose_runs(folder: DatasetFolder, runs: int, length: int) -> list[Chosen]:
+    """Return `runs` runs of neighbouring scenes, spread evenly: a sample that few reads of a large file bring."""
+    return _located(
+        scene_files(folder),
+        lambda total: {min(k * total // runs + n, total - 1) for k in range(runs) for n in range(length)},
+    )
+
+
+def _located(files: Sequence[Path], numbers: Callable[[int], set[int]]) -> list[Chosen]:
+    """Return where scenes are; numbers: which, given how many there are."""
     sizes = [pq.ParquetFile(path).metadata.num_rows for path in files]
     total = sum(sizes)
-    wanted = sorted({k * total // count for k in range(count)}) if total else []
+    wanted = sorted(numbers(total)) if total else []
     chosen, first = [], 0
     for path, size in zip(files, sizes, strict=True):
         rows = tuple(row - first for row in wanted if first <= row < first + size)

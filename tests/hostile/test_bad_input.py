@@ -251,6 +251,13 @@ CASES: list[Case] = [
         ("--name", "../qa", "letters, digits"),
     ),
     *_of(
+        ("report", "plan"),
+        ("--to", LONG, "at most 4,095"),
+        ("--to", "plan/page", "a folder of its own"),
+        ("--beside", "none", "no such data set"),
+        ("--name", "../qa", "letters, digits"),
+    ),
+    *_of(
         ("audit", "plan"),
         ("--name", LONG, "too long"),
         ("--name", "../qa", "letters, digits"),

@@ -1,4 +1,4 @@
-"""Commands that look at a data set: preview, status, validate, audit and hear-check.
+"""Commands that look at a data set: preview, report, status, validate, audit and hear-check.
 
 One short function per command, without logic. Heavy imports are inside the functions.
 """
@@ -52,6 +52,24 @@ def preview(
         show(out, count or 3, scene_id, 12 if questions is None else questions, wav, split, table_name(name))
     else:
         write_page(out, to, count, scene_id, split, table_name(name), questions, quiz)
+
+
+@click.command()
+@out_argument
+@click.option("--beside", type=PATH, metavar="OTHER", help="Another data set, to be shown beside OUT.")
+@click.option("--name", type=TABLE, metavar="NAME", help="Report on the questions in qa-NAME instead of qa.")
+@click.option("--validate", is_flag=True, help="Also validate, as `spatialqa validate --rerender 0` does.")
+@click.option("--to", type=PATH, metavar="DIR", help="Folder for the page and figures.json. [OUT-report]")
+def report(out: Path, beside: Path | None, name: str | None, validate: bool, to: Path | None) -> None:
+    """Write a page about OUT as a whole, and its figures as JSON: counts, positions, acoustics, questions, checks."""
+    from spatialqa.cli.output import print_lines
+    from spatialqa.core.console import CountProgress
+    from spatialqa.views.report_page import write_report
+
+    with CountProgress("reading") as progress:
+        table = table_name(name)
+        summary = write_report(out, to, beside=beside, table=table, validate=validate, progress=lambda: progress.update)
+    print_lines(summary.lines())
 
 
 @click.command()
