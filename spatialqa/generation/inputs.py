@@ -43,7 +43,7 @@ _SETTLED_BY_A_BANK = (
         "body_radius_m",
         "directions",
     ),
-    "heights",
+    *("heights", "yaws_per_group"),
 )
 
 

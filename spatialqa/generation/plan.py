@@ -16,7 +16,7 @@ from spatialqa.banks.bank_rooms import BankRoom, BankRooms
 from spatialqa.clips.clip import ClipRecord
 from spatialqa.core import seeds
 from spatialqa.core.files import digest
-from spatialqa.core.geometry import Pose
+from spatialqa.core.geometry import Pose, direction, multiply, yaw_quaternion
 from spatialqa.core.names import SPLITS
 from spatialqa.core.scene import EngineIdentity, ListenerGroup, Place, Scene, Source
 from spatialqa.generation.matching import Cast, Matching
@@ -32,6 +32,7 @@ from spatialqa.generation.schedule import (
     most_sources,
     n_sources,
     scenes_per_group,
+    yaws_per_group,
 )
 from spatialqa.generation.sound_sampling import DrawnSound, SoundSampler
 from spatialqa.generation.splits import (
@@ -112,7 +113,9 @@ def _rooms_by_split(
     recipe: RenderRecipe, rooms: RoomSet, official: Mapping[str, Sequence[str]], n_groups: Mapping[str, int]
 ) -> dict[str, list[str]]:
     """Return every split's rooms: as many as its groups want, or all of a bank, whose rooms hold what they hold."""
-    wanted = {split: -(-n_groups[split] // recipe.groups_per_room) for split in SPLITS}
+    wanted = {
+        split: -(-n_groups[split] // (recipe.groups_per_room * yaws_per_group(recipe, split))) for split in SPLITS
+    }
     everything = isinstance(rooms, BankRooms)
     if official:
         return {split: list(official[split] if everything else official[split][: wanted[split]]) for split in SPLITS}
@@ -200,20 +203,25 @@ class Planner:
         )
 
     def group(self, slot: GroupSlot, room: Room, placer: Placer, attempt: int = 0) -> ListenerGroup:
-        """Draw the listener and the source places of one group.
+        """Draw the listener and the source places of one group; groups at one position share all but their yaw.
 
         Raises:
             PlacementError: the room has no valid place.
         """
-        rng = seeds.rng(self.recipe.seed, "group", slot.group_id, attempt)
+        leading = slot.leading
+        rng = seeds.rng(self.recipe.seed, "group", leading.group_id, attempt)
         listener = placer.listener(rng, self.recipe.yaw_deg())
         if self.recipe.places_by_class():
-            kinds = self.matching.kinds(slot, placer.offered_kinds(listener))
+            kinds = self.matching.kinds(leading, placer.offered_kinds(listener))
             shares = self.matching.shares(slot.split) if slot.scene_ids else {}
             places = placer.sources_of(listener, kinds, shares, rng)
         else:
             places = placer.sources(listener, self.n_places(slot), rng)
-        seed = seeds.derived_seed(self.recipe.seed, "group", slot.group_id, attempt)
+        if slot.turn:
+            turn = yaw_quaternion(360.0 * slot.turn / self.recipe.yaws_per_group)
+            listener = Pose(listener.position, multiply(turn, listener.orientation))
+            places = tuple(replace(place, **direction(listener, place.position)._asdict()) for place in places)
+        seed = seeds.derived_seed(self.recipe.seed, "group", leading.group_id, attempt)
         return self._with_head(_in_room(slot, room, listener, places, seed))
 
     def placed_group(self, slot: GroupSlot, room: Room, positions: Positions, attempt: int = 0) -> ListenerGroup:

@@ -79,6 +79,13 @@ class RenderRecipe:
     )
     check_placements: bool = key(True, "placements: refuse positions in a wall or outside the building")
     groups_per_room: int = key(2, "listener groups per building", minimum=1, maximum=1_000_000)
+    yaws_per_group: int = key(
+        1,
+        "training: heads at each listener position, evenly around; each is a listener group with scenes of its own",
+        minimum=1,
+        maximum=36,
+        before=1,
+    )
     sources_per_group: int = key(8, "source positions per listener group", minimum=1, maximum=1000)
     scenes_per_group: int = key(8, "training scenes per listener group", minimum=1, maximum=1_000_000)
     yaw: str = key("any", "direction in which listeners face: any, or degrees to the left of -z")
@@ -294,6 +301,8 @@ class RenderRecipe:
             )
         if self.heights == "class" and self.directions == "octants":
             raise RecipeError("directions octants draws heights by octant and needs heights any: add --heights any")
+        if self.yaws_per_group > 1 and self.yaw != "any":
+            raise RecipeError(f"yaws_per_group turns the head, and yaw is {self.yaw}: leave one of them out")
         if self.min_distance_m >= self.max_distance_m:
             raise RecipeError(
                 f"min_distance_m {self.min_distance_m:g} must be less than max_distance_m {self.max_distance_m:g}"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 _KEYS_OF_DRAWS = (
     *("scenes", "splits", "sources_per_scene", "room_splits", "placement", "source_regions", "yaw"),
-    *("directions", "heights"),
+    *("directions", "heights", "yaws_per_group"),
     *("groups_per_room", "sources_per_group", "scenes_per_group", "exclude_regions", "clip_start", "class_balance"),
     *("clearance_m", "min_distance_m", "max_distance_m", "onset_max_s", "fill", "bank_mix_listeners"),
 )

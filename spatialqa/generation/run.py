@@ -104,6 +104,8 @@ def prepare_bank(recipe: RenderRecipe, root: Path, n_groups: int) -> tuple[Run, 
         SpatialQAError: rooms or engine cannot be used, or there are too few houses.
     """
     recipe = with_roots(absolute_paths(recipe))
+    if recipe.yaws_per_group > 1:
+        raise RecipeError("yaws_per_group has an effect on scenes only, and a bank has none: leave it out")
     if heads := heads_for(recipe):
         raise RecipeError(f"hrtf: a bank has one head, and {heads.folder} is a folder: give a file of it")
     identity = engine_for(recipe).identity

@@ -1,7 +1,7 @@
 """Assigns the scenes of a split to shards, rooms and listener groups."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import overload
 
 import numpy as np
@@ -19,7 +19,8 @@ class GroupSlot:
     """One listener group that is to be drawn: its room and the scenes that will use it.
 
     bank_group: which of the room's groups it is, where the room is a bank's. placed: its one scene, where that is made
-    by hand.
+    by hand. With several heads at a position, leader: the id of the first group there. turn: which of the heads it is,
+    from 0. beside: the scenes of all of them.
     """
 
     group_id: str
@@ -28,6 +29,14 @@ class GroupSlot:
     scene_ids: tuple[str, ...]
     bank_group: int | None = None
     placed: PlacedScene | None = None
+    leader: str | None = None
+    turn: int = 0
+    beside: tuple[str, ...] = ()
+
+    @property
+    def leading(self) -> "GroupSlot":
+        """The slot that listener and places are drawn for: this one, or the first of its position with all scenes."""
+        return self if self.leader is None else replace(self, group_id=self.leader, scene_ids=self.beside)
 
 
 @dataclass(frozen=True)
@@ -128,24 +137,39 @@ def scenes_per_group(recipe: RenderRecipe, split: str) -> int:
     return recipe.scenes_per_group if split == "train" else max(1, recipe.sources_per_group // most_sources(recipe))
 
 
+def yaws_per_group(recipe: RenderRecipe, split: str) -> int:
+    """Return how many heads a listener position has: evaluation splits have each position once."""
+    return recipe.yaws_per_group if split == "train" else 1
+
+
 def lay_out(recipe: RenderRecipe, split: str, rooms: Sequence[str], scenes: int) -> SplitLayout:
-    """Return the shards of a split whose rooms can have any listener."""
+    """Return the shards of a split whose rooms can have any listener; groups at one position are in one shard."""
     per_group = scenes_per_group(recipe, split)
     n_groups = -(-scenes // per_group)
-    groups_per_shard = max(1, round(recipe.scenes_per_shard / per_group))
+    yaws = yaws_per_group(recipe, split)
+    groups_per_shard = max(1, round(recipe.scenes_per_shard / per_group / yaws)) * yaws
+    n_positions = -(-n_groups // yaws)
 
     def groups_of(index: int) -> tuple[GroupSlot, ...]:
         groups = range(index * groups_per_shard, min((index + 1) * groups_per_shard, n_groups))
         shuffled = _shuffled(recipe, split, index, groups.start * per_group, min(groups.stop * per_group, scenes))
         slots = []
         for at, g in enumerate(groups):
-            room = rooms[_room_of_group(recipe, g, n_groups, len(rooms))]
+            room = rooms[_room_of_group(recipe, g // yaws, n_positions, len(rooms))]
             numbers = shuffled[at * per_group : (at + 1) * per_group]
             ids = tuple(scene_id_of(split, number) for number in sorted(numbers))
             slots.append(GroupSlot(group_id_of(split, g), split, room, ids))
-        return tuple(slots)
+        return tuple(slots) if yaws == 1 else tuple(_at_shared_positions(slots, yaws))
 
     return SplitLayout(split, -(-n_groups // groups_per_shard), n_groups, groups_of)
+
+
+def _at_shared_positions(slots: Sequence[GroupSlot], yaws: int) -> Iterator[GroupSlot]:
+    for first in range(0, len(slots), yaws):
+        own = slots[first : first + yaws]
+        beside = tuple(scene_id for slot in own for scene_id in slot.scene_ids)
+        for turn, slot in enumerate(own):
+            yield replace(slot, leader=own[0].group_id, turn=turn, beside=beside)
 
 
 def lay_out_groups(recipe: RenderRecipe, split: str, rooms: Sequence[str], n_groups: int) -> SplitLayout:

@@ -23,6 +23,7 @@ Float64 = npt.NDArray[np.float64]
 
 AXES = np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]], dtype=np.float64)
 DIFFUSE = len(AXES)  # the noise from everywhere
+STRETCH = 512  # samples that are read at a time
 CARRIER_SAMPLES = 1 << 16  # 2 s at 32 kHz, after which it repeats
 _SAMPLES_PER_PULSE = 8
 _LARGEST = 32_767  # of 16 bits
@@ -37,7 +38,8 @@ def side_shares(directions: Float64) -> Float64:
 class Carriers(NamedTuple):
     """Circular noise, of power 1 per sample before the receiver: noise times scale.
 
-    noise: int16 (7, channels, B, CARRIER_SAMPLES), of the six sides and DIFFUSE. scale: float32 (7, B).
+    noise: int16 (7, channels, B, CARRIER_SAMPLES + STRETCH), of the six sides and DIFFUSE; the last STRETCH samples are
+    the first ones again. scale: float32 (7, B).
     """
 
     noise: npt.NDArray[np.int16]
@@ -48,7 +50,8 @@ def noise_carriers(receiver: Receiver) -> Carriers:
     """Return the noise of every side and from everywhere, as a receiver hears it."""
     noise = _carriers(receiver, AXES, _KEY)
     scale = np.maximum(np.abs(noise).max(axis=(1, 3)), 1e-30) / np.float32(_LARGEST)
-    return Carriers(np.round(noise / scale[:, None, :, None]).astype(np.int16), scale.astype(np.float32))
+    whole = np.round(noise / scale[:, None, :, None]).astype(np.int16)
+    return Carriers(np.concatenate([whole, whole[..., :STRETCH]], axis=-1), scale.astype(np.float32))
 
 
 @compiled

@@ -122,6 +122,7 @@ class GeometricRoom(Closing):
         self._engine = engine
         self._room = room
         self._efficiency: float | None = None
+        self._last: tuple[tuple[Vec3, tuple[Vec3, ...], int], TracedGroup] | None = None  # for other heads there
         # Embree computes in float32: about the middle of the mesh the rounding is least
         vertices = np.asarray(room.vertices, dtype=np.float64)
         self._middle = (vertices.min(axis=0) + vertices.max(axis=0)) / 2
@@ -131,6 +132,8 @@ class GeometricRoom(Closing):
 
     def rirs(self, listener: Pose, sources: Sequence[Vec3], seed: int = 0) -> list[Rir]:
         """Return one calibrated RIR per source, in order: float32 (channels, n), linear.
+
+        The last trace is kept: another head at the same position, with the same sources and seed, costs a decoding.
 
         Raises:
             EngineError: a source lies inside the listener's head, or is not heard at all, or there are several heads.
@@ -145,8 +148,10 @@ class GeometricRoom(Closing):
     def _rirs(self, listener: Pose, sources: Sequence[Vec3], seed: int, subject: str | None) -> list[Rir]:
         if not sources:
             return []
-        traced = self.trace(listener.position, sources, seed)
-        return self.decode(traced, listener.orientation, sources, subject)
+        what = (listener.position, tuple(sources), seed)
+        if self._last is None or self._last[0] != what:
+            self._last = what, self.trace(*what)
+        return self.decode(self._last[1], listener.orientation, sources, subject)
 
     def trace(self, listener: Vec3, sources: Sequence[Vec3], seed: int = 0) -> TracedGroup:
         """Return what reaches a listener's position from sources (world, metres), for any head to decode.
@@ -215,6 +220,7 @@ class GeometricRoom(Closing):
 
     def close(self) -> None:
         """Release the room; closing twice is fine."""
+        self._last = None
         self._mesh.close()
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from spatialqa.acoustics.geometric.carriers import CARRIER_SAMPLES, DIFFUSE, Carriers
+from spatialqa.acoustics.geometric.carriers import CARRIER_SAMPLES, DIFFUSE, STRETCH, Carriers
 from spatialqa.acoustics.geometric.compiled import compiled
 from spatialqa.acoustics.geometric.counter_random import mixed
 
@@ -11,8 +11,7 @@ Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 
 BLOCK = 32  # samples between two points of an envelope
-_NODES = 16  # points of an envelope in a stretch of samples that is worked on at a time
-STRETCH = _NODES * BLOCK
+_NODES = STRETCH // BLOCK  # points of an envelope in a stretch of samples, which is worked on at a time
 _UNHEARD = 3e-10  # of the strongest point of all envelopes, energy
 _LEFT = 1e-9  # of the energy of a late part: what is less is left out, at its end
 _DIRECTED = 1e-4  # of a band's strongest energy per time
@@ -98,7 +97,7 @@ def add_late(carriers: Carriers, energy: Float64, edges: Float64, begin: float, 
     offsets, signs = np.empty(sides, dtype=np.int64), np.empty(sides, dtype=np.float32)
     for side in range(sides):
         bits = mixed(key, side)
-        offsets[side] = np.int64(bits % np.uint64(CARRIER_SAMPLES // STRETCH)) * STRETCH
+        offsets[side] = np.int64(bits % np.uint64(CARRIER_SAMPLES // BLOCK)) * BLOCK
         signs[side] = np.float32(1.0) if bits >> np.uint64(63) else np.float32(-1.0)
     ramp = np.arange(BLOCK).astype(np.float32) / np.float32(BLOCK)
     gain, sums = np.empty(STRETCH, dtype=np.float32), np.empty((len(out), STRETCH), dtype=np.float32)
@@ -146,23 +145,15 @@ def _envelope(energy: Float64, edges: Float64, begin: float, envelope: Float32) 
     start = max(edges[first], begin)
     node = int(np.ceil(start / BLOCK)) + 1
     middle, density = (start + edges[first + 1]) / 2.0, (energy[first] + carried) / (edges[first + 1] - start)
-    k = first
-    next_middle, next_density = middle, density
-    while node < len(envelope):
-        at = float(node * BLOCK)
-        while k <= last and at >= next_middle:
-            middle, density = next_middle, next_density
-            k += 1
-            if k <= last:
-                width = edges[k + 1] - edges[k]
-                next_middle, next_density = edges[k] + width / 2.0, energy[k] / width
-            else:
-                next_middle, next_density = edges[last + 1], density
-        if k > last and at >= next_middle:
-            break
-        if at <= middle or next_middle <= middle:
-            now = density
+    for k in range(first, last + 1):
+        if k < last:
+            width = edges[k + 2] - edges[k + 1]
+            next_middle, next_density = edges[k + 1] + width / 2.0, energy[k + 1] / width
         else:
-            now = density + (next_density - density) * (at - middle) / (next_middle - middle)
-        envelope[node] = np.float32(np.sqrt(max(0.0, now)))
-        node += 1
+            next_middle, next_density = edges[last + 1], density
+        slope = (next_density - density) / max(next_middle - middle, 1e-9)
+        stop = min(int(np.ceil(next_middle / BLOCK)), len(envelope))
+        for n in range(node, stop):
+            envelope[n] = np.float32(np.sqrt(max(0.0, density + slope * max(0.0, n * BLOCK - middle))))
+        node = max(node, stop)
+        middle, density = next_middle, next_density
