@@ -93,9 +93,9 @@ def questions_of(folder: DatasetFolder, table: str, scenes: Iterable[Scene]) -> 
 
 
 def rirs_of(folder: DatasetFolder, scenes: Iterable[Scene]) -> dict[str, Audio]:
-    """Return the stored RIRs of scenes by rir_id, float32 (channels, n); none where they were not stored."""
+    """Return the RIRs of scenes by rir_id, float32 (channels, n); none where they were not stored or are left out."""
     rows = _rows(folder, "rirs", "rir_id", scenes, lambda scene: [source.rir_id for source in scene.sources])
-    return {row["rir_id"]: decode_rir(row["rir"], row["n_samples"]) for row in rows}
+    return {row["rir_id"]: decode_rir(row["rir"], row["n_samples"]) for row in rows if row["rir"]}
 
 
 def _rows(

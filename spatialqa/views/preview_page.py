@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from spatialqa.core.audio_io import decode_flac
 from spatialqa.core.files import file_name
@@ -155,7 +156,10 @@ def _curves(scene: Scene, ears: Audio | None, rate: int, rirs: Mapping[str, Audi
 
 def _plays(scene: Scene) -> list[dict[str, Any]]:
     return [
-        {"label": source.labels[0], "starts": list(source.starts_s or (source.onset_s,)), "colour": k % COLOURS}
+        {
+            "starts": [start for start in source.starts_s or (source.onset_s,) if start is not None],
+            "colour": k % COLOURS,
+        }
         for k, source in enumerate(scene.sources)
     ]
 
@@ -201,7 +205,7 @@ def _html(
             coding=coding,
             rirs=rirs,
             foa=any(entry.scene.channels == "foa" for entry in entries),
-            total=sum(record.scenes for record in folder.each_shard()),
+            total=sum(pq.ParquetFile(path).metadata.num_rows for path in folder.tables("scenes")),
             reasons=Counter(reject.reason for reject in rejects).most_common(),
             rejects=rejects[:_MOST_REJECTS],
             rejected=len(rejects),

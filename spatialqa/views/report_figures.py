@@ -44,8 +44,9 @@ def report_figures(root: Path, table: str = "qa", progress: Progress | None = No
     run = folder.read_run()
     require_questions(folder, table)
     scenes = _Scenes()
-    total = sum(record.scenes for record in folder.each_shard(run))
-    for batch in _batches(scene_files(folder), _COLUMNS):
+    paths = scene_files(folder)
+    total = sum(pq.ParquetFile(path).metadata.num_rows for path in paths)
+    for batch in _batches(paths, _COLUMNS):
         scenes.add(batch)
         if progress:
             progress(scenes.count, total)
@@ -148,8 +149,9 @@ class _Scenes:
             held = {field.name for field in sources.type}
             return _numbers(sources.field(name)) if name in held else np.full(len(sources), np.nan)
 
-        for label in pc.list_element(sources.field("labels"), 0).to_pylist() if len(sources) else ():
-            self.classes.add(label)
+        for labels in sources.field("labels").to_pylist():
+            if labels:  # a source of imported questions may have none
+                self.classes.add(labels[0])
         for seen in sources.field("line_of_sight").to_pylist():
             self.sight[{True: "seen", False: "occluded", None: "unknown"}[seen]] += 1
         for name in ("distance_m", "azimuth_deg", "elevation_deg", "height_m", "rt60_s", "drr_db"):

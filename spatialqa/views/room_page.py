@@ -85,8 +85,11 @@ def show_room(recipe: RenderRecipe, room_id: str | None) -> ShownRoom:
     if room_id is None:
         ids = list(rooms.room_ids(None, 0)) if rooms.finite else []
         if len(ids) != 1:
-            some = ", ".join(ids[:5])
-            raise RoomError(f"{recipe.rooms}: holds {len(ids)} rooms ({some}, ...); name one of them with --rooms")
+            some = ", ".join(ids[:5]) + (", ..." if len(ids) > 5 else "")
+            raise RoomError(
+                f"{recipe.rooms}: holds {len(ids)} rooms ({some}); name one: "
+                f"spatialqa rooms show {ids[0] if ids else 'ID'} --rooms {recipe.rooms}"
+            )
         (room_id,) = ids
     room = rooms.load(room_id)
     if not has_surfaces(room):

@@ -202,7 +202,7 @@ def _is_free(start: float, length: float, level: float, taken: Sequence[tuple[fl
 
 def short_label(labels: Sequence[str]) -> str:
     """Return the first label up to its first comma or parenthesis, cut where it is long."""
-    label = re.split(r",| \(", labels[0])[0] if labels else "?"
+    label = re.split(r",| \(", labels[0])[0] if labels else ""
     return label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1].rstrip() + "…"
 
 

@@ -22,7 +22,13 @@ def environment() -> jinja2.Environment:
     made.filters["unit"] = lambda value: f"{value:.2f}".rstrip("0").rstrip(".")
     made.filters["signed"] = lambda value, digits=0: minus(f"{value:+.{digits}f}")
     made.filters["number"] = lambda value, digits=0: minus(f"{value:.{digits}f}")
+    made.filters["amount"] = amount
     return made
+
+
+def amount(value: float | None, form: str, unit: str) -> str:
+    """Return a number with its unit, or a dash where it is not known."""
+    return "\N{EN DASH}" if value is None else minus(format(value, form)) + unit
 
 
 def asset(name: str) -> str:

@@ -119,10 +119,10 @@ def test_a_scene_whose_room_is_gone_says_so_and_shows_positions(data: Path, tmp_
     assert 'class="walls"' not in html
 
 
-def test_a_planned_data_set_has_outlines_and_says_that_it_has_no_audio(tmp_path: Path) -> None:
+def test_a_planned_data_set_has_outlines_and_says_that_there_is_no_audio(tmp_path: Path) -> None:
     root = planned(tmp_path / "data", 4, QaRecipe(), splits="1,0,0")
     html = page_of(root, tmp_path / "page")
-    assert html.count("only planned and has no audio") == 4
+    assert html.count("has no audio here") == 4
     assert html.count('class="walls"') == 8
     assert "No outline" not in html
     assert "<audio" not in html
@@ -189,6 +189,24 @@ def test_rejected_draws_are_listed_with_their_reasons(data: Path, tmp_path: Path
     assert "1 rejected draw" in html
     assert "train-00000003" in html
     assert "it clips &lt;here&gt;" in html
+
+
+def test_what_is_not_known_is_a_dash(data: Path, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(data, root)
+
+    def forget(rows: list[dict[str, Any]]) -> None:  # as in questions that were imported
+        for row in rows:
+            row["audio"] = None
+            for source in row["sources"]:
+                source |= {"labels": [], "mids": [], "onset_s": None, "starts_s": None, "line_of_sight": None}
+
+    changed(root, "scenes", forget)  # those of train
+    html = page_of(root, tmp_path / "page")
+    assert "3 of 3 scenes" in html
+    assert html.count("has no audio here") == 2
+    assert 'class="sounds">\N{EN DASH}</td>' in html
+    assert [source["starts"] for source in scene_data(tmp_path / "page", "train-00000000")["sources"]] == [[], []]
 
 
 def test_the_page_needs_no_network(data: Path, tmp_path: Path) -> None:

@@ -89,6 +89,20 @@ def test_levels_times_and_peaks_are_those_of_rendered_scenes(data: Path, tmp_pat
     assert held["peak_dbfs"]["mean"] == pytest.approx(-40.0, abs=0.05)
 
 
+def test_sources_without_labels_are_counted_too(data: Path, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(data, root)
+
+    def forget(rows: list[dict[str, Any]]) -> None:
+        for source in rows[0]["sources"]:
+            source |= {"labels": [], "mids": []}
+
+    changed(root, "scenes", forget)
+    figures = report_figures(root)
+    assert figures["counts"]["sources"] == 5
+    assert sum(figures["classes"].values()) == 3
+
+
 def test_a_direction_to_the_left_is_on_the_left_of_the_map(data: Path) -> None:
     figures = report_figures(data)
     cells = sphere(figures)

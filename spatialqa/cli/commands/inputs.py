@@ -70,9 +70,9 @@ def rooms_show(room: str, to: Path | None, **given: Any) -> None:
     from spatialqa.core.files import file_name
     from spatialqa.views.room_page import show_room, write_room_page
 
-    is_file = given.get("rooms") is None and Path(room).is_file()
-    base = {"rooms": f"mesh:{room}"} if is_file else {}
-    shown = show_room(resolve(RenderRecipe, "render", None, given, base), None if is_file else room)
+    is_path = given.get("rooms") is None and Path(room).exists()
+    base = {"rooms": f"mesh:{room}"} if is_path else {}
+    shown = show_room(resolve(RenderRecipe, "render", None, given, base), None if is_path else room)
     page = to or Path(f"{file_name(shown.room.room_id, room)}.html")
     write_room_page(shown, page)
     print_lines([*shown.lines(), f"page: {page}"])
