@@ -35,7 +35,9 @@ HERE, AHEAD = Pose((2.0, 1.5, 3.0)), [(2.0, 1.5, 1.0)]
 @pytest.fixture(scope="module")
 def heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("heads")
-    synthesise(folder, 4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("spatialqa.acoustics.head_files._STEP_DEG", (20, 30))  # few directions: quick to read
+        synthesise(folder, 4)
     return folder
 
 
@@ -46,7 +48,8 @@ def subjects_of(folder: Path) -> list[str]:
 
 
 def with_heads(folder: Path, **changes: object) -> RenderRecipe:
-    return replace(SMALL, engine="geometric", hrtf=str(folder), **{"save_rirs": False} | changes)  # type: ignore[arg-type]
+    own = {"engine": "geometric", "hrtf": str(folder), "save_rirs": False, "foley_clips_per_class": 6}
+    return replace(SMALL, **own | changes)  # type: ignore[arg-type]
 
 
 def scenes_of(root: Path) -> Iterator[Scene]:
