@@ -15,6 +15,12 @@ from spatialqa.errors import DatasetError
 MARKER = "spatialqa-page.json"
 
 
+def place_beside(dataset: Path, kind: str) -> Path:
+    """Return where a page of a data set lies by default: beside its folder, or beside a link that leads to it."""
+    here = Path(os.path.abspath(dataset))  # not resolved: a link is where the user works
+    return here.with_name(f"{here.name}-{kind}")
+
+
 class PageFolder:
     """A folder for one page of one data set. An older page in its place is replaced; anything else is refused.
 

@@ -18,7 +18,7 @@ from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.views.chosen_scenes import RoomsOfScenes, choose, questions_of, read_chosen, rirs_of
 from spatialqa.views.entry import Entry
 from spatialqa.views.listening import Coding, coding_for, encode, for_two_ears
-from spatialqa.views.page_folder import PageFolder
+from spatialqa.views.page_folder import PageFolder, place_beside
 from spatialqa.views.quiz_page import QUIZ_ASSETS, first_questions, quiz_html
 from spatialqa.views.scene_drawing import COLOURS, SceneDrawing, draw_scene
 from spatialqa.views.sound_curves import Audio, decay, spectrogram, waveform
@@ -81,7 +81,7 @@ def write_preview(
     """
     folder = DatasetFolder(root)
     run = folder.read_run()
-    place = to or root.resolve().with_name(f"{root.resolve().name}-preview")
+    place = to or place_beside(root, "preview")
     page = PageFolder(place, root)
     chosen = choose(folder, count, scene_id, split)
     gain_db, coding, scenes = _loudness(read_chosen(chosen))

@@ -8,7 +8,7 @@ from typing import Any
 
 from spatialqa.errors import DatasetError
 from spatialqa.generation.validate import validate_with_inputs
-from spatialqa.views.page_folder import PageFolder
+from spatialqa.views.page_folder import PageFolder, place_beside
 from spatialqa.views.report_charts import Figures, histogram, sphere
 from spatialqa.views.report_figures import Progress, report_figures
 from spatialqa.views.templating import asset, environment
@@ -59,7 +59,7 @@ def write_report(
         DatasetError: there is no such data set or table, or the folder holds something else.
     """
     roots = [root] if beside is None else [root, beside]
-    page = PageFolder(to or root.resolve().with_name(f"{root.resolve().name}-report"), root)
+    page = PageFolder(to or place_beside(root, "report"), root)
     if beside is not None:
         PageFolder(page.place, beside)  # it may not lie in that one either
         if beside.resolve() == root.resolve():

@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.scoring.predictions import read_predictions
 from spatialqa.scoring.results import METRICS
 from spatialqa.scoring.score import score
 from spatialqa.views.preview_page import write_preview
+from spatialqa.views.report_page import write_report
+from spatialqa.views.room_page import show_room, write_room_page
 from spatialqa.views.scene_plot import scene_svg
 from spatialqa.views.sound_curves import BANDS, COLUMNS
 from tests.fixtures.datasets import rows_of
@@ -31,6 +34,14 @@ def browser() -> Iterator[Any]:
         browser.close()
 
 
+def watched(page: Any) -> list[str]:
+    """Return a list that gathers what a page says that is wrong."""
+    problems: list[str] = []
+    page.on("console", lambda said: problems.append(said.text) if said.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    return problems
+
+
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("browser")
@@ -41,9 +52,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> str:
 def page(browser: Any, index: str) -> Iterator[Any]:
     context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True)
     page = context.new_page()
-    problems: list[str] = []
-    page.on("console", lambda said: problems.append(said.text) if said.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: problems.append(str(error)))
+    problems = watched(page)
     page.goto(index)
     page.wait_for_selector("article[data-ready]", state="attached")
     yield page
@@ -179,6 +188,26 @@ def test_two_hundred_scenes_load_audio_lazily_and_filter_at_once(browser: Any, t
     page.close()
 
 
+@pytest.mark.parametrize("kind", ["report", "two reports", "room", "quiz"])
+def test_other_pages_load_without_an_error_and_fit_the_window(browser: Any, tmp_path: Path, kind: str) -> None:
+    root = dataset_for_pages(tmp_path / "data")
+    if kind == "room":
+        shown = show_room(RenderRecipe(rooms="procedural"), "home-324489")
+        write_room_page(shown, index := tmp_path / "room.html")
+    elif kind == "quiz":
+        index = write_preview(root, tmp_path / "page", quiz=True).index
+    else:
+        beside = dataset_for_pages(tmp_path / "other") if kind == "two reports" else None
+        index = write_report(root, tmp_path / "page", beside=beside).index
+    for width in (360, 1280, 2560):
+        page = browser.new_page(viewport={"width": width, "height": 900})
+        problems = watched(page)
+        page.goto(index.as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert problems == []
+        page.close()
+
+
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return dataset_for_pages(tmp_path_factory.mktemp("quiz") / "data")
@@ -188,9 +217,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def quiz(browser: Any, asked: Path, tmp_path: Path) -> Iterator[Any]:
     index = write_preview(asked, tmp_path / "page", quiz=True, questions=20).index
     page = browser.new_page(viewport={"width": 1280, "height": 900})
-    problems: list[str] = []
-    page.on("console", lambda said: problems.append(said.text) if said.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: problems.append(str(error)))
+    problems = watched(page)
     page.goto(index.as_uri())
     yield page
     assert problems == []

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from spatialqa.errors import DatasetError
-from spatialqa.views.page_folder import MARKER, PageFolder
+from spatialqa.views.page_folder import MARKER, PageFolder, place_beside
 
 
 def make(place: Path, dataset: Path, text: str = "new") -> None:
@@ -79,3 +79,13 @@ def test_an_empty_folder_becomes_the_page(tmp_path: Path, data: Path) -> None:
     (tmp_path / "page").mkdir()
     make(tmp_path / "page", data)
     assert (tmp_path / "page" / "index.html").is_file()
+
+
+def test_a_page_lies_beside_the_folder_or_the_link_that_was_named(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "link").symlink_to(data)
+    assert place_beside(tmp_path / "work" / "link", "preview") == tmp_path / "work" / "link-preview"
+    monkeypatch.chdir(data)
+    assert place_beside(Path(), "report") == tmp_path / "data-report"
