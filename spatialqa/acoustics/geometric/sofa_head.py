@@ -26,7 +26,7 @@ _BEGIN_FADE = 4
 _LEAST_SAMPLES = 4 * _TAPS  # of transforms
 _EDGE = 0.92  # of half the lower rate: above it the spectrum fades out
 _FLOOR = 1e-3  # of the largest magnitude, -60 dB, for minimum phase
-_NEWTON_STEPS = 4
+_NEWTON_STEPS = 2
 _MEDIAN_PLANE = 0.1  # of a unit vector's part to the right
 
 Float64 = npt.NDArray[np.float64]
@@ -55,7 +55,7 @@ def _taken_apart(responses: Float64, from_hz: float, to_hz: float) -> tuple[npt.
     spectra, n = _spectra(responses, from_hz, to_hz)
     delays = arrivals(spectra, n)
     omega = 2 * np.pi * np.arange(n // 2 + 1) / n
-    earlier = np.exp(1j * omega * (delays - _BEFORE)[..., None])
+    earlier = np.exp((1j * omega * (delays - _BEFORE)[..., None]).astype(spectra.dtype))
     filters = scipy.fft.irfft(spectra * earlier, n)[..., :_TAPS]
     filters[..., :_BEGIN_FADE] *= np.sin(np.pi / 2 * (np.arange(_BEGIN_FADE) + 0.5) / _BEGIN_FADE) ** 2
     filters[..., -_FADE:] *= np.cos(np.pi / 2 * (np.arange(_FADE) + 0.5) / _FADE) ** 2
@@ -71,7 +71,7 @@ def arrivals(spectra: Spectra, n: int) -> Float64:
     """
     magnitude = np.abs(spectra)
     floor = _FLOOR * magnitude.max(axis=-1, keepdims=True)
-    cross = spectra * np.conj(minimum_phase(np.maximum(magnitude, floor)))
+    cross = spectra * np.conj(minimum_phase(np.maximum(magnitude, floor))).astype(spectra.dtype)
     correlation = scipy.fft.irfft(cross, n)
     peak = np.argmax(correlation, axis=-1)
     around = [np.take_along_axis(correlation, ((peak + k) % n)[..., None], axis=-1)[..., 0] for k in (-1, 0, 1)]
@@ -80,7 +80,7 @@ def arrivals(spectra: Spectra, n: int) -> Float64:
     omega = 2 * np.pi * np.arange(n // 2 + 1) / n
     delay = np.asarray(first, dtype=np.float64)
     for _ in range(_NEWTON_STEPS):
-        turned = cross * np.exp(1j * omega * delay[..., None])
+        turned = cross * np.exp((1j * omega * delay[..., None]).astype(cross.dtype))
         slope = -np.sum(omega * turned.imag, axis=-1)
         curve = -np.sum(omega * omega * turned.real, axis=-1)
         step = np.where(curve < 0, -slope / np.where(curve < 0, curve, -1.0), 0.0)
@@ -89,7 +89,7 @@ def arrivals(spectra: Spectra, n: int) -> Float64:
 
 
 def _spectra(responses: Float64, from_hz: float, to_hz: float) -> tuple[Spectra, int]:
-    """Return the spectra of responses (..., m) at another rate: complex128 (..., n / 2 + 1), and n."""
+    """Return the spectra of responses (..., m) at another rate: complex64 (..., n / 2 + 1), and n."""
     ratio = Fraction(to_hz / from_hz).limit_denominator(1000)
     least = max(responses.shape[-1] + _TAPS, _LEAST_SAMPLES / min(float(ratio), 1.0))
     times = 2 * int(np.ceil(least / (2 * ratio.denominator)))
@@ -97,8 +97,8 @@ def _spectra(responses: Float64, from_hz: float, to_hz: float) -> tuple[Spectra,
     kept = min(n_from, n) // 2 + 1
     place = np.arange(kept) / (kept - 1)
     fade = np.cos(np.pi / 2 * np.clip((place - _EDGE) / (1.0 - _EDGE), 0.0, 1.0)) ** 2
-    spectra = np.zeros((*responses.shape[:-1], n // 2 + 1), dtype=np.complex128)
-    spectra[..., :kept] = scipy.fft.rfft(responses, n_from)[..., :kept] * fade
+    spectra = np.zeros((*responses.shape[:-1], n // 2 + 1), dtype=np.complex64)
+    spectra[..., :kept] = scipy.fft.rfft(responses.astype(np.float32), n_from)[..., :kept] * fade.astype(np.float32)
     return spectra, n
 
 
