@@ -91,7 +91,8 @@ def _facts(one: Mapping[str, Any]) -> str:
         return "not known"
     unit = one["unit"]
     space = "" if unit == "°" else " "
-    said = minus(f"mean {one['mean']:.2f}{space}{unit}, {one['least']:.2f} to {one['most']:.2f}{space}{unit}")
+    mean = "" if one["mean"] is None else f"mean {one['mean']:.2f}{space}{unit}, "
+    said = minus(f"{mean}{one['least']:.2f} to {one['most']:.2f}{space}{unit}")
     return said + (f"; unknown for {one['unknown']:,}" if one["unknown"] else "")
 
 

@@ -14,11 +14,12 @@ _MOST_DISTINCT = 5000
 class Histogram:
     """Counts of numbers between fixed edges; what lies beyond them counts in the first or the last bin.
 
-    edges: ascending, one more than there are bins. unit: as a reader sees it.
+    edges: ascending, one more than there are bins. unit: as a reader sees it. circular: the ends of the range are one
+    value, as with azimuths, so that there is no mean.
     """
 
-    def __init__(self, title: str, unit: str, edges: Iterable[float]) -> None:
-        self.title, self.unit = title, unit
+    def __init__(self, title: str, unit: str, edges: Iterable[float], circular: bool = False) -> None:
+        self.title, self.unit, self._circular = title, unit, circular
         self.edges: FloatArray = np.asarray(list(edges), dtype=np.float64)
         self.counts = np.zeros(len(self.edges) - 1, dtype=np.int64)
         self.unknown = 0
@@ -44,7 +45,7 @@ class Histogram:
             "counts": self.counts.tolist(),
             "unknown": self.unknown,
             "known": known,
-            "mean": self._sum / known if known else None,
+            "mean": self._sum / known if known and not self._circular else None,
             "least": self._least if known else None,
             "most": self._most if known else None,
         }

@@ -115,7 +115,9 @@ class _Scenes:
         self.sphere = Sphere()
         self.histograms = {
             "distance_m": Histogram("Distance", "m", np.arange(0.0, 12.5, 0.5)),
-            "azimuth_deg": Histogram("Azimuth, positive to the left", "°", np.arange(-180.0, 181.0, 15.0)),
+            "azimuth_deg": Histogram(
+                "Azimuth, positive to the left", "°", np.arange(-180.0, 181.0, 15.0), circular=True
+            ),
             "elevation_deg": Histogram("Elevation", "°", np.arange(-90.0, 91.0, 10.0)),
             "height_m": Histogram("Height above the floor", "m", np.arange(0.0, 3.3, 0.2)),
             "rt60_s": Histogram("RT60", "s", np.arange(0.0, 2.05, 0.1)),

@@ -62,7 +62,8 @@ def test_every_figure_is_that_of_the_rows(plan: Path) -> None:
             held["counts"]
             == np.histogram(np.clip(values, held["edges"][0], held["edges"][-1]), held["edges"])[0].tolist()
         )
-        assert (held["mean"], held["least"], held["most"]) == pytest.approx((values.mean(), values.min(), values.max()))
+        assert (held["least"], held["most"]) == (values.min(), values.max())
+        assert held["mean"] == (None if name == "azimuth_deg" else pytest.approx(values.mean()))
     assert figures["histograms"]["rt60_s"]["unknown"] == len(sources)  # it was only planned
     for subtype, held in figures["questions"].items():
         answers = Counter(row["answer"] for row in asked if row["subtype"] == subtype)
