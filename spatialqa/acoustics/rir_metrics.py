@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import butter, sosfilt
+import scipy  # scipy.signal is imported where it is first used
 
 from spatialqa.core.channels import CHANNEL_NAMES
 
@@ -118,7 +118,7 @@ def _direct_end(energy: Array, sample_rate: int) -> int:
 
 @functools.cache
 def _band(sample_rate: int) -> Array:
-    return np.asarray(butter(3, BAND_HZ, "bandpass", fs=sample_rate, output="sos"), dtype=np.float64)
+    return np.asarray(scipy.signal.butter(3, BAND_HZ, "bandpass", fs=sample_rate, output="sos"), dtype=np.float64)
 
 
 def _reverberation_time(rir: npt.NDArray[np.floating], sample_rate: int, lowest_db: float) -> float | None:
@@ -130,7 +130,7 @@ def _reverberation_time(rir: npt.NDArray[np.floating], sample_rate: int, lowest_
         return None
     start = end if direct > _STRONG * rest else 0
     # cut before it is filtered, or the filter's own ringing after a strong direct sound would count
-    energy = _energy(sosfilt(_band(sample_rate), heard[:, start:], axis=-1))
+    energy = _energy(scipy.signal.sosfilt(_band(sample_rate), heard[:, start:], axis=-1))
     if start == 0:
         start = _onset(energy)
         energy = energy[start:]

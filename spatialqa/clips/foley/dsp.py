@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import fft, signal
+import scipy  # its modules are imported where they are first used
 
 Signal = npt.NDArray[np.float64]
 Range = tuple[float, float]
@@ -78,9 +78,9 @@ def swell(n: int, attack_s: float, release_s: float) -> Signal:
 
 def tilted_noise(rng: np.random.Generator, n: int, db_per_octave: float, corner_hz: float = 60.0) -> Signal:
     """Return Gaussian noise of RMS about 1 whose spectrum falls (or rises) by db_per_octave above corner_hz."""
-    m = fft.next_fast_len(n, real=True)
-    f = np.maximum(fft.rfftfreq(m, 1.0 / RATE), corner_hz) / corner_hz
-    x: Signal = fft.irfft(fft.rfft(rng.standard_normal(m)) * f ** (db_per_octave / 6.0206), m)[:n]
+    m = scipy.fft.next_fast_len(n, real=True)
+    f = np.maximum(scipy.fft.rfftfreq(m, 1.0 / RATE), corner_hz) / corner_hz
+    x: Signal = scipy.fft.irfft(scipy.fft.rfft(rng.standard_normal(m)) * f ** (db_per_octave / 6.0206), m)[:n]
     return np.asarray(x / np.sqrt(np.mean(x**2)))
 
 
@@ -92,27 +92,27 @@ def band_noise(rng: np.random.Generator, n: int, low_hz: float, high_hz: float) 
 
 def bandpassed(x: Signal, low_hz: float, high_hz: float) -> Signal:
     """Butterworth band-pass, second order each side."""
-    y: Signal = signal.sosfilt(
-        signal.butter(2, (low_hz, min(high_hz, 0.49 * RATE)), "bandpass", fs=RATE, output="sos"), x
+    y: Signal = scipy.signal.sosfilt(
+        scipy.signal.butter(2, (low_hz, min(high_hz, 0.49 * RATE)), "bandpass", fs=RATE, output="sos"), x
     )
     return y
 
 
 def lowpassed(x: Signal, cutoff_hz: float, order: int = 2) -> Signal:
     """Butterworth low-pass."""
-    y: Signal = signal.sosfilt(signal.butter(order, min(cutoff_hz, 0.49 * RATE), fs=RATE, output="sos"), x)
+    y: Signal = scipy.signal.sosfilt(scipy.signal.butter(order, min(cutoff_hz, 0.49 * RATE), fs=RATE, output="sos"), x)
     return y
 
 
 def highpassed(x: Signal, cutoff_hz: float, order: int = 2) -> Signal:
     """Butterworth high-pass."""
-    y: Signal = signal.sosfilt(signal.butter(order, cutoff_hz, "highpass", fs=RATE, output="sos"), x)
+    y: Signal = scipy.signal.sosfilt(scipy.signal.butter(order, cutoff_hz, "highpass", fs=RATE, output="sos"), x)
     return y
 
 
 def convolved(x: Signal, kernel: Signal) -> Signal:
     """Convolve x with a kernel and keep the length of x."""
-    y: Signal = signal.oaconvolve(x, kernel)[: len(x)]
+    y: Signal = scipy.signal.oaconvolve(x, kernel)[: len(x)]
     return y
 
 
@@ -126,7 +126,7 @@ def formants(x: Signal, peaks: Sequence[tuple[float, float, float]]) -> Signal:
     """Pass x through parallel resonators (frequency Hz, bandwidth Hz, level dB) of alternating sign (Klatt 1980)."""
     out = np.zeros_like(x)
     for k, (frequency, bandwidth, level_db) in enumerate(peaks):
-        out += (-1) ** k * gain(level_db) * signal.lfilter(*_resonator(frequency, bandwidth), x)
+        out += (-1) ** k * gain(level_db) * scipy.signal.lfilter(*_resonator(frequency, bandwidth), x)
     return out
 
 
@@ -141,7 +141,7 @@ def gliding_formants(
         amplitude = (-1) ** k * gain(level_db)
         for i in range(0, len(x), step):
             b, a = _resonator(float(track[i]), bandwidth)
-            y, state = signal.lfilter(b, a, x[i : i + step], zi=state)
+            y, state = scipy.signal.lfilter(b, a, x[i : i + step], zi=state)
             out[i : i + step] += amplitude * y
     return out
 
@@ -153,7 +153,7 @@ def modes(excitation: Signal, frequencies_hz: Numbers, t60s_s: Numbers, amplitud
         if 20.0 < frequency < 0.46 * RATE:
             r = np.exp(-np.log(1000.0) / (t60 * RATE))
             w = 2.0 * np.pi * frequency / RATE
-            out += amplitude * signal.lfilter([0.0, np.sin(w)], [1.0, -2.0 * r * np.cos(w), r * r], excitation)
+            out += amplitude * scipy.signal.lfilter([0.0, np.sin(w)], [1.0, -2.0 * r * np.cos(w), r * r], excitation)
     return out
 
 
@@ -181,7 +181,7 @@ def harmonics(frequency_hz: Signal, amplitudes: Numbers, rng: np.random.Generato
     size = 1 << max(10, int(np.ceil(np.log2(16 * max(count, 1)))))
     spectrum = np.zeros(size // 2 + 1, dtype=np.complex128)
     spectrum[1 : count + 1] = np.asarray(amplitudes)[:count] * np.exp(2j * np.pi * rng.uniform(0.0, 1.0, count))
-    table = fft.irfft(spectrum, size) * (size / 2)
+    table = scipy.fft.irfft(spectrum, size) * (size / 2)
     position = (phase_of(frequency_hz) % 1.0) * size
     return np.asarray(np.interp(position, np.arange(size + 1), np.append(table, table[0])))
 

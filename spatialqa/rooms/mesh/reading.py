@@ -1,12 +1,11 @@
 """Reads mesh files of every format into parts: GLB, glTF, OBJ, PLY, STL."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import trimesh
 
 from spatialqa.core.input_files import require_regular
 from spatialqa.errors import RoomError
@@ -32,8 +31,11 @@ def read_parts(path: Path) -> list[MeshPart]:
         if reader := _OWN_READERS.get(path.suffix.lower()):
             return reader(path)
         require_regular(path)
+        import trimesh  # takes longer to import than all else here, and most rooms do not need it
+
         scene = trimesh.load_scene(str(path), process=False)
-        return [part for part in _scene_parts(scene) if len(part.faces)]
+        meshes = {name: mesh for name, mesh in scene.geometry.items() if isinstance(mesh, trimesh.Trimesh)}
+        return [part for part in _scene_parts(scene, meshes) if len(part.faces)]
     except RoomError:
         raise
     except OSError as error:
@@ -49,11 +51,11 @@ def reader_versions() -> str:
     return f"readers {_READERS}, mapbox-earcut {version('mapbox-earcut')}, trimesh {version('trimesh')}"
 
 
-def _scene_parts(scene: Any) -> Iterator[MeshPart]:
+def _scene_parts(scene: Any, meshes: Mapping[str, Any]) -> Iterator[MeshPart]:
     for node in sorted(scene.graph.nodes_geometry):
         transform, geometry = scene.graph[node]
-        mesh = scene.geometry[geometry]
-        if not isinstance(mesh, trimesh.Trimesh):
+        mesh = meshes.get(geometry)
+        if mesh is None:
             continue
         names = [str(node), str(geometry), str(getattr(getattr(mesh.visual, "material", None), "name", None) or "")]
         parent = scene.graph.transforms.parents.get(node)
