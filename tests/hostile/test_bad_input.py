@@ -102,7 +102,7 @@ CASES: list[Case] = [
         ("--hrtf", "none.sofa", "none.sofa cannot be read"),
         ("--hrtf", "pipe", "a pipe, not a file"),
         ("--hrtf", "socket", "socket"),
-        ("--hrtf", "plan", "a folder"),
+        ("--hrtf", "plan", "has no SOFA file"),
         ("--hrtf", "/dev/zero", "a device, not a file"),
         ("--hrtf", "bytes", "cannot be read as SOFA"),
         ("--hrtf", "x" * 300 + ".sofa", "a name has at most 255"),
@@ -345,6 +345,13 @@ CASES: list[Case] = [
         ("list", "folder:pipe", "pipe"),
         ("list", "folder:plan", "--labels-file", LONG, "is too long"),
         ("debian", LONG, "at most 4,095"),
+    ),
+    *_of(
+        ("rooms", "show"),
+        ("nowhere", "nowhere"),
+        ("pipe.glb", "a pipe, not a file"),
+        (LONG, "too long"),
+        ("faces.ply", "vert"),
     ),
     *_of(
         ("rooms", "parts"),

@@ -18,11 +18,11 @@ import pytest
 from spatialqa.dataset.reading import read_rows
 from spatialqa.models.training.run_folder import read_log
 
-FEW = ["--scenes", "60", "--workers", "0", "--engine-config", "indirect_ray_count=200"]
+FEW = ["--scenes", "80", "--workers", "0", "--engine-config", "indirect_ray_count=200"]
 EARS = ["train-baseline", "single", "--recipe", "baseline-tiny", "--threads", "1", "--run", "ears"]
 EARS += ["--class-epochs", "2", "--joint-epochs", "5", "--batch-size", "16"]
 BAT = ["train-baseline", "single", "pairs", "--recipe", "bat-tiny", "--encoder", "ears", "--threads", "1"]
-BAT += ["--run", "bat", "--curriculum", "A,B:2;A,B,C,D:1;A,B,C,D,E:2", "--batch-size", "8"]
+BAT += ["--run", "bat", "--curriculum", "A,B:2;A,B,C,D:2;A,B,C,D,E:2", "--batch-size", "8"]
 ANSWER = ["--recipe", "bat-tiny", "--model", "bat", "--threads", "1"]
 GREEDY = ["--model", "bat", "--beams", "1", "--max-new-tokens", "40", "--threads", "1"]
 

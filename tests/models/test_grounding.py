@@ -19,7 +19,7 @@ from spatialqa.models.spatial_ast.model import SpatialAST, SpatialASTConfig  # n
 from spatialqa.models.training.checkpoint import ModelError, save  # noqa: E402
 from spatialqa.qa.spoken_name import sound_of  # noqa: E402
 
-WIDTH = 24
+WIDTH = 36
 NAMES = (
     "dog",
     "bell",
@@ -33,8 +33,10 @@ NAMES = (
     "wind",
     "saw",
     "hen, rooster",
+    *("clock", "whistle", "thunder", "bee", "duck", "hammer", "crow", "sheep", "cough", "owl", "harp", "gong"),
+    *("zither", "pig", "horse", "goat"),
 )
-TAUGHT = 8  # of the names
+TAUGHT = 24  # of the names
 CONFIG = BATConfig(
     llm="tiny",
     queries=4,
@@ -70,7 +72,7 @@ def pairs(n: int, first: int, last: int, seed: int) -> tuple[Any, list[str], lis
         one, other = (torch.randperm(last - first, generator=draw)[:2] + first).tolist()
         left, asked = torch.randint(2, (2,), generator=draw).tolist()
         for slot, name in enumerate((one, other)):
-            tokens[row, 3 * slot + 1, 20 + (slot == left)] = 3.0
+            tokens[row, 3 * slot + 1, len(NAMES) + (slot == left)] = 3.0
             tokens[row, 3 * slot + 2, name] = 3.0
         questions.append(f"Where is {sound_of(NAMES[(one, other)[asked]])}?")
         answers.append("left" if asked == left else "right")
