@@ -151,7 +151,7 @@ class Soak:
         if what == "full disk":
             filler = self.folder / "filler"
             until_end.callback(filler.unlink, missing_ok=True)
-            with filler.open("wb") as stream, contextlib.suppress(OSError):
+            with contextlib.suppress(OSError), filler.open("wb") as stream:
                 while True:
                     stream.write(b"\0" * (1 << 16))
             return True
