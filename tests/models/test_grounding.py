@@ -19,7 +19,7 @@ from spatialqa.models.spatial_ast.model import SpatialAST, SpatialASTConfig  # n
 from spatialqa.models.training.checkpoint import ModelError, save  # noqa: E402
 from spatialqa.qa.spoken_name import sound_of  # noqa: E402
 
-WIDTH = 36
+WIDTH = 40
 NAMES = (
     "dog",
     "bell",
