@@ -1,6 +1,7 @@
 """The command line as it is typed: one clear line and exit code 2 for what a user can mend."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -14,8 +15,12 @@ import soundfile
 
 from spatialqa.cli.main import cli, run_here
 from spatialqa.core.audio_io import decode_flac
+from spatialqa.core.recipe_keys import build
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_audio, scene_files
+from spatialqa.errors import RecipeError
+from spatialqa.generation.recipe import RenderRecipe
+from spatialqa.generation.recipe_help import COMMON, GROUPS, example
 from spatialqa.models.bat.recipe import AnswerRecipe, BATRecipe
 from spatialqa.models.spatial_ast.recipe import TrainRecipe
 
@@ -77,11 +82,77 @@ def test_the_help_of_training_says_of_every_key_what_each_model_makes_of_it() ->
             where = both if all(name in own for own in keys.values()) else alone[model]
             assert f"--{name.replace('_', '-')}" in where
             assert re.sub(r"\s", "", field.metadata["help"]) in where, f"{name} of {model}"
-    assert "--weight-decayVALUEweightdecayofAdamW,formatrices[spatial-ast0.0005,bat0.05]" in both
+    assert "--weight-decayNUMBERweightdecayofAdamW,formatrices[spatial-ast0.0005,bat0.05]" in both
     assert "encodertokensofeveryscene,sharedbyruns;defaultinsidetherun[none]" in both
     assert "(spatial-ast)scenesperstep,overallprocesses[64];(bat)questionsperstep,overallprocesses[16]" in both
     assert "(bat:both|same)channelsastheyare" in both
     assert both.count("--seed") == 1
+
+
+def test_every_key_of_render_is_in_one_group_with_an_example_that_is_valid() -> None:
+    grouped = [name for keys in GROUPS.values() for name in keys]
+    assert sorted(grouped) == sorted(field.name for field in fields(RenderRecipe))
+    assert set(COMMON) <= set(grouped)
+    defaults = RenderRecipe()
+    for name in grouped:
+        flag, _, value = example(name, getattr(defaults, name)).partition(" ")
+        assert flag.removeprefix("--").removeprefix("no-").replace("-", "_") == name
+        if isinstance(getattr(defaults, name), bool):
+            assert not value
+            continue
+        assert value, name
+        if fault := refusal(name, value.strip("'")):  # some need another key beside them
+            assert re.search(r"\b(is for|needs|no effect|draws heights)\b", fault), fault
+
+
+def refusal(name: str, value: str) -> str:
+    """Return what is wrong with a recipe of one key; empty where nothing is."""
+    try:
+        build(RenderRecipe, {name: value}, "example")
+    except RecipeError as error:
+        return str(error)
+    return ""
+
+
+def test_the_help_of_render_is_short_and_help_all_has_every_option_in_groups() -> None:
+    short = spatialqa("render", "--help").stdout
+    assert len(re.findall(r"^  --\w", short, re.MULTILINE)) <= 18
+    assert re.search(r"\d+ more options: .* render --help-all", short)
+    whole = spatialqa("render", "--help-all").stdout
+    for title, examples in GROUPS.items():
+        assert f"\n{title}:\n" in whole
+        for name in examples:
+            flag = "--" + name.replace("_", "-")
+            assert re.search(rf"^  {flag}\b", whole, re.MULTILINE)
+            assert re.search(rf"e\.g\. --(no-)?{flag[2:]}\b", whole), name
+    assert "--scenes INTEGER" in whole
+    assert "--gain-db NUMBER" in whole
+
+
+def test_summaries_of_commands_are_whole() -> None:
+    listed = re.sub(r"\s+", " ", spatialqa("--help").stdout)
+    for name, command in cli.commands.items():
+        assert f"{name} {' '.join((command.help or '').split(chr(10) * 2)[0].split())}" in listed
+    assert "..." not in listed.partition("Commands:")[2]
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("spatialqa va", {"validate"}),
+        ("spatialqa render --rooms m", {"mesh:", "mp3d"}),
+        ("spatialqa render --channels ", {"binaural", "foa", "mono", "stereo"}),
+        ("spatialqa rooms ", {"show", "parts"}),
+    ],
+)
+def test_the_shell_completes_commands_options_and_values(typed: str, offered: set[str]) -> None:
+    words = typed.split(" ")
+    environment = {"_SPATIALQA_COMPLETE": "bash_complete", "COMP_WORDS": typed, "COMP_CWORD": str(len(words) - 1)}
+    program = "import sys; sys.argv[0] = 'spatialqa'; from spatialqa.cli.main import run_here; run_here()"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, **environment}, capture_output=True, text=True, check=True
+    )
+    assert {line.partition(",")[2] for line in done.stdout.splitlines()} == offered
 
 
 def test_listen_has_the_keys_that_matter_to_one_recording_alone() -> None:

@@ -8,11 +8,12 @@ import click
 from spatialqa import __version__
 from spatialqa.cli import supervisor
 from spatialqa.cli.commands import check, exchange, inputs, make, measure, models
+from spatialqa.cli.help import Commands
 from spatialqa.core.interrupts import stop_on_signals, stopped_by
 from spatialqa.errors import SpatialQAError, one_line
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="spatialqa")
 def cli() -> None:
     """Generate data sets for spatial-audio question answering: scenes in simulated rooms, exact labels, questions."""

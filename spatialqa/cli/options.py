@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
+from spatialqa.cli.help import KeyOption
 from spatialqa.core.input_files import path_fault
 from spatialqa.core.names import table_name_fault
 from spatialqa.core.recipe_file import read_recipe
-from spatialqa.core.recipe_keys import LARGEST_SEED, build, plain_names
+from spatialqa.core.recipe_keys import KIND_AND_PATH, LARGEST_SEED, build, plain_names
 from spatialqa.errors import RecipeError, shown
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -45,31 +47,13 @@ def TABLE(value: Any) -> str:  # noqa: N802
 SEED = click.IntRange(0, LARGEST_SEED)
 MANY = 1_000_000_000  # the most of anything that an option counts
 
-out_argument = click.argument("out", type=PATH, default=Path("spatialqa-out"))
+out_argument = click.argument(
+    "out",
+    type=PATH,
+    default=Path("spatialqa-out"),
+    shell_complete=lambda ctx, param, incomplete: [CompletionItem(incomplete, type="dir")],
+)
 recipe_option = click.option("--recipe", metavar="FILE", help="Recipe file, or name of a bundled recipe.")
-
-
-class KeyOption(click.Option):
-    """An option of a recipe key. models: those that have it, where not all of the command's have; else none."""
-
-    def __init__(self, *args: Any, models: str = "", **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.models = models
-
-
-class ModelsCommand(click.Command):
-    """A command whose help lists the options of all models first, then those of each model."""
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options, in sections."""
-        sections: dict[str, list[tuple[str, str]]] = {}
-        for option in self.get_params(ctx):
-            record = option.get_help_record(ctx)
-            if isinstance(option, click.Option) and record:
-                sections.setdefault(getattr(option, "models", ""), []).append(record)
-        for models, records in sections.items():
-            with formatter.section(f"Options of {models} only" if models else "Options"):
-                formatter.write_dl(records)
 
 
 def keys_of(*classes: type, without: Sequence[str] = (), only: Sequence[str] = ()) -> Callable[[F], F]:
@@ -94,12 +78,34 @@ def keys_of(*classes: type, without: Sequence[str] = (), only: Sequence[str] = (
 
 
 def _option(name: str, found: dict[str, "dataclasses.Field[Any]"], models: str) -> Callable[[F], F]:
-    flag, text = "--" + name.replace("_", "-"), _help(name, found)
-    if isinstance(_default(next(iter(found.values()))), bool):
-        return click.option(f"{flag}/--no-{flag[2:]}", cls=KeyOption, models=models, default=None, help=text)
-    choices = dict.fromkeys(choice for field in found.values() for choice in field.metadata["choices"])
-    metavar = "|".join(choices) or "VALUE"
-    return click.option(flag, cls=KeyOption, models=models, default=None, metavar=metavar, help=text)
+    flag, first = "--" + name.replace("_", "-"), next(iter(found.values()))
+    choices = tuple(dict.fromkeys(choice for field in found.values() for choice in field.metadata["choices"]))
+    switch = isinstance(_default(first), bool)
+    return click.option(
+        f"{flag}/--no-{flag[2:]}" if switch else flag,
+        cls=KeyOption,
+        models=models,
+        values=choices,
+        is_path=first.metadata["path"],
+        standard=_default(first),
+        default=None,
+        metavar=None if switch else "|".join(choices) or type_name(first),
+        help=_help(name, found),
+    )
+
+
+def type_name(field: "dataclasses.Field[Any]") -> str:
+    """Return what the value of a recipe key is, in capitals, as help texts show it."""
+    hint = str(getattr(field.type, "__name__", field.type)) if isinstance(field.type, type) else str(field.type)
+    if field.name in KIND_AND_PATH:
+        return "KIND[:PATH]"
+    if field.metadata["path"]:
+        return "PATH,..." if hint.startswith(("list", "tuple")) else "PATH"
+    if hint.startswith("dict"):
+        return "KEY=VALUE,..."
+    if hint.startswith(("list", "tuple")):
+        return "A,B,..."
+    return {"int": "INTEGER", "float": "NUMBER"}.get(hint.partition(" ")[0], "TEXT")
 
 
 def _help(name: str, found: dict[str, "dataclasses.Field[Any]"]) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import click
 import pytest
 
+from spatialqa.cli.help import KeyOption
 from spatialqa.cli.main import cli
-from spatialqa.cli.options import KeyOption
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.models.bat.recipe import BATRecipe
 from spatialqa.models.spatial_ast.recipe import TrainRecipe

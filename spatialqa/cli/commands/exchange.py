@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from spatialqa.cli import supervisor
+from spatialqa.cli.help import Commands
 from spatialqa.cli.options import MANY, PATH, TABLE, out_argument
 from spatialqa.core.names import SPLITS, table_name
 from spatialqa.interop import FORMATS
@@ -39,7 +40,7 @@ def export(out: Path, to: str, dest: Path, name: str | None, shard_size: int) ->
     print_lines(summary.lines())
 
 
-@click.group("import")
+@click.group("import", cls=Commands)
 def import_group() -> None:
     """Import questions of other data sets."""
 

@@ -9,12 +9,13 @@ from typing import Any
 
 import click
 
+from spatialqa.cli.help import Commands
 from spatialqa.cli.options import PATH, SEED, keys_of, resolve
 from spatialqa.core.recipe_keys import build
 from spatialqa.generation.recipe import RenderRecipe
 
 
-@click.group()
+@click.group(cls=Commands)
 def clips() -> None:
     """Download and list clips."""
 
@@ -52,7 +53,7 @@ def clips_list(source: str, labels_file: str | None, unknown_labels: str) -> Non
     print_clips(clips_for(build(RenderRecipe, values, "command line")))
 
 
-@click.group("rooms")
+@click.group("rooms", cls=Commands)
 def rooms_group() -> None:
     """Inspect rooms."""
 
@@ -89,7 +90,7 @@ def rooms_parts(path: str, **given: Any) -> None:
     print_parts(mesh_rooms_for(resolve(RenderRecipe, "render", None, given, {"rooms": f"mesh:{path}"})))
 
 
-@click.group()
+@click.group(cls=Commands)
 def hrtf() -> None:
     """Make or fetch HRTF files for --hrtf."""
 
@@ -114,7 +115,7 @@ def hrtf_debian(dest: Path) -> None:
     click.echo(f"{fetch_debian(dest)}; credit its makers, see CREDITS.txt")
 
 
-@click.group()
+@click.group(cls=Commands)
 def templates() -> None:
     """Check question templates."""
 

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from spatialqa.cli import supervisor
+from spatialqa.cli.help import RecipeCommand
 from spatialqa.cli.options import PATH, keys_of, out_argument, recipe_option, resolve
 from spatialqa.core.recipe_file import read_recipe
 from spatialqa.core.recipe_keys import build, execution_keys
@@ -18,7 +19,7 @@ from spatialqa.generation.recipe import MOST_SCENES, RenderRecipe
 from spatialqa.qa.recipe import QaRecipe, refuse_stored_modules
 
 
-@click.command()
+@click.command(cls=RecipeCommand)
 @out_argument
 @recipe_option
 @click.option(
@@ -60,7 +61,7 @@ def render(out: Path, recipe: str | None, source: Path | None, **given: Any) -> 
     print_summary(summary)
 
 
-@click.command()
+@click.command(cls=RecipeCommand)
 @out_argument
 @recipe_option
 @click.option(

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from spatialqa.cli import supervisor
+from spatialqa.cli.help import RecipeCommand
 from spatialqa.cli.options import MANY, PATH, TEXT, keys_of, recipe_option, resolve
 from spatialqa.errors import RecipeError
 from spatialqa.generation.recipe import RenderRecipe
@@ -20,7 +21,7 @@ _COMPARED = (
 )
 
 
-@click.command()
+@click.command(cls=RecipeCommand)
 @recipe_option
 @click.option("--qa", is_flag=True, help="Measure make-qa instead of rendering.")
 @click.option("--scan", is_flag=True, help="Measure the index of clip files: 200,000 names, compared with a bare walk.")

@@ -8,13 +8,13 @@ from typing import Any
 
 import click
 
+from spatialqa.cli.help import ModelsCommand
 from spatialqa.cli.options import (
     PATH,
     PATHS,
     SEED,
     TABLE,
     TEXT,
-    ModelsCommand,
     keys_of,
     out_argument,
     recipe_option,
