@@ -1,12 +1,23 @@
-"""All errors that a user can meet. The command line prints them in one line and exits with 2."""
+"""All errors that a user can meet, and the exit codes of the command line, which prints an error in one line.
 
-from typing import Any
+0  done
+1  a check found problems, or part of what was asked for is missing
+2  what was typed, or an input that it names, cannot be used: the same command would fail again
+3  data are damaged or gone, or the machine failed (a full disk, a lost worker): repeat the command once that is mended
+130, 143  stopped by SIGINT, SIGTERM
+"""
+
+from typing import Any, ClassVar
+
+FOUND, USAGE, DATA = 1, 2, 3
 
 _LONGEST_LINE = 1000  # characters of a message
 
 
 class SpatialQAError(Exception):
     """Root of every error that a user can cause or mend; its text says what, where and what to do."""
+
+    exit_code: ClassVar[int] = USAGE
 
 
 class RecipeError(SpatialQAError):
@@ -32,6 +43,8 @@ class ClipError(SpatialQAError):
 class ClipGoneError(ClipError):
     """A clip that was listed cannot be read now or has changed: a fault from outside, which fails the shard."""
 
+    exit_code = DATA
+
 
 class EngineError(SpatialQAError):
     """An acoustic engine refused its configuration or failed while it simulated."""
@@ -40,9 +53,23 @@ class EngineError(SpatialQAError):
 class EngineCrashError(EngineError):
     """An engine crashed, hung, or ended its process, where it could be seen: in a process of its own."""
 
+    exit_code = DATA
+
 
 class DatasetError(SpatialQAError):
     """A data set folder is not ours, differs from the run that is asked for, or fails validation."""
+
+
+class DamagedError(DatasetError):
+    """A file of a data set is damaged or gone; the text says how it is made again."""
+
+    exit_code = DATA
+
+
+class UnfinishedError(DatasetError):
+    """A run could not make what it should, for reasons outside of the command; what it has made stays and counts."""
+
+    exit_code = DATA
 
 
 class QuestionModuleError(SpatialQAError):

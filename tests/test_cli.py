@@ -1,15 +1,20 @@
 """The command line as it is typed: one clear line and exit code 2 for what a user can mend."""
 
+import errno
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import soundfile
 
@@ -352,9 +357,78 @@ def test_status_and_validate_and_doctor_and_lists(small: Path) -> None:
     assert "clips of" in listed
 
 
-def test_validate_exits_1_on_a_damaged_data_set(small: Path, tmp_path: Path) -> None:
-    import shutil
+@pytest.fixture
+def result_of(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
+    """Run a command here with --json, which must print one JSON value and nothing else; return it and the exit code."""
 
+    def run(*arguments: object) -> dict[str, Any]:
+        monkeypatch.setattr(sys, "argv", ["spatialqa", *map(str, arguments), "--json"])
+        with pytest.raises(SystemExit) as stop:
+            run_here()
+        return {**json.loads(capfd.readouterr().out), "exit code": stop.value.code}
+
+    return run
+
+
+def test_results_are_json_where_that_is_asked_for(result_of: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    out = tmp_path / "plan"
+    made = result_of("render", out, "--plan-only", "--scenes", 12, "--workers", 0)
+    assert (made["scenes"], made["scenes_missing"], made["next"]) == (12, 0, f"spatialqa make-qa {out}")
+    asked = result_of("make-qa", out, "--name", "second", "--types", "A,B")
+    assert set(asked["questions"]) == {"classification", "location"}
+    assert asked["next"] == f"spatialqa preview {out} --name second"
+    found = result_of("status", out)
+    assert (found["scenes"], found["complete"], found["tables"][0]["table"]) == (12, True, "qa-second")
+    checked = result_of("validate", out)
+    assert (checked["valid"], checked["problems"], checked["exit code"]) == (True, [], 0)
+    audited = result_of("audit", out, "--name", "second")
+    assert audited["exit code"] == int(audited["failed"])
+    questions = pq.read_table(out / "qa-second").to_pylist()
+    answers = [{"qa_id": row["qa_id"], "prediction": row["answer"]} for row in questions]
+    (tmp_path / "answers.jsonl").write_text("".join(json.dumps(answer) + "\n" for answer in answers))
+    scored = result_of("score", tmp_path / "answers.jsonl", out, "--name", "second", "--text-model", "none")
+    assert scored["questions"] == len(answers)
+    assert any(finding["what"] == "engine geometric" for finding in result_of("doctor")["findings"])
+    next((out / "scenes").glob("*.parquet")).unlink()
+    damaged = result_of("validate", out)
+    assert (damaged["valid"], damaged["exit code"]) == (False, 1)
+    assert damaged["next"].endswith("--fix")
+
+
+def test_damaged_data_have_an_exit_code_of_their_own(small: Path, tmp_path: Path) -> None:
+    shutil.copytree(small / "_spatialqa", tmp_path / "data/_spatialqa")
+    (tmp_path / "data/_spatialqa/run.json").write_text("{")
+    done = spatialqa("status", tmp_path / "data")
+    assert (done.returncode, done.stderr.count("\n")) == (3, 1), done.stderr
+    assert spatialqa("status", tmp_path / "none").returncode == 2
+
+
+@pytest.mark.parametrize(("number", "code"), [(errno.ENOSPC, 3), (errno.EIO, 3), (errno.EACCES, 2)])
+def test_a_failing_machine_is_no_mistake_of_the_command(
+    number: int, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(**given: object) -> None:
+        raise OSError(number, os.strerror(number), "x")
+
+    monkeypatch.setattr(cli.commands["doctor"], "callback", fail)
+    monkeypatch.setattr(sys, "argv", ["spatialqa", "doctor"])
+    with pytest.raises(SystemExit) as stop:
+        run_here()
+    assert stop.value.code == code
+    assert capsys.readouterr().err == f"spatialqa: x: {os.strerror(number)}\n"
+
+
+def test_no_color_is_respected() -> None:
+    colour = re.compile(r"\x1b\[[0-9;]*3[0-9]")
+    program = "from spatialqa.core.console import stdout; from rich.text import Text; stdout.print(Text('ok', 'green'))"
+    for environment, coloured in (({}, True), ({"NO_COLOR": "1"}, False)):
+        command = [sys.executable, "-c", program]
+        terminal = {**os.environ, "FORCE_COLOR": "1", "TERM": "xterm-256color", **environment}
+        done = subprocess.run(command, env=terminal, capture_output=True, text=True, check=True)
+        assert bool(colour.search(done.stdout)) is coloured
+
+
+def test_validate_exits_1_on_a_damaged_data_set(small: Path, tmp_path: Path) -> None:
     shutil.copytree(small, tmp_path / "data")
     next((tmp_path / "data/scenes").glob("*.parquet")).unlink()
     done = spatialqa("validate", tmp_path / "data")
@@ -363,8 +437,6 @@ def test_validate_exits_1_on_a_damaged_data_set(small: Path, tmp_path: Path) -> 
 
 
 def test_make_qa_can_be_run_again_and_under_a_name(small: Path, tmp_path: Path) -> None:
-    import shutil
-
     root = tmp_path / "data"
     shutil.copytree(small, root)
     first = json.loads((root / "_spatialqa/qa.json").read_text())
@@ -379,8 +451,6 @@ def test_make_qa_can_be_run_again_and_under_a_name(small: Path, tmp_path: Path) 
 
 
 def test_a_failing_template_leaves_the_old_questions(small: Path, tmp_path: Path) -> None:
-    import shutil
-
     root = tmp_path / "data"
     shutil.copytree(small, root)
     before = sorted((path.name, path.stat().st_size) for path in (root / "qa").iterdir())

@@ -4,7 +4,7 @@ import importlib.metadata
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rich.table import Table
 from rich.text import Text
@@ -62,6 +62,12 @@ def _package(name: str, purpose: str, command: str) -> Finding:
         return Finding(f"package {name}", True, f"{importlib.metadata.version(name)}: {purpose}")
     except importlib.metadata.PackageNotFoundError:
         return Finding(f"package {name}", False, f"{command} to {purpose}")
+
+
+def as_plain_data(habitat_python: str | None = None) -> dict[str, Any]:
+    """Return the findings and the versions that a fingerprint holds."""
+    found = [finding._asdict() for finding in findings(habitat_python)]
+    return {"findings": found, "versions": library_versions()}
 
 
 def print_report(habitat_python: str | None = None) -> None:

@@ -1,5 +1,6 @@
 """The command line: which commands there are, and how errors and signals end them."""
 
+import errno
 import signal
 import sys
 
@@ -10,7 +11,9 @@ from spatialqa.cli import supervisor
 from spatialqa.cli.commands import check, exchange, inputs, make, measure, models
 from spatialqa.cli.help import Commands
 from spatialqa.core.interrupts import stop_on_signals, stopped_by
-from spatialqa.errors import SpatialQAError, one_line
+from spatialqa.errors import DATA, USAGE, SpatialQAError, one_line
+
+_OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -44,7 +47,7 @@ def main() -> None:
 
 
 def run_here() -> None:
-    """Run the command line in this process: errors that a user can fix are one line and exit code 2."""
+    """Run the command line in this process: errors that a user can mend are one line and an exit code, see errors."""
     sys.exit(_run())
 
 
@@ -61,10 +64,10 @@ def _run() -> int:
     except click.ClickException as error:
         where = getattr(getattr(error, "ctx", None), "command_path", "spatialqa")
         click.echo(f"{where}: {one_line(error.format_message())} (see {where} --help)", err=True)
-        return 2
+        return USAGE
     except SpatialQAError as error:
         click.echo(f"spatialqa: {one_line(error)}", err=True)
-        return 2
+        return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo(supervisor.stopped(stopped_by()), err=True)
         return 128 + stopped_by()
@@ -74,10 +77,10 @@ def _run() -> int:
     except OSError as error:  # a full disk, a folder without permission, a name that became too long
         where = f"{error.filename}: " if error.filename else ""
         click.echo(f"spatialqa: {one_line(f'{where}{error.strerror or error}')}", err=True)
-        return 2
+        return DATA if error.errno in _OF_THE_MACHINE else USAGE
     except MemoryError:
         click.echo("spatialqa: out of memory; give it more, or ask for less at a time", err=True)
-        return 2
+        return DATA
     return 0
 
 

@@ -1,13 +1,12 @@
 """Prints the results of commands."""
 
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from spatialqa.cli.results import command_line
 from spatialqa.core.console import stderr, stdout
-from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.errors import one_line
 
 if TYPE_CHECKING:  # what the commands import when they run, so that `--help` need not
@@ -40,7 +39,7 @@ def print_bank(summary: "BankSummary") -> None:
     if summary.groups < summary.groups_planned:
         missing = summary.groups_planned - summary.groups
         stdout.print(f"{missing} listeners are missing for permanent reasons: {summary.root}/_spatialqa/rejects")
-    stdout.print(f"next: spatialqa render OUT --rooms bank:{summary.root}")
+    stdout.print(f"next: {command_line('render', 'OUT', '--rooms', f'bank:{summary.root}')}")
 
 
 def print_summary(summary: "RunSummary") -> None:
@@ -82,29 +81,6 @@ def print_questions(summary: "QaSummary") -> None:
         stdout.print("not asked: " + ", ".join(f"{reason} ({n})" for reason, n in reasons.most_common(6)))
 
 
-def print_status(root: Path) -> None:
-    """Print what a data set holds and what is missing of it."""
-    folder = DatasetFolder(root)
-    run = folder.read_own_run()
-    recipe, plan = run.recipe, run.plan
-    committed = [folder.committed(name, run.fingerprint_hash) for name in plan.shards]
-    done = [record for record in committed if record]
-    scenes = sum(record.scenes for record in done)
-    stdout.print(f"{root}: rooms {recipe['rooms']}, clips {recipe['clips']}, engine {run.engine.name}")
-    stdout.print(f"seed {recipe['seed']}, fingerprint {run.fingerprint_hash[:16]}, spatialqa {run.spatialqa}")
-    if run.makes == "groups":
-        stdout.print(f"a bank of RIRs: {len(done)} of {len(committed)} shards")
-    else:
-        stdout.print(f"{scenes} of {sum(plan.scenes.values())} scenes, {len(done)} of {len(committed)} shards")
-    for table in folder.question_tables():
-        record = folder.read_questions(table)
-        stdout.print(f"{table}: {sum(record.questions.values())} questions about {record.scenes} scenes")
-        if record.scenes < scenes:
-            stdout.print(f"{table} was asked of {record.scenes} of {scenes} scenes: run make-qa again")
-    if len(done) < len(committed):
-        stdout.print("incomplete: run the same command again to resume")
-
-
 def _problems(n: int) -> str:
     return f"{n} problem{'s' * (n != 1)}"
 
@@ -133,7 +109,7 @@ def print_fetch(report: "FetchReport") -> None:
     for package, reason in report.failed_packages:
         stderr.print(f"package {package} could not be fetched: {reason}")
     stdout.print(f"{report.n_clips} clips of {report.n_classes} classes in {report.dest}")
-    stdout.print(f"use them with: spatialqa render --clips folder:{report.dest}")
+    stdout.print(f"next: {command_line('render', '--clips', f'folder:{report.dest}')}")
 
 
 def print_clips(clips: "ClipSet") -> None:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from spatialqa.core.input_files import open_regular
-from spatialqa.errors import DatasetError
+from spatialqa.errors import DamagedError, DatasetError
 
 _TEMPORARY = re.compile(r"\.spatialqa-[0-9a-f]{32}\.tmp")
 
@@ -53,7 +53,7 @@ def file_name(identifier: str, where: object) -> str:
         where: what holds it, for the message.
     """
     if identifier in ("", ".", "..") or any(character in identifier for character in "/\\\0"):
-        raise DatasetError(
+        raise DamagedError(
             f"{where}: {identifier[:80]!r} cannot name a file; the data set is damaged or was not written by spatialqa"
         )
     return identifier
@@ -63,7 +63,7 @@ def below(root: Path, relative: str) -> Path:
     """Return a path below `root`; raises DatasetError where `relative` leads out of it."""
     parts = PurePosixPath(relative).parts
     if not parts or ".." in parts or "\0" in relative or Path(relative).is_absolute():
-        raise DatasetError(
+        raise DamagedError(
             f"{root}: {relative[:80]!r} is not a path below this folder; the record is damaged or was not written by "
             "spatialqa"
         )

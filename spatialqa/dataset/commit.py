@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 
 from spatialqa.core.files import FileRecord, below, commit_file
 from spatialqa.dataset.schema import with_metadata
-from spatialqa.errors import DatasetError
+from spatialqa.errors import UnfinishedError
 
 _AUDIO_LEAVES = {"audio.bytes", "audio.path", "rir"}
 ROWS_PER_GROUP = 60  # keeps a row group of scenes under 100 MB
@@ -34,7 +34,7 @@ def commit_table(root: Path, relative: str, table: pa.Table, rows_per_group: int
         )
         rows = pq.ParquetFile(path).metadata.num_rows
         if rows != table.num_rows:
-            raise DatasetError(f"{path}: wrote {table.num_rows} rows and read back {rows}; run the command again")
+            raise UnfinishedError(f"{path}: wrote {table.num_rows} rows and read back {rows}; run the command again")
 
     size, sha256 = commit_file(below(root, relative), write)
     return FileRecord(relative, table.num_rows, size, sha256)

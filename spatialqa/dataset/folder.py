@@ -22,7 +22,7 @@ from spatialqa.dataset.json_records import (
 )
 from spatialqa.dataset.locking import held
 from spatialqa.dataset.record_checks import REJECTS, SHARD_NAME, belongs_to, check_recipe, check_table_path
-from spatialqa.errors import DatasetError
+from spatialqa.errors import DamagedError, DatasetError
 
 RUN_FILE = "run.json"
 _LOCK_FILE = "lock"
@@ -51,7 +51,7 @@ class DatasetFolder:
         if not self.root.exists():
             raise DatasetError(f"{self.root}: no such data set; make one with `spatialqa render {self.root}`")
         if not self.exists and self._shard_files():
-            raise DatasetError(
+            raise DamagedError(
                 f"{self.root}: its record _spatialqa/{RUN_FILE} is gone; repeat the command that began the data set: "
                 f"it writes the record again and keeps every whole shard"
             )
@@ -110,7 +110,7 @@ class DatasetFolder:
             except DatasetError:  # it is damaged: its shard will be made again
                 continue
             if record.fingerprint != run.fingerprint_hash or record.original:
-                raise DatasetError(
+                raise DamagedError(
                     f"{self.root}: its record _spatialqa/{RUN_FILE} is gone or damaged, and the shards here are of "
                     f"another run; use another folder, or repeat the command that began this one"
                 )
@@ -169,7 +169,7 @@ class DatasetFolder:
         record = read_record(ShardRecord, path)
         strange = [item.path for item in record.files if not belongs_to(item.path, name)]
         if strange or record.shard != name:
-            raise DatasetError(
+            raise DamagedError(
                 f"{path}: is not the record of shard {name} "
                 f"(it names {strange[0] if strange else record.shard!r:.80}); repeat the command "
                 "that began the data set: it makes this shard again"
@@ -278,7 +278,7 @@ class DatasetFolder:
             if not self.is_whole(item, by_hash=False):
                 state = "has another size than was recorded" if (self.root / item.path).exists() else "is gone"
                 again = "run make-qa again" if kind.startswith("qa") else "repeat the command that began the data set"
-                raise DatasetError(f"{self.root / item.path}: {state}; {again}, and it is made again")
+                raise DamagedError(f"{self.root / item.path}: {state}; {again}, and it is made again")
         return [self.root / item.path for item in files]
 
     def question_tables(self) -> list[str]:

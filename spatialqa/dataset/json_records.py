@@ -20,7 +20,7 @@ import msgspec
 from spatialqa.core.files import FileRecord, commit_text
 from spatialqa.core.input_files import read_regular
 from spatialqa.core.scene import EngineIdentity
-from spatialqa.errors import DatasetError
+from spatialqa.errors import DamagedError
 
 SCHEMA_VERSION = "1"
 _SEAL = '{\n "sha256_below": "'
@@ -248,9 +248,9 @@ def read_record(kind: type[T], path: Path) -> T:
         _check_seal(data)
         return msgspec.json.decode(data, type=kind)
     except msgspec.ValidationError as error:
-        raise DatasetError(f"{path}: is damaged or of another version ({error}); {advice}") from None
+        raise DamagedError(f"{path}: is damaged or of another version ({error}); {advice}") from None
     except (OSError, ValueError, msgspec.MsgspecError, RecursionError) as error:
-        raise DatasetError(f"{path}: cannot be read ({error}); {advice}") from None
+        raise DamagedError(f"{path}: cannot be read ({error}); {advice}") from None
 
 
 def _check_seal(data: bytes) -> None:
@@ -268,9 +268,9 @@ def read_json_lines(kind: type[T], path: Path) -> list[T]:
     try:
         return msgspec.json.Decoder(kind).decode_lines(read_regular(path))
     except msgspec.ValidationError as error:
-        raise DatasetError(f"{path}: is damaged or of another version ({error}); {advice}") from None
+        raise DamagedError(f"{path}: is damaged or of another version ({error}); {advice}") from None
     except (OSError, ValueError, msgspec.MsgspecError, RecursionError) as error:
-        raise DatasetError(f"{path}: cannot be read ({error}); {advice}") from None
+        raise DamagedError(f"{path}: cannot be read ({error}); {advice}") from None
 
 
 def json_lines(records: Iterable[Any]) -> str:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from spatialqa.core.scene import Scene
 from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.schema import SCENES, TABLES
-from spatialqa.errors import DatasetError
+from spatialqa.errors import DamagedError, DatasetError
 
 _SCENE_COLUMNS = [name for name in SCENES.names if name != "audio"]
 
@@ -39,7 +39,7 @@ def read_rows(
         for batch in file.iter_batches(batch_rows, columns=wanted, use_threads=False):
             yield from batch.to_pylist()
     except (OSError, ValueError, KeyError) as error:
-        raise DatasetError(
+        raise DamagedError(
             f"{path}: cannot be read as a Parquet table of spatialqa ({' '.join(str(error).split())})"
         ) from None
 

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, NoReturn, TypeVar
 
 from spatialqa.core.files import temporary_name
 from spatialqa.core.interrupts import end_with_parent
-from spatialqa.errors import DatasetError, EngineCrashError, EngineError, SpatialQAError
+from spatialqa.errors import EngineCrashError, EngineError, SpatialQAError, UnfinishedError
 
 TRIES_APART = 3  # of a group whose process apart is killed from outside
 MOST_ENDS = 10  # processes that ended in the midst of a draw of a group, which is then not tried again
@@ -74,7 +74,7 @@ class CrashJournal:
             aside.write_text(json.dumps({"ended": self._ended, "current": current}), encoding="utf-8")
             os.replace(aside, self._path)
         except OSError as error:
-            raise DatasetError(
+            raise UnfinishedError(
                 f"{self._path}: cannot be written ({error.strerror}); nothing was lost, run again"
             ) from None
 

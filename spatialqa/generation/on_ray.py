@@ -10,7 +10,7 @@ from typing import Any
 
 from spatialqa.core.console import libraries_silent
 from spatialqa.dataset.json_records import ShardRecord
-from spatialqa.errors import DatasetError, MissingDependencyError, SpatialQAError
+from spatialqa.errors import MissingDependencyError, SpatialQAError, UnfinishedError
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.tasks import WorkerDiedError
 
@@ -47,7 +47,7 @@ def _loss_in_one_line(ray: Any) -> Iterator[None]:
     except (ConnectionError, ray.exceptions.LocalRayletDiedError, ray.exceptions.RaySystemError) as error:
         if isinstance(error, ray.exceptions.RayTaskError):  # raised by a task, and of both kinds
             raise
-        raise DatasetError(
+        raise UnfinishedError(
             f"Ray is gone, its head or its process on this machine ({type(error).__name__}); run the same command "
             f"again to resume"
         ) from None

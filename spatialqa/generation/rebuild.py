@@ -25,7 +25,7 @@ from spatialqa.dataset.json_records import ExportRecord, RebuildRecord, RunRecor
 from spatialqa.dataset.manifest import CARD, write_manifest
 from spatialqa.dataset.reading import read_rows, schema_of
 from spatialqa.dataset.record_checks import check_shard_name
-from spatialqa.errors import DatasetError, RecipeError
+from spatialqa.errors import DamagedError, DatasetError, RecipeError
 from spatialqa.generation.rebuild_shard import RebuildJob, StoredShard, rebuild_on_worker, rebuild_shard
 from spatialqa.generation.recipe import RenderRecipe, absolute_paths
 from spatialqa.generation.replay import StoredRun
@@ -148,13 +148,13 @@ def _check_record(export: DatasetFolder, run: RunRecord) -> None:
     where = export.meta / "run.json"
     engine = run.fingerprint.get("engine")
     if not isinstance(engine, dict) or "sha256" not in engine or not isinstance(run.fingerprint.get("versions"), dict):
-        raise DatasetError(f"{where}: is damaged or of another version; export the recipes again")
+        raise DamagedError(f"{where}: is damaged or of another version; export the recipes again")
     for name in run.plan.shards:
         check_shard_name(where, name)
     for table in export.question_tables():
         export.tables(table)  # raises where a file is gone
         if not export.read_questions(table).files:
-            raise DatasetError(f"{export.questions_file(table)}: names no file of questions; export the recipes again")
+            raise DamagedError(f"{export.questions_file(table)}: names no file of questions; export the recipes again")
 
 
 class _Rebuild:
@@ -248,7 +248,7 @@ class _Rebuild:
                 else:
                     size, sha256 = commit_file(self._folder.root / name, partial(_copy, source))
                     if sha256 != item.sha256:
-                        raise DatasetError(f"{source}: differs from what the export recorded; copy the export again")
+                        raise DamagedError(f"{source}: differs from what the export recorded; copy the export again")
                     files.append(FileRecord(name, item.rows, size, sha256))
             published = replace(record, files=tuple(replace(f, path=f.path.replace(aside, table, 1)) for f in files))
             if gone:

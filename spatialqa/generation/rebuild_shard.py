@@ -16,7 +16,7 @@ from spatialqa.dataset.json_records import EngineName, RebuiltShard, Reject, Sha
 from spatialqa.dataset.reading import read_rows, schema_of
 from spatialqa.dataset.record_checks import check_table_path
 from spatialqa.dataset.schema import AUDIO_COLUMNS
-from spatialqa.errors import ClipError, ClipGoneError, DatasetError, EngineError, RoomError
+from spatialqa.errors import ClipError, ClipGoneError, DamagedError, EngineError, RoomError
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.render import ClippedSceneError, render_scene
 from spatialqa.generation.replay import StoredRun, same_truth
@@ -114,7 +114,7 @@ def _tables(record_file: Path, record: ShardRecord) -> dict[str, FileRecord]:
     for table, item in tables.items():
         check_table_path(record_file, item.path, table)
     if not {"scenes", "groups"} <= tables.keys() <= AUDIO_COLUMNS.keys():
-        raise DatasetError(
+        raise DamagedError(
             f"{record_file}: is damaged (it names no files of scenes and groups); export the recipes again"
         )
     return tables

@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator, Iterable
 from typing import Any, Protocol, TypeVar
 
 from spatialqa.dataset.json_records import ShardRecord
-from spatialqa.errors import DatasetError, SpatialQAError
+from spatialqa.errors import SpatialQAError, UnfinishedError
 
 CRASHES_PER_SHARD = 6  # more than the groups in which an engine ends a process, see isolation.CAREFUL_AFTER
 
@@ -75,7 +75,7 @@ def distribute(
             crashes[shard.name] += 1
             again.append(shard)
             if crashes[shard.name] >= CRASHES_PER_SHARD:
-                failure = failure or DatasetError(
+                failure = failure or UnfinishedError(
                     f"shard {shard.name}: its worker died {CRASHES_PER_SHARD} times ({outcome}); "
                     f"give workers more memory or fewer per machine, and run the command again"
                 )

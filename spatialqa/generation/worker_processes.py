@@ -21,7 +21,7 @@ from typing import IO, Any, BinaryIO, NoReturn
 
 from spatialqa.core.interrupts import end_with_parent, stop_on_signals
 from spatialqa.dataset.json_records import ShardRecord
-from spatialqa.errors import DatasetError, SpatialQAError
+from spatialqa.errors import SpatialQAError, UnfinishedError
 from spatialqa.generation.isolation import signal_name
 from spatialqa.generation.tasks import WorkerDiedError
 
@@ -98,7 +98,7 @@ class _Worker:
                 start_new_session=True,  # Ctrl-C is for this process, which ends its workers
             )
         except OSError as error:
-            raise DatasetError(f"a worker cannot be started ({error}); use fewer --workers, or 0") from None
+            raise UnfinishedError(f"a worker cannot be started ({error}); use fewer --workers, or 0") from None
         assert self._process.stdin
         assert self._process.stdout
         self._to: IO[bytes] = self._process.stdin
@@ -136,7 +136,7 @@ class _Worker:
         lines = self._printed.read().decode(errors="replace").split("\n")
         self.end(0.0)
         if code > 0 and not self._ready and (last := [line for line in lines if line.strip()]):
-            raise DatasetError(f"a worker cannot start: {last[-1].strip()}")
+            raise UnfinishedError(f"a worker cannot start: {last[-1].strip()}")
         return WorkerDiedError(how)
 
     def ask_to_end(self) -> None:

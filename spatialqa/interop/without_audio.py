@@ -22,7 +22,7 @@ from spatialqa.dataset.json_records import ExportRecord, RunRecord, ShardRecord,
 from spatialqa.dataset.manifest import CARD, EXPORT_MARKER, EXPORTED_CLIPS, write_manifest
 from spatialqa.dataset.reading import read_rows, scene_files, schema_of
 from spatialqa.dataset.schema import AUDIO_COLUMNS
-from spatialqa.errors import DatasetError
+from spatialqa.errors import DamagedError, DatasetError
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.interop.destination import Destination
 from spatialqa.qa.recipe import QaRecipe
@@ -75,7 +75,7 @@ def export_recipes(root: Path, dest: Path, progress: Callable[[int, int], None] 
         raise DatasetError(f"{root}: was planned without audio and can be published as it is")
     missing = [name for name in run.plan.shards if folder.committed(name, run.fingerprint_hash) is None]
     if missing:
-        raise DatasetError(
+        raise DamagedError(
             f"{root}: shard {missing[0]} is missing or damaged; run the render command again, then export"
         )
     scene_files(folder)

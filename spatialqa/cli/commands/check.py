@@ -10,8 +10,9 @@ import click
 
 from spatialqa.cli import supervisor
 from spatialqa.cli.options import MANY, PATH, SEED, TABLE, TEXT, out_argument
+from spatialqa.cli.results import after_validate, json_option, name_option, print_json, print_next, validation_facts
 from spatialqa.core.names import SPLITS, table_name
-from spatialqa.errors import RecipeError
+from spatialqa.errors import FOUND, RecipeError
 
 
 @click.command()
@@ -52,6 +53,7 @@ def preview(
         show(out, count or 3, scene_id, 12 if questions is None else questions, wav, split, table_name(name))
     else:
         write_page(out, to, count, scene_id, split, table_name(name), questions, quiz)
+    print_next("validate", out)
 
 
 @click.command()
@@ -70,15 +72,21 @@ def report(out: Path, beside: Path | None, name: str | None, validate: bool, to:
         table = table_name(name)
         summary = write_report(out, to, beside=beside, table=table, validate=validate, progress=lambda: progress.update)
     print_lines(summary.lines())
+    print_next("export", out, "--to", "chat", "--dest", f"{out}-chat", *name_option(table))
 
 
 @click.command()
 @out_argument
-def status(out: Path) -> None:
+@json_option
+def status(out: Path, as_json: bool) -> None:
     """Show what OUT contains and what is missing."""
-    from spatialqa.cli.output import print_status
+    from spatialqa.cli.status import print_status, status_of
 
-    print_status(out)
+    found = status_of(out)
+    if as_json:
+        print_json(found.as_json())
+    else:
+        print_status(found)
 
 
 @click.command()
@@ -97,7 +105,8 @@ def status(out: Path) -> None:
     metavar="FILE",
     help="Python files or packages that declared subtypes of OUT's questions, to compute their answers again.",
 )
-def validate(out: Path, rerender: int | None, fix: bool, question_modules: str | None) -> None:
+@json_option
+def validate(out: Path, rerender: int | None, fix: bool, question_modules: str | None, as_json: bool) -> None:
     """Check OUT: hashes, schema, geometry, audio, splits and questions; rooms and a sample of audio against inputs."""
     if rerender != 0 or fix:
         supervisor.supervise()
@@ -107,13 +116,20 @@ def validate(out: Path, rerender: int | None, fix: bool, question_modules: str |
 
     names = [name.strip() for name in question_modules.split(",")] if question_modules else []
     report = validate_with_inputs(out, rerender, recompute_functions(names))
-    print_validation(report)
+    fixed: list[str] = []
     if fix and (report.problems or report.warnings):
         from spatialqa.generation.resume import remove_damaged
 
-        print_lines(remove_damaged(out, report.files.shards, report.files.questions))
+        fixed = remove_damaged(out, report.files.shards, report.files.questions)
+    if as_json:
+        print_json({**validation_facts(out, report), "fixed": fixed})
+    else:
+        print_validation(report)
+        print_lines(fixed)
+        if not fixed:
+            print_next(*after_validate(out, report))
     if report.problems:
-        sys.exit(1)
+        sys.exit(FOUND)
 
 
 @click.command()
@@ -134,7 +150,16 @@ def validate(out: Path, rerender: int | None, fix: bool, question_modules: str |
     help="Write the answers of the best baselines to FILE instead, for score.",
 )
 @click.option("--split", type=click.Choice(SPLITS), help="With --answers: split that is answered. [test]")
-def audit(out: Path, name: str | None, max_questions: int, seed: int, answers: Path | None, split: str | None) -> None:
+@json_option
+def audit(
+    out: Path,
+    name: str | None,
+    max_questions: int,
+    seed: int,
+    answers: Path | None,
+    split: str | None,
+    as_json: bool,
+) -> None:
     """Check whether text-only baselines can predict the answers in OUT; exit with 1 if one beats chance."""
     if answers:
         from spatialqa.audit.predict import TEST, answer_from_text
@@ -152,9 +177,13 @@ def audit(out: Path, name: str | None, max_questions: int, seed: int, answers: P
 
     report = audit_dataset(out, table_name(name), max_questions, seed)
     save_audit(out, report)
-    print_audit(report)
+    if as_json:
+        print_json(report.as_json())
+    else:
+        print_audit(report)
+        print_next("report", out, *name_option(report.table))
     if report.failed:
-        sys.exit(1)
+        sys.exit(FOUND)
 
 
 @click.command("hear-check")
@@ -206,4 +235,4 @@ def hear_check(
     if json_path:
         commit_json(json_path, report.as_json())
     if report.failed:
-        sys.exit(1)
+        sys.exit(FOUND)

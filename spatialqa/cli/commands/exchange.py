@@ -10,6 +10,7 @@ import click
 from spatialqa.cli import supervisor
 from spatialqa.cli.help import Commands
 from spatialqa.cli.options import MANY, PATH, TABLE, out_argument
+from spatialqa.cli.results import print_next
 from spatialqa.core.names import SPLITS, table_name
 from spatialqa.interop import FORMATS
 
@@ -62,3 +63,4 @@ def import_spatialsoundqa(source: Path, out: Path, split: str | None, places: tu
     from spatialqa.interop.spatialsoundqa.importer import import_spatialsoundqa as read
 
     print_lines(read(source, out, split, places).lines())
+    print_next("score", "predictions.jsonl", out)

@@ -11,7 +11,9 @@ import click
 
 from spatialqa.cli.help import Commands
 from spatialqa.cli.options import PATH, SEED, keys_of, resolve
+from spatialqa.cli.results import print_next
 from spatialqa.core.recipe_keys import build
+from spatialqa.errors import FOUND
 from spatialqa.generation.recipe import RenderRecipe
 
 
@@ -31,7 +33,7 @@ def clips_debian(dest: Path, everything: bool) -> None:
     report = fetch(dest, everything=everything, progress=lambda line: click.echo(line, err=True))
     print_fetch(report)
     if report.failed_packages:
-        sys.exit(1)
+        sys.exit(FOUND)
 
 
 @clips.command("list")
@@ -51,6 +53,9 @@ def clips_list(source: str, labels_file: str | None, unknown_labels: str) -> Non
 
     values = {"clips": source, "labels_file": labels_file, "unknown_labels": unknown_labels}
     print_clips(clips_for(build(RenderRecipe, values, "command line")))
+    table = ("--labels-file", labels_file) if labels_file else ()
+    custom = ("--unknown-labels", unknown_labels) if unknown_labels == "custom" else ()
+    print_next("render", "--clips", source, *table, *custom)
 
 
 @click.group("rooms", cls=Commands)
@@ -77,6 +82,8 @@ def rooms_show(room: str, to: Path | None, **given: Any) -> None:
     page = to or Path(f"{file_name(shown.room.room_id, room)}.html")
     write_room_page(shown, page)
     print_lines([*shown.lines(), f"page: {page}"])
+    if is_path:
+        print_next("render", "--rooms", f"mesh:{room}")
 
 
 @rooms_group.command("parts")
@@ -104,6 +111,7 @@ def hrtf_synth(dest: Path, subjects: int, seed: int) -> None:
     from spatialqa.acoustics.head_files import synthesise
 
     click.echo(f"heads in {dest}: {len(synthesise(dest, subjects, seed))}")
+    print_next("render", "--hrtf", dest)
 
 
 @hrtf.command("debian")
@@ -113,6 +121,7 @@ def hrtf_debian(dest: Path) -> None:
     from spatialqa.acoustics.head_files import fetch_debian
 
     click.echo(f"{fetch_debian(dest)}; credit its makers, see CREDITS.txt")
+    print_next("render", "--hrtf", dest)
 
 
 @click.group(cls=Commands)
@@ -139,4 +148,6 @@ def templates_check(folder: Path | None, samples: int, seed: int) -> None:
     report = check_templates(folder or BUNDLED, samples, seed)
     print_templates(report)
     if report.problems:
-        sys.exit(1)
+        sys.exit(FOUND)
+    if folder:
+        print_next("make-qa", "--templates", folder)

@@ -12,9 +12,10 @@ import click
 from spatialqa.cli import supervisor
 from spatialqa.cli.help import RecipeCommand
 from spatialqa.cli.options import PATH, keys_of, out_argument, recipe_option, resolve
+from spatialqa.cli.results import json_option, name_option, print_json, print_next, question_facts, render_facts
 from spatialqa.core.recipe_file import read_recipe
 from spatialqa.core.recipe_keys import build, execution_keys
-from spatialqa.errors import RecipeError
+from spatialqa.errors import FOUND, RecipeError
 from spatialqa.generation.recipe import MOST_SCENES, RenderRecipe
 from spatialqa.qa.recipe import QaRecipe, refuse_stored_modules
 
@@ -29,8 +30,9 @@ from spatialqa.qa.recipe import QaRecipe, refuse_stored_modules
     type=PATH,
     help="Render the recipe of this data set again, or rebuild an export as recipes scene by scene.",
 )
+@json_option
 @keys_of(RenderRecipe)
-def render(out: Path, recipe: str | None, source: Path | None, **given: Any) -> None:
+def render(out: Path, recipe: str | None, source: Path | None, as_json: bool, **given: Any) -> None:
     """Plan and render scenes into OUT. The same command resumes an interrupted run."""
     supervisor.supervise(out)
     from spatialqa.cli.output import print_lines, print_summary
@@ -46,8 +48,11 @@ def render(out: Path, recipe: str | None, source: Path | None, **given: Any) -> 
     if source and is_recipes_export(source):
         with RenderProgress() as progress:
             report = rebuild(source, out, {k: v for k, v in given.items() if v is not None}, progress)
-        print_lines(report.lines())
-        sys.exit(0 if report.complete else 1)
+        if as_json:
+            print_json({"root": out, "complete": report.complete, "lines": report.lines()})
+        else:
+            print_lines(report.lines())
+        sys.exit(0 if report.complete else FOUND)
     run = DatasetFolder(source).read_run() if source else None
     stored = stored_values(DatasetFolder(source)) if source else {}
     base = {name: value for name, value in stored.items() if name not in execution_keys(RenderRecipe)}
@@ -58,7 +63,11 @@ def render(out: Path, recipe: str | None, source: Path | None, **given: Any) -> 
         refuse_changed(resolved.placements, run.fingerprint.get("placements"), str(source))
     with RenderProgress() as progress:
         summary = render_dataset(resolved, out, progress, qa)
+    if as_json:
+        print_json(render_facts(summary))
+        return
     print_summary(summary)
+    print_next("make-qa", out)
 
 
 @click.command(cls=RecipeCommand)
@@ -90,8 +99,9 @@ def rirs(out: Path, recipe: str | None, groups: int | None, source: Path | None,
 @click.command("make-qa")
 @out_argument
 @recipe_option
+@json_option
 @keys_of(QaRecipe)
-def make_qa_command(out: Path, recipe: str | None, **given: Any) -> None:
+def make_qa_command(out: Path, recipe: str | None, as_json: bool, **given: Any) -> None:
     """Write questions about every scene in OUT."""
     from spatialqa.cli.output import print_questions
     from spatialqa.core.console import CountProgress
@@ -103,4 +113,8 @@ def make_qa_command(out: Path, recipe: str | None, **given: Any) -> None:
     resolved = resolve(QaRecipe, "make-qa", recipe, given, base)
     with CountProgress("asking") as progress:
         summary = make_qa(out, resolved, progress.update)
+    if as_json:
+        print_json(question_facts(summary))
+        return
     print_questions(summary)
+    print_next("preview", out, *name_option(summary.folder.name))

@@ -12,6 +12,7 @@ import click
 from spatialqa.cli import supervisor
 from spatialqa.cli.help import RecipeCommand
 from spatialqa.cli.options import MANY, PATH, TEXT, keys_of, recipe_option, resolve
+from spatialqa.cli.results import json_option, print_json, print_next
 from spatialqa.errors import RecipeError
 from spatialqa.generation.recipe import RenderRecipe
 
@@ -80,8 +81,13 @@ def compare_engines(engines: str, homes: int, listeners: int, as_json: bool, plo
 
 @click.command()
 @click.option("--habitat-python", type=TEXT, metavar="PYTHON", help="Python in which to look for habitat-sim.")
-def doctor(habitat_python: str | None) -> None:
+@json_option
+def doctor(habitat_python: str | None, as_json: bool) -> None:
     """Show which engines, rooms, clips and optional packages are available, and how to get the others."""
-    from spatialqa.cli.doctor import print_report
+    from spatialqa.cli.doctor import as_plain_data, print_report
 
+    if as_json:
+        print_json(as_plain_data(habitat_python))
+        return
     print_report(habitat_python)
+    print_next("render")

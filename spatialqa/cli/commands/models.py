@@ -21,6 +21,7 @@ from spatialqa.cli.options import (
     resolve,
     resolve_model,
 )
+from spatialqa.cli.results import name_option, print_json, print_next
 from spatialqa.core.names import SPLITS, table_name
 from spatialqa.errors import MissingDependencyError, RecipeError
 from spatialqa.models.bat.recipe import AnswerRecipe, BATRecipe
@@ -45,7 +46,15 @@ model_option = click.option(
     "--answered-only", is_flag=True, help="Leave out questions without a prediction; otherwise they count as wrong."
 )
 @click.option("--seed", default=0, show_default=True, type=SEED, help="Seed of the confidence intervals.")
-@click.option("--json", "json_path", type=PATH, metavar="FILE", help="Also write the figures to FILE.")
+@click.option(
+    "--json",
+    "json_path",
+    type=PATH,
+    metavar="[FILE]",
+    is_flag=False,
+    flag_value="-",
+    help="Also write the figures to FILE; without FILE, as the last option, print them instead of the tables.",
+)
 @click.option("--plot", type=PATH, metavar="FILE", help="Also write a plot to FILE (.svg).")
 @click.option("--analyse", is_flag=True, help="Also analyse errors by angle, distance and masking.")
 @click.option(
@@ -79,18 +88,26 @@ def score_command(
     given = read_predictions(predictions)  # standard input and a pipe can be read only once
     report = score(given, out, table_name(name), split, text_model, seed, answered_only)
     figures = report.as_json()
-    print_score(report)
+    alone = str(json_path) == "-"
+    if not alone:
+        print_score(report)
     if analyse:
         from spatialqa.scoring.error_analysis import analyse as analyse_answers
         from spatialqa.scoring.error_analysis import print_analysis
 
         analysis = analyse_answers(given, out, table_name(name), split, control, seed, answered_only)
-        print_analysis(analysis)
+        if not alone:
+            print_analysis(analysis)
         figures["analysis"] = analysis.as_json()
-    if json_path:
-        commit_json(json_path, figures)
     if plot:
         write_plot(report, plot)
+    if alone:
+        print_json(figures)
+        return
+    if json_path:
+        commit_json(json_path, figures)
+    if not analyse:
+        print_next("score", predictions, out, *name_option(table_name(name)), "--analyse")
 
 
 @click.command("train-baseline", cls=ModelsCommand)
