@@ -18,7 +18,7 @@ from spatialqa.audit.audit import audit_dataset
 from spatialqa.audit.report import save_audit
 from spatialqa.audit.sample import index_questions
 from spatialqa.cli.main import cli
-from spatialqa.cli.output import print_status
+from spatialqa.cli.status import status_of
 from spatialqa.core.files import commit_text, digest, sha256_of
 from spatialqa.dataset.commit import commit_table
 from spatialqa.dataset.folder import DatasetFolder
@@ -492,7 +492,7 @@ def test_a_recipe_without_a_key_is_one_line_and_nothing_is_written(root: Path, k
 
     rewritten(root / "_spatialqa/run.json", change)
     before = content(root)
-    for use in (print_status, lambda root: make_qa(root, ASKED), lambda root: warnings_before(root, "webdataset")):
+    for use in (status_of, lambda root: make_qa(root, ASKED), lambda root: warnings_before(root, "webdataset")):
         with pytest.raises(DatasetError, match=f"its recipe has no usable {key}") as caught:
             use(root)
         assert "\n" not in str(caught.value)

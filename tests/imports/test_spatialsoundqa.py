@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from spatialqa.cli.output import print_status
+from spatialqa.cli.status import status_of
 from spatialqa.core.geometry import Pose, direction
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.manifest import read_manifest
@@ -208,7 +208,7 @@ def test_folders_are_not_mixed_up(tmp_path: Path) -> None:
     assert not (tmp_path / "x").exists()
 
 
-@pytest.mark.parametrize("command", [validate_dataset, print_status, lambda root: make_qa(root, QaRecipe())])
+@pytest.mark.parametrize("command", [validate_dataset, status_of, lambda root: make_qa(root, QaRecipe())])
 def test_what_needs_rendered_scenes_says_so(tmp_path: Path, command: Callable[[Path], object]) -> None:
     import_spatialsoundqa(write_release(tmp_path / "release"), tmp_path / "data")
     with pytest.raises(DatasetError, match="imported from spatialsoundqa, not scenes rendered here"):
