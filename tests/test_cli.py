@@ -294,6 +294,10 @@ def test_clips_that_cannot_serve_say_why(tmp_path: Path) -> None:
     done = spatialqa("render", tmp_path / "out", "--clips", one_class(tmp_path / "one"))
     assert done.returncode == 2
     assert "1 classes and a scene needs 2" in done.stderr
+    one_class(tmp_path / "two")
+    broken_clip(tmp_path / "two/Meow")
+    done = spatialqa("render", tmp_path / "out", "--clips", f"folder:{tmp_path}/two", "--splits", "1,0,0")
+    assert "1 clip files were left out, the first is Meow/Bark/a.wav (unreadable" in done.stderr
     assert not (tmp_path / "out").exists()
 
 

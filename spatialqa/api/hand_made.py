@@ -21,6 +21,7 @@ from spatialqa.core import seeds
 from spatialqa.core.audio_io import write_scene_wav
 from spatialqa.core.files import digest
 from spatialqa.core.geometry import Vec3
+from spatialqa.core.ontology import ontology
 from spatialqa.core.recipe_keys import build
 from spatialqa.core.scene import Scene
 from spatialqa.core.scene import Source as SourceRecord
@@ -340,6 +341,9 @@ def _sound_file(source: Source) -> SoundFile:
         raise ClipError(f"{path}: there is no such sound file")
     if source.label is None:
         raise RecipeError(f"{source.where}: say what it is a sound of, with label=")
+    if near := ontology().misspelt(source.label):
+        line = f"{source.where}: {source.label!r} is not an AudioSet class and is kept as it is; did you mean {near!r}?"
+        warnings.warn(line, stacklevel=2)
     return SoundFile(str(source.clip), path, source.label)
 
 

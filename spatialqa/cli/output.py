@@ -114,6 +114,9 @@ def print_fetch(report: "FetchReport") -> None:
 
 def print_clips(clips: "ClipSet") -> None:
     """Print the classes of a clip set and the files that were left out."""
+    from spatialqa.clips.clip_table import ClipTable
+    from spatialqa.clips.sound_files import misspelt_labels
+
     records = clips.records()
     by_class = Counter(record.labels[0] for record in records)
     table = Table("class", "clips", box=None)
@@ -121,6 +124,9 @@ def print_clips(clips: "ClipSet") -> None:
         table.add_row(label, str(n))
     stdout.print(table)
     stdout.print(f"{len(records)} clips of {len(by_class)} classes")
+    if not isinstance(records, ClipTable):
+        for line in misspelt_labels(records):
+            stderr.print(one_line(f"warning: {line}"))
     for reject in clips.rejected():
         stdout.print(one_line(f"left out {reject.path}: {reject.reason}"))
 

@@ -1,12 +1,13 @@
 """Single sound files outside a clip set, for scenes by hand."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from spatialqa.clips.clip import ClipRecord, ClipSet, RawClip, RejectedClip
 from spatialqa.clips.decode import BadSoundError, cause, read_sound
-from spatialqa.core.ontology import LabelRef, resolve_label
+from spatialqa.core.ontology import LabelRef, ontology, resolve_label
 from spatialqa.errors import ClipError, ClipGoneError
 
 
@@ -67,6 +68,18 @@ def label_of(text: str) -> LabelRef:
         return resolve_label(text)
     except ClipError:
         return LabelRef(text, None)
+
+
+def misspelt_labels(records: Iterable[ClipRecord]) -> list[str]:
+    """Return a line for every custom label that is spelt almost like a class: it may be a mistake."""
+    custom = Counter(
+        label for record in records for label, mid in zip(record.labels, record.mids, strict=True) if mid is None
+    )
+    return [
+        f"{label!r} is not an AudioSet class and is kept as a custom label (of {n} clips); did you mean {near!r}?"
+        for label, n in custom.items()
+        if (near := ontology().misspelt(label))
+    ]
 
 
 def _record(file: SoundFile) -> ClipRecord:

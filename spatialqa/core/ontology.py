@@ -16,6 +16,7 @@ from importlib import resources
 from spatialqa.errors import ClipError
 
 ANYWHERE = "anywhere"
+_MISSPELT = 0.8  # likeness of spelling from which on a label is taken for a misspelt class
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,14 @@ class Ontology:
         )
         return [node.name for node in ranked[:n]]
 
+    def misspelt(self, text: str) -> str | None:
+        """Return the display name that a label which is not a class is almost spelt like, or None."""
+        wanted = _slug(text)
+        if self.find(text) is not None or not wanted:
+            return None
+        likeness, _, name = max((_alike(wanted, _slug(node.name)), -k, node.name) for k, node in enumerate(self.nodes))
+        return name if likeness >= _MISSPELT else None
+
     def unknown(self, text: str) -> str:
         """Return the line that says a label is unknown and names the nearest ones."""
         return f"{text!r} is not an AudioSet class; the nearest are " + ", ".join(
@@ -150,6 +159,11 @@ def _likeness(wanted: str, name: str) -> float:
     shared = max(len(words & set(form.split())) / len(words | set(form.split())) for form in forms) if words else 0.0
     # A shared whole word tells more than shared letters ("dog bark" is near Bark, not near Dogsled).
     return max(spelling, 0.5 + 0.5 * shared if shared else 0.0)
+
+
+def _alike(a: str, b: str) -> float:
+    """Return how alike two spellings are, 0 to 1; those with the same letters in another order are alike."""
+    return 1.0 if sorted(a) == sorted(b) else SequenceMatcher(None, a, b).ratio()
 
 
 @cache

@@ -82,7 +82,10 @@ def prepare_run(recipe: RenderRecipe, root: Path) -> tuple[Run, RunPlan]:
         if recipe.check_placements and not DatasetFolder(root).exists:  # what has begun has been checked
             check_positions(rooms, plan)
     else:
-        plan = plan_run(recipe, rooms, records)
+        try:
+            plan = plan_run(recipe, rooms, records)
+        except ClipError as error:
+            raise ClipError(f"{error}{_left_out(clips)}") from None
     run = Run(
         root.absolute(),
         recipe,
@@ -95,6 +98,15 @@ def prepare_run(recipe: RenderRecipe, root: Path) -> tuple[Run, RunPlan]:
         heads=split_heads(list(heads.files), plan.scenes, recipe.seed) if heads else {},
     )
     return run, plan
+
+
+def _left_out(clips: ClipSet) -> str:
+    """Return what a message about too few clips adds: how many files were left out, and the first reason."""
+    rejected = clips.rejected()
+    if not rejected:
+        return ""
+    first = rejected[0]
+    return f"; {len(rejected)} clip files were left out, the first is {first.path} ({first.reason})"
 
 
 def prepare_bank(recipe: RenderRecipe, root: Path, n_groups: int) -> tuple[Run, RunPlan]:

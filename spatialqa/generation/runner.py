@@ -1,12 +1,15 @@
 """Executes the shards of a run, in this process or on workers, and skips those that are committed already."""
 
 import os
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from spatialqa.clips.clip import ClipRecord
+from spatialqa.clips.clip_table import ClipTable
+from spatialqa.clips.sound_files import misspelt_labels
 from spatialqa.core.files import commit_text
 from spatialqa.dataset.card import write_card
 from spatialqa.dataset.folder import DatasetFolder, changed_keys
@@ -141,10 +144,15 @@ def _render(run: Run, plan: RunPlan, folder: DatasetFolder, observer: Observer) 
         totals.draws_rejected,
         totals.shards,
         resumed,
-        tuple(totals.warnings),
+        (*misspelt(run.clips.records()), *totals.warnings),
         totals.room_sizes_m,
         len(run.clips.rejected()),
     )
+
+
+def misspelt(records: Sequence[ClipRecord]) -> list[str]:
+    """Return a line for every custom label that may be a misspelt class; a table of millions of clips has none."""
+    return [] if isinstance(records, ClipTable) else misspelt_labels(records)
 
 
 def _first_reason(folder: DatasetFolder) -> str:

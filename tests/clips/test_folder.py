@@ -11,6 +11,7 @@ import pytest
 import soundfile
 
 from spatialqa.clips.folder import FolderClips
+from spatialqa.clips.sound_files import misspelt_labels
 from spatialqa.errors import ClipError
 
 DOG, BARK, MALE = "/m/0bt9lr", "/m/05tny_", "/m/05zppz"
@@ -303,6 +304,18 @@ def test_rows_that_cannot_be_used_are_listed(tmp_path: Path) -> None:
     assert why["not here.wav"] == "missing: elsewhere.tsv line 9 names it, and the folder does not have it"
     assert why["../up.wav"].startswith("missing: ")
     assert why["old.m4a"].startswith("unsupported: ")
+
+
+def test_a_custom_label_that_may_be_a_misspelt_class_is_named(tmp_path: Path) -> None:
+    for label in ("Brak", "acoustic gitar", "my robot", "Zapper 3000", "Bark"):
+        put(tmp_path / label / f"{len(label)}.wav")
+    records = FolderClips(tmp_path, unknown_labels="custom").records()
+    lines = misspelt_labels(records)
+    assert len(lines) == 2
+    assert (
+        lines[0] == "'Brak' is not an AudioSet class and is kept as a custom label (of 1 clips); did you mean 'Bark'?"
+    )
+    assert "did you mean 'Acoustic guitar'?" in lines[1]
 
 
 def test_custom_labels_in_a_table(tmp_path: Path) -> None:

@@ -64,10 +64,21 @@ def find_scenes(root: Path) -> dict[str, SceneFiles]:
             raise RoomError(f"cannot read {error.filename or folder}: {error.strerror}") from error
         if scenes:
             return scenes
+    if alone := _without_mesh(root):
+        raise RoomError(
+            f"{root} has {alone.relative_to(root)}, but not the mesh of this scene: copy {alone.stem}.glb or "
+            f"{alone.stem}_semantic.ply beside it"
+        )
     raise RoomError(
         f"{root} holds no Matterport3D scene: looked for <scene>/<scene>.glb, <scene>/<scene>_semantic.ply and "
         f"<scene>/house_segmentations/<scene>.ply (unpack the zip files) in it and in {', '.join(_NESTINGS[1:])}"
     )
+
+
+def _without_mesh(root: Path) -> Path | None:
+    """Return a .house file of a scene whose mesh is not there, or None."""
+    patterns = (f"{nesting}/*/*.house" for nesting in _NESTINGS)
+    return next((path for pattern in patterns for path in sorted(root.glob(pattern))), None)
 
 
 def _scene_files(folder: Path) -> SceneFiles | None:
