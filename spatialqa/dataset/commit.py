@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from spatialqa.core.files import FileRecord, below, commit_file
-from spatialqa.dataset.schema import with_metadata
+from spatialqa.dataset.schema import is_described, with_metadata
 from spatialqa.errors import UnfinishedError
 
 _AUDIO_LEAVES = {"audio.bytes", "audio.path", "rir"}
@@ -15,6 +15,8 @@ ROWS_PER_GROUP = 60  # keeps a row group of scenes under 100 MB
 
 def commit_table(root: Path, relative: str, table: pa.Table, rows_per_group: int = ROWS_PER_GROUP) -> FileRecord:
     """Write a table as one Parquet file below `root` and return its record; the name appears only when it is whole.
+
+    A page index is written, except for a schema without descriptions: that of a file of an older version.
 
     Raises:
         DatasetError: the disk is full or the folder cannot be written, or `relative` leads out of `root`; nothing is
@@ -31,6 +33,7 @@ def commit_table(root: Path, relative: str, table: pa.Table, rows_per_group: int
             compression="NONE" if len(leaves) < len(_leaf_names(table.schema)) else "ZSTD",
             use_dictionary=leaves,
             write_statistics=leaves,
+            write_page_index=is_described(table.schema),
         )
         rows = pq.ParquetFile(path).metadata.num_rows
         if rows != table.num_rows:

@@ -34,7 +34,7 @@ _UNLISTED_NAMES = "_spatialqa/audit*.json"
 _LINE = re.compile(r"([0-9a-f]{64})  ([^\n]+)\n")
 
 
-def write_manifest(folder: DatasetFolder, written: Collection[str] = ()) -> None:
+def write_manifest(folder: DatasetFolder, written: Collection[str] = (), run: RunRecord | None = None) -> None:
     """Write the manifest and then its hash into run.json: the last step of a command that writes into a data set.
 
     Where a shard is missing, none is written: the command that makes the last one will.
@@ -42,11 +42,12 @@ def write_manifest(folder: DatasetFolder, written: Collection[str] = ()) -> None
     Args:
         folder: the data set, which this command has locked.
         written: which of the files that no record lists this command has written.
+        run: the run record to write; by default the present one.
 
     Raises:
         DatasetError: a record is damaged, or the folder cannot be written.
     """
-    run = folder.read_run()
+    run = run or folder.read_run()
     if any(not folder.shard_file(name).is_file() for name in run.plan.shards):
         return
     before = dict(unlisted_before(folder, run))

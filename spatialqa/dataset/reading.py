@@ -1,6 +1,6 @@
 """Reads tables of a data set row by row, so that memory does not grow with it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from spatialqa.core.scene import Scene
 from spatialqa.dataset.folder import DatasetFolder, split_of
-from spatialqa.dataset.schema import SCENES, TABLES
+from spatialqa.dataset.schema import SCENES, described, descriptions, is_described, type_name, without_descriptions
 from spatialqa.errors import DamagedError, DatasetError
 
 _SCENE_COLUMNS = [name for name in SCENES.names if name != "audio"]
@@ -60,10 +60,12 @@ def schema_of(path: Path, table: str) -> pa.Schema:
     """Return the schema that a file of a table was written with.
 
     What Parquet adds to it (field ids, other names for the elements of lists) is left out: writing the same rows again
-    gives the same bytes.
+    gives the same bytes. Files of older versions have no descriptions of columns.
     """
-    ours = TABLES[table.split("-")[0]]
-    return pa.schema([_written(field, ours) for field in pq.read_schema(path)])
+    ours = described(table)
+    found = pq.read_schema(path)
+    schema = pa.schema([_written(field, ours) for field in found])
+    return schema if is_described(found) else without_descriptions(schema)
 
 
 def _written(field: pa.Field, ours: pa.Schema) -> pa.Field:
@@ -74,6 +76,37 @@ def _written(field: pa.Field, ours: pa.Schema) -> pa.Field:
     if not (pa.types.is_list(own.type) and pa.types.is_struct(own.type.value_type)):
         return own
     return own.with_type(pa.list_(pa.struct(list(own.type.value_type)[: field.type.value_type.num_fields])))
+
+
+def columns_of(path: Path, table: str) -> list[tuple[str, str, str]]:
+    """Return (name, type, description) of every column of a file; one of a record is `sources.azimuth_deg`."""
+    texts = descriptions(described(table))
+    return list(_columns(schema_of(path, table), "", texts))
+
+
+def _columns(fields: Iterable[pa.Field], prefix: str, texts: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    for field in fields:
+        name = prefix + field.name
+        yield name, type_name(field.type), texts.get(name, "")
+        if pa.types.is_list(field.type) and pa.types.is_struct(field.type.value_type):
+            yield from _columns(field.type.value_type, f"{name}.", texts)
+
+
+def read_clips(path: Path) -> Iterator[tuple[list[str | None], list[str | None]]]:
+    """Yield, some scenes at a time, the ids and the licences of the clips that the scenes of a file use.
+
+    Raises:
+        DatasetError: the file cannot be read.
+    """
+    names = ("clip_id", "licence")
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(4096, columns=[f"sources.list.element.{name}" for name in names]):
+                sources = batch["sources"].flatten()
+                clips, licences = (sources.field(name).to_pylist() for name in names)
+                yield clips, licences
+    except (OSError, ValueError, KeyError) as error:
+        raise DamagedError(f"{path}: cannot be read as scenes ({' '.join(str(error).split())})") from None
 
 
 def scene_files(folder: DatasetFolder, split: str | None = None) -> list[Path]:

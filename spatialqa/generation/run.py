@@ -3,7 +3,7 @@
 import json
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -191,11 +191,14 @@ def run_record(run: Run, plan: RunPlan, qa_recipe: Mapping[str, Any] | None = No
     )
 
 
-def attributions(run: Run) -> tuple[Attribution, ...]:
-    """Return licence and attribution of the clips of the run, each pair once, with the number of clips."""
+def attributions(run: Run, used: Callable[[str], bool] = lambda _: True) -> tuple[Attribution, ...]:
+    """Return licence and attribution of the clips of the run, each pair once, with the number of clips.
+
+    used: whether a clip counts, by its id; all do by default.
+    """
     counts: dict[tuple[str, str], int] = {}
     for records in run.clips_by_split.values():
-        for record in records:
+        for record in filter(lambda record: used(record.clip_id), records):
             pair = (record.licence or "not stated", record.attribution or "")
             counts[pair] = counts.get(pair, 0) + 1
     return tuple(Attribution(*pair, clips=n) for pair, n in sorted(counts.items()))

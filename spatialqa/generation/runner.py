@@ -3,7 +3,7 @@
 import os
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,7 +11,7 @@ from spatialqa.clips.clip import ClipRecord
 from spatialqa.clips.clip_table import ClipTable
 from spatialqa.clips.sound_files import misspelt_labels
 from spatialqa.core.files import commit_text
-from spatialqa.dataset.card import write_card
+from spatialqa.dataset.card import card_facts, write_card
 from spatialqa.dataset.folder import DatasetFolder, changed_keys
 from spatialqa.dataset.json_records import ShardRecord, json_lines
 from spatialqa.dataset.manifest import CARD, CLIP_REJECTS, write_manifest
@@ -19,7 +19,7 @@ from spatialqa.errors import DatasetError
 from spatialqa.generation.inputs import engine_for
 from spatialqa.generation.plan import RunPlan
 from spatialqa.generation.recipe import RenderRecipe
-from spatialqa.generation.run import Run, library_versions, prepare_run, reject_lines, run_record
+from spatialqa.generation.run import Run, attributions, library_versions, prepare_run, reject_lines, run_record
 from spatialqa.generation.schedule import ShardPlan
 from spatialqa.generation.shard import ShardMaker
 from spatialqa.generation.workers import on_workers
@@ -135,8 +135,10 @@ def _render(run: Run, plan: RunPlan, folder: DatasetFolder, observer: Observer) 
     if not (totals.scenes if run.makes == "scenes" else totals.groups):
         what = "scene could be rendered" if run.makes == "scenes" else "group could be simulated"
         raise DatasetError(f"{folder.root}: not one {what}; {_first_reason(folder)}")
-    write_card(folder)
-    write_manifest(folder, [CARD, CLIP_REJECTS])
+    facts, stored = card_facts(folder), folder.read_run()
+    stored = replace(stored, attributions=attributions(run, facts.uses))
+    write_card(folder, facts, stored)
+    write_manifest(folder, [CARD, CLIP_REJECTS], stored)
     return RunSummary(
         folder.root,
         totals.scenes,
