@@ -31,13 +31,14 @@ from spatialqa.core.names import table_name
 from spatialqa.dataset.folder import DatasetFolder, changed_keys
 from spatialqa.dataset.reading import read_rows
 from spatialqa.errors import ClipError, DatasetError, RecipeError
-from spatialqa.models.bat.checkpoint import unpack
+from spatialqa.models.bat.checkpoint import is_released, released_config, unpack, unpack_released
 from spatialqa.models.bat.encoder_lm import llm_options
 from spatialqa.models.bat.model import BAT
 from spatialqa.models.bat.questions import Questions, encoded, in_parts, open_scenes, read_questions
 from spatialqa.models.bat.recipe import AnswerRecipe
 from spatialqa.models.data.provenance import ORIGIN, TrainingProvenance
 from spatialqa.models.data.scenes import Rows, SceneIndex, loader
+from spatialqa.models.spatial_ast.checkpoint import load_checkpoint
 from spatialqa.models.spatial_ast.inference import refuse_rate
 from spatialqa.models.spatial_ast.model import SpatialAST
 from spatialqa.models.training.checkpoint import ModelError, read_weights, weights_file
@@ -46,6 +47,7 @@ from spatialqa.models.training.process import autocast, choose_device
 SCENES_TOGETHER = 64  # their questions are answered in the order of their lengths
 LONGEST_S = 600.0  # of a recording that is read whole
 UNKNOWN_PROVENANCE = TrainingProvenance(clips=None)
+RELEASED_S = 10.0  # length of the paper's scenes
 NORMALISED = 0.98  # peaks from here to full scale
 LARGEST_GAIN_DB = 120.0
 
@@ -114,10 +116,14 @@ class Answerer:
             torch.set_num_threads(recipe.threads)
         self.device = choose_device(recipe.device)
         content = read_weights(self.file)
-        bat, encoder = self._unpacked(content)
+        released = is_released(content)
+        bat, encoder = self._released(content) if released else self._unpacked(content)
         if encoder is None:
             raise ModelError(f"{self.file}: has no encoder; use a checkpoint of train-baseline")
         self.trained_with = TrainingConditions.of(content.get("known"), encoder.config.sample_rate, self.file)
+        if released:
+            n_samples = round(RELEASED_S * encoder.config.sample_rate)
+            self.trained_with = TrainingConditions(n_samples=n_samples)
         if recipe.ears != "both" and (self.trained_with.silence or self.trained_with.ears == "same"):
             control = "silence" if self.trained_with.silence else "a mono downmix"
             raise RecipeError(
@@ -129,6 +135,10 @@ class Answerer:
 
     def _unpacked(self, content: Mapping[str, Any]) -> tuple[BAT, SpatialAST | None]:
         """Return the models of a file, with the LLM where it is now."""
+        if self.recipe.encoder:
+            raise RecipeError(
+                f"{self.file}: has its own encoder, or is not in the released layout; leave out --encoder"
+            )
         stored = content.get("bat")
         config = stored if isinstance(stored, Mapping) else {}
         options = llm_options(self.recipe.llm_dtype, self.device, bool(config.get("lora_rank")))
@@ -141,6 +151,23 @@ class Answerer:
             raise ModelError(
                 f"{self.file}: {error}; where its language model has moved, name the folder with --llm"
             ) from None
+
+    def _released(self, content: Mapping[str, Any]) -> tuple[BAT, SpatialAST]:
+        """Return the models of a file in the released layout, with the encoder and the LLM that options name."""
+        if self.recipe.encoder is None:
+            raise RecipeError(
+                f"{self.file}: is in the released layout and has no encoder: name a Spatial-AST with --encoder, and "
+                f"the language model with --llm"
+            )
+        encoder = load_checkpoint(weights_file(self.recipe.encoder))
+        config = released_config(content, self.file, self.recipe.llm)
+        if encoder.config.embed_dim != config.encoder_width:
+            raise ModelError(
+                f"{self.recipe.encoder}: its tokens have {encoder.config.embed_dim} values, and {self.file} takes "
+                f"{config.encoder_width}; name the encoder that it was trained with"
+            )
+        options = llm_options(self.recipe.llm_dtype, self.device, frozen=True)
+        return unpack_released(content, self.file, config, **options), encoder
 
     def hear(self, waveform: Tensor) -> Tensor:
         """Return the encoder's tokens of waveforms (B, 2, n), or of silence, as the recipe has it."""
@@ -181,7 +208,7 @@ def answer(root: Path, checkpoint: Path, to: Path, recipe: AnswerRecipe) -> Answ
             f"warning: {root}: {len(contaminated)} of these {len(scenes)} scenes have a house or a clip that the model "
             f"was trained on; --unseen leaves them out"
         )
-    done = _claim(to, root, recipe, model.file)
+    done = _claim(to, root, recipe, [model.file, *([weights_file(recipe.encoder)] if recipe.encoder else [])])
     of_scene: dict[int, list[int]] = defaultdict(list)
     for k, scene in enumerate(questions.scene.tolist()):
         of_scene[scene].append(k)
@@ -256,13 +283,16 @@ def _append(to: Path, lines: bytes) -> None:
         ) from None
 
 
-def _claim(to: Path, root: Path, recipe: AnswerRecipe, checkpoint: Path) -> set[str]:
-    """Make this the file of a run of answers, or check that it is this run's; return the qa_ids that it holds."""
+def _claim(to: Path, root: Path, recipe: AnswerRecipe, weights: Sequence[Path]) -> set[str]:
+    """Make this the file of a run of answers, or check that it is this run's; return the qa_ids that it holds.
+
+    weights: the checkpoint, and an encoder beside it.
+    """
     record_file = to.with_name(f"{to.name}.run.json")
     folder, table = DatasetFolder(root), table_name(recipe.qa_name)
     record = {
         "recipe": recipe.identity() | {"types": list(recipe.types)},
-        "checkpoint": sha256_of(checkpoint),
+        "checkpoint": "+".join(sha256_of(file) for file in weights),
         "data": folder.read_run().fingerprint_hash,
         "questions": folder.questions_identity(table),
     }
@@ -279,7 +309,7 @@ def _claim(to: Path, root: Path, recipe: AnswerRecipe, checkpoint: Path) -> set[
         done = {json.loads(line)["qa_id"] for line in whole.splitlines()}
         if len(whole) < len(content):
             os.truncate(to, len(whole))
-        commit_json(record_file, {**record, "model": str(checkpoint), "folder": str(root)})
+        commit_json(record_file, {**record, "model": str(weights[0]), "folder": str(root)})
         return done
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DatasetError(f"{to}: cannot be resumed ({' '.join(str(error).split())[:200]}); remove it") from None

@@ -2,7 +2,7 @@
 
     save_bat("best.pt", model, encoder)             # what was trained, and the encoder that makes it complete
     model, encoder = load_bat("best.pt")
-    model = load_released("released.pt", config)    # encoder_projector.* and LoRA's matrices by peft's names
+    model = load_released("released.pt")            # encoder_projector.* and LoRA's matrices by peft's names
 
 A file's configuration is compared with the shapes of its tensors before memory is taken for it; loading is strict.
 """
@@ -21,7 +21,18 @@ from spatialqa.models.bat.model import BAT, PRESETS, BATConfig, Projector, make_
 from spatialqa.models.spatial_ast.model import SpatialAST, SpatialASTConfig
 from spatialqa.models.training.checkpoint import ModelError, read_weights, save
 
-__all__ = ["load_bat", "load_released", "pack", "save_bat", "unpack"]
+__all__ = [
+    "is_released",
+    "load_bat",
+    "load_released",
+    "pack",
+    "released_config",
+    "save_bat",
+    "unpack",
+    "unpack_released",
+]
+
+HEAD_WIDTH = 64  # values of an attention head of the Q-Former, as in the paper's
 
 
 def pack(model: BAT, encoder: SpatialAST | None = None) -> dict[str, Any]:
@@ -99,28 +110,82 @@ def unpack(
     return model.eval(), None if encoder is None else _encoder(encoder, where)
 
 
-def load_released(path: Path | str, config: BATConfig = PRESETS["paper"], **options: Any) -> BAT:
-    """Return a model with the projector and the LoRA matrices of a file in the released layout, in evaluation mode.
+def load_released(path: Path | str, config: BATConfig | None = None, **options: Any) -> BAT:
+    """Return a model with the projector and the LoRA matrices of a file in the released layout; see unpack_released."""
+    return unpack_released(read_weights(path), path, config, **options)
+
+
+def unpack_released(
+    content: Mapping[str, Any], where: Path | str, config: BATConfig | None = None, **options: Any
+) -> BAT:
+    """Return the model of a file in the released layout, in evaluation mode.
 
     Args:
-        path: tensors named encoder_projector.* and llm.base_model.model.*, as peft names LoRA's, with or without
-            the adapter's name (`default`).
-        config: what the file is; its `llm` names the language model that the file leaves out.
+        content: of the file: tensors named encoder_projector.* and llm.base_model.model.*, as peft names LoRA's, with
+            or without the adapter's name (`default`).
+        where: the file's name, for messages.
+        config: what the file is; its `llm` names the language model that the file leaves out. By default the paper's,
+            with the sizes that the tensors have.
         options: as those of BAT.
 
     Raises:
         MissingDependencyError: a package is needed that is not installed.
-        ModelError: the file cannot be read, or does not hold exactly these tensors.
+        ModelError: the file does not hold exactly these tensors, or its language model cannot be had.
     """
-    content = read_weights(path)
-    held = content.get("model", content)
-    if not _by_name(held):
-        raise ModelError(f"{path}: holds no weights by name")
-    weights = {_released_name(name): value for name, value in held.items()}
-    _refuse_other_sizes(config, None, weights, path)
+    weights = _released_weights(content)
+    if weights is None:
+        raise ModelError(f"{where}: holds no weights by name")
+    config = config or released_config(content, where)
+    _refuse_other_sizes(config, None, weights, where)
     model = BAT(config, **options)
-    _load(model, weights, path)
+    _load(model, weights, where)
     return model.eval()
+
+
+def is_released(content: Mapping[str, Any]) -> bool:
+    """Return whether a file is in the released layout: named tensors of a projector, and no configuration."""
+    return "bat" not in content and "encoder_projector.query" in (_released_weights(content) or {})
+
+
+def released_config(content: Mapping[str, Any], where: Path | str, llm: str | None = None) -> BATConfig:
+    """Return the configuration of a file in the released layout: the paper's, with the sizes that the tensors have.
+
+    No tensor tells the number of attention heads and LoRA's alpha: one head for every 64 values, and 32.
+
+    Args:
+        content: of the file.
+        where: the file's name, for messages.
+        llm: its language model; by default the paper's.
+
+    Raises:
+        ModelError: a tensor is missing that tells a size.
+    """
+    weights = _released_weights(content) or {}
+    layers = "encoder_projector.qformer.encoder.layer."
+    try:
+        width = int(weights["encoder_projector.query"].shape[2])
+        depth = len({name.removeprefix(layers).split(".")[0] for name in weights if name.startswith(layers)})
+        crossing = sorted({int(n.removeprefix(layers).split(".")[0]) for n in weights if ".crossattention." in n})
+        sizes: dict[str, Any] = {
+            "queries": int(weights["encoder_projector.query"].shape[1]),
+            "qformer_layers": depth,
+            "qformer_width": width,
+            "qformer_heads": max(1, width // HEAD_WIDTH),
+            "qformer_every": crossing[1] - crossing[0] if len(crossing) > 1 else max(1, depth),
+            "encoder_width": int(weights[f"{layers}0.crossattention.attention.key.weight"].shape[1]),
+            "lora_rank": next((int(w.shape[0]) for n, w in weights.items() if ".lora_A." in n), 0),
+        }
+    except (KeyError, AttributeError, IndexError, ValueError, TypeError):
+        raise _unfit(where, "it lacks tensors of the projector that tell its sizes") from None
+    if not sizes["lora_rank"]:
+        raise _unfit(where, "it has no LoRA matrices")
+    return dataclasses.replace(PRESETS["paper"], llm=llm or PRESETS["paper"].llm, **sizes)
+
+
+def _released_weights(content: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the tensors of a file by their present names; None where it has none by name."""
+    held = content.get("model", content)
+    return {_released_name(name): value for name, value in held.items()} if _by_name(held) else None
 
 
 def _by_name(weights: Any) -> TypeGuard[Mapping[str, Any]]:

@@ -10,6 +10,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from spatialqa.core import seeds
+from spatialqa.core.console import stderr
 from spatialqa.errors import RecipeError
 from spatialqa.models.bat.checkpoint import load_bat
 from spatialqa.models.bat.model import BAT, IGNORED, PRESETS, Text
@@ -73,6 +74,7 @@ def new_encoder_lm(recipe: BATRecipe, encoder: SpatialAST, process: Process, nam
             raise ModelError(
                 f"{recipe.init}: differs from this recipe in shape, language model or classes; use the same ones"
             )
+        stderr.print(f"--init {recipe.init}: all {sum(1 for _ in bat.parameters())} tensors of BAT are loaded")
     else:
         bat = BAT(config, checkpointing=recipe.gradient_checkpointing, **options)
     if bat.grounding is not None:

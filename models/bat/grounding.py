@@ -18,8 +18,9 @@ from torch.nn import functional
 
 from spatialqa.core.ontology import ontology
 from spatialqa.errors import RecipeError
+from spatialqa.models.spatial_ast.checkpoint import vocabulary_of
 from spatialqa.models.spatial_ast.model import SpatialAST
-from spatialqa.models.training.checkpoint import read_weights
+from spatialqa.models.training.checkpoint import ModelError, read_weights
 
 SHARPNESS = 12.0
 EVEN = 0.3  # likeness at which a word names a sound as likely as none
@@ -33,12 +34,14 @@ def encoder_class_names(encoder_file: Path) -> tuple[str, ...]:
         ModelError: the file cannot be read.
         RecipeError: it does not say which classes it knows.
     """
-    vocabulary = read_weights(encoder_file).get("vocabulary")
-    if not vocabulary:
+    content = read_weights(encoder_file)
+    try:
+        vocabulary = vocabulary_of(content, encoder_file)
+    except ModelError:
         raise RecipeError(
             f"{encoder_file}: does not name its classes, which --grounded has to know: leave that out, or train an "
             f"encoder with train-baseline"
-        )
+        ) from None
     names = {node.mid: node.name for node in ontology().nodes}
     return tuple(names.get(mid, mid).lower() for mid in vocabulary)
 

@@ -195,7 +195,15 @@ class AnswerRecipe(LLMKeys):
         choices=("both", "swapped", "same"),
     )
     silence: bool = key(False, "control: silence instead of audio")
-    llm: str | None = key(None, "folder of the language model, if it has moved since training")
+    llm: str | None = key(
+        None, "language model, if it has moved since training; of a file in the released layout: folder or hub id"
+    )
+    encoder: str | None = key(
+        None,
+        "Spatial-AST for a file in the released layout, which has none: a checkpoint, or the folder of a run",
+        path=True,
+        before=None,
+    )
     batch_size: int = key(32, "questions per batch", minimum=1, maximum=MOST_AT_ONCE)
     workers: int = key(0, "number of processes that decode scenes", minimum=0, maximum=MOST_WORKERS, execution=True)
 

@@ -42,8 +42,8 @@ from spatialqa.models.bat.questions import open_scenes
 from spatialqa.models.bat.recipe import BATRecipe
 from spatialqa.models.bat.report import BATReport
 from spatialqa.models.data.provenance import Contamination, TrainingProvenance, contamination_of, provenance_of
-from spatialqa.models.spatial_ast.model import load_checkpoint
-from spatialqa.models.training.checkpoint import BEST, ModelError, read_weights, weights_file
+from spatialqa.models.spatial_ast.checkpoint import load_checkpoint
+from spatialqa.models.training.checkpoint import BEST, ModelError, initial_weights, read_weights, weights_file
 from spatialqa.models.training.loop import Schedule, StepResult, Trainer
 from spatialqa.models.training.process import Process, join
 from spatialqa.models.training.run_folder import claimed
@@ -95,7 +95,12 @@ def identity_of(recipe: BATRecipe, folders: Sequence[Path], encoder: Path) -> di
     """Return what decides a run's weights beside the scenes: the recipe, the encoder and the questions."""
     table = table_name(recipe.qa_name)
     asked = [DatasetFolder(folder).questions_identity(table) for folder in folders]
-    return {"recipe": recipe.identity(), "encoder": sha256_of(encoder), "questions": asked}
+    return {
+        "recipe": recipe.identity(),
+        "encoder": sha256_of(encoder),
+        "questions": asked,
+        **initial_weights(recipe.init),
+    }
 
 
 class BATTrainer(Trainer[list[EncodedPart]]):

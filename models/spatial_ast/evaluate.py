@@ -28,13 +28,11 @@ from spatialqa.dataset.reading import read_scenes, scene_files
 from spatialqa.errors import DatasetError
 from spatialqa.models.data.scenes import SceneDataset, loader
 from spatialqa.models.spatial_ast import metrics, plots
+from spatialqa.models.spatial_ast.checkpoint import read_encoder
 from spatialqa.models.spatial_ast.inference import posterior_of, predict, refuse_rate
 from spatialqa.models.spatial_ast.metrics import Figure, GroundTruth, Positions, Posterior
-from spatialqa.models.spatial_ast.model import (
-    load_checkpoint,
-)
 from spatialqa.models.spatial_ast.recipe import TrainRecipe
-from spatialqa.models.training.checkpoint import BEST, ModelError, read_weights
+from spatialqa.models.training.checkpoint import BEST, weights_file
 from spatialqa.models.training.process import choose_device
 from spatialqa.qa.ask_options import AskOptions
 
@@ -65,7 +63,7 @@ class Evaluation:
     ears: str
     n: Mapping[str, int]
     n_houses: int
-    n_houses_trained_on: int  # of those; 0 where the split is truly held out
+    n_houses_trained_on: int | None  # of those; 0 where the split is truly held out, None where it is not known
     n_classes: int
     direction_decoder: str
     distance_decoder: str
@@ -142,22 +140,18 @@ def evaluate(folders: Sequence[Path], checkpoint: Path, recipe: TrainRecipe, dev
     """Judge one checkpoint, a file or a run's folder, on the split `recipe.split` of data sets.
 
     Raises:
-        ModelError: it is not a checkpoint of a training run of ours.
+        ModelError: it is neither a checkpoint of a training run of ours nor one in the reference's layout.
         DatasetError: the data sets have no such scenes.
     """
-    path = checkpoint / BEST if checkpoint.is_dir() else checkpoint
-    stored = read_weights(path)
-    if "vocabulary" not in stored:
-        raise ModelError(f"{path}: does not say which classes it knows, so it is not a checkpoint of train-baseline")
-    vocabulary, decoders = stored["vocabulary"], stored["decoders"]
-    ids, truth = read_ground_truths(folders, recipe.split, vocabulary)
-    data = SceneDataset(folders, recipe.split, vocabulary, 1, shuffle=False)
-    model = load_checkpoint(path).to(device)
+    trained = read_encoder(weights_file(checkpoint))
+    ids, truth = read_ground_truths(folders, recipe.split, trained.vocabulary)
+    data = SceneDataset(folders, recipe.split, trained.vocabulary, 1, shuffle=False)
+    model = trained.model.to(device)
     refuse_rate(data, model)
     batches = (batch.waveform for batch in loader(data, recipe.batch_size, recipe.workers))
     posterior = posterior_of(predict(model, batches, device, recipe.ears))
     assert ids == data.index.scene_id.tolist()
-    return judge(posterior, truth, str(checkpoint), folders, recipe, decoders, stored["houses"])
+    return judge(posterior, truth, str(checkpoint), folders, recipe, trained.decoders, trained.houses)
 
 
 def judge(
@@ -167,9 +161,12 @@ def judge(
     folders: Sequence[Path],
     recipe: TrainRecipe,
     decoders: Mapping[str, str],
-    trained_on: Collection[str] = (),
+    trained_on: Collection[str] | None = (),
 ) -> Evaluation:
-    """Return every figure of what a model believes, against what is true; `trained_on` are the houses it knows."""
+    """Return every figure of what a model believes, against what is true.
+
+    trained_on: the houses that it was trained on; None where that is not known.
+    """
     direction = decoders["direction"] if recipe.decode == "auto" else recipe.decode
     positions = metrics.decode(posterior, direction, decoders["distance"])
     columns = metrics.errors(positions, truth.positions)
@@ -193,7 +190,7 @@ def judge(
         recipe.ears,
         {name: len(own) for name, own in rows.items()},
         len(set(truth.house)),
-        len(set(truth.house).intersection(trained_on)),
+        None if trained_on is None else len(set(truth.house).intersection(trained_on)),
         n_classes,
         direction,
         decoders["distance"],
@@ -218,7 +215,8 @@ def evaluate_all(folders: Sequence[Path], checkpoints: Sequence[Path], recipe: T
         evaluation = evaluate(folders, checkpoint, recipe, device)
         ears = "" if recipe.ears == "both" else f"-ears-{recipe.ears}"
         into = checkpoint if checkpoint.is_dir() else checkpoint.parent
-        name = f"evaluation-{recipe.split}{ears}"
+        of = "" if checkpoint.is_dir() or checkpoint.name == BEST else f"{checkpoint.stem}-"
+        name = f"{of}evaluation-{recipe.split}{ears}"
         commit_json(into / f"{name}.json", evaluation.as_json())
         title = f"{into.name} on {', '.join(folder.name for folder in folders)}, {recipe.split}{ears}"
         parts = (evaluation.octants, evaluation.by_distance, evaluation.by_drr)
@@ -251,7 +249,9 @@ def print_evaluations(found: Sequence[Evaluation]) -> None:
         f"make-qa asks"
     )
     for evaluation in found:
-        if evaluation.n_houses_trained_on:
+        if evaluation.n_houses_trained_on is None:
+            stderr.print(f"{evaluation.checkpoint}: does not say which houses and clips it was trained on")
+        elif evaluation.n_houses_trained_on:
             stderr.print(
                 f"warning: {evaluation.checkpoint} was trained on {evaluation.n_houses_trained_on} of these houses"
             )

@@ -3,7 +3,7 @@
 The encoder of "BAT: Learning to Reason about Spatial Sounds with Large Language Models" (Zheng et al., ICML 2024,
 arXiv 2402.01591). With PRESETS["paper"] weights in the released layout load with strict=True and give the same numbers.
 
-    model = SpatialAST(PRESETS["paper"])          # or load_checkpoint("spatial_ast.pth")
+    model = SpatialAST(PRESETS["paper"])          # or checkpoint.load_checkpoint("spatial_ast.pth")
     heads = model(waveform)                       # float32 (B, 2, n), left and right ear, at 32 kHz
 
 The forward pass: STFT -> mel levels and interaural phase -> one fused map -> patches -> ViT -> three tokens (distance,
@@ -19,14 +19,13 @@ import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple, Self, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from spatialqa.models.training.checkpoint import ModelError, read_weights
+from spatialqa.models.training.checkpoint import ModelError
 
 TABLE_S = 10.0  # what the positional table's n_frames stand for
 N_CUES = 9
@@ -591,56 +590,3 @@ def match_slots(cost: Tensor, present: Tensor) -> Tensor:
     ways = torch.tensor(list(itertools.permutations(range(slots), sources)), device=cost.device)
     each = cost.masked_fill(~present[:, :, None], 0.0)[:, torch.arange(sources, device=cost.device), ways]
     return ways[each.sum(dim=2).argmin(dim=1)]
-
-
-# --- weights --------------------------------------------------------------------------------------------------------
-
-
-def load_checkpoint(path: Path | str, config: SpatialASTConfig | None = None) -> SpatialAST:
-    """Return a model with the weights of a file, in evaluation mode on the CPU.
-
-    Args:
-        path: a checkpoint of ours, which holds its configuration, or weights in the released layout.
-        config: of weights that come without one; the paper's by default.
-
-    Raises:
-        ModelError: the file cannot be read, holds something else, or does not fit the configuration.
-    """
-    content = read_weights(path)
-    stored = content.get("config")
-    if config is None:
-        config = SpatialASTConfig.from_dict(stored) if isinstance(stored, Mapping) else PRESETS["paper"]
-    model = SpatialAST(config)
-    kernels = {name: value.clone() for name, value in model.state_dict().items() if "_extractor." in name}
-    try:
-        model.load_state_dict(content.get("model", content), strict=True)
-    except (RuntimeError, TypeError, AttributeError) as error:
-        first = [line.strip() for line in str(error).splitlines()[:2]]
-        raise ModelError(f"{path}: does not hold the weights of this model ({' '.join(first)[:300]})") from None
-    for name, ours in kernels.items():
-        if not torch.allclose(model.state_dict()[name], ours, atol=1e-4):
-            raise ModelError(f"{path}: was trained on other spectrograms than its configuration says ({name} differs)")
-    return model.eval()
-
-
-def load_audiomae(model: SpatialAST, path: Path | str) -> list[str]:
-    """Start a model from AudioMAE (Huang et al. 2022): patches, positions and layers, as far as they have its shape.
-
-    Returns:
-        The names of the tensors that were taken.
-
-    Raises:
-        ModelError: the file cannot be read or nothing in it fits.
-    """
-    content = read_weights(path)
-    weights = content.get("model", content)
-    own = model.state_dict()
-    taken = [
-        name
-        for name, value in weights.items()
-        if name.startswith(("patch_embed.", "pos_embed", "blocks.")) and name in own and value.shape == own[name].shape
-    ]
-    if not any(name.startswith("blocks.") for name in taken):
-        raise ModelError(f"{path}: holds no layer of the shape of this model; AudioMAE ViT-B fits the preset paper")
-    model.load_state_dict({name: weights[name] for name in taken}, strict=False)
-    return taken

@@ -12,7 +12,7 @@ step), validation.csv (a row an epoch) and loss.svg. The loop itself is training
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from spatialqa.models.data.on_the_fly import OnTheFlyDataset
 from spatialqa.models.data.provenance import Contamination, TrainingProvenance, contamination_of, provenance_of
 from spatialqa.models.data.scenes import Batch, NoScenesError, SceneDataset, class_vocabulary, loader
 from spatialqa.models.spatial_ast import metrics
+from spatialqa.models.spatial_ast.checkpoint import start_from
 from spatialqa.models.spatial_ast.inference import posterior_of, predict_slots, refuse_rate
 from spatialqa.models.spatial_ast.losses import (
     LOSS_COLUMNS,
@@ -42,15 +43,13 @@ from spatialqa.models.spatial_ast.losses import (
     parameter_groups,
     stage_weights,
 )
-from spatialqa.models.spatial_ast.model import PRESETS, Heads, SpatialAST, load_audiomae, maps_identity
+from spatialqa.models.spatial_ast.model import PRESETS, Heads, SpatialAST, maps_identity
 from spatialqa.models.spatial_ast.recipe import TrainRecipe
 from spatialqa.models.spatial_ast.report import SpatialASTReport
-from spatialqa.models.training.checkpoint import BEST, read_weights, weights_file
+from spatialqa.models.training.checkpoint import BEST, initial_weights, read_weights, weights_file
 from spatialqa.models.training.loop import Plan, Schedule, StepResult, Trainer
 from spatialqa.models.training.process import Process, join
 from spatialqa.models.training.run_folder import claimed
-
-SLOTS_APART = 0.1  # standard deviation, about that of trained tokens
 
 
 def train(folders: Sequence[Path], recipe: TrainRecipe) -> Path:
@@ -64,7 +63,7 @@ def train(folders: Sequence[Path], recipe: TrainRecipe) -> Path:
     process = join(recipe.device, recipe.threads, recipe.batch_size)
     vocabulary = class_vocabulary(folders)
     contamination = contamination_of(folders, recipe.leaks)
-    identity = {"recipe": recipe.identity(), "classes": list(vocabulary)}
+    identity = {"recipe": recipe.identity(), "classes": list(vocabulary), **initial_weights(recipe.init)}
     with claimed(Path(recipe.run), folders, identity) if process.main else contextlib.nullcontext():
         return SpatialASTTrainer(folders, recipe, process, vocabulary, contamination, began).train()
 
@@ -81,46 +80,9 @@ def new_model(recipe: TrainRecipe, n_classes: int, vocabulary: Sequence[str] = (
     torch.manual_seed(seeds.derived_seed(recipe.seed, "weights", recipe.preset))
     model = SpatialAST(config)
     if recipe.init:
-        taken = start_from(model, weights_file(recipe.init), vocabulary)
-        stderr.print(f"{len(taken)} of {len(model.state_dict())} tensors start from {recipe.init}")
+        loaded = start_from(model, weights_file(recipe.init), vocabulary)
+        stderr.print(f"--init {loaded.text(recipe.init)}")
     return model
-
-
-def start_from(model: SpatialAST, path: Path, vocabulary: Sequence[str] = ()) -> list[str]:
-    """Load what fits of a checkpoint, ours or AudioMAE's, and return the names of what was taken.
-
-    Where a model with one slot becomes one with more, each slot's tokens are the one's, moved a little apart. What the
-    class head knows of the classes of `vocabulary` is taken class by class.
-    """
-    content = read_weights(path)
-    weights = content.get("model", content)
-    if "distance_head.weight" not in weights:
-        return load_audiomae(model, str(path))
-    own = model.state_dict()
-    one = weights.get("cls_tokens")
-    if isinstance(one, Tensor) and one.shape[1:] == (3, own["cls_tokens"].shape[2]) and model.config.slots > 1:
-        every = one.repeat(1, model.config.slots, 1)
-        weights = {**weights, "cls_tokens": every + SLOTS_APART * torch.randn_like(every)}
-    known = list(content.get("vocabulary", ()))
-    if vocabulary and known and known != list(vocabulary):
-        weights = {**weights, **_heads_by_class(weights, own, known, vocabulary)}
-    taken = [name for name, value in weights.items() if name in own and value.shape == own[name].shape]
-    model.load_state_dict({name: weights[name] for name in taken}, strict=False)
-    return taken
-
-
-def _heads_by_class(
-    weights: Mapping[str, Tensor], own: Mapping[str, Tensor], known: Sequence[str], vocabulary: Sequence[str]
-) -> dict[str, Tensor]:
-    """Return the class head for a vocabulary: rows of classes that are known, and the first weights of the others."""
-    rows = {name: k for k, name in enumerate(known)}
-    here = [k for k, name in enumerate(vocabulary) if name in rows]
-    there = [rows[vocabulary[k]] for k in here]
-    found = {}
-    for name in ("head.weight", "head.bias"):
-        found[name] = own[name].clone()
-        found[name][here] = weights[name][there].to(own[name].dtype)
-    return found
 
 
 def open_stored(

@@ -3,14 +3,16 @@
 A run keeps two: `best.pt`, the weights that did best in validation, and `last.pt`, all that an exact resume needs.
 """
 
+import argparse
 import io
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from spatialqa.core.files import commit_file
+from spatialqa.core.files import commit_file, sha256_of
 from spatialqa.core.input_files import require_regular
 from spatialqa.errors import SpatialQAError
 
@@ -27,6 +29,20 @@ def weights_file(path: Path | str) -> Path:
     return file / BEST if file.is_dir() else file
 
 
+def initial_weights(init: str | None) -> dict[str, str]:
+    """Return what identifies the file of `--init` in a run's run.json: its hash, under `init`; nothing without one.
+
+    Raises:
+        ModelError: there is no such file.
+    """
+    if init is None:
+        return {}
+    file = weights_file(init)
+    if not file.is_file():
+        raise ModelError(f"{file}: no such file; --init takes a run of train-baseline or a file of weights")
+    return {"init": sha256_of(file)}
+
+
 def save(path: Path, content: dict[str, Any]) -> None:
     """Write tensors and plain values, whole or not at all."""
     buffer = io.BytesIO()
@@ -39,18 +55,30 @@ def save(path: Path, content: dict[str, Any]) -> None:
 
 
 def read_weights(path: Path | str) -> dict[str, Any]:
-    """Read a file of tensors and plain values; raises ModelError for any other, and runs no code that is in it."""
+    """Read a file of tensors and plain values; raises ModelError for any other, and runs no code that is in it.
+
+    An argparse.Namespace of such values is allowed: the reference code and AudioMAE save their options as one.
+    """
     try:
         require_regular(Path(path))
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise ModelError(f"{path}: no such file") from None
     except Exception as error:  # torch.load raises what it likes
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"{path}: cannot be read as weights ({reason})") from None
+        raise ModelError(f"{path}: cannot be read as weights ({_reason(error)})") from None
     if not isinstance(content, dict):
         raise ModelError(f"{path}: holds a {type(content).__name__}, not weights by name")
     return content
+
+
+def _reason(error: Exception) -> str:
+    """Return why torch does not read a file, in a few words: a type that it holds and that could run code, by name."""
+    told = " ".join(str(error).split())
+    kind = re.search(r"(?:Unsupported global: GLOBAL|instance of|build Class) (?:<class '|type )?([\w.]+)", told)
+    if kind:
+        return f"it holds an object of the type {kind[1]}, which could run code; save tensors and plain values alone"
+    return told[:200]
 
 
 def read_last(path: Path) -> dict[str, Any]:

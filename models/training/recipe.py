@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spatialqa.core.names import table_name_fault
-from spatialqa.core.recipe_keys import LARGEST_SEED, check_bounds, key
+from spatialqa.core.recipe_keys import LARGEST_SEED, as_before, check_bounds, key
 from spatialqa.errors import RecipeError
 
 MOST_EPOCHS = 1_000_000
@@ -36,11 +36,14 @@ class ComputeKeys:
             raise RecipeError(fault)
 
     def identity(self) -> dict[str, Any]:
-        """Return the keys that decide the result: no execution keys, and of paths only that they were given."""
+        """Return the keys that decide the result: no execution keys, and of paths only that they were given.
+
+        A key with the value that held before there was the key is left out.
+        """
         identity: dict[str, Any] = {}
         for f in dataclasses.fields(self):
-            if not f.metadata["execution"]:
-                value = getattr(self, f.name)
+            value = getattr(self, f.name)
+            if not f.metadata["execution"] and not as_before(f, value):
                 identity[f.name] = "given" if f.metadata["path"] and value is not None else value
         return identity
 

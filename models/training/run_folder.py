@@ -59,7 +59,8 @@ def claim(run: Path, folders: Sequence[Path], identity: dict[str, Any]) -> None:
     record = {**identity, "data": data}
     file = run / RUN_FILE
     if file.is_file():
-        before = DatasetFolder.read_json(file, "name another folder with --run")
+        # a run that began before there was a key has no value of it
+        before = {"init": record.get("init")} | DatasetFolder.read_json(file, "name another folder with --run")
         if changes := changed_keys({k: before.get(k) for k in record}, record):
             raise DatasetError(
                 f"{run}: holds another training run ({'; '.join(changes[:4])}); name another folder with --run, or "

@@ -1,15 +1,39 @@
-"""Checkpoints that several tests of models read."""
+"""Scenes and checkpoints that several tests of models read."""
 
 from pathlib import Path
 
 import pytest
 import torch
 
+from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.models.bat.checkpoint import pack
 from spatialqa.models.bat.model import BAT, BATConfig
 from spatialqa.models.data.provenance import TrainingProvenance
 from spatialqa.models.training.checkpoint import save
+from spatialqa.qa.recipe import QaRecipe
+from tests.fixtures.datasets import dataset, shared
 from tests.models.test_questions_data import encoder_of
+
+ONE_SOURCE = RenderRecipe(
+    scenes=40,
+    splits="0.6,0.2,0.2",
+    duration_s=1.0,
+    sources_per_scene={1: 1.0},
+    scenes_per_group=4,
+    sources_per_group=4,
+    scenes_per_shard=12,
+    home_kinds=["shoebox"],
+    foley_clips_per_class=10,
+    engine_config={"indirect_ray_count": 200},
+    save_rirs=True,
+    workers=0,
+)
+
+
+@pytest.fixture(scope="session")
+def one_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """40 scenes of a second, 24 of them to train on, and their questions. Read it; do not change it."""
+    return shared(tmp_path_factory, "one-source", lambda root: dataset(root, ONE_SOURCE, QaRecipe()))
 
 
 @pytest.fixture(scope="session")

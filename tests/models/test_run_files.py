@@ -34,14 +34,14 @@ def test_a_training_run_whose_record_is_damaged(data: Path, tmp_path: Path, text
 def test_answers_whose_record_is_damaged(data: Path, tmp_path: Path, text: str) -> None:
     to, weights = tmp_path / "answers.jsonl", tmp_path / "best.pt"
     weights.touch()
-    assert _claim(to, data, AnswerRecipe(), weights) == set()
+    assert _claim(to, data, AnswerRecipe(), [weights]) == set()
     to.write_text('{"qa_id": "a", "prediction": "b"}\n')
-    assert _claim(to, data, AnswerRecipe(), weights) == {"a"}
+    assert _claim(to, data, AnswerRecipe(), [weights]) == {"a"}
     record = tmp_path / "answers.jsonl.run.json"
     record.write_text(text)
     with pytest.raises(DatasetError, match=r"run.json: .*remove answers.jsonl and answers.jsonl.run.json") as caught:
-        _claim(to, data, AnswerRecipe(), weights)
+        _claim(to, data, AnswerRecipe(), [weights])
     assert "\n" not in str(caught.value)
     to.unlink()
     record.unlink()
-    assert _claim(to, data, AnswerRecipe(), weights) == set()
+    assert _claim(to, data, AnswerRecipe(), [weights]) == set()

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from spatialqa.core.geometry import spherical
+from spatialqa.models.spatial_ast.checkpoint import load_audiomae, load_checkpoint
 from spatialqa.models.spatial_ast.model import (
     N_CUES,
     PRESETS,
@@ -26,8 +27,6 @@ from spatialqa.models.spatial_ast.model import (
     from_distance_class,
     from_elevation_class,
     from_model_azimuth,
-    load_audiomae,
-    load_checkpoint,
     match_slots,
     mel_filters,
     to_model_azimuth,
@@ -544,7 +543,7 @@ def test_audiomae_gives_its_layers_and_nothing_else(tmp_path: Path) -> None:
     weights |= {"patch_embed.proj.weight": torch.zeros(1, 2, 3), "decoder_embed.weight": torch.zeros(4, 4)}
     torch.save({"model": weights}, tmp_path / "mae.pth")
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    taken = load_audiomae(model, tmp_path / "mae.pth")
+    taken = load_audiomae(model, tmp_path / "mae.pth").taken
     assert set(taken) == {"pos_embed", *(name for name in before if name.startswith("blocks."))}
     for name, value in model.state_dict().items():
         assert torch.equal(value, weights[name] if name in taken else before[name]), name

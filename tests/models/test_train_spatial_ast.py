@@ -14,7 +14,6 @@ from spatialqa.core.recipe_keys import build
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_rows, read_scenes, scene_files
 from spatialqa.errors import DatasetError, RecipeError
-from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.models.data.on_the_fly import OnTheFlyDataset
 from spatialqa.models.data.provenance import TrainingProvenance, find_contamination, refuse_contamination
 from spatialqa.models.data.scenes import Batch, SceneDataset
@@ -41,31 +40,10 @@ from spatialqa.qa.ask_options import AskOptions
 from spatialqa.qa.listener_view import view
 from tests.fixtures.datasets import render
 from tests.fixtures.kills import call, kill_when
+from tests.models.conftest import ONE_SOURCE
 
-SCENES = RenderRecipe(
-    scenes=40,
-    splits="0.6,0.2,0.2",
-    duration_s=1.0,
-    sources_per_scene={1: 1.0},
-    scenes_per_group=4,
-    sources_per_group=4,
-    scenes_per_shard=12,
-    home_kinds=["shoebox"],
-    foley_clips_per_class=10,
-    engine_config={"indirect_ray_count": 200},
-    save_rirs=True,
-    workers=0,
-)
 QUICK = TrainRecipe(class_epochs=1, joint_epochs=1, batch_size=8, threads=1, device="cpu", checkpoint_s=0.0)
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="session")
-def one_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """40 scenes of a second, 24 of them to train on. Read it; do not change it."""
-    root = tmp_path_factory.mktemp("one-source") / "data"
-    render(SCENES, root)
-    return root
 
 
 @pytest.fixture(scope="session")
@@ -322,7 +300,7 @@ def test_data_at_another_rate_are_refused(one_source: Path) -> None:
 
 def test_data_sets_that_hold_out_what_another_trains_on_are_refused(one_source: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
-    render(replace(SCENES, splits="1,0,0", plan_only=True), other)  # the same homes, all to train on
+    render(replace(ONE_SOURCE, splits="1,0,0", plan_only=True), other)  # the same homes, all to train on
     with pytest.raises(DatasetError, match="is in the training split of one and held out in another"):
         refuse_contamination([one_source, other])
     refuse_contamination([one_source])
@@ -332,7 +310,7 @@ def test_a_model_of_one_sound_goes_on_with_two(
     one_source: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     two = tmp_path / "two"
-    render(replace(SCENES, sources_per_scene={2: 1.0}, scenes=24, save_rirs=False), two)
+    render(replace(ONE_SOURCE, sources_per_scene={2: 1.0}, scenes=24, save_rirs=False), two)
     contamination = find_contamination([one_source, two])
     assert contamination.scenes
     recipe = replace(QUICK, init=str(trained), max_sources=2, class_epochs=0, run=str(tmp_path / "run"))
@@ -533,7 +511,7 @@ def test_what_is_no_checkpoint_is_refused_in_one_line(one_source: Path, tmp_path
     with pytest.raises(ModelError, match="no such file"):
         evaluate([one_source], tmp_path / "nothing.pt", QUICK, CPU)
     torch.save({"model": {}}, tmp_path / "other.pt")
-    with pytest.raises(ModelError, match="is not a checkpoint of train-baseline"):
+    with pytest.raises(ModelError, match="other.pt: does not hold the weights of a Spatial-AST"):
         evaluate([one_source], tmp_path / "other.pt", QUICK, CPU)
 
 
