@@ -13,8 +13,8 @@ import pytest
 
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.generation.recipe import RenderRecipe
-from spatialqa.generation.tasks import CRASHES_PER_SHARD
-from spatialqa.generation.worker_processes import WorkerError
+from spatialqa.generation.tasks import CRASHES_PER_SHARD, ReportedProgress
+from spatialqa.generation.worker_processes import WorkerError, report_made
 from spatialqa.generation.workers import on_workers
 from tests.soak import descendants
 
@@ -50,6 +50,27 @@ def test_what_a_dead_worker_held_is_tried_again(tmp_path: Path, capfd: pytest.Ca
     assert heard == [(os.nice(0), os.environ.get("OMP_NUM_THREADS", "1"))] * 2
     assert capfd.readouterr() == ("", "")
     assert not [words for _, words in descendants(os.getpid()) if "worker_processes" in words]
+
+
+def in_parts(flag: Path, task: Task) -> Any:
+    """Report five parts; the worker of the first task dies after three."""
+    for part in range(5):
+        report_made(1)
+        if part == 2 and not flag.exists():
+            flag.touch()
+            os._exit(1)
+    return "whole"
+
+
+def test_progress_counts_what_is_done_of_a_shard_and_nothing_twice(tmp_path: Path) -> None:
+    steps: list[int] = []
+    count = ReportedProgress(steps.append)
+    tasks = [Task("a"), Task("b")]
+    for task, _ in on_workers(in_parts, tmp_path / "flag", TWO, tasks, 1, lambda _: None, count.made):
+        count.finished(task.name, 5)
+    assert sum(steps) == 10
+    assert steps[:4] == [1, 1, 1, -3]
+    assert steps.count(1) == 13
 
 
 def fail(job: Any, task: Task) -> Any:

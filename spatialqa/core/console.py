@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 stdout = Console(soft_wrap=True, highlight=False, markup=False)
 stderr = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
@@ -41,24 +41,27 @@ def libraries_silent() -> Iterator[None]:
             stderr.file = None  # type: ignore[assignment]
 
 
-class _Bar:
-    """A progress bar with rate and time left; silent when stderr is not a terminal."""
+class Working:
+    """A bar that moves while something of unknown length is done; silent when stderr is not a terminal.
 
-    def __init__(self, what: str, unit: str = "scenes") -> None:
-        self._what, self._unit = what, unit
+    With counts, a subclass shows how much is done, the rate and the time left.
+    """
+
+    def __init__(self, what: str) -> None:
+        self._what = what
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[count]}"),
+            TimeRemainingColumn(elapsed_when_finished=True),
             console=stderr,
             disable=not stderr.is_terminal,
         )
-        self._task: TaskID | None = None
+        self._waiting: TaskID | None = None
 
     def __enter__(self) -> Self:
         self._progress.start()
+        self._waiting = self._progress.add_task(self._what, total=None, count="")
         return self
 
     def __exit__(
@@ -66,23 +69,37 @@ class _Bar:
     ) -> None:
         self._progress.stop()
 
-    def _begin(self, total: int, done: int, detail: str = "") -> None:
-        self._task = self._progress.add_task(self._what + detail, total=total, completed=done, rate="")
 
-    def _add(self, count: int) -> None:
+class _Bar(Working):
+    """A progress bar with counts. before: what is done until the counts are known."""
+
+    def __init__(self, what: str, unit: str = "scenes", before: str = "reading") -> None:
+        super().__init__(before)
+        self._counted, self._unit = what, unit
+        self._task: TaskID | None = None
+
+    def _begin(self, total: int, done: int, detail: str = "") -> None:
+        if self._waiting is not None:
+            self._progress.remove_task(self._waiting)
+            self._waiting = None
+        count = f"{done:,}/{total:,}"
+        self._task = self._progress.add_task(self._counted + detail, total=total, completed=done, count=count)
+
+    def _add(self, number: int) -> None:
         if self._task is None:
             return
-        self._progress.advance(self._task, count)
-        speed = self._progress.tasks[0].finished_speed or self._progress.tasks[0].speed
-        if speed:
-            self._progress.update(self._task, rate=f"{speed:.1f} {self._unit}/s")
+        self._progress.advance(self._task, number)
+        task = self._progress.tasks[0]
+        speed = task.finished_speed or task.speed
+        rate = f" {speed:.1f} {self._unit}/s" if speed else ""
+        self._progress.update(self._task, count=f"{int(task.completed):,}/{int(task.total or 0):,}{rate}")
 
 
 class RenderProgress(_Bar):
     """Follows a render; the Observer of `generation.runner`."""
 
     def __init__(self, what: str = "rendering", unit: str = "scenes") -> None:
-        super().__init__(what, unit)
+        super().__init__(what, unit, before="reading rooms and clips")
 
     def started(self, total: int, done: int, workers: int) -> None:
         """Show how much there is to do."""
@@ -99,8 +116,8 @@ class RenderProgress(_Bar):
 class CountProgress(_Bar):
     """Follows what tells how much is done and how much there is."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(what)
+    def __init__(self, what: str, unit: str = "scenes") -> None:
+        super().__init__(what, unit)
         self._done = 0
 
     def update(self, done: int, total: int) -> None:

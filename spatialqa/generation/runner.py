@@ -22,6 +22,8 @@ from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.run import Run, attributions, library_versions, prepare_run, reject_lines, run_record
 from spatialqa.generation.schedule import ShardPlan
 from spatialqa.generation.shard import ShardMaker
+from spatialqa.generation.tasks import ReportedProgress
+from spatialqa.generation.worker_processes import report_made
 from spatialqa.generation.workers import on_workers
 
 IN_PROCESS_SCENES = 32  # up to this, starting workers costs more than it saves
@@ -177,8 +179,15 @@ def _made(
     run: Run, shards: Iterable[ShardPlan], workers: int, observer: Observer
 ) -> Generator[tuple[ShardPlan, ShardRecord], None, None]:
     if workers:
+        count = ReportedProgress(observer.advanced)
         yield from on_workers(
-            _make_on_worker, run, run.recipe, shards, workers, lambda made: observer.advanced(made.made(run.makes))
+            _make_on_worker,
+            run,
+            run.recipe,
+            shards,
+            workers,
+            lambda record: count.finished(record.shard, record.made(run.makes)),
+            count.made,
         )
         return
     maker = ShardMaker(run, engine_for(run.recipe))
@@ -201,4 +210,4 @@ def _make_on_worker(run: Run, shard: ShardPlan) -> ShardRecord:
         )
     if _maker is None or _maker.run.fingerprint_hash != run.fingerprint_hash or _maker.run.root != run.root:
         _maker = ShardMaker(run, engine_for(run.recipe))
-    return _maker.make(shard)
+    return _maker.make(shard, report_made)

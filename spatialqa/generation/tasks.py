@@ -10,6 +10,29 @@ from spatialqa.errors import SpatialQAError, UnfinishedError
 CRASHES_PER_SHARD = 6  # more than the groups in which an engine ends a process, see isolation.CAREFUL_AFTER
 
 
+Made = Callable[[str, int], None]  # the name of a shard, and how many scenes of it were made since the last call
+
+
+class ReportedProgress:
+    """Adds up what is reported of shards in work, and what their records hold; no scene is counted twice.
+
+    advanced: called with how many more there are; a negative number where a worker died.
+    """
+
+    def __init__(self, advanced: Callable[[int], None]) -> None:
+        self._advanced = advanced
+        self._in_work: Counter[str] = Counter()
+
+    def made(self, shard: str, number: int) -> None:
+        """Count scenes of a shard that is in work."""
+        self._in_work[shard] += number
+        self._advanced(number)
+
+    def finished(self, shard: str, number: int) -> None:
+        """Count a whole shard that holds this many."""
+        self._advanced(number - self._in_work.pop(shard, 0))
+
+
 class Named(Protocol):
     """A shard as far as it concerns this module."""
 

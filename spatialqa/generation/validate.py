@@ -1,6 +1,6 @@
 """Validates a data set, and compares it with the rooms, clips and engine that it was made from, where they are here."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from spatialqa.dataset.folder import DatasetFolder
@@ -13,7 +13,10 @@ from spatialqa.generation.stored_recipe import stored_recipe
 
 
 def validate_with_inputs(
-    root: Path, rerender: int | None = None, recompute: Mapping[str, Recompute] | None = None
+    root: Path,
+    rerender: int | None = None,
+    recompute: Mapping[str, Recompute] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> ValidationReport:
     """Check a data set alone and against its buildings, and if nothing is wrong with it, render scenes again.
 
@@ -24,12 +27,12 @@ def validate_with_inputs(
         root: the data set.
         rerender: how many scenes are rendered again and compared bit for bit; None renders a small sample where that is
             possible, and 0 none.
-        recompute: see `validate_dataset`.
+        recompute, progress: see `validate_dataset`.
 
     Raises:
         DatasetError: as `validate_dataset` does; with `rerender`, also where scenes cannot be rendered again.
     """
-    report = validate_dataset(root, recompute)
+    report = validate_dataset(root, recompute, progress)
     folder = DatasetFolder(root)
     run = folder.read_run()
     if report.files.problems or run.makes == "groups" or run.imported:

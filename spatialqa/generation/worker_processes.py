@@ -15,7 +15,9 @@ import sys
 import tempfile
 import threading
 import traceback
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
 from typing import IO, Any, BinaryIO, NoReturn
 
@@ -23,13 +25,20 @@ from spatialqa.core.interrupts import end_with_parent, stop_on_signals
 from spatialqa.dataset.json_records import ShardRecord
 from spatialqa.errors import SpatialQAError, UnfinishedError
 from spatialqa.generation.isolation import signal_name
-from spatialqa.generation.tasks import WorkerDiedError
+from spatialqa.generation.tasks import Made, WorkerDiedError
 
 _WORKER = "import sys; sys.path[:] = sys.argv[1:]; from spatialqa.generation.worker_processes import serve; serve()"
 _READY = "ready"  # the first answer: the job is loaded
 _GRACE_S = 5.0  # for a worker to leave its shard in order
 
 Outcome = ShardRecord | SpatialQAError | WorkerDiedError
+
+
+@dataclass(frozen=True)
+class _More:
+    """What a worker sends in the midst of a shard: how much more of it is done."""
+
+    number: int
 
 
 class WorkerError(Exception):
@@ -39,14 +48,19 @@ class WorkerError(Exception):
 class WorkerProcesses:
     """Tasks in processes of this machine, see tasks.Tasks; a context manager that ends them."""
 
-    def __init__(self, work: Callable[[Any, Any], ShardRecord], job: Any, workers: int) -> None:
+    def __init__(
+        self, work: Callable[[Any, Any], ShardRecord], job: Any, workers: int, made: Made | None = None
+    ) -> None:
         """Prepare the workers; each starts with its first shard.
 
         Args:
             work: a function of a module, called as work(job, shard) in a worker.
             job: what all shards share; pickled once for all workers.
             workers: how many processes there are at most.
+            made: called with what workers report by `report_made`.
         """
+        self._made = made
+        self._reported: Counter[str] = Counter()
         self.workers = workers
         self._job = pickle.dumps((work, job))
         self._idle: list[_Worker] = []
@@ -74,13 +88,22 @@ class WorkerProcesses:
     def finished(self) -> tuple[Any, Outcome]:
         """Wait for an answer; return its shard, with the record or what is wrong."""
         worker, answer = self._answers.get()
+        while isinstance(answer, _More):
+            self._count(self._busy[worker].name, answer.number)
+            worker, answer = self._answers.get()
         shard = self._busy.pop(worker)
         if answer is None:
+            self._count(shard.name, -self._reported.pop(shard.name, 0))
             return shard, worker.how_it_ended()
         self._idle.append(worker)
         if isinstance(answer, WorkerError):
             raise answer
         return shard, answer
+
+    def _count(self, shard: str, number: int) -> None:
+        self._reported[shard] += number
+        if self._made and number:
+            self._made(shard, number)
 
 
 class _Worker:
@@ -156,6 +179,15 @@ class _Worker:
                 stream.close()
 
 
+_out: BinaryIO | None = None  # of a worker: where its answers go
+
+
+def report_made(number: int) -> None:
+    """Report that so much more of the shard in work is done; has no effect elsewhere than in a worker process."""
+    if _out is not None and number:
+        _send(_out, pickle.dumps(_More(number)))
+
+
 def serve() -> NoReturn:
     """Do what `_Worker` asks for on stdin, and answer on stdout; what libraries print is lost once work has begun."""
     end_with_parent()
@@ -163,6 +195,8 @@ def serve() -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     out: BinaryIO = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    global _out
+    _out = out
     requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
     try:

@@ -14,7 +14,7 @@ from typing import Any
 from spatialqa.dataset.json_records import ShardRecord
 from spatialqa.generation.on_ray import ray_tasks
 from spatialqa.generation.recipe import RenderRecipe
-from spatialqa.generation.tasks import Shard, Tasks, distribute
+from spatialqa.generation.tasks import Made, Shard, Tasks, distribute
 from spatialqa.generation.worker_processes import WorkerProcesses
 
 
@@ -25,6 +25,7 @@ def on_workers(
     shards: Iterable[Shard],
     workers: int,
     advanced: Callable[[ShardRecord], None],
+    made: Made | None = None,
 ) -> Generator[tuple[Shard, ShardRecord], None, None]:
     """Do the shards of a job on workers; a worker that dies costs its shard a new try.
 
@@ -35,6 +36,7 @@ def on_workers(
         shards: what is to be done.
         workers: how many at once.
         advanced: called with every record.
+        made: called with what workers of this machine report of a shard in work (`worker_processes.report_made`).
 
     Raises:
         SpatialQAError: a shard failed, or its worker died again and again; what else was begun is finished first. Or
@@ -44,7 +46,7 @@ def on_workers(
     if recipe.ray_address or _ray_runs():
         opened = ray_tasks(work, job, recipe, workers)
     else:
-        opened = WorkerProcesses(work, job, workers)
+        opened = WorkerProcesses(work, job, workers, made)
     with opened as tasks:
         yield from distribute(tasks, shards, advanced)
 

@@ -521,6 +521,13 @@ def test_a_root_without_scenes_says_what_was_looked_for(tmp_path: Path) -> None:
         Matterport3DRooms(tmp_path)
 
 
+def test_a_house_file_without_its_mesh_says_what_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "abc").mkdir()
+    (tmp_path / "abc/abc.house").write_text("")
+    with pytest.raises(RoomError, match=r"has abc/abc\.house, but not the mesh of this scene: copy abc\.glb or"):
+        Matterport3DRooms(tmp_path)
+
+
 def test_a_list_of_scenes_keeps_to_them(root: Path, tmp_path: Path) -> None:
     listed = tmp_path / "scenes.txt"
     listed.write_text("# mine\n2azQ1b91cZZ  # a small one\n\n")

@@ -111,11 +111,13 @@ def validate(out: Path, rerender: int | None, fix: bool, question_modules: str |
     if rerender != 0 or fix:
         supervisor.supervise()
     from spatialqa.cli.output import print_lines, print_validation
+    from spatialqa.core.console import CountProgress
     from spatialqa.generation.validate import validate_with_inputs
     from spatialqa.qa.question_modules import recompute_functions
 
     names = [name.strip() for name in question_modules.split(",")] if question_modules else []
-    report = validate_with_inputs(out, rerender, recompute_functions(names))
+    with CountProgress("validating") as progress:
+        report = validate_with_inputs(out, rerender, recompute_functions(names), progress.update)
     fixed: list[str] = []
     if fix and (report.problems or report.warnings):
         from spatialqa.generation.resume import remove_damaged
@@ -174,8 +176,12 @@ def audit(
         raise RecipeError("--split needs --answers")
     from spatialqa.audit.audit import audit_dataset
     from spatialqa.audit.report import print_audit, save_audit
+    from spatialqa.core.console import CountProgress
 
-    report = audit_dataset(out, table_name(name), max_questions, seed)
+    with CountProgress("auditing", "subtypes") as progress:
+        report = audit_dataset(
+            out, table_name(name), max_questions, seed, lambda _, done, total: progress.update(done, total)
+        )
     save_audit(out, report)
     if as_json:
         print_json(report.as_json())
@@ -224,13 +230,15 @@ def hear_check(
     ):
         raise RecipeError(f"{given[0]} needs --tagger")
     from spatialqa.audit.hearing.report import print_hearing
+    from spatialqa.core.console import Working
     from spatialqa.core.files import commit_json
     from spatialqa.generation.hear_check import hear_clips, hear_dataset
 
-    if tagger and clips:
-        report = hear_clips(clips, tagger, classes, first, per_class, seed)
-    else:
-        report = hear_dataset(out, tagger, classes, first, scenes, ablation)
+    with Working("listening"):
+        if tagger and clips:
+            report = hear_clips(clips, tagger, classes, first, per_class, seed)
+        else:
+            report = hear_dataset(out, tagger, classes, first, scenes, ablation)
     print_hearing(report)
     if json_path:
         commit_json(json_path, report.as_json())

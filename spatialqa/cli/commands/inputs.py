@@ -49,10 +49,13 @@ def clips_debian(dest: Path, everything: bool) -> None:
 def clips_list(source: str, labels_file: str | None, unknown_labels: str) -> None:
     """List the classes of the clip set SOURCE (such as foley or folder:DIR), and the files that cannot be used."""
     from spatialqa.cli.output import print_clips
+    from spatialqa.core.console import Working
     from spatialqa.generation.inputs import clips_for
 
     values = {"clips": source, "labels_file": labels_file, "unknown_labels": unknown_labels}
-    print_clips(clips_for(build(RenderRecipe, values, "command line")))
+    with Working("reading"):
+        found = clips_for(build(RenderRecipe, values, "command line"))
+    print_clips(found)
     table = ("--labels-file", labels_file) if labels_file else ()
     custom = ("--unknown-labels", unknown_labels) if unknown_labels == "custom" else ()
     print_next("render", "--clips", source, *table, *custom)

@@ -79,6 +79,7 @@ def score_command(
     """Score PREDICTIONS (JSON lines or Parquet: qa_id, prediction; - is stdin) against the questions of OUT."""
     if control and not analyse:
         raise RecipeError("--control needs --analyse")
+    from spatialqa.core.console import Working
     from spatialqa.core.files import commit_json
     from spatialqa.scoring.plot import write_plot
     from spatialqa.scoring.predictions import read_predictions
@@ -86,7 +87,8 @@ def score_command(
     from spatialqa.scoring.tables import print_score
 
     given = read_predictions(predictions)  # standard input and a pipe can be read only once
-    report = score(given, out, table_name(name), split, text_model, seed, answered_only)
+    with Working("scoring"):
+        report = score(given, out, table_name(name), split, text_model, seed, answered_only)
     figures = report.as_json()
     alone = str(json_path) == "-"
     if not alone:

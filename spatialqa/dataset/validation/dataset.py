@@ -1,7 +1,7 @@
 """Validates a whole data set: files, schemas, scenes, groups, RIRs and splits."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -74,7 +74,11 @@ class _Findings:
     tables: dict[str, list[Path]] = field(default_factory=dict)
 
 
-def validate_dataset(root: Path, recompute: Mapping[str, Recompute] | None = None) -> ValidationReport:
+def validate_dataset(
+    root: Path,
+    recompute: Mapping[str, Recompute] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> ValidationReport:
     """Check every file and every row of a data set.
 
     Rows are checked in files that are what was recorded; of the others only that they are not is reported. Split by
@@ -83,6 +87,7 @@ def validate_dataset(root: Path, recompute: Mapping[str, Recompute] | None = Non
     Args:
         root: the data set.
         recompute: functions that compute answers to questions again, by subtype, for those that are not built in.
+        progress: called with (scenes checked, scenes of the plan).
 
     Raises:
         DatasetError: the folder is not a data set of ours, holds no scenes, or its run.json is damaged.
@@ -120,7 +125,9 @@ def validate_dataset(root: Path, recompute: Mapping[str, Recompute] | None = Non
     for split in sorted(splits, key=split_order):
         truth = SplitTruth()
         for path in scene_paths.get(split, []):
-            scenes.check_file(path, truth)
+            for done in scenes.check_file(path, truth):
+                if progress:
+                    progress(done, sum(run.plan.scenes.values()))
         for check in tables:
             paths = question_paths[check.table].get(split, [])
             check.check_split(split, paths, truth, whole=split not in damaged)
@@ -220,8 +227,8 @@ class _SceneCheck:
         self._subjects: dict[str, set[str]] = defaultdict(set)
         self._n_scenes = self._n_sources = 0
 
-    def check_file(self, path: Path, truth: SplitTruth) -> None:
-        """Check the scenes of one file and add them to what is true of its split."""
+    def check_file(self, path: Path, truth: SplitTruth) -> Iterator[int]:
+        """Check the scenes of one file and add them to what is true of its split; yields how many there were in all."""
         stored = [rirs for rirs in self._findings.tables.get("rirs", []) if rirs.name == path.name]
         rirs = SharedRirs(stored[0] if stored else None)
         for scene, flac in read_audio(path):
@@ -246,6 +253,7 @@ class _SceneCheck:
                 self._clips[source.clip_sha256 or source.clip_id].add(scene.split)
             self._n_scenes += 1
             self._n_sources += len(scene.sources)
+            yield self._n_scenes
 
     def _render_problems(self, scene: Scene, flac: bytes) -> Iterable[str]:
         if not self._plan_only:
