@@ -25,7 +25,14 @@ def cli() -> None:
 for command in (
     *(make.render, make.rirs, make.make_qa_command),
     *(check.preview, check.report, check.status, check.validate, check.audit, check.hear_check),
-    *(models.score_command, exchange.export, models.train_baseline, models.answer_command, models.listen_command),
+    *(
+        models.score_command,
+        exchange.export,
+        exchange.push,
+        models.train_baseline,
+        models.answer_command,
+        models.listen_command,
+    ),
     *(exchange.import_group, inputs.hrtf, inputs.templates, inputs.clips, inputs.rooms_group),
     *(measure.bench, measure.compare_engines, measure.doctor),
 ):

@@ -80,7 +80,11 @@ def origins(run: RunRecord, facts: CardFacts) -> list[Part]:
 
 
 def write_card(
-    folder: DatasetFolder, facts: CardFacts | None = None, run: RunRecord | None = None, name: str | None = None
+    folder: DatasetFolder,
+    facts: CardFacts | None = None,
+    run: RunRecord | None = None,
+    name: str | None = None,
+    licence: str | None = None,
 ) -> None:
     """Write the card of what is committed now; run again whenever a table is added.
 
@@ -89,11 +93,15 @@ def write_card(
         facts: as card_facts gives them; a command that may not fail halfway counts them before it changes anything.
         run: the run record that will be written, where it is not the present one.
         name: what readers load it by; by default the name of the folder.
+        licence: the hub's id of the licence of the whole; by default those of the parts.
     """
-    commit_text(folder.root, "README.md", card_of(folder, facts or card_facts(folder), run or folder.read_run(), name))
+    text = card_of(folder, facts or card_facts(folder), run or folder.read_run(), name, licence)
+    commit_text(folder.root, "README.md", text)
 
 
-def card_of(folder: DatasetFolder, facts: CardFacts, run: RunRecord, name: str | None = None) -> str:
+def card_of(
+    folder: DatasetFolder, facts: CardFacts, run: RunRecord, name: str | None = None, licence: str | None = None
+) -> str:
     """Return the text of the card; arguments as for write_card."""
     name = name or name_of(folder)
     questions = _question_counts(folder)
@@ -105,15 +113,16 @@ def card_of(folder: DatasetFolder, facts: CardFacts, run: RunRecord, name: str |
         if run.makes == "groups"
         else body(run, facts, parts, questions, columns, name)
     )
-    front = yaml.safe_dump(_front(run, rows, parts, name), sort_keys=False, allow_unicode=True)
+    front = yaml.safe_dump(
+        _front(run, rows, licence or card_licences(parts), name), sort_keys=False, allow_unicode=True
+    )
     return f"---\n{front}---\n\n{text}"
 
 
-def _front(run: RunRecord, rows: Mapping[tuple[str, str], int], parts: list[Part], name: str) -> dict[str, Any]:
+def _front(run: RunRecord, rows: Mapping[tuple[str, str], int], licences: str | list[str], name: str) -> dict[str, Any]:
     """Return the metadata; keys and values are those that the hub knows."""
     bank = run.makes == "groups"
     examples = sum(n for (table, _), n in rows.items() if table == _examples(rows))
-    licences = card_licences(parts)
     front: dict[str, Any] = {
         "pretty_name": f"{name} ({'RIR bank' if bank else 'spatial audio questions'} by spatialqa)",
         "language": [LANGUAGE],

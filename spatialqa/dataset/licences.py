@@ -21,10 +21,14 @@ def licence_warnings(recipe: Mapping[str, Any], room_sets: Collection[str] = ())
         recipe: the values of the render recipe, as run.json holds them.
         room_sets: those of its groups: RIRs of a bank were made in rooms too.
     """
-    clips = str(recipe["clips"]).partition(":")[0]
-    reasons = [reason for name, reason in _CLIPS.items() if clips.startswith(name)]
-    reasons += guarded_rooms(recipe, room_sets)
+    reasons = guarded_clips(recipe) + guarded_rooms(recipe, room_sets)
     return [f"{reason}; keep this export to yourself, or publish the one made with --to recipes" for reason in reasons]
+
+
+def guarded_clips(recipe: Mapping[str, Any]) -> list[str]:
+    """Return why the sounds of the clips may not be passed on; none for others."""
+    clips = str(recipe["clips"]).partition(":")[0]
+    return [reason for name, reason in _CLIPS.items() if clips.startswith(name)]
 
 
 def guarded_rooms(recipe: Mapping[str, Any], room_sets: Collection[str] = ()) -> list[str]:

@@ -9,7 +9,7 @@ import click
 
 from spatialqa.cli import supervisor
 from spatialqa.cli.help import Commands
-from spatialqa.cli.options import MANY, PATH, TABLE, out_argument
+from spatialqa.cli.options import MANY, PATH, TABLE, TEXT, out_argument
 from spatialqa.cli.results import print_next
 from spatialqa.core.names import SPLITS, table_name
 from spatialqa.interop import FORMATS
@@ -38,6 +38,36 @@ def export(out: Path, to: str, dest: Path, name: str | None, shard_size: int) ->
         click.echo(f"warning: {warning}", err=True)
     with CountProgress("exporting") as progress:
         summary = export_dataset(out, dest, to, table_name(name), shard_size, progress.update)
+    print_lines(summary.lines())
+
+
+@click.command()
+@click.argument("out", type=PATH)
+@click.argument("repo", type=TEXT)
+@click.option("--private", is_flag=True, help="Make REPO private if it is new.")
+@click.option("--without-audio", is_flag=True, help="Upload labels and questions alone, as `export --to recipes` does.")
+@click.option(
+    "--licence", type=TEXT, metavar="ID", help="Licence of the whole, such as cc-by-4.0. [those of the parts]"
+)
+@click.option("--dry-run", is_flag=True, help="Check everything, and upload nothing.")
+def push(out: Path, repo: str, private: bool, without_audio: bool, licence: str | None, dry_run: bool) -> None:
+    """Upload OUT to REPO (NAMESPACE/NAME) on the Hugging Face hub. The same command resumes an interrupted upload."""
+    from spatialqa.cli.output import print_lines
+    from spatialqa.core.console import CountProgress
+    from spatialqa.interop.hub.push import push as upload
+
+    with CountProgress("uploading", "MB") as progress:
+        summary = upload(
+            out,
+            repo,
+            private=private,
+            without_audio=without_audio,
+            licence=licence,
+            dry_run=dry_run,
+            progress=progress.update,
+        )
+    for note in summary.notes:
+        click.echo(f"warning: {note}", err=True)
     print_lines(summary.lines())
 
 
