@@ -4,6 +4,7 @@ A clip is brought to -14 dBFS RMS as a whole, convolved with its RIR and kept fo
 Left and right, front and behind, above and below are the signs of source minus sensor: x, z and y, -z ahead.
 """
 
+import csv
 import json
 import math
 from pathlib import Path
@@ -73,3 +74,15 @@ def location(sensor: list[float], source: list[float]) -> str:
     x, y, z = (b - a for a, b in zip(sensor, source, strict=True))
     words = ["left" if x < 0 else "right", "front" if z < 0 else "behind", "above" if y > 0 else "below"]
     return f"{', '.join(words)}; {round(2 * math.sqrt(x * x + y * y + z * z)) / 2:g}m"
+
+
+def read_clips(root: Path, split: str) -> tuple[list[tuple[Path, list[int]]], list[float], list[str]]:
+    """Return the dry clips of Spatial-AST's own lists with the rows of their classes, their weights, and the classes."""
+    with (root / "metadata" / "class_labels_indices_subset.csv").open(newline="") as file:
+        classes = [row["mid"] for row in csv.DictReader(file)]
+    clips = json.loads((root / "metadata" / f"{split}.json").read_text())
+    listed = [
+        (root / clip["folder"] / (clip["id"] + ".wav"), [classes.index(mid) for mid in clip["label"]]) for clip in clips
+    ]
+    weights = np.loadtxt(root / "metadata" / f"{split}_weight.csv", delimiter=",", ndmin=1)
+    return listed, weights.tolist(), classes

@@ -20,7 +20,8 @@ from spatialqa.errors import DatasetError
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.interop.spatialsoundqa.released_names import audio_name, dry_signal, file_name
 from spatialqa.interop.spatialsoundqa.writer import ReleasedSummary, _notes, _why_not, export_spatialsoundqa
-from tests.exports.released_reader import hear, location, read_places, read_records
+from spatialqa.models.data.scenes import paper_vocabulary
+from tests.exports.released_reader import hear, location, read_clips, read_places, read_records
 from tests.fixtures.datasets import PLANNED, Row, planned, rows_of
 
 pytestmark = pytest.mark.soundspaces
@@ -60,6 +61,23 @@ def test_questions_and_answers_are_those_of_the_data_set(hard: Path, exported: R
     assert sum(n for reason, n in exported.left_out.items() if reason.startswith("no question type")) == left_out[True]
     assert exported.left_out["more than 2 sources"] > 0
     assert sum(exported.questions.values()) == len(pairs)
+
+
+def test_the_lists_of_clips_have_every_dry_file_with_its_classes(hard: Path, exported: ReleasedSummary) -> None:
+    labels: dict[str, set[str]] = {}
+    for record, _, scene in paired(hard, exported):
+        for source, end in zip(scene["sources"], ("", "2"), strict=False):
+            labels[record[f"audio_id{end}"]] = set(map(str, source["mids"]))
+    found = {}
+    for name in SPLITS.values():
+        clips, weights, classes = read_clips(exported.dest, name)
+        assert len(classes) == len(set(classes)) >= 355
+        assert classes[:355] == paper_vocabulary()
+        found |= {str(path.relative_to(exported.dest))[:-4]: {classes[k] for k in own} for path, own in clips}
+        assert all(path.is_file() for path, _ in clips)
+        count = Counter(k for _, own in clips for k in own)
+        assert weights == pytest.approx([sum(1000 / (count[k] + 0.01) for k in own) for _, own in clips])
+    assert found == labels
 
 
 def test_a_reader_hears_the_scenes_to_the_last_bits_of_pcm(hard: Path, exported: ReleasedSummary) -> None:

@@ -24,6 +24,7 @@ from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.replay import StoredRun, by_group
 from spatialqa.generation.stored_recipe import stored_recipe
 from spatialqa.interop.destination import Destination
+from spatialqa.interop.spatialsoundqa.clip_lists import CLASSES, FOLDER, write_clip_lists
 from spatialqa.interop.spatialsoundqa.released_names import (
     CLIP_RMS_DBFS,
     DURATION_S,
@@ -95,7 +96,8 @@ def export_spatialsoundqa(
         writer = _Writer(folder, run, table, target, inputs, files, progress)
         for split in dict.fromkeys(split_of(path) for path in files):
             writer.write_split(split)
-    notes = _notes(recipe)
+    n_classes = write_clip_lists(dest, writer.labels)
+    notes = (*_notes(recipe), f"{FOLDER}/{CLASSES} has {n_classes} classes: give Spatial-AST --nb_classes {n_classes}")
     summary = ReleasedSummary(dest, writer.questions, writer.left_out, writer.n_rirs, len(writer.audio), notes)
     target.finish(
         {
@@ -171,12 +173,14 @@ class _Writer:
         self.left_out: Counter[str] = Counter()
         self.n_rirs = 0
         self.audio: dict[str, _Use] = {}  # what each file of a dry clip holds
+        self.labels: dict[str, dict[str, list[str]]] = {}  # by split, of each file of a dry clip
         self._rirs_of_room: Counter[str] = Counter()
         self._reverb_ids: dict[str, str] = {}  # by rir_id, of the current shard
 
     def write_split(self, split: str) -> None:
         """Write everything of one split; the questions come last, when all that they name is there."""
         name = SPLIT_NAMES[split]
+        self.labels[name] = {}
         positions: list[dict[str, str]] = []
         lines = self._target.root / "questions" / f"{name}.jsonl"
 
@@ -234,6 +238,8 @@ class _Writer:
                 raise DatasetError(
                     f"clips {key[0]!r} and {self.audio[audio_id][0]!r} have the same file name: rename one"
                 )
+            own = [mid or label for label, mid in zip(source.labels, source.mids, strict=True)]
+            self.labels[name].setdefault(audio_id, own)
             path = self._target.root / f"{audio_id}.wav"
             if not path.is_file():
                 clips = clips or self._inputs.sounds(scene)
