@@ -77,7 +77,7 @@ def location(sensor: list[float], source: list[float]) -> str:
 
 
 def read_clips(root: Path, split: str) -> tuple[list[tuple[Path, list[int]]], list[float], list[str]]:
-    """Return the dry clips of Spatial-AST's own lists with the rows of their classes, their weights, and the classes."""
+    """Return the dry clips of Spatial-AST's own lists with the rows of their classes, weights, and all classes."""
     with (root / "metadata" / "class_labels_indices_subset.csv").open(newline="") as file:
         classes = [row["mid"] for row in csv.DictReader(file)]
     clips = json.loads((root / "metadata" / f"{split}.json").read_text())

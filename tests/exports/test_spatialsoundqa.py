@@ -68,7 +68,7 @@ def test_the_lists_of_clips_have_every_dry_file_with_its_classes(hard: Path, exp
     for record, _, scene in paired(hard, exported):
         for source, end in zip(scene["sources"], ("", "2"), strict=False):
             labels[record[f"audio_id{end}"]] = set(map(str, source["mids"]))
-    found = {}
+    found: dict[str, set[str]] = {}
     for name in SPLITS.values():
         clips, weights, classes = read_clips(exported.dest, name)
         assert len(classes) == len(set(classes)) >= 355
