@@ -10,7 +10,7 @@ by distance and by DRR too. Only scenes with one source are evaluated. The same 
 same figures: nothing is random.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -35,12 +35,14 @@ from spatialqa.models.spatial_ast.recipe import TrainRecipe
 from spatialqa.models.training.checkpoint import BEST, weights_file
 from spatialqa.models.training.process import choose_device
 from spatialqa.qa.ask_options import AskOptions
+from spatialqa.scoring.intervals import FEWEST_HOUSES
 
 _TITLES = {
     "map": "mAP, %",
     "mae_deg": "MAE, degrees",
     "er20": "ER20, %",
-    "der": "DER, %",
+    "der": "DER over 0.5 m, %",
+    "der_classes": "DER over 1 class, %",
     "left_right": "left or right, %",
     "front_behind": "front or behind, %",
     "above_below": "above or below, %",
@@ -167,8 +169,9 @@ def judge(
 
     trained_on: the houses that it was trained on; None where that is not known.
     """
-    direction = decoders["direction"] if recipe.decode == "auto" else recipe.decode
-    positions = metrics.decode(posterior, direction, decoders["distance"])
+    best = decoders["direction"], decoders["distance"]
+    direction, distance = best if recipe.decode == "auto" else metrics.DECODERS[recipe.decode]
+    positions = metrics.decode(posterior, direction, distance)
     columns = metrics.errors(positions, truth.positions)
     everything = np.arange(len(truth.house))
     in_sight = truth.line_of_sight
@@ -193,7 +196,7 @@ def judge(
         None if trained_on is None else len(set(truth.house).intersection(trained_on)),
         n_classes,
         direction,
-        decoders["distance"],
+        distance,
         metrics.best_decoders(posterior, truth.positions)[2],
         parts,
         metrics.by_bin(columns, truth.positions.distance_m, metrics.DISTANCE_EDGES_M),
@@ -232,16 +235,23 @@ def print_evaluations(found: Sequence[Evaluation]) -> None:
     first = found[0]
     table = Table("", box=None)
     for part in PARTS:
-        table.add_column(f"{part} ({first.n[part]})", justify="right")
+        table.add_column(f"{part}, n {first.n[part]}", justify="right")
         table.add_column("constant", justify="right")
     for name, title in _TITLES.items():
         cells = []
         for part in PARTS:
             own = [evaluation.parts[part][name] for evaluation in found if name in evaluation.parts.get(part, {})]
-            cells += [_value(own, name), _scaled(own[0].constant, name)] if own else ["-", "-"]
+            n = first.n[part]
+            cells += [_value(own, name, n), _shown([own[0].constant], name, n)] if own else ["-", "-"]
         table.add_row(title, *cells)
+    for row in _other_decoders(found):
+        table.add_row(*row)
     Console(width=max(stdout.width, 160), highlight=False).print(table)
-    many = f"mean and standard deviation of {len(found)} checkpoints; " if len(found) > 1 else "95 % over houses; "
+    few = first.n_houses < FEWEST_HOUSES
+    over = f"scenes, too narrow with {first.n_houses} of {FEWEST_HOUSES} houses" if few else "houses"
+    many = f"mean and standard deviation of {len(found)} checkpoints; " if len(found) > 1 else f"95 % over {over}; "
+    if min(first.n.values()) < metrics.FEWEST_SOUNDS:
+        many += f"below {metrics.FEWEST_SOUNDS} scenes: counts instead of percentages; "
     stdout.print(
         f"{many}{first.n_houses} houses of the {first.split} split of {', '.join(first.data)}, ears: {first.ears}; mAP "
         f"over {first.n_classes} classes; constant: the best constant answer, for mAP the label prior; asked: "
@@ -255,20 +265,37 @@ def print_evaluations(found: Sequence[Evaluation]) -> None:
             stderr.print(
                 f"warning: {evaluation.checkpoint} was trained on {evaluation.n_houses_trained_on} of these houses"
             )
-        measured = ", ".join(f"{name} {value:.3g}" for name, value in evaluation.decoders.items())
         stdout.print(
             f"{evaluation.checkpoint}: direction by {evaluation.direction_decoder}, distance by "
-            f"{evaluation.distance_decoder} (MAE and DER here: {measured})"
+            f"{evaluation.distance_decoder}"
         )
 
 
-def _value(figures: Sequence[Figure], name: str) -> str:
-    values = [figure.value for figure in figures]
-    if len(values) > 1:
-        return f"{_scaled(float(np.mean(values)), name)} ± {_scaled(float(np.std(values, ddof=1)), name)}"
+def _other_decoders(found: Sequence[Evaluation]) -> Iterator[tuple[str, str]]:
+    """Yield a row for each decoder that the headline does not have: MAE, or DER over 0.5 m, of all sounds."""
+    first, n = found[0], found[0].n["all"]
+    for label in first.decoders:
+        kind, decoder = label.split()
+        if decoder != (first.direction_decoder if kind == "direction" else first.distance_decoder):
+            name = "mae_deg" if kind == "direction" else "der"
+            yield f"{_TITLES[name]}: {decoder}", _shown([e.decoders[label] for e in found], name, n)
+
+
+def _value(figures: Sequence[Figure], name: str, n: int) -> str:
     low, high = figures[0].low, figures[0].high
-    interval = "" if low is None or high is None else f" ({_scaled(low, name)} - {_scaled(high, name)})"
-    return _scaled(values[0], name) + interval
+    shown = _shown([figure.value for figure in figures], name, n)
+    counted = n < metrics.FEWEST_SOUNDS and name != "mae_deg"
+    if len(figures) > 1 or low is None or high is None or counted:
+        return shown
+    return f"{shown} ({_scaled(low, name)} - {_scaled(high, name)})"
+
+
+def _shown(values: Sequence[float], name: str, n: int) -> str:
+    """Return a figure, or mean and standard deviation of several; of few sounds no percentage but a count."""
+    mean = float(np.mean(values))
+    if n < metrics.FEWEST_SOUNDS and name != "mae_deg":
+        return "-" if name == "map" else f"{n * mean:.3g} of {n}"
+    return _scaled(mean, name) + (f" ± {_scaled(float(np.std(values, ddof=1)), name)}" if len(values) > 1 else "")
 
 
 def _scaled(value: float, name: str) -> str:

@@ -113,8 +113,8 @@ def stage_weights(recipe: TrainRecipe, stage: str) -> Tensor:
 def parameter_groups(model: SpatialAST, weight_decay: float, layer_decay: float) -> list[dict[str, Any]]:
     """Return AdamW's groups: a layer's learning rate is multiplied by `scale`, layer_decay for each layer above it.
 
-    The front end and the tokens are layer 0, the heads and their norms the last one, at the full rate. Vectors (biases,
-    norms) do not decay.
+    The patch embedding is layer 0. The fusion convolution, the learned tokens, the heads and their norms are the last
+    layer, at the full rate, as in the reference code. Vectors (biases, norms) do not decay.
     """
     depth = model.config.depth
     groups: dict[tuple[int, bool], dict[str, Any]] = {}
@@ -124,8 +124,8 @@ def parameter_groups(model: SpatialAST, weight_decay: float, layer_decay: float)
         if name.startswith("blocks."):
             layer = int(name.split(".")[1]) + 1
         else:
-            layer = 0 if name.startswith(("conv_downsample", "patch_embed", "cls_tokens")) else depth + 1
-        decays = parameter.ndim > 1 and name != "cls_tokens"
+            layer = 0 if name.startswith("patch_embed") else depth + 1
+        decays = parameter.ndim > 1
         group = groups.setdefault(
             (layer, decays),
             {

@@ -2,7 +2,9 @@
 
 Plain numpy, and angles as everywhere else in spatialqa: azimuth in (-180, 180], positive to the left. A row is one
 sound. Every figure is the mean of one column of `errors`, so a subset of the rows (the occluded ones, those at 3 m) is
-judged by the same rule as all of them. MAE, ER20 and DER are those of Spatial-AST (arXiv 2402.01591).
+judged by the same rule as all of them. MAE and ER20 are those of Spatial-AST (arXiv 2402.01591). There are two DERs:
+`der` is the share of errors over 0.5 m. `der_classes` is that of the reference code, which rounds both distances to
+classes of 0.5 m and counts differences over 1 class.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spatialqa.core.geometry import cartesian
-from spatialqa.scoring.intervals import Bootstrap, around, percentiles
+from spatialqa.scoring.intervals import FEWEST_HOUSES, Bootstrap, around, percentiles, wilson
 from spatialqa.scoring.mean_ap import average_precisions, mean_over_classes
 
 FloatArray = npt.NDArray[np.float64]
@@ -22,8 +24,10 @@ IntArray = npt.NDArray[np.int64]
 
 DIRECTION_DECODERS = ("argmax", "mean", "median")
 DISTANCE_DECODERS = ("argmax", "mean", "window")
-FIGURES = ("mae_deg", "er20", "der", "left_right", "front_behind", "above_below", "octant")
-LOWER_IS_BETTER = ("mae_deg", "er20", "der")
+FIGURES = ("mae_deg", "er20", "der", "left_right", "front_behind", "above_below", "octant", "der_classes")
+LOWER_IS_BETTER = ("mae_deg", "er20", "der", "der_classes")
+DECODERS = {"argmax": ("argmax", "argmax"), "mean": ("mean", "mean"), "median": ("median", "window")}
+FEWEST_SOUNDS = 30  # with fewer, a share is given as a count
 OCTANTS = tuple(
     f"{side} {depth} {height}"
     for side in ("left", "right")
@@ -34,6 +38,7 @@ DISTANCE_EDGES_M = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 10.5)
 DRR_EDGES_DB = (-np.inf, -10.0, -5.0, 0.0, 5.0, 10.0, np.inf)
 
 _DER_M, _ER_DEG = 0.5, 20.0
+_STEP_M, _LAST_CLASS = 0.5, 20  # of the classes of distance
 _CELL_DEG = 6.0
 _CHUNK = 1024
 
@@ -80,7 +85,10 @@ class Posterior:
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure with its 95 % interval over houses, and that of the best answer that ignores the sound."""
+    """One figure with its 95 % interval, and that of the best answer that ignores the sound.
+
+    low, high: over houses, or over sounds where there are fewer than FEWEST_HOUSES; None for a single sound.
+    """
 
     value: float
     low: float | None
@@ -165,8 +173,13 @@ def errors(positions: Positions, truth: Positions) -> dict[str, FloatArray]:
         "der": np.abs(positions.distance_m - truth.distance_m) > _DER_M,
         **{name: word == true for (name, word), true in zip(_words(a).items(), _words(b).values(), strict=True)},
         "octant": octants(positions) == octants(truth),
+        "der_classes": np.abs(_distance_class(positions) - _distance_class(truth)) > 1,
     }
     return {name: np.asarray(column, dtype=np.float64) for name, column in columns.items()}
+
+
+def _distance_class(positions: Positions) -> IntArray:
+    return np.clip(np.rint(positions.distance_m / _STEP_M), 0, _LAST_CLASS).astype(np.int64)
 
 
 def _words(vectors: FloatArray) -> dict[str, BoolArray]:
@@ -205,6 +218,7 @@ def constants(truth: Positions) -> dict[str, float]:
     n = len(vectors)
     metres = np.sort(truth.distance_m)
     within = np.searchsorted(metres, metres + 2 * _DER_M, side="right") - np.arange(n)
+    classes = np.bincount(_distance_class(truth), minlength=_LAST_CLASS + 1)
     common = {name: max(float(word.mean()), 1 - float(word.mean())) for name, word in _words(vectors).items()}
     return {
         "mae_deg": float(total.min() / n),
@@ -212,20 +226,31 @@ def constants(truth: Positions) -> dict[str, float]:
         "der": 1 - float(within.max() / n),
         **common,
         "octant": float(np.bincount(octants(truth), minlength=8).max() / n),
+        "der_classes": 1 - float(np.convolve(classes, np.ones(3)).max() / n),
     }
 
 
 def figures(columns: Mapping[str, FloatArray], truth: GroundTruth, rows: IntArray, seed: int = 0) -> dict[str, Figure]:
-    """Return every figure over these rows, with intervals from a bootstrap over houses."""
-    bootstrap = Bootstrap([truth.house[i] for i in rows], seed)
+    """Return every figure over these rows, with intervals from a bootstrap over clusters, see clusters_of."""
+    bootstrap = Bootstrap(clusters_of(truth, rows), seed)
     best = constants(_at(truth.positions, rows))
     result = {}
     for name in FIGURES:
         column = columns[name][rows]
-        interval = percentiles(bootstrap.ratio(np.arange(len(rows)), column, np.ones(len(rows))))
+        value, interval = float(column.mean()), None
+        if bootstrap.n_clusters > 1:
+            interval = percentiles(bootstrap.ratio(np.arange(len(rows)), column, np.ones(len(rows))))
+        if name != "mae_deg" and value in (0.0, 1.0):  # no resample differs: one trial a cluster, as in `score`
+            interval = wilson(value, bootstrap.n_clusters)
         low, high = interval or (None, None)
-        result[name] = Figure(float(column.mean()), low, high, best[name])
+        result[name] = Figure(value, low, high, best[name])
     return result
+
+
+def clusters_of(truth: GroundTruth, rows: IntArray) -> list[str]:
+    """Return what each row is resampled with: its house, or itself where there are fewer than FEWEST_HOUSES houses."""
+    houses = [truth.house[i] for i in rows]
+    return houses if len(set(houses)) >= FEWEST_HOUSES else [str(i) for i in rows]
 
 
 def _at(positions: Positions, rows: IntArray) -> Positions:
@@ -243,10 +268,10 @@ def mean_average_precision(
     if not len(there):
         return None
     positives = truth.classes[np.ix_(rows, there)]
-    bootstrap = Bootstrap([truth.house[i] for i in rows], seed)
+    bootstrap = Bootstrap(clusters_of(truth, rows), seed)
     weights = np.concatenate([np.ones((1, len(rows))), bootstrap.counts[:, bootstrap.clusters]])
     means = mean_over_classes(average_precisions(scores[np.ix_(rows, there)], positives, weights))
-    low, high = around(float(means[0]), means[1:]) or (None, None)
+    low, high = (bootstrap.n_clusters > 1 and around(float(means[0]), means[1:])) or (None, None)
     return Figure(float(means[0]), low, high, float(positives.mean(axis=0).mean())), len(there)
 
 

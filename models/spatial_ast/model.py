@@ -47,7 +47,7 @@ class SpatialASTConfig:
     patch_time, patch_mel: pooled frames and mel bands of a patch. n_frames: length of the positional table before
     pooling; other lengths are cut from it or stretch it. slots: how many sounds have tokens of their own. The mask_
     shares are of patch positions left out in training, the specaugment_ widths the greatest number of pooled frames and
-    bands blanked out.
+    bands blanked out; specaugment_each: other ones in every example, or the same in the whole batch.
     """
 
     embed_dim: int = 768
@@ -74,6 +74,7 @@ class SpatialASTConfig:
     mask_mel: float = 0.25
     specaugment_time: int = 192
     specaugment_mel: int = 48
+    specaugment_each: bool = True
 
     def __post_init__(self) -> None:
         if self.channels not in ("binaural", "mono"):
@@ -444,6 +445,11 @@ class SpatialAST(nn.Module):
                 nn.init.trunc_normal_(module.weight, std=0.02)
                 nn.init.zeros_(module.bias)
 
+    def draw_heads(self, std: float) -> None:
+        """Draw the first weights of the four heads again, with this standard deviation."""
+        for head in (self.head, self.distance_head, self.azimuth_head, self.elevation_head):
+            nn.init.trunc_normal_(head.weight, std=std, a=-2 * std, b=2 * std)
+
     def forward(self, sound: Tensor, mask: bool | None = None) -> Heads:
         """Return the logits for float32 waveforms (B, 2, n) at signal level and the configured rate.
 
@@ -545,10 +551,10 @@ class SpatialAST(nn.Module):
         return stretched.permute(0, 2, 3, 1)
 
     def _blank(self, maps: Tensor) -> Tensor:
-        """Set a stretch of frames and one of mel bands to zero in every example (SpecAugment, Park et al. 2019)."""
+        """Set a stretch of frames and one of mel bands to zero (SpecAugment, Park et al. 2019)."""
         for axis, widest in ((2, self.config.specaugment_time), (3, self.config.specaugment_mel)):
             n = maps.shape[axis]
-            uniform = torch.rand(2, len(maps), 1, device=maps.device)
+            uniform = torch.rand(2, len(maps) if self.config.specaugment_each else 1, 1, device=maps.device)
             width = (uniform[0] * min(widest, n)).floor()
             first = (uniform[1] * (n - width)).floor()
             at = torch.arange(n, device=maps.device)

@@ -5,18 +5,28 @@ these fields before it knows whether anything will be trained.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from spatialqa.core.names import SPLITS
 from spatialqa.core.recipe_keys import LARGEST_SEED, key
 from spatialqa.errors import RecipeError
 from spatialqa.models.training.recipe import MOST_AT_ONCE, MOST_EPOCHS, MOST_WORKERS, TrainingKeys
 
+# what the reference code has, and what the other presets have, of keys that are not given
+OF_PRESET: dict[str, tuple[Any, Any]] = {
+    "clip_norm": (0.0, 1.0),
+    "head_std": (2e-5, 0.02),
+    "specaugment": ("batch", "scene"),
+    "patience": (0, 5),
+}
+
 
 @dataclass(frozen=True)
 class TrainRecipe(TrainingKeys):
     """Everything that decides what `spatialqa train-baseline` trains, and how what it trained is judged.
 
-    Loss weights, layer decay, weight decay, learning rates and warm-up are those of Spatial-AST (arXiv 2402.01591).
+    Loss weights, layer decay, weight decay, learning rates and warm-up are those of Spatial-AST (arXiv 2402.01591). The
+    keys of OF_PRESET that are None get the value of the preset when the recipe is made.
     """
 
     model: str = key("spatial-ast", "model to train", choices=("spatial-ast",))
@@ -66,9 +76,28 @@ class TrainRecipe(TrainingKeys):
     mirror: bool = key(
         False, "left-right flip augmentation: swap channels and side of every second training scene; not in the paper"
     )
-    patience: int = key(
-        5,
-        "early stopping: epochs of a stage without a better validation loss; 0 disables it",
+    clip_norm: float | None = key(
+        None,
+        "greatest norm of the gradient; 0 disables clipping; default 1, of preset paper 0",
+        minimum=0.0,
+        maximum=1e6,
+    )
+    head_std: float | None = key(
+        None,
+        "standard deviation of the heads' first weights; default 0.02, of preset paper 2e-5",
+        minimum=0.0,
+        maximum=1.0,
+        before=0.02,
+    )
+    specaugment: str | None = key(
+        None,
+        "SpecAugment: another mask for every scene, or one for the batch; default scene, of preset paper batch",
+        choices=("scene", "batch"),
+        before="scene",
+    )
+    patience: int | None = key(
+        None,
+        "early stopping: epochs of a stage without a better loss; 0 is none; default 5, of preset paper 0",
         minimum=0,
         maximum=MOST_EPOCHS,
     )
@@ -91,13 +120,16 @@ class TrainRecipe(TrainingKeys):
         execution=True,
     )
     decode: str = key(
-        "auto",
-        "evaluation: how the direction is decoded; auto uses what was best on the validation split",
-        choices=("auto", "argmax", "mean", "median"),
+        "argmax",
+        "evaluation: decoder of the headline; argmax is the reference's, auto was best on the validation split",
+        choices=("argmax", "auto", "mean", "median"),
         execution=True,
     )
 
     def __post_init__(self) -> None:
+        for name, (reference, other) in OF_PRESET.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, reference if self.preset == "paper" else other)
         super().__post_init__()
         if self.channels == "mono" and self.features not in ("preset", "mel"):
             raise RecipeError(f"features {self.features} needs two channels, and channels is mono: use features mel")

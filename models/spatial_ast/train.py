@@ -44,8 +44,8 @@ from spatialqa.models.spatial_ast.losses import (
     stage_weights,
 )
 from spatialqa.models.spatial_ast.model import PRESETS, Heads, SpatialAST, maps_identity
-from spatialqa.models.spatial_ast.recipe import TrainRecipe
-from spatialqa.models.spatial_ast.report import SpatialASTReport
+from spatialqa.models.spatial_ast.recipe import OF_PRESET, TrainRecipe
+from spatialqa.models.spatial_ast.report import SOUNDS, SpatialASTReport
 from spatialqa.models.training.checkpoint import BEST, initial_weights, read_weights, weights_file
 from spatialqa.models.training.loop import Plan, Schedule, StepResult, Trainer
 from spatialqa.models.training.process import Process, join
@@ -77,8 +77,11 @@ def new_model(recipe: TrainRecipe, n_classes: int, vocabulary: Sequence[str] = (
     own = "mel" if recipe.channels == "mono" else config.features
     features = own if recipe.features == "preset" else recipe.features
     config = replace(config, n_classes=n_classes, slots=recipe.max_sources, channels=recipe.channels, features=features)
+    config = replace(config, specaugment_each=recipe.specaugment == "scene")
     torch.manual_seed(seeds.derived_seed(recipe.seed, "weights", recipe.preset))
     model = SpatialAST(config)
+    if recipe.head_std is not None and recipe.head_std != OF_PRESET["head_std"][1]:
+        model.draw_heads(recipe.head_std)
     if recipe.init:
         loaded = start_from(model, weights_file(recipe.init), vocabulary)
         stderr.print(f"--init {loaded.text(recipe.init)}")
@@ -156,7 +159,8 @@ class HeldOut:
         direction, distance, _ = metrics.best_decoders(posterior, positions)
         errors = metrics.errors(metrics.decode(posterior, direction, distance), positions)
         found = {name: float(errors[name].mean()) for name in metrics.FIGURES}
-        return columns | found, {"direction": direction, "distance": distance}
+        sounds = {SOUNDS: float(len(self.truth.azimuth_deg))}
+        return columns | found | sounds, {"direction": direction, "distance": distance}
 
 
 def open_held_out(

@@ -235,7 +235,7 @@ class Trainer(ABC, Generic[B]):
 
     def _run_stage(self) -> bool:
         """Go through the epochs of the stage; False when the time is up before its end."""
-        state, patience = self.state, self.recipe.patience
+        state, patience = self.state, self.recipe.patience or 0
         while state.epoch < self.plan.epochs(state.stage) and not 0 < patience <= state.waited:
             if not self._run_epoch():
                 return False

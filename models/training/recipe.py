@@ -61,10 +61,10 @@ class TrainingKeys(ComputeKeys):
         execution=True,
     )
     checkpoint_s: float = key(60.0, "seconds between checkpoints", minimum=0.0, maximum=1e6, execution=True)
-    patience: int = key(
+    patience: int | None = key(
         0, "early stopping: epochs without a better validation loss; 0 disables it", minimum=0, maximum=MOST_EPOCHS
     )
-    clip_norm: float = key(1.0, "greatest norm of the gradient; 0 disables clipping", minimum=0.0, maximum=1e6)
+    clip_norm: float | None = key(1.0, "greatest norm of the gradient; 0 disables clipping", minimum=0.0, maximum=1e6)
     leaks: str = key(
         "refuse",
         "contamination: refuse to train if another data set holds out the house or clip of a training scene, or leave "

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -126,6 +128,29 @@ def test_no_constant_answer_is_better_than_the_best_constant() -> None:
 def test_the_best_constant_distance_is_the_fullest_metre() -> None:
     at = places((0, 0, 1.0), (0, 0, 3.0), (0, 0, 3.4), (0, 0, 4.0), (0, 0, 9.0))
     assert constants(at)["der"] == pytest.approx(1 - 3 / 5)
+
+
+def test_the_references_der_counts_classes_and_ours_metres() -> None:
+    true = places((0, 0, 1.2), (0, 0, 1.3), (0, 0, 2.0), (0, 0, 12.0))
+    said = places((0, 0, 2.0), (0, 0, 2.0), (0, 0, 2.5), (0, 0, 10.0))
+    found = errors(said, true)
+    assert found["der"].tolist() == [1, 1, 0, 1]
+    assert found["der_classes"].tolist() == [1, 0, 0, 0]  # 1.2 m is class 2, 1.3 m is class 3, 12 m is the last one
+
+
+def test_few_houses_and_few_sounds_give_no_interval_of_no_width() -> None:
+    true = random_places(12)
+    truth = truth_at(true)
+    for houses in (["one"] * 12, [str(k % 3) for k in range(12)]):
+        few = replace(truth, house=houses)
+        result = figures(errors(true, true), few, np.arange(12))
+        low, high = result["left_right"].low, result["left_right"].high
+        assert low is not None
+        assert high == 1.0
+        assert 0.7 < low < 0.8  # Wilson, 12 of 12
+    (single,) = (figures(errors(true, true), truth, np.arange(1))[name] for name in ("octant",))
+    assert single.low is not None
+    assert single.low < 0.25
 
 
 def test_figures_carry_intervals_over_houses_and_the_constant() -> None:

@@ -31,7 +31,7 @@ from spatialqa.models.spatial_ast.losses import (
 )
 from spatialqa.models.spatial_ast.metrics import Posterior
 from spatialqa.models.spatial_ast.model import PRESETS, Heads, SpatialAST, to_model_azimuth
-from spatialqa.models.spatial_ast.recipe import TrainRecipe
+from spatialqa.models.spatial_ast.recipe import OF_PRESET, TrainRecipe
 from spatialqa.models.spatial_ast.train import new_model, open_held_out, train
 from spatialqa.models.training.checkpoint import ModelError, read_weights
 from spatialqa.models.training.loop import learning_rate
@@ -165,7 +165,23 @@ def test_every_trained_tensor_is_in_one_group_and_lower_layers_learn_slower() ->
     assert of[id(model.patch_embed.proj.weight)]["scale"] == 0.5 ** (depth + 1)
     assert of[id(model.head.weight)]["weight_decay"] == 0.05
     assert of[id(model.head.bias)]["weight_decay"] == 0.0
-    assert of[id(model.cls_tokens)]["weight_decay"] == 0.0
+    assert of[id(model.cls_tokens)] is of[id(model.head.weight)]  # as the reference code has it, decay too
+    paper = SpatialAST(replace(PRESETS["paper"], embed_dim=48, depth=1, heads=3))
+    fusion = {id(p) for p in paper.conv_downsample.parameters()}
+    assert {g["scale"] for g in parameter_groups(paper, 5e-4, 0.75) for p in g["params"] if id(p) in fusion} == {1.0}
+
+
+def test_the_paper_preset_has_the_values_of_the_reference_where_ours_are_others() -> None:
+    paper, ours = TrainRecipe(preset="paper"), TrainRecipe()
+    for name, (reference, other) in OF_PRESET.items():
+        assert (getattr(paper, name), getattr(ours, name)) == (reference, other)
+        assert getattr(TrainRecipe(preset="paper", **{name: other}), name) == other
+    assert not {"head_std", "specaugment"} & ours.identity().keys()  # runs from before these keys go on
+    heads = new_model(TrainRecipe(preset="small", head_std=2e-5, specaugment="batch"), 5)
+    assert float(heads.azimuth_head.weight.std()) == pytest.approx(2e-5, rel=0.2)
+    assert float(heads.blocks[0].mlp.fc1.weight.std()) == pytest.approx(0.02, rel=0.2)
+    blanked = heads._blank(torch.ones(4, 1, 400, 128)) == 0
+    assert torch.equal(blanked[0], blanked[3])
 
 
 def test_mirroring_swaps_ears_and_side_together() -> None:
