@@ -46,6 +46,12 @@ class ClipGoneError(ClipError):
     exit_code = DATA
 
 
+class DownloadError(ClipError):
+    """A collection of clips cannot be downloaded: the network or its home failed, or sent something else."""
+
+    exit_code = DATA
+
+
 class EngineError(SpatialQAError):
     """An acoustic engine refused its configuration or failed while it simulated."""
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +100,12 @@ def _clips_info(path: Path) -> dict[str, Any]:
     if not isinstance(info, dict):
         raise ClipError(f"{path} holds no object by clip name; download it again")
     return info
+
+
+def rights_by_name(path: Path) -> Callable[[str], tuple[str | None, str | None]]:
+    """Return a function that gives licence and attribution of a clip by its name, from clips_info_FSD50K.json."""
+    info = _clips_info(path)
+    return lambda name: _rights(info.get(name), name)
 
 
 def _rights(info: Any, name: str) -> tuple[str | None, str | None]:

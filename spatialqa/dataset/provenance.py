@@ -60,6 +60,8 @@ def parts_of(run: RunRecord, licences: Iterable[str], room_sets: Collection[str]
 def obligation(licence: str) -> str:
     """Return what a licence of clips asks of those who pass the sounds on, mixed into scenes."""
     text = licence.replace("-", " ").upper()
+    if text.startswith("YOUTUBE"):
+        return "do not pass the sounds on: their rights are with the uploaders of the videos"
     if licence == NOT_STATED:
         return "ask the owner of the clips: no licence is stated"
     if text.startswith("CC0") or "PUBLIC DOMAIN" in text:

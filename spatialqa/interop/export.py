@@ -76,4 +76,4 @@ def warnings_before(root: Path, to: str) -> list[str]:
     folder = DatasetFolder(root)
     run = folder.read_run()
     sets = {row["room_set"] for path in folder.tables("groups") for row in read_rows(path, ["room_set"])}
-    return licence_warnings(run.recipe, sets)
+    return licence_warnings(run.recipe, sets, [item.licence for item in run.attributions])

@@ -33,7 +33,8 @@ def refuse_forbidden(
         raise RecipeError(f"--licence {licence}: is not an id of the hub, such as cc-by-4.0, cc-by-nc-4.0 or other")
     if not with_audio:
         return []
-    reasons = [*guarded_clips(run.recipe), *guarded_rooms(run.recipe, room_sets)]
+    licences = [part.licence for part in parts if part.what == "clips"]
+    reasons = [*guarded_clips(run.recipe, licences), *guarded_rooms(run.recipe, room_sets)]
     reasons += [f"the clips under {part.licence} may not be changed, and a mix changes them" for part in _no_mix(parts)]
     if reasons:
         raise DatasetError(f"{root}: its audio may not be published: {'; '.join(reasons)}; {_ADVICE}")
