@@ -97,7 +97,7 @@ class TrainRecipe(TrainingKeys):
     )
     patience: int | None = key(
         None,
-        "early stopping: epochs of a stage without a better loss; 0 is none; default 5, of preset paper 0",
+        "early stopping: epochs without a better loss; default 5, of preset paper 0",
         minimum=0,
         maximum=MOST_EPOCHS,
     )
