@@ -12,11 +12,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from spatialqa.acoustics.geometric.compiled import compiled
 from spatialqa.acoustics.geometric.counter_random import mixed, two_uniforms
 from spatialqa.acoustics.geometric.interpolation import INDEX_CELLS
 from spatialqa.acoustics.geometric.octahedral import cell_of
 from spatialqa.acoustics.geometric.receiver import LEAD, Receiver
+from spatialqa.core.compiled import compiled
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]

@@ -6,7 +6,7 @@ function is that of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
 
 import numpy as np
 
-from spatialqa.acoustics.geometric.compiled import inlined
+from spatialqa.core.compiled import inlined
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)

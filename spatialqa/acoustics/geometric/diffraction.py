@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from spatialqa.acoustics.geometric.bands import BANDS_HZ
-from spatialqa.acoustics.geometric.compiled import compiled
 from spatialqa.acoustics.geometric.embree import RayBuffer, Rays, is_blocked, ray_buffer
 from spatialqa.acoustics.geometric.octahedral import cell_centres, cell_of
 from spatialqa.acoustics.geometric.paths import DIFFRACTED, Paths
 from spatialqa.acoustics.geometric.scene_arrays import CLEARANCE_M, MAP_CELLS, Sources, pattern, unit_vector
+from spatialqa.core.compiled import compiled
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]

@@ -8,11 +8,11 @@ twice.
 import numpy as np
 import numpy.typing as npt
 
-from spatialqa.acoustics.geometric.compiled import compiled
 from spatialqa.acoustics.geometric.embree import MISS, Rays, first_hit, ray_buffer
 from spatialqa.acoustics.geometric.paths import DIRECT, THROUGH, Paths
 from spatialqa.acoustics.geometric.scene_arrays import CLEARANCE_M, Sources, pattern, unit_vector
 from spatialqa.acoustics.geometric.surfaces import Surfaces
+from spatialqa.core.compiled import compiled
 
 Float64 = npt.NDArray[np.float64]
 

@@ -16,7 +16,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from spatialqa.acoustics.geometric.compiled import inlined
+from spatialqa.core.compiled import inlined
 from spatialqa.errors import EngineError, MissingDependencyError
 
 _VERTEX_BUFFER, _INDEX_BUFFER = 1, 0

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import ConvexHull, QhullError
 
-from spatialqa.acoustics.geometric.compiled import compiled
 from spatialqa.acoustics.geometric.octahedral import cell_centres
+from spatialqa.core.compiled import compiled
 from spatialqa.errors import EngineError
 
 INDEX_CELLS = 128  # cells along a side of a table by direction: about 0.9 degrees each

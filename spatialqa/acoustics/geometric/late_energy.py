@@ -20,12 +20,12 @@ import numpy as np
 import numpy.typing as npt
 
 from spatialqa.acoustics.geometric.bands import BAND_COUNT
-from spatialqa.acoustics.geometric.compiled import compiled, inlined
 from spatialqa.acoustics.geometric.counter_random import mixed, two_uniforms
 from spatialqa.acoustics.geometric.embree import MISS, Rays, first_hit, ray_buffer
 from spatialqa.acoustics.geometric.octahedral import cell_of
 from spatialqa.acoustics.geometric.scene_arrays import CLEARANCE_M, Sources, is_seen, pattern
 from spatialqa.acoustics.geometric.surfaces import Surfaces
+from spatialqa.core.compiled import compiled, inlined
 
 Float64 = npt.NDArray[np.float64]
 Int32 = npt.NDArray[np.int32]

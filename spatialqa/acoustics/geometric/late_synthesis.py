@@ -4,8 +4,8 @@ import numpy as np
 import numpy.typing as npt
 
 from spatialqa.acoustics.geometric.carriers import CARRIER_SAMPLES, DIFFUSE, STRETCH, Carriers
-from spatialqa.acoustics.geometric.compiled import compiled
 from spatialqa.acoustics.geometric.counter_random import mixed
+from spatialqa.core.compiled import compiled
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]

@@ -6,7 +6,7 @@ A table has n x n cells. Kernels find the cell of a direction without trigonomet
 import numpy as np
 import numpy.typing as npt
 
-from spatialqa.acoustics.geometric.compiled import inlined
+from spatialqa.core.compiled import inlined
 
 
 @inlined

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from spatialqa.acoustics.geometric.compiled import compiled, inlined
 from spatialqa.acoustics.geometric.embree import MISS, Rays, first_hit, ray_buffer
 from spatialqa.acoustics.geometric.octahedral import cell_centres, cell_of
+from spatialqa.core.compiled import compiled, inlined
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]

@@ -9,12 +9,12 @@ may stand between. In a box this finds the image sources of Allen and Berkley (J
 import numpy as np
 import numpy.typing as npt
 
-from spatialqa.acoustics.geometric.compiled import compiled
 from spatialqa.acoustics.geometric.counter_random import mixed
 from spatialqa.acoustics.geometric.embree import MISS, RayBuffer, Rays, first_hit, is_blocked, ray_buffer
 from spatialqa.acoustics.geometric.paths import MIRRORED, Paths
 from spatialqa.acoustics.geometric.scene_arrays import CLEARANCE_M, Sources, pattern, unit_vector
 from spatialqa.acoustics.geometric.surfaces import Surfaces
+from spatialqa.core.compiled import compiled
 
 Float64 = npt.NDArray[np.float64]
 Int32 = npt.NDArray[np.int32]

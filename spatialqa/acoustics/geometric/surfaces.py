@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spatialqa.acoustics.geometric.bands import BAND_COUNT, at_bands
-from spatialqa.acoustics.geometric.compiled import compiled
+from spatialqa.core.compiled import compiled
 from spatialqa.rooms.room import Room
 
 Float32 = npt.NDArray[np.float32]

@@ -208,7 +208,7 @@ def buzzer(rng: np.random.Generator, n: int) -> Signal:
 
     def one() -> Signal:
         m = samples(length * rng.uniform(0.8, 1.2))
-        p = dsp.phase_of(f0 * dsp.wander(rng, m, 20.0, 0.985, 1.015)) % 1.0
+        p = dsp.turn_of(f0 * dsp.wander(rng, m, 20.0, 0.985, 1.015))
         stroke = np.where(p < 0.5, 1.0, -back) * np.exp(-sharp * (p % 0.5)) * (1.0 + noise * rng.standard_normal(m))
         return dsp.normalised(dsp.formants(stroke, case) + 0.1 * stroke) * dsp.swell(m, 0.01, 0.03)
 

@@ -275,7 +275,7 @@ def purr(rng: np.random.Generator, n: int) -> Signal:
     phase = dsp.phase_of(np.full(n, breath_hz)) + rng.uniform(0.0, 1.0)
     out_breath = (phase % 1.0) < 0.5
     f0 = rate * np.where(out_breath, 1.0, rng.uniform(0.85, 0.95)) * dsp.wander(rng, n, 6.0, 0.97, 1.03)
-    p = dsp.phase_of(f0) % 1.0
+    p = dsp.turn_of(f0)
     pulse = np.exp(-p * rng.uniform(10.0, 14.0)) * np.minimum(p * 40.0, 1.0)
     rumble = dsp.formants(
         pulse * (1.0 + rng.uniform(0.7, 3.0) * rng.standard_normal(n)),

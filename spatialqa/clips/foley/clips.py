@@ -15,7 +15,7 @@ from spatialqa.errors import ClipError
 Model = Callable[[np.random.Generator, int], dsp.Signal]
 
 LICENCE = "MIT"
-VERSION = 2  # of the sounds; part of the fingerprint of a run
+VERSION = 3  # of the sounds; part of the fingerprint of a run
 _PEAK = 0.9
 _STEP = 2.0**-15  # samples lie on the 16-bit grid, so the last bits of another processor's sine do not change a clip
 

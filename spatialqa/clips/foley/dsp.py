@@ -4,6 +4,7 @@ Everything is float64 (n,) at RATE samples a second; frequencies in Hz, times in
 """
 
 from collections.abc import Callable, Sequence
+from functools import cache, lru_cache
 from math import ceil
 from typing import Any
 
@@ -54,12 +55,10 @@ def curve(n: int, points: Sequence[tuple[float, float]]) -> Signal:
 
 def wander(rng: np.random.Generator, n: int, rate_hz: float, low: float, high: float) -> Signal:
     """Return a smooth random walk between two values with about rate_hz independent values a second."""
+    from spatialqa.clips.foley.kernels import between
+
     knots = rng.uniform(low, high, ceil(n / RATE * rate_hz) + 4)
-    at = np.arange(n) * (rate_hz / RATE) + rng.uniform(0.0, 1.0)
-    left = at.astype(np.int64)
-    u = at - left
-    u = u * u * (3.0 - 2.0 * u)
-    return np.asarray(knots[left] * (1.0 - u) + knots[left + 1] * u)
+    return between(knots, rate_hz / RATE, rng.uniform(0.0, 1.0), n)
 
 
 def decay(n: int, t60_s: float) -> Signal:
@@ -79,9 +78,27 @@ def swell(n: int, attack_s: float, release_s: float) -> Signal:
 def tilted_noise(rng: np.random.Generator, n: int, db_per_octave: float, corner_hz: float = 60.0) -> Signal:
     """Return Gaussian noise of RMS about 1 whose spectrum falls (or rises) by db_per_octave above corner_hz."""
     m = scipy.fft.next_fast_len(n, real=True)
-    f = np.maximum(scipy.fft.rfftfreq(m, 1.0 / RATE), corner_hz) / corner_hz
-    x: Signal = scipy.fft.irfft(scipy.fft.rfft(rng.standard_normal(m)) * f ** (db_per_octave / 6.0206), m)[:n]
+    weights = _powers(m // 2 + 1, db_per_octave / 6.0206)
+    corner = corner_hz * m / RATE
+    weights[: ceil(corner)] = corner ** (db_per_octave / 6.0206)
+    spectrum = scipy.fft.rfft(rng.standard_normal(m).astype(np.float32)) * weights.astype(np.float32)
+    x: Signal = scipy.fft.irfft(spectrum, m)[:n].astype(np.float64)
     return np.asarray(x / np.sqrt(np.mean(x**2)))
+
+
+def _powers(n: int, exponent: float) -> Signal:
+    """Return k ** exponent for k = 1 to n - 1, within 1e-7 of it, and 1 for k = 0."""
+    top = 4096
+    out = np.ones(max(n, top + 1))
+    out[1 : top + 1] = np.arange(1.0, top + 1.0) ** exponent
+    while top + 1 < n:  # at twice k it is 2 ** exponent times as much, and halfway between two lies their mean
+        known = out[top // 2 : top + 1] * 2.0**exponent
+        more = np.empty(top + 1)
+        more[::2] = known
+        more[1::2] = 0.5 * (known[:-1] + known[1:])
+        out[top : 2 * top + 1] = more[: n - top]
+        top *= 2
+    return out[:n]
 
 
 def band_noise(rng: np.random.Generator, n: int, low_hz: float, high_hz: float) -> Signal:
@@ -92,22 +109,30 @@ def band_noise(rng: np.random.Generator, n: int, low_hz: float, high_hz: float) 
 
 def bandpassed(x: Signal, low_hz: float, high_hz: float) -> Signal:
     """Butterworth band-pass, second order each side."""
-    y: Signal = scipy.signal.sosfilt(
-        scipy.signal.butter(2, (low_hz, min(high_hz, 0.49 * RATE)), "bandpass", fs=RATE, output="sos"), x
-    )
-    return y
+    return _filtered(x, 2, (low_hz, min(high_hz, 0.49 * RATE)), "bandpass")
 
 
 def lowpassed(x: Signal, cutoff_hz: float, order: int = 2) -> Signal:
     """Butterworth low-pass."""
-    y: Signal = scipy.signal.sosfilt(scipy.signal.butter(order, min(cutoff_hz, 0.49 * RATE), fs=RATE, output="sos"), x)
-    return y
+    return _filtered(x, order, min(cutoff_hz, 0.49 * RATE), "lowpass")
 
 
 def highpassed(x: Signal, cutoff_hz: float, order: int = 2) -> Signal:
     """Butterworth high-pass."""
-    y: Signal = scipy.signal.sosfilt(scipy.signal.butter(order, cutoff_hz, "highpass", fs=RATE, output="sos"), x)
-    return y
+    return _filtered(x, order, cutoff_hz, "highpass")
+
+
+def _filtered(x: Signal, order: int, cutoff_hz: float | Range, kind: str) -> Signal:
+    from spatialqa.clips.foley.kernels import cascade
+
+    return cascade(x, _sections(order, cutoff_hz, kind))
+
+
+@lru_cache(256)
+def _sections(order: int, cutoff_hz: float | Range, kind: str) -> Signal:
+    """Return a Butterworth filter as an even number of second-order sections, for kernels.cascade."""
+    sections: Signal = scipy.signal.butter(order, cutoff_hz, kind, fs=RATE, output="sos")
+    return sections if len(sections) % 2 == 0 else np.append(sections, [[1.0, 0.0, 0.0, 1.0, 0.0, 0.0]], axis=0)
 
 
 def convolved(x: Signal, kernel: Signal) -> Signal:
@@ -116,45 +141,50 @@ def convolved(x: Signal, kernel: Signal) -> Signal:
     return y
 
 
-def _resonator(frequency_hz: float, bandwidth_hz: float) -> tuple[list[float], list[float]]:
-    r = np.exp(-np.pi * bandwidth_hz / RATE)
-    w = 2.0 * np.pi * min(frequency_hz, 0.48 * RATE) / RATE
-    return [0.5 * (1 - r * r), 0.0, -0.5 * (1 - r * r)], [1.0, -2.0 * r * np.cos(w), r * r]
+def _resonated(x: Signal, gains: Signal, first: Signal, radius: Signal, step: int = RATE) -> Signal:
+    """Sum K resonators (kernels.resonate) of pole radius (K,), with first (B, K), until they fall below 160 dB."""
+    from spatialqa.clips.foley.kernels import resonate
+
+    out = np.zeros_like(x)
+    more = -len(gains) % 4
+    silence = 1e-8 * float(np.max(np.abs(x), initial=0.0))
+    first = np.ascontiguousarray(np.pad(first, ((0, 0), (0, more))))
+    resonate(x, np.pad(gains, (0, more)), first, np.pad(radius * radius, (0, more)), step, silence, out)
+    return out
 
 
 def formants(x: Signal, peaks: Sequence[tuple[float, float, float]]) -> Signal:
     """Pass x through parallel resonators (frequency Hz, bandwidth Hz, level dB) of alternating sign (Klatt 1980)."""
-    out = np.zeros_like(x)
-    for k, (frequency, bandwidth, level_db) in enumerate(peaks):
-        out += (-1) ** k * gain(level_db) * scipy.signal.lfilter(*_resonator(frequency, bandwidth), x)
-    return out
+    frequencies, bandwidths, levels_db = np.array(peaks).T
+    return _formants(x, frequencies[None, :], bandwidths, levels_db)
 
 
 def gliding_formants(
     x: Signal, tracks: Sequence[Signal], bandwidths: Sequence[float], levels_db: Sequence[float]
 ) -> Signal:
     """As `formants`, with a centre frequency for every sample of x; coefficients are renewed every 10 ms."""
-    out = np.zeros_like(x)
     step = RATE // 100
-    for k, (track, bandwidth, level_db) in enumerate(zip(tracks, bandwidths, levels_db, strict=True)):
-        state = np.zeros(2)
-        amplitude = (-1) ** k * gain(level_db)
-        for i in range(0, len(x), step):
-            b, a = _resonator(float(track[i]), bandwidth)
-            y, state = scipy.signal.lfilter(b, a, x[i : i + step], zi=state)
-            out[i : i + step] += amplitude * y
-    return out
+    frequencies = np.stack([track[: len(x) : step] for track in tracks], axis=-1)
+    return _formants(x, frequencies, np.array(bandwidths), np.array(levels_db), step)
+
+
+def _formants(x: Signal, frequencies: Signal, bandwidths: Signal, levels_db: Signal, step: int = RATE) -> Signal:
+    r = np.exp(-np.pi * bandwidths / RATE)
+    first = -2.0 * r * np.cos(2.0 * np.pi * np.minimum(frequencies, 0.48 * RATE) / RATE)
+    gains = 0.5 * (1.0 - r * r) * 10.0 ** (levels_db / 20.0)
+    gains[1::2] *= -1.0
+    edges = x.copy()
+    edges[2:] -= x[:-2]
+    return _resonated(edges, gains, first, r, step)
 
 
 def modes(excitation: Signal, frequencies_hz: Numbers, t60s_s: Numbers, amplitudes: Numbers) -> Signal:
     """Modal synthesis (Adrien 1991): a unit impulse rings every mode as a sine of its amplitude and decay time."""
-    out = np.zeros_like(excitation)
-    for frequency, t60, amplitude in zip(frequencies_hz, t60s_s, amplitudes, strict=True):
-        if 20.0 < frequency < 0.46 * RATE:
-            r = np.exp(-np.log(1000.0) / (t60 * RATE))
-            w = 2.0 * np.pi * frequency / RATE
-            out += amplitude * scipy.signal.lfilter([0.0, np.sin(w)], [1.0, -2.0 * r * np.cos(w), r * r], excitation)
-    return out
+    f, t60, a = np.array(frequencies_hz), np.array(t60s_s), np.array(amplitudes)
+    heard = (f > 20.0) & (f < 0.46 * RATE)
+    r, w = np.exp(-np.log(1000.0) / (t60[heard] * RATE)), 2.0 * np.pi * f[heard] / RATE
+    y = _resonated(excitation, a[heard] * np.sin(w), (-2.0 * r * np.cos(w))[None, :], r)
+    return np.concatenate((np.zeros(1), y[:-1]))
 
 
 def strike(rng: np.random.Generator, n: int, contact_s: float, noise: float = 0.0) -> Signal:
@@ -170,9 +200,27 @@ def phase_of(frequency_hz: Signal) -> Signal:
     return np.cumsum(frequency_hz) / RATE
 
 
+def turn_of(frequency_hz: Signal) -> Signal:
+    """Return the running phase of an instantaneous frequency within its cycle, 0 to 1."""
+    from spatialqa.clips.foley.kernels import turns
+
+    return turns(frequency_hz, RATE)
+
+
 def sine(frequency_hz: Signal) -> Signal:
     """Return a sine that follows an instantaneous frequency."""
-    return np.sin(2.0 * np.pi * phase_of(frequency_hz))
+    return _cycled(frequency_hz, _sine_table())
+
+
+@cache
+def _sine_table() -> Signal:
+    return np.sin(2.0 * np.pi * np.arange(8192) / 8192)
+
+
+def _cycled(frequency_hz: Signal, table: Signal) -> Signal:
+    from spatialqa.clips.foley.kernels import read_cycle
+
+    return read_cycle(frequency_hz, RATE, np.append(table, table[0]))
 
 
 def harmonics(frequency_hz: Signal, amplitudes: Numbers, rng: np.random.Generator) -> Signal:
@@ -182,14 +230,13 @@ def harmonics(frequency_hz: Signal, amplitudes: Numbers, rng: np.random.Generato
     spectrum = np.zeros(size // 2 + 1, dtype=np.complex128)
     spectrum[1 : count + 1] = np.asarray(amplitudes)[:count] * np.exp(2j * np.pi * rng.uniform(0.0, 1.0, count))
     table = scipy.fft.irfft(spectrum, size) * (size / 2)
-    position = (phase_of(frequency_hz) % 1.0) * size
-    return np.asarray(np.interp(position, np.arange(size + 1), np.append(table, table[0])))
+    return _cycled(frequency_hz, table)
 
 
 def glottal(rng: np.random.Generator, f0_hz: Signal, jitter: float = 0.01, open_quotient: float = 0.6) -> Signal:
     """Return the flow derivative of vibrating folds: Rosenberg's (1971) pulse t^2 - t^3, with cycle jitter."""
     wobble = 1.0 + jitter * wander(rng, len(f0_hz), 90.0, -1.0, 1.0)
-    p = (phase_of(f0_hz * wobble) % 1.0) / open_quotient
+    p = turn_of(f0_hz * wobble) / open_quotient
     return np.where(p < 1.0, 2.0 * p - 3.0 * p * p, 0.0)
 
 
@@ -235,9 +282,11 @@ def beat(rng: np.random.Generator, n: int, period_s: float, irregularity: float,
 
 def poisson_train(rng: np.random.Generator, n: int, rate_hz: float | Signal, spread_db: float) -> Signal:
     """Return impulses at random times with random signs and levels spread evenly over spread_db below 1."""
-    hit = rng.random(n) < np.asarray(rate_hz) / RATE
-    levels = 10.0 ** (rng.uniform(-spread_db, 0.0, n) / 20.0)
-    return np.where(hit, levels * np.where(rng.random(n) < 0.5, -1.0, 1.0), 0.0)
+    out = np.zeros(n)
+    hits = np.flatnonzero(rng.random(n) < np.asarray(rate_hz) / RATE)
+    levels = 10.0 ** (rng.uniform(-spread_db, 0.0, n)[hits] / 20.0)
+    out[hits] = levels * np.where(rng.random(n)[hits] < 0.5, -1.0, 1.0)
+    return out
 
 
 def in_room(rng: np.random.Generator, x: Signal, t60_s: float, level_db: float) -> Signal:

@@ -21,11 +21,10 @@ def _firing(
 
 def _pipe(x: Signal, length_m: float, loss: float) -> Signal:
     """Ring x in a pipe closed at the engine: odd quarter-wave resonances by a comb with a sign flip."""
-    delay = samples(2.0 * length_m / 343.0)
+    from spatialqa.clips.foley.kernels import comb
+
     y = x.copy()
-    for start in range(delay + 1, len(x), delay):  # blocks no longer than the delay read only finished samples
-        stop = min(start + delay, len(x))
-        y[start:stop] -= 0.5 * loss * (y[start - delay : stop - delay] + y[start - delay - 1 : stop - delay - 1])
+    comb(y, samples(2.0 * length_m / 343.0), 0.5 * loss)
     return y
 
 
@@ -91,7 +90,7 @@ def motorcycle(rng: np.random.Generator, n: int) -> Signal:
 def helicopter(rng: np.random.Generator, n: int) -> Signal:
     """Helicopter: blade slap at 10 to 28 Hz, a tail rotor four to six times faster, turbine whine (Lowson 1992)."""
     rate = np.full(n, rng.uniform(10.0, 26.0)) * dsp.wander(rng, n, 0.7, 0.98, 1.02)
-    p = dsp.phase_of(rate) % 1.0
+    p = dsp.turn_of(rate)
     slap = np.exp(-(((p - 0.5) / rng.uniform(0.06, 0.13)) ** 2))
     wash = slap * rng.standard_normal(n)
     thump = dsp.formants(
@@ -141,7 +140,7 @@ def jackhammer(rng: np.random.Generator, n: int) -> Signal:
     steel = [dsp.log_uniform(rng, 700.0, 1500.0) * r for r in (1.0, 1.9, 2.76, 4.1, 5.8)]
     ground = dsp.modes(blows, [70.0, 135.0, 260.0, 420.0], [0.07, 0.06, 0.05, 0.04], [1.0, 1.0, 0.8, 0.8])
     clank = dsp.modes(blows, steel, [rng.uniform(0.02, 0.05)] * 5, rng.uniform(0.3, 1.0, 5))
-    p = dsp.phase_of(rate) % 1.0
+    p = dsp.turn_of(rate)
     air = dsp.formants(
         rng.standard_normal(n) * np.exp(-4.0 * p), [(800.0, 700.0, 0.0), (2800.0, 2500.0, 0.0), (7000.0, 5000.0, -2.0)]
     )

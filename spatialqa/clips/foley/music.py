@@ -35,6 +35,8 @@ def _plucked(
     rng: np.random.Generator, f0: float, m: int, position: float, brightness_loss: float, t60_s: float
 ) -> Signal:
     """Return one string (Karplus and Strong 1983; Jaffe and Smith 1983): noise pluck in a damped, tuned delay loop."""
+    from spatialqa.clips.foley.kernels import pluck
+
     period = RATE / f0
     delay = int(period - 0.5)
     part = max(period - 0.5 - delay, 0.0)  # averaging neighbours adds about half a sample
@@ -43,13 +45,7 @@ def _plucked(
     taps = np.convolve([1.0 - part, part], [1.0 - stretch, stretch]) * loss
     burst = rng.uniform(-1.0, 1.0, delay)
     burst -= np.roll(burst, max(1, int(position * delay)))  # a pluck at this fraction of the string leaves a comb
-    y = np.zeros(m + delay)
-    y[: min(delay, m)] = burst[: min(delay, m)]
-    for start in range(delay, m, delay):  # one period at a time, each the filtered one before
-        seen = y[max(start - delay - 2, 0) : start]
-        seen = np.concatenate((np.zeros(delay + 2 - len(seen)), seen))
-        y[start : start + delay] = taps[0] * seen[2:] + taps[1] * seen[1:-1] + taps[2] * seen[:-2]
-    return y[:m]
+    return pluck(burst, taps, m)
 
 
 def acoustic_guitar(rng: np.random.Generator, n: int) -> Signal:
@@ -124,7 +120,7 @@ def violin(rng: np.random.Generator, n: int) -> Signal:
         pitch = f * (1.0 + depth * np.sin(2.0 * np.pi * vibrato * t)) * dsp.wander(rng, m, 30.0, 0.998, 1.002)
         k = np.arange(1, 70)
         saw = dsp.normalised(dsp.glottal(rng, pitch, 0.004, 0.97)) + dsp.normalised(dsp.harmonics(pitch, 1.0 / k, rng))
-        bow = dsp.highpassed(rng.standard_normal(m), 800.0) * (0.4 + 0.6 * (dsp.phase_of(pitch) % 1.0))
+        bow = dsp.highpassed(rng.standard_normal(m), 800.0) * (0.4 + 0.6 * (dsp.turn_of(pitch)))
         dsp.place(
             out,
             dsp.mixed(saw, bow, rng.uniform(-26.0, -18.0)) * dsp.swell(m, rng.uniform(0.03, 0.1), 0.06),

@@ -1,8 +1,8 @@
-"""Compiles numerical kernels with numba and keeps the result beside the modules, or in the cache folder.
+"""Compiles numerical kernels with numba and keeps the result beside their modules, or in the cache folder.
 
-The latter is for packages that are installed for reading only. The folder's name holds a hash of every module with
-kernels. numba itself looks only at the file of a function, and would keep what it compiled when a function that is
-called from another file changes.
+The latter is for packages that are installed for reading only. Each package with kernels has a folder of its own, whose
+name holds a hash of every module with kernels in it and below. numba itself looks only at the file of a function, and
+would keep what it compiled when a function that is called from another file changes.
 """
 
 import functools
@@ -20,15 +20,16 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 @functools.cache
-def _folder() -> str:
-    digest = hashlib.sha256(numba.__version__.encode())
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
+def _folder(package: Path) -> str:
+    """Return where the kernels of a package are kept; kernels call none of another package."""
+    digest = hashlib.sha256(numba.__version__.encode() + Path(__file__).read_bytes())
+    for path in sorted(package.rglob("*.py")):
         text = path.read_bytes()
         if b"@compiled" in text or b"@inlined" in text:
             digest.update(path.name.encode() + b"\0" + text)
     name = f"kernels-{digest.hexdigest()[:16]}"
-    beside = Path(__file__).parent / "__pycache__"
-    if os.access(beside if beside.exists() else beside.parent, os.W_OK):
+    beside = package / "__pycache__"
+    if os.access(beside if beside.exists() else package, os.W_OK):
         return str(beside / name)
     return str(default_cache().absolute() / name)
 
@@ -48,7 +49,7 @@ def inlined(function: F) -> F:
 
 def _kernel(function: F, **options: Any) -> F:
     before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = _folder()
+    numba.config.CACHE_DIR = _folder(Path(function.__code__.co_filename).absolute().parent)
     try:
         kernel = numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
     except (RuntimeError, OSError):
