@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE  # tests start a hundred Python processes, whic
 # two test processes, each file in one of them (tests/conftest.py), the slowest files first
 SPREAD := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-fast test-engine-free lint check bench clean
+.PHONY: demo test test-fast test-engine-free lint check docs bench clean
 
 demo: $(VENV)/.demo  # CLIPS=folder:DIR for recorded sounds
 	$(BIN)/spatialqa render $(DEMO) --recipe recipes/demo.yaml $(if $(CLIPS),--clips "$(CLIPS)")
@@ -38,6 +38,9 @@ lint: $(VENV)/.test
 check: lint  # and the tests of texts, which `make test` runs with all others
 	$(BIN)/python -m pytest tests/test_prose.py tests/test_docs.py
 
+docs: $(VENV)/.docs  # the site, in site/index.html; a link that leads nowhere is an error
+	$(BIN)/mkdocs build --strict
+
 bench: $(VENV)/.demo
 	$(BIN)/spatialqa bench --scenes 512 --workers 2
 
@@ -51,6 +54,10 @@ $(VENV)/.demo: $(VENV)/bin/uv pyproject.toml
 	$(INSTALL) -e '.[soundspaces]'
 	@touch $@
 
+$(VENV)/.docs: $(VENV)/bin/uv pyproject.toml
+	$(INSTALL) -e '.[docs]'
+	@touch $@
+
 $(VENV)/.test: $(VENV)/bin/uv pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0  # first: a looser range may pull in CUDA
 	$(INSTALL) -e '.[soundspaces,models,dev]'
@@ -58,4 +65,4 @@ $(VENV)/.test: $(VENV)/bin/uv pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(DEMO) $(DEMO)-preview build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(DEMO) $(DEMO)-preview site build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -24,6 +24,7 @@ SLOW = {
     "tests/test_examples.py": 30,
     "tests/test_placements.py": 20,
     "tests/test_api.py": 15,
+    "tests/test_pages.py": 25,
     "tests/dataset/test_integrity.py": 18,
     "tests/test_on_ray.py": 15,
     "tests/test_soak.py": 12,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 REPO = Path(__file__).parents[1]
-PAGES = [*sorted(REPO.glob("*.md")), *sorted((REPO / "docs").glob("*.md"))]
+PAGES = [*sorted(REPO.glob("*.md")), *sorted((REPO / "docs").rglob("*.md"))]
 NAMED = re.compile(r"`([\w./-]+/[\w.-]+\.(?:py|yaml|tsv|md|toml|json))`")
 OURS: tuple[str, ...] = (
     "core",

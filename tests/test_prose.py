@@ -18,7 +18,7 @@ from tests import prose
 from tests.prose import Text
 
 REPO = Path(__file__).parents[1]
-PAGES = [*sorted(REPO.glob("*.md")), *sorted((REPO / "docs").glob("*.md"))]
+PAGES = [*sorted(REPO.glob("*.md")), *sorted((REPO / "docs").rglob("*.md"))]
 MEAN_WORDS, MOST_WORDS = 16, 35
 MOST_WORDS_OF_A_HEADING = 30  # the first paragraph of a module's docstring
 MOST_WORDS_OF_HELP = 40

@@ -14,7 +14,7 @@ from spatialqa.cli.main import cli
 from spatialqa.rooms.materials import material
 
 REPO = Path(__file__).parents[1]
-PAGES = [*sorted(REPO.glob("*.md")), *sorted((REPO / "docs").glob("*.md"))]
+PAGES = [*sorted(REPO.glob("*.md")), *sorted((REPO / "docs").rglob("*.md"))]
 
 
 def blocks(page: Path, language: str) -> list[str]:
