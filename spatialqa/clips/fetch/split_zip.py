@@ -71,7 +71,7 @@ class SplitZip:
             with zipfile.ZipFile(io.BufferedReader(_Joined(self), 1 << 16)) as archive:
                 self._members = archive.infolist()
         except zipfile.BadZipFile as error:
-            raise DownloadError(f"{parts[-1].name}: is no ZIP archive that can be read ({error})") from None
+            raise DownloadError(f"{parts[-1].name}: cannot be read as a ZIP archive ({error})") from None
         # offsets of a split archive are relative to the part; zipfile has moved all by the start of the last one
         self._shift = self._starts[-1] if len(parts) > 1 else 0
 
