@@ -39,7 +39,7 @@ MODES = ("process", "workers", "cluster")
 MOST_STARTS = 40  # of one command in a round
 LONGEST_S = 120.0  # of one start, beside five times what an undisturbed run takes; more is a hang
 DISK_BYTES = 128 << 20
-COMPARED = ("scenes", "groups", "rirs", "qa", "README.md", "_spatialqa/shards", "_spatialqa/rejects")
+COMPARED = ("scenes", "groups", "rirs", "qa", "README.md", "croissant.json", "_spatialqa/shards", "_spatialqa/rejects")
 CLEAN_ENDS = (0, 1, 2, 130, 143, -signal.SIGKILL)
 
 

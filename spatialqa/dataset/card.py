@@ -1,4 +1,7 @@
-"""The data set card, README.md: YAML for the Hugging Face hub and `datasets`, and text for readers."""
+"""The data set card, README.md: YAML for the Hugging Face hub and `datasets`, and text for readers.
+
+Beside it lies croissant.json, the same facts for programs.
+"""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -8,8 +11,9 @@ from typing import Any
 
 import yaml
 
-from spatialqa.core.files import commit_text
-from spatialqa.dataset.card_text import bank_body, body
+from spatialqa.core.files import commit_json, commit_text
+from spatialqa.dataset.card_text import LIMITS, bank_body, body
+from spatialqa.dataset.croissant import CROISSANT, croissant_of
 from spatialqa.dataset.folder import DatasetFolder, split_of, split_order
 from spatialqa.dataset.hub_terms import LANGUAGE, size_category
 from spatialqa.dataset.json_records import RunRecord
@@ -79,12 +83,25 @@ def origins(run: RunRecord, facts: CardFacts) -> list[Part]:
     return parts_of(run, licences, facts.room_sets)
 
 
+@dataclass(frozen=True)
+class Published:
+    """How a data set is published. name: what readers load it by. licence: the hub's id, of the whole."""
+
+    name: str
+    licence: str | None = None
+    url: str | None = None
+    date: str | None = None  # ISO 8601
+
+    def facts(self) -> dict[str, str]:
+        """Return what is known of it, by the names that Croissant has for it."""
+        return {key: value for key, value in (("url", self.url), ("datePublished", self.date)) if value}
+
+
 def write_card(
     folder: DatasetFolder,
     facts: CardFacts | None = None,
     run: RunRecord | None = None,
-    name: str | None = None,
-    licence: str | None = None,
+    published: Published | None = None,
 ) -> None:
     """Write the card of what is committed now; run again whenever a table is added.
 
@@ -92,34 +109,27 @@ def write_card(
         folder: the data set.
         facts: as card_facts gives them; a command that may not fail halfway counts them before it changes anything.
         run: the run record that will be written, where it is not the present one.
-        name: what readers load it by; by default the name of the folder.
-        licence: the hub's id of the licence of the whole; by default those of the parts.
+        published: how it is published; by default under the name of its folder.
     """
-    text = card_of(folder, facts or card_facts(folder), run or folder.read_run(), name, licence)
-    commit_text(folder.root, "README.md", text)
-
-
-def card_of(
-    folder: DatasetFolder, facts: CardFacts, run: RunRecord, name: str | None = None, licence: str | None = None
-) -> str:
-    """Return the text of the card; arguments as for write_card."""
-    name = name or name_of(folder)
+    facts, run = facts or card_facts(folder), run or folder.read_run()
+    published = published or Published(_name(folder))
     questions = _question_counts(folder)
     rows = {**facts.rows, **questions}
     parts = origins(run, facts)
-    columns = {table: columns_of(folder.root / item.path, table) for table, item in _first_files(folder, rows).items()}
+    licences = [published.licence] if published.licence else card_licences(parts)
+    columns = _columns(folder, rows)
     text = (
-        bank_body(run, facts.rows, parts, columns, name)
+        bank_body(run, facts.rows, parts, columns, published.name)
         if run.makes == "groups"
-        else body(run, facts, parts, questions, columns, name)
+        else body(run, facts, parts, questions, columns, published.name)
     )
-    front = yaml.safe_dump(
-        _front(run, rows, licence or card_licences(parts), name), sort_keys=False, allow_unicode=True
-    )
-    return f"---\n{front}---\n\n{text}"
+    front = yaml.safe_dump(_front(run, rows, licences, published.name), sort_keys=False, allow_unicode=True)
+    metadata = croissant_of(run, parts, licences, columns, LIMITS, published.name, published.facts())
+    commit_json(folder.root / CROISSANT, metadata)
+    commit_text(folder.root, "README.md", f"---\n{front}---\n\n{text}")
 
 
-def _front(run: RunRecord, rows: Mapping[tuple[str, str], int], licences: str | list[str], name: str) -> dict[str, Any]:
+def _front(run: RunRecord, rows: Mapping[tuple[str, str], int], licences: list[str], name: str) -> dict[str, Any]:
     """Return the metadata; keys and values are those that the hub knows."""
     bank = run.makes == "groups"
     examples = sum(n for (table, _), n in rows.items() if table == _examples(rows))
@@ -161,18 +171,14 @@ def _configs(rows: Mapping[tuple[str, str], int]) -> list[dict[str, Any]]:
     return configs
 
 
-def _first_files(folder: DatasetFolder, rows: Mapping[tuple[str, str], int]) -> dict[str, Any]:
-    """Return one file of each kind of table."""
-    files = {}
-    for table in sorted({table for table, _ in rows}, key=lambda table: (table.startswith("qa"), table)):
-        kind = "qa" if table.startswith("qa") else table
-        if kind not in files and (found := folder.files(table)):
-            files[kind] = found[0]
-    return files
+def _columns(folder: DatasetFolder, rows: Mapping[tuple[str, str], int]) -> dict[str, list[tuple[str, str, str]]]:
+    """Return (name, type, description) of the columns of every table."""
+    tables = sorted({table for table, _ in rows}, key=lambda table: (table.startswith("qa"), table))
+    found = {table: folder.files(table) for table in tables}
+    return {table: columns_of(folder.root / files[0].path, table) for table, files in found.items() if files}
 
 
-def name_of(folder: DatasetFolder) -> str:
-    """Return the name of the folder of a data set."""
+def _name(folder: DatasetFolder) -> str:
     root = folder.root.resolve()  # "." has no name of its own
     return root.name or str(root)
 

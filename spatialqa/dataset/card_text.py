@@ -18,7 +18,7 @@ _KINDS = {
     "mono": "Scenes of one channel",
     "stereo": "Scenes of a mid-side stereo pair",
 }
-_LIMITS = (
+LIMITS = (
     "The sound is simulated. Rooms, materials and heads are models; listener and sources do not move.",
     "Labels are those of the clips. A clip may contain sounds that its labels do not name.",
     "Questions and answers are made from templates, in English. `spatialqa audit` measures how many answers can be "
@@ -87,7 +87,7 @@ def body(
     lines += _columns(columns)
     if not run.imported and not run.export:
         lines += _rebuild(run)
-    lines += ["## Limits", "", *(f"- {limit}" for limit in _LIMITS), ""]
+    lines += ["## Limits", "", *(f"- {limit}" for limit in LIMITS), ""]
     lines += _licences(parts)
     lines += ["Class names come from AudioSet (class list CC BY 4.0, ontology CC BY-SA 4.0).", ""]
     lines += _attributions(run)
@@ -215,11 +215,20 @@ def _sql(path: str) -> str:
 
 def _columns(columns: Columns) -> list[str]:
     lines = ["## Columns", ""]
-    for table, rows in columns.items():
+    for table, rows in _by_kind(columns).items():
         lines += [f"### {table}", "", "| column | type | what it holds |", "|---|---|---|"]
         lines += [f"| `{name}` | {kind} | {text_of(text)} |" for name, kind, text in rows]
         lines.append("")
     return lines
+
+
+def _by_kind(columns: Columns) -> Columns:
+    """Return one table of questions for all of them: that with the most columns."""
+    kinds: dict[str, Sequence[tuple[str, str, str]]] = {}
+    for table, rows in columns.items():
+        kind = "qa" if table.startswith("qa") else table
+        kinds[kind] = max(kinds.get(kind, ()), rows, key=len)
+    return kinds
 
 
 def _rebuild(run: RunRecord) -> list[str]:

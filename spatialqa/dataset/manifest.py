@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from spatialqa.core.files import commit_file, sha256_of
+from spatialqa.dataset.croissant import CROISSANT
 from spatialqa.dataset.folder import RUN_FILE, DatasetFolder
 from spatialqa.dataset.json_records import ManifestRecord, RunRecord, write_record
 from spatialqa.dataset.record_checks import REJECTS
@@ -28,7 +29,7 @@ EXPORT_MARKER = "spatialqa-export.json"
 EXPORTED_CLIPS = "_spatialqa/clips.jsonl"
 
 # files of ours that no record lists
-_UNLISTED = (CARD, EXPORT_MARKER, EXPORTED_CLIPS, CLIP_REJECTS, IMPORT_REJECTS)
+_UNLISTED = (CARD, CROISSANT, EXPORT_MARKER, EXPORTED_CLIPS, CLIP_REJECTS, IMPORT_REJECTS)
 _UNLISTED_NAMES = "_spatialqa/audit*.json"
 
 _LINE = re.compile(r"([0-9a-f]{64})  ([^\n]+)\n")
@@ -79,7 +80,7 @@ def _entries(
     there = [folder.root / name for name in _UNLISTED] + sorted(folder.root.glob(_UNLISTED_NAMES))
     now = {path.relative_to(folder.root).as_posix(): path for path in there if path.is_file()}
     for name in sorted({*now, *before}):
-        if name in before and name not in written:
+        if name in before and (CARD if name == CROISSANT else name) not in written:  # they are written together
             yield name, before[name]
         elif name in now:
             yield _now(folder, now[name])

@@ -84,7 +84,12 @@ def scenes(bank: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_bank_holds_rirs_and_no_scenes_and_is_valid(bank: Path) -> None:
-    assert sorted(path.name for path in bank.iterdir() if path.name != "_spatialqa") == ["README.md", "groups", "rirs"]
+    assert sorted(path.name for path in bank.iterdir() if path.name != "_spatialqa") == [
+        "README.md",
+        "croissant.json",
+        "groups",
+        "rirs",
+    ]
     report = validate_dataset(bank)
     assert report.problems == ()
     splits = Counter(row["split"] for row in rows_of(bank, "groups"))

@@ -135,7 +135,7 @@ def test_sha256sum_reads_the_manifest(root: Path) -> None:
 
 def test_one_flipped_byte_in_any_file_is_noticed(root: Path) -> None:
     files = files_of(root)
-    kinds = {"scenes", "groups", "qa", "README.md", "_spatialqa"}
+    kinds = {"scenes", "groups", "qa", "README.md", "croissant.json", "_spatialqa"}
     assert kinds == {name.partition("/")[0] for name in files}
     assert {"shards", "rejects", "run.json", "qa.json", "audit.json", "manifest.sha256"} == {
         name.split("/")[1] for name in files if name.startswith("_spatialqa")
@@ -439,7 +439,7 @@ def test_a_render_that_is_killed_between_its_last_steps_never_looks_damaged(
         (root / name).unlink()
     assert not kills.killed(None, resume)
     n = len(kills.steps)
-    assert kills.steps[-4:] == [f"{SHARD}.json", "README.md", "manifest.sha256", "run.json"]
+    assert kills.steps[-5:] == [f"{SHARD}.json", "croissant.json", "README.md", "manifest.sha256", "run.json"]
     for at in (n - 3, n - 2, n - 1):
         for name in lost:
             (root / name).unlink()

@@ -354,6 +354,7 @@ def test_an_export_whose_questions_name_no_file_is_refused_before_anything_is_re
 def test_an_export_has_a_manifest_and_a_rebuild_too(exported: Path, own: Path, tmp_path: Path) -> None:
     assert set(dict(read_manifest(DatasetFolder(exported)))) > {
         "README.md",
+        "croissant.json",
         "spatialqa-export.json",
         "_spatialqa/clips.jsonl",
         "_spatialqa/qa.json",

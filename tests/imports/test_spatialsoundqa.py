@@ -301,7 +301,7 @@ def test_an_import_has_a_manifest_and_its_readers_pass_over_other_files(tmp_path
     scenes, questions = rows_of(root, "scenes"), rows_of(root, "qa")
     listed = dict(read_manifest(DatasetFolder(root)))
     tables = {path.relative_to(root).as_posix() for path in root.glob("*/*.parquet")}
-    records = {"README.md", "_spatialqa/qa.json", "_spatialqa/rejects/import.jsonl"}
+    records = {"README.md", "croissant.json", "_spatialqa/qa.json", "_spatialqa/rejects/import.jsonl"}
     assert listed.keys() == tables | records
     for path in list(root.glob("*/*.parquet")):
         shutil.copy(path, path.with_name("train-00003-of-00009.parquet"))

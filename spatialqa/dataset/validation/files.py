@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from spatialqa.core.files import FileRecord, sha256_of
+from spatialqa.dataset.croissant import CROISSANT
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.json_records import QuestionsRecord, RunRecord, ShardRecord
 from spatialqa.dataset.manifest import CARD, CLIP_REJECTS, MANIFEST, advice, read_manifest
@@ -173,7 +174,7 @@ def _check_listed(folder: DatasetFolder, name: str, sha256: str, found: FileChec
     if path.is_file() and sha256_of(path) == sha256:
         return
     state = "has changed since it was written" if path.is_file() else "is gone"
-    if name == CARD:
+    if name in (CARD, CROISSANT):
         found.warnings.append(f"{name}: {state}")
     elif name == CLIP_REJECTS:
         found.problem(name, f"{state}: {advice(folder).rpartition(':')[0]}")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from spatialqa.core.files import FileRecord, below, commit_text, sha256_of
-from spatialqa.dataset.card import CardFacts, write_card
+from spatialqa.dataset.card import CardFacts, Published, write_card
 from spatialqa.dataset.folder import RUN_FILE, DatasetFolder
 from spatialqa.dataset.json_records import RunRecord, write_record
 from spatialqa.dataset.manifest import CARD, read_manifest, write_manifest
@@ -77,15 +77,14 @@ def _texts(value: Any) -> list[str]:
     return [text for item in items for text in _texts(item)]
 
 
-def lay_out(root: Path, stage: Path, name: str, facts: CardFacts, licence: str | None = None) -> list[FileRecord]:
+def lay_out(root: Path, stage: Path, facts: CardFacts, published: Published) -> list[FileRecord]:
     """Make a folder that holds what is published of a data set; return its files, the tables first, the card last.
 
     Args:
         root: the data set, whole.
         stage: a new folder, which must live until the upload is over.
-        name: what readers load it by.
         facts: the counts for the card.
-        licence: the hub's id of the licence of the whole, for the metadata of the card.
+        published: how it is published.
 
     Raises:
         DatasetError: a record is damaged or a file is gone.
@@ -118,10 +117,9 @@ def lay_out(root: Path, stage: Path, name: str, facts: CardFacts, licence: str |
         manifest=None,
     )
     write_record(out.meta / RUN_FILE, local.in_record(public_run))
+    write_card(out, facts, published=published)
     if _is_edited(folder, run):
         shutil.copyfile(root / CARD, stage / CARD)
-    else:
-        write_card(out, facts, name=name, licence=licence)
     write_manifest(out)
     return [*tables, *_others(stage, {item.path for item in tables})]
 

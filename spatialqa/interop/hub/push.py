@@ -5,12 +5,13 @@ import hashlib
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import spatialqa
 from spatialqa.core.files import FileRecord
-from spatialqa.dataset.card import card_facts, origins
+from spatialqa.dataset.card import Published, card_facts, origins
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.schema import TABLES
 from spatialqa.errors import DatasetError, MissingDependencyError, RecipeError, SpatialQAError, UnfinishedError
@@ -91,7 +92,9 @@ def push(
             source = Path(scratch) / "recipes"
             export_recipes(root, source)
         stage = Path(scratch) / repo.split("/")[1]
-        files = lay_out(source, stage, repo, facts, licence)
+        today = datetime.now(UTC).date().isoformat()
+        published = Published(repo, licence, f"https://huggingface.co/datasets/{repo}", today)
+        files = lay_out(source, stage, facts, published)
         size = sum(item.bytes for item in files)
         if dry_run:
             return PushSummary(repo, len(files), size, 0, 0, tuple(notes), None)
