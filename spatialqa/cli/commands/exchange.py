@@ -39,6 +39,10 @@ def export(out: Path, to: str, dest: Path, name: str | None, shard_size: int) ->
     with CountProgress("exporting") as progress:
         summary = export_dataset(out, dest, to, table_name(name), shard_size, progress.update)
     print_lines(summary.lines())
+    if to == "recipes":
+        print_next("render", "NEW", "--from", dest)
+    elif to in ("chat", "webdataset", "spatialsoundqa"):  # those with questions
+        print_next("score", "predictions.jsonl", out)
 
 
 @click.command()

@@ -41,7 +41,7 @@ def clips_debian(dest: Path, everything: bool) -> None:
 @click.argument("dest", type=PATH)
 @click.option("--classes", type=TEXT, metavar="A,B", help="Only clips of these AudioSet classes.")
 @click.option("--max-gb", type=click.FloatRange(0.001, 10_000), metavar="GB", help="Most that is downloaded.")
-@click.option("--mirror", metavar="URL", help="Address of a mirror that has the layout of the home.")
+@click.option("--mirror", type=TEXT, metavar="URL", help="Address of a mirror that has the layout of the home.")
 def clips_fetch(source: str, dest: Path, classes: str | None, max_gb: float | None, mirror: str | None) -> None:
     """Download a public collection of recorded sounds into DEST. The same command continues a download."""
     from spatialqa.cli.output import print_lines
