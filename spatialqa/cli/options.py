@@ -37,6 +37,14 @@ def TEXT(value: Any) -> str:  # noqa: N802
     return str(PATH(value)) if str(value) else ""
 
 
+def URL(value: Any) -> str:  # noqa: N802
+    """Return an address of the web."""
+    address = str(value)
+    if path_fault(address) or not address.startswith(("http://", "https://")):
+        raise click.BadParameter(f"{shown(address)} is not an address, such as https://mirror.example")
+    return address
+
+
 def TABLE(value: Any) -> str:  # noqa: N802
     """Return the NAME of a table of questions, qa-NAME, as it is."""
     if fault := table_name_fault(str(value)):

@@ -10,10 +10,10 @@ from typing import Any
 import click
 
 from spatialqa.cli.help import Commands
-from spatialqa.cli.options import PATH, SEED, TEXT, keys_of, resolve
+from spatialqa.cli.options import PATH, SEED, TEXT, URL, keys_of, resolve
 from spatialqa.cli.results import print_next
 from spatialqa.core.recipe_keys import build
-from spatialqa.errors import FOUND, ClipError
+from spatialqa.errors import FOUND
 from spatialqa.generation.recipe import RenderRecipe
 
 
@@ -41,7 +41,7 @@ def clips_debian(dest: Path, everything: bool) -> None:
 @click.argument("dest", type=PATH)
 @click.option("--classes", type=TEXT, metavar="A,B", help="Only clips of these AudioSet classes.")
 @click.option("--max-gb", type=click.FloatRange(0.001, 10_000), metavar="GB", help="Most that is downloaded.")
-@click.option("--mirror", type=TEXT, metavar="URL", help="Address of a mirror that has the layout of the home.")
+@click.option("--mirror", type=URL, metavar="URL", help="Address of a mirror that has the layout of the home.")
 def clips_fetch(source: str, dest: Path, classes: str | None, max_gb: float | None, mirror: str | None) -> None:
     """Download a public collection of recorded sounds into DEST. The same command continues a download."""
     from spatialqa.cli.output import print_lines
@@ -52,8 +52,6 @@ def clips_fetch(source: str, dest: Path, classes: str | None, max_gb: float | No
     from spatialqa.core.console import CountProgress
 
     fetch = {"esc50": fetch_esc50, "fsd50k": fetch_fsd50k, "audioset-hub": fetch_audioset}[source]
-    if mirror is not None and not mirror.startswith(("http://", "https://")):
-        raise ClipError(f"--mirror {mirror}: is not an address, such as https://mirror.example")
     names = tuple(name.strip() for name in classes.split(",")) if classes else ()
     limit = None if max_gb is None else int(max_gb * 1e9)
     with CountProgress("downloading", "clips" if source == "esc50" else "steps") as progress:
