@@ -1,6 +1,8 @@
 """Commits a table as one Parquet file: written under a temporary name, re-opened, hashed, synced, renamed."""
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,24 +25,55 @@ def commit_table(root: Path, relative: str, table: pa.Table, rows_per_group: int
             left behind.
     """
     table = table.replace_schema_metadata(with_metadata(table.schema).metadata)
-    leaves = [name for name in _leaf_names(table.schema) if name not in _AUDIO_LEAVES]
+    how = _options(table.schema)
+    return _commit(
+        root,
+        relative,
+        lambda path: pq.write_table(table, path, row_group_size=rows_per_group, **how),
+        lambda: table.num_rows,
+    )
+
+
+def commit_groups(
+    root: Path, relative: str, schema: pa.Schema, groups: Iterable[Sequence[Mapping[str, Any]]]
+) -> FileRecord:
+    """Write rows as one Parquet file, each item of `groups` as a row group, and return its record.
+
+    No more than one group is held in memory. Otherwise as `commit_table`.
+    """
+    schema = with_metadata(schema)
+    count = 0
 
     def write(path: Path) -> None:
-        pq.write_table(
-            table,
-            path,
-            row_group_size=rows_per_group,
-            compression="NONE" if len(leaves) < len(_leaf_names(table.schema)) else "ZSTD",
-            use_dictionary=leaves,
-            write_statistics=leaves,
-            write_page_index=is_described(table.schema),
-        )
-        rows = pq.ParquetFile(path).metadata.num_rows
-        if rows != table.num_rows:
-            raise UnfinishedError(f"{path}: wrote {table.num_rows} rows and read back {rows}; run the command again")
+        nonlocal count
+        with pq.ParquetWriter(path, schema, **_options(schema)) as writer:
+            for rows in groups:
+                writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+                count += len(rows)
 
-    size, sha256 = commit_file(below(root, relative), write)
-    return FileRecord(relative, table.num_rows, size, sha256)
+    return _commit(root, relative, write, lambda: count)
+
+
+def _options(schema: pa.Schema) -> dict[str, Any]:
+    names = _leaf_names(schema)
+    leaves = [name for name in names if name not in _AUDIO_LEAVES]
+    return {
+        "compression": "NONE" if len(leaves) < len(names) else "ZSTD",
+        "use_dictionary": leaves,
+        "write_statistics": leaves,
+        "write_page_index": is_described(schema),
+    }
+
+
+def _commit(root: Path, relative: str, write: Callable[[Path], None], wanted: Callable[[], int]) -> FileRecord:
+    def write_and_count(path: Path) -> None:
+        write(path)
+        rows = pq.ParquetFile(path).metadata.num_rows
+        if rows != wanted():
+            raise UnfinishedError(f"{path}: wrote {wanted()} rows and read back {rows}; run the command again")
+
+    size, sha256 = commit_file(below(root, relative), write_and_count)
+    return FileRecord(relative, wanted(), size, sha256)
 
 
 def _leaf_names(schema: pa.Schema) -> list[str]:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from spatialqa.core.scene import Scene
 from spatialqa.dataset.folder import DatasetFolder, split_of
-from spatialqa.dataset.schema import SCENES, described, descriptions, is_described, type_name, without_descriptions
+from spatialqa.dataset.schema import QA, SCENES, described, descriptions, is_described, type_name, without_descriptions
 from spatialqa.errors import DamagedError, DatasetError
 
 _SCENE_COLUMNS = [name for name in SCENES.names if name != "audio"]
@@ -142,7 +142,7 @@ def join_questions(
         DatasetError: a question's scene is not among the scenes, or comes in another order.
     """
     files = [path for path in folder.tables(table) if split_of(path) == split]
-    rows = (row for path in files for row in read_rows(path))
+    rows = (row for path in files for row in read_rows(path, QA.names))  # without audio, which they may have
     asked = ((scene_id, list(group)) for scene_id, group in groupby(rows, key=lambda row: row["scene_id"]))
     waiting = next(asked, None)
     for scene in scenes:

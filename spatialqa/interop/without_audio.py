@@ -21,7 +21,7 @@ from spatialqa.dataset.folder import RUN_FILE, DatasetFolder
 from spatialqa.dataset.json_records import ExportRecord, RunRecord, ShardRecord, write_record
 from spatialqa.dataset.manifest import CARD, EXPORT_MARKER, EXPORTED_CLIPS, write_manifest
 from spatialqa.dataset.reading import read_rows, scene_files, schema_of
-from spatialqa.dataset.schema import AUDIO_COLUMNS
+from spatialqa.dataset.schema import AUDIO_COLUMNS, QA
 from spatialqa.errors import DamagedError, DatasetError
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.interop.destination import Destination
@@ -187,14 +187,24 @@ def _write_clips(out: DatasetFolder, run: RunRecord) -> int:
 
 
 def _export_questions(folder: DatasetFolder, out: DatasetFolder, target: Destination, table: str) -> int:
-    """Copy a table of questions byte for byte, with its record; returns the number of questions."""
+    """Copy a table of questions, with its record; returns the number of questions.
+
+    The bytes are the same, except of a table with audio: its audio is left out.
+    """
     record = folder.read_questions(table)
     files = []
     for item in record.files:
-        size, sha256 = target.copy(folder.root / item.path, item.path)
+        path = folder.root / item.path
+        if record.recipe.get("with_audio"):
+            rows = pa.Table.from_pylist(list(read_rows(path, QA.names)), schema=QA)
+            files.append(commit_table(out.root, item.path, rows, 10_000))
+            continue
+        size, sha256 = target.copy(path, item.path)
         if sha256 != item.sha256:
-            raise DatasetError(f"{folder.root}/{item.path}: is not the file that make-qa wrote; run make-qa again")
+            raise DatasetError(f"{path}: is not the file that make-qa wrote; run make-qa again")
         files.append(FileRecord(item.path, item.rows, size, sha256))
-    published = replace(record, recipe=without_paths(QaRecipe, record.recipe), files=tuple(files))
-    write_record(out.questions_file(table), published)
+    recipe = without_paths(QaRecipe, record.recipe)
+    if "with_audio" in recipe:
+        recipe["with_audio"] = False
+    write_record(out.questions_file(table), replace(record, recipe=recipe, files=tuple(files)))
     return sum(file.rows for file in files)

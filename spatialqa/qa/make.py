@@ -2,9 +2,10 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,12 +16,12 @@ from spatialqa.core.files import FileRecord, temporary_name
 from spatialqa.core.names import table_name
 from spatialqa.core.scene import Scene
 from spatialqa.dataset.card import card_facts, write_card
-from spatialqa.dataset.commit import commit_table
+from spatialqa.dataset.commit import ROWS_PER_GROUP, commit_groups, commit_table
 from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.json_records import QuestionsRecord, SkipCount
 from spatialqa.dataset.manifest import CARD, write_manifest
-from spatialqa.dataset.reading import read_scenes, scene_files
-from spatialqa.dataset.schema import QA
+from spatialqa.dataset.reading import read_audio, read_scenes, scene_files
+from spatialqa.dataset.schema import QA, QA_WITH_AUDIO
 from spatialqa.errors import DatasetError
 from spatialqa.qa.ask import ONE_SCENE, DataSetView, SceneQuestions, ask, survey
 from spatialqa.qa.ask_options import AskOptions, check_counts
@@ -97,6 +98,8 @@ def make_qa(root: Path, recipe: QaRecipe, on_scenes: Callable[[int, int], None] 
     folder = DatasetFolder(root)
     run = folder.read_own_run()
     table = table_name(recipe.name)
+    if recipe.with_audio and (run.engine.name == "none" or run.export):
+        raise DatasetError(f"{root}: has no audio to write beside the questions: leave --with-audio out")
     own = load_question_modules(recipe.question_modules)
     own.subtypes.check_types(recipe.types)
     countable = own.subtypes.types_for(several=False) + own.subtypes.types_for(several=True)
@@ -165,30 +168,29 @@ def _write(
     data_set = survey_data_set(scenes, recipe, own.subtypes)
     counts = recipe.type_counts
     quota = Quota(counts, _scene_counts(scenes), recipe.seed, own.subtypes) if counts else None
-    bundles = list(_bundles(scenes))
+    bundles = list(_bundles(scenes, 1 if recipe.with_audio else _SCENES_PER_FILE))
     total = sum(rows for _, _, rows in bundles)
     per_split = Counter(split for split, _, _ in bundles)
+
+    def ask_one(scene: Scene) -> SceneQuestions:
+        if quota:
+            return _ask_one(scene, recipe, templates, data_set, quota)
+        return ask(scene, recipe, templates, data_set)
+
     seen: Counter[str] = Counter()
     done = 0
     questions: Counter[str] = Counter()
     skipped: Counter[tuple[str, str]] = Counter()
     files = []
     for split, paths, rows in bundles:
-        batches = []
-        for path in paths:
-            asked_rows = []
-            for scene in read_scenes(path):
-                asked = (
-                    _ask_one(scene, recipe, templates, data_set, quota)
-                    if quota
-                    else ask(scene, recipe, templates, data_set)
-                )
-                asked_rows += [question.to_row() for question in asked.questions]
-                questions.update(question.subtype for question in asked.questions)
-                skipped.update((skip.subtype, skip.reason) for skip in asked.skipped)
-            batches += pa.Table.from_pylist(asked_rows, schema=QA).to_batches()
-        name = f"{split}-{seen[split]:05d}-of-{per_split[split]:05d}.parquet"
-        files.append(commit_table(folder.root, f"{aside}/{name}", pa.Table.from_batches(batches, QA), 10_000))
+        name = f"{aside}/{split}-{seen[split]:05d}-of-{per_split[split]:05d}.parquet"
+        if recipe.with_audio:
+            groups = _row_groups(_rows(paths, ask_one, questions, skipped, with_audio=True))
+            files.append(commit_groups(folder.root, name, QA_WITH_AUDIO, groups))
+        else:
+            rows_of_scenes = _rows(paths, ask_one, questions, skipped)
+            batches = [batch for own in rows_of_scenes for batch in pa.Table.from_pylist(own, schema=QA).to_batches()]
+            files.append(commit_table(folder.root, name, pa.Table.from_batches(batches, QA), 10_000))
         seen[split] += 1
         done += rows
         if on_scenes:
@@ -205,6 +207,40 @@ def _write(
     unmet = quota.unmet() if quota else {}
     summary = QaSummary(folder.root / aside, total, questions, skipped, types, unmet, subtypes=own.subtypes)
     return summary, files
+
+
+def _rows(
+    paths: Sequence[Path],
+    ask_one: Callable[[Scene], SceneQuestions],
+    questions: Counter[str],
+    skipped: Counter[tuple[str, str]],
+    with_audio: bool = False,
+) -> Iterator[list[dict[str, Any]]]:
+    """Yield the rows of the questions, of a file of scenes at a time or, with audio, of a scene; count them."""
+    for path in paths:
+        rows: list[dict[str, Any]] = []
+        for scene, flac in read_audio(path) if with_audio else ((scene, b"") for scene in read_scenes(path)):
+            asked = ask_one(scene)
+            questions.update(question.subtype for question in asked.questions)
+            skipped.update((skip.subtype, skip.reason) for skip in asked.skipped)
+            rows += [question.to_row() for question in asked.questions]
+            if with_audio:
+                yield [{**row, "audio": {"bytes": flac, "path": f"{scene.scene_id}.flac"}} for row in rows]
+                rows = []
+        if not with_audio:
+            yield rows
+
+
+def _row_groups(scenes: Iterable[list[dict[str, Any]]]) -> Iterator[list[dict[str, Any]]]:
+    """Join the rows of scenes into row groups."""
+    group: list[dict[str, Any]] = []
+    for rows in scenes:
+        group += rows
+        while len(group) >= ROWS_PER_GROUP:
+            yield group[:ROWS_PER_GROUP]
+            group = group[ROWS_PER_GROUP:]
+    if group:
+        yield group
 
 
 def _ask_one(
@@ -232,7 +268,7 @@ def _scene_counts(files: Sequence[Path]) -> Counter[tuple[str, bool]]:
     return counts
 
 
-def _bundles(files: Sequence[Path]) -> Iterator[tuple[str, list[Path], int]]:
+def _bundles(files: Sequence[Path], scenes_per_file: int) -> Iterator[tuple[str, list[Path], int]]:
     """Group consecutive scene files of a split until they hold enough scenes for one file of questions."""
     bundle: list[Path] = []
     rows = 0
@@ -241,6 +277,6 @@ def _bundles(files: Sequence[Path]) -> Iterator[tuple[str, list[Path], int]]:
         bundle.append(path)
         rows += pq.ParquetFile(path).metadata.num_rows
         last_of_split = i + 1 == len(files) or split_of(files[i + 1]) != split
-        if rows >= _SCENES_PER_FILE or last_of_split:
+        if rows >= scenes_per_file or last_of_split:
             yield split, bundle, rows
             bundle, rows = [], 0

@@ -80,6 +80,9 @@ class QaRecipe(AskOptions):
     )
     templates: str | None = key(None, "folder of template files that replaces the bundled ones", path=True)
     name: str | None = key(None, "write qa-NAME/ instead of qa/")
+    with_audio: bool = key(
+        False, "also write the audio of its scene into the row of every question: a table to train on without a join"
+    )
 
     def __post_init__(self) -> None:
         check_bounds(self)

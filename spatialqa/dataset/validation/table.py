@@ -10,6 +10,7 @@ import numpy as np
 from spatialqa.dataset.folder import split_of
 from spatialqa.dataset.json_records import OwnSubtype
 from spatialqa.dataset.reading import read_rows
+from spatialqa.dataset.schema import QA
 from spatialqa.dataset.validation.answers import RULES, Margins
 from spatialqa.dataset.validation.ground_truth import SplitTruth
 from spatialqa.dataset.validation.own_subtypes import Recompute, own_rules
@@ -62,7 +63,7 @@ class TableCheck:
         seen = _Seen(len(truth), (*RULES, *self._own_rules))
         for path in paths:
             assert split_of(path) == split
-            for row in read_rows(path, batch_rows=2048):
+            for row in read_rows(path, QA.names, batch_rows=2048):
                 if not whole and row["scene_id"] and truth.row(row["scene_id"]) is None:
                     continue
                 self.counts[row["type"]] += 1
