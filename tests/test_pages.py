@@ -27,6 +27,9 @@ _BLOCK = re.compile(
     r"(?:^ *<!-- (?P<mark>[^\n]*?) -->\n)?^(?P<indent> *)```(?P<kind>\w+)\n(?P<code>.*?)^ *```$",
     re.DOTALL | re.MULTILINE,
 )
+OUTSIDE = {"README.md", "CONTRIBUTING.md"}  # of docs/; other tests run their Python blocks
+PYTHON_ALONE = ("labels.md", "scoring.md")  # walked, but for their commands
+CHECKED_ALONE = {"engines.md"}  # tests/test_readme.py parses its commands, tests/acoustics/geometric renders the like
 RUN_BY_OTHER_TESTS = {  # Python blocks
     "README.md": "tests/test_readme.py",
     "python.md": "tests/test_api.py",
@@ -128,22 +131,30 @@ def run_block(block: Block, names: dict[str, Any], page: str) -> None:
 
 
 @pytest.mark.soundspaces
-@pytest.mark.parametrize("page", [*WALKS, "labels.md", "scoring.md"])
+@pytest.mark.parametrize("page", [*WALKS, *PYTHON_ALONE, *sorted(OUTSIDE)])
 def test_a_page_runs_from_top_to_bottom(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     PUT.get(page, lambda: None)()
     names: dict[str, Any] = {}
-    ours = [block for block in blocks(DOCS / page) if not block.mark.startswith("not run: ")]
-    for block in ours:
-        if page in WALKS or block.kind == "python":
+    kinds = {"python"} if page in PYTHON_ALONE else {"bash"} if page in OUTSIDE else None
+    for block in blocks((REPO if page in OUTSIDE else DOCS) / page):
+        if not block.mark.startswith("not run: ") and (kinds is None or block.kind in kinds):
             run_block(block, names, page)
 
 
-def test_every_python_block_is_run_and_no_page_that_leads_through_a_task_is_forgotten() -> None:
-    pages = [*REPO.glob("*.md"), *DOCS.rglob("*.md")]
-    with_python = {path.name for path in pages if any(block.kind == "python" for block in blocks(path))}
-    walked = {Path(page).name for page in (*WALKS, "labels.md", "scoring.md")}
-    assert with_python <= walked | RUN_BY_OTHER_TESTS.keys()
-    for path in pages:
+def test_every_block_is_run_or_says_why_not() -> None:
+    for path in (*REPO.glob("*.md"), *DOCS.rglob("*.md")):
+        page = path.relative_to(DOCS).as_posix() if path.is_relative_to(DOCS) else path.name
         for block in blocks(path):
-            assert not block.mark or re.match(r"(not run|save as): \w", block.mark), f"{path.name}: {block.mark}"
+            assert not block.mark or re.match(r"(not run|save as): \S", block.mark), f"{page}: {block.mark}"
+            if block.kind == "python":
+                assert page in {*WALKS, *PYTHON_ALONE, *RUN_BY_OTHER_TESTS}, page
+            elif block.kind == "bash":
+                assert block.mark or page in {*WALKS, *OUTSIDE, *CHECKED_ALONE}, f"{page}: {block.code}"
+
+
+def test_marks_name_tests_that_there_are() -> None:
+    for path in (*REPO.glob("*.md"), *DOCS.rglob("*.md")):
+        for block in blocks(path):
+            for named in re.findall(r"\b(?:tests|docs)/[\w./-]+", block.mark):
+                assert (REPO / named).exists(), f"{path.name}: {named}"
