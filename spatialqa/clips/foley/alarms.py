@@ -127,7 +127,8 @@ def police_siren(rng: np.random.Generator, n: int) -> Signal:
     rate = np.full(n, wail if style == 0 else yelp)
     if style == 2:
         rate[int(rng.uniform(0.35, 0.65) * n) :] = wail
-    p = (dsp.phase_of(rate) + rng.uniform(0.0, 1.0)) % 1.0
+    p = dsp.phase_of(rate) + rng.uniform(0.0, 1.0)
+    p -= np.floor(p)
     rise = rng.uniform(0.35, 0.55)
     sweep = np.where(p < rise, p / rise, (1.0 - p) / (1.0 - rise))
     f = low * (high / low) ** (sweep**0.8)
@@ -141,8 +142,8 @@ def civil_siren(rng: np.random.Generator, n: int) -> Signal:
     """Air-raid siren: a chopper rotor that speeds up and slows down, two ports about a third apart, rushing air."""
     low, high = rng.uniform(180.0, 300.0), rng.uniform(420.0, 640.0)
     turn = rng.uniform(0.1, 0.22)
-    p = (dsp.phase_of(np.full(n, turn)) + rng.uniform(0.0, 1.0)) % 1.0
-    inertia = 0.5 - 0.5 * np.cos(2.0 * np.pi * p)
+    turned = dsp.phase_of(np.full(n, turn)) + rng.uniform(0.0, 1.0)
+    inertia = 0.5 - 0.5 * np.cos(2.0 * np.pi * turned)
     f = low + (high - low) * inertia**0.7
     k = np.arange(1, 40)
     x = np.zeros(n)

@@ -209,7 +209,9 @@ def bee(rng: np.random.Generator, n: int) -> Signal:
         f0 = base * rng.uniform(0.9, 1.1) * dsp.wander(rng, n, 2.5, 0.9, 1.1)
         f0 *= dsp.wander(rng, n, 70.0, 1.0 - flutter_depth, 1.0 + flutter_depth)
         colour = k**-slope + bend * np.exp(-((k * base - centre) ** 2) / 1e6)
-        x += dsp.harmonics(f0, colour * rng.uniform(0.2, 1.0, len(k)), rng) * dsp.wander(rng, n, move, 0.15, 1.0) ** 1.5
+        tone = dsp.harmonics(f0, colour * rng.uniform(0.2, 1.0, len(k)), rng)
+        near = dsp.wander(rng, n, move, 0.15, 1.0)
+        x += tone * near * np.sqrt(near)
     flutter = rng.standard_normal(n) * (0.3 + np.abs(x))
     return dsp.mixed(x, dsp.highpassed(flutter, 500.0, 1), rng.uniform(-20.0, -6.0))
 
@@ -273,10 +275,10 @@ def purr(rng: np.random.Generator, n: int) -> Signal:
     """Cat: 25 to 34 glottal openings a second, louder while breathing out (Frazer Sissom et al. 1991)."""
     rate, breath_hz = rng.uniform(25.5, 34.0), rng.uniform(0.4, 1.1)
     phase = dsp.phase_of(np.full(n, breath_hz)) + rng.uniform(0.0, 1.0)
-    out_breath = (phase % 1.0) < 0.5
+    out_breath = phase - np.floor(phase) < 0.5
     f0 = rate * np.where(out_breath, 1.0, rng.uniform(0.85, 0.95)) * dsp.wander(rng, n, 6.0, 0.97, 1.03)
-    p = dsp.turn_of(f0)
-    pulse = np.exp(-p * rng.uniform(10.0, 14.0)) * np.minimum(p * 40.0, 1.0)
+    p = np.linspace(0.0, 1.0, 40 * 256 + 1)
+    pulse = dsp.cycled(f0, np.exp(-p * rng.uniform(10.0, 14.0)) * np.minimum(p * 40.0, 1.0))
     rumble = dsp.formants(
         pulse * (1.0 + rng.uniform(0.7, 3.0) * rng.standard_normal(n)),
         [
@@ -287,5 +289,5 @@ def purr(rng: np.random.Generator, n: int) -> Signal:
         ],
     )
     floor, back = rng.uniform(0.2, 0.7), np.where(out_breath, 1.0, rng.uniform(0.4, 1.0))
-    level = floor + (1.0 - floor) * np.sin(np.pi * (phase * 2.0 % 1.0)) ** 0.5 * back
+    level = floor + (1.0 - floor) * np.abs(np.sin(2.0 * np.pi * phase)) ** 0.5 * back
     return dsp.outdoors(rng, rumble * level, rng.uniform(-55.0, -24.0))

@@ -137,8 +137,10 @@ def synthesise(clip_id: str) -> npt.NDArray[np.float32]:
     """Make one clip: float32 (n,) at dsp.RATE, peak 0.9, no DC, faded ends; raises ClipError for an unknown id."""
     n = round(record(clip_id).duration_s * dsp.RATE)
     x = _BY_SLUG[clip_id.split("/")[1]].model(seeds.rng(0, "foley", clip_id), n)
-    x = dsp.highpassed(x, 25.0) * dsp.swell(n, 0.003, 0.03)
-    return (np.round(dsp.normalised(x) * (_PEAK / _STEP)) * _STEP).astype(np.float32)
+    x = dsp.highpassed(x, 25.0)
+    dsp.fade(x, 0.003, 0.03)
+    x *= _PEAK / _STEP / max(dsp.peak(x), 1e-30)
+    return np.multiply(np.rint(x, out=x), _STEP, dtype=np.float32)
 
 
 class FoleyClips:

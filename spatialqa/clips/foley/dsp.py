@@ -5,7 +5,7 @@ Everything is float64 (n,) at RATE samples a second; frequencies in Hz, times in
 
 from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
-from math import ceil
+from math import ceil, sqrt
 from typing import Any
 
 import numpy as np
@@ -32,8 +32,20 @@ def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
 
 def normalised(x: Signal) -> Signal:
     """Scale to a peak of 1 (silence stays silence)."""
-    peak = float(np.max(np.abs(x), initial=0.0))
-    return x / peak if peak > 0 else x
+    top = peak(x)
+    return x / top if top > 0 else x
+
+
+def peak(x: Signal) -> float:
+    """Return the largest absolute value, 0 of an empty signal."""
+    return float(max(np.max(x, initial=0.0), -np.min(x, initial=0.0)))
+
+
+def rms(x: Signal) -> float:
+    """Return the root of the mean square, at least 1e-15."""
+    from spatialqa.clips.foley.kernels import mean_square
+
+    return max(sqrt(mean_square(x)), 1e-15)
 
 
 def gain(level_db: float) -> float:
@@ -43,14 +55,14 @@ def gain(level_db: float) -> float:
 
 def mixed(x: Signal, other: Signal, level_db: float) -> Signal:
     """Add `other` with an RMS that lies level_db above (negative: below) that of x."""
-    ratio = np.sqrt(np.mean(x**2) / max(float(np.mean(other**2)), 1e-30))
-    return np.asarray(x + other * (ratio * gain(level_db)))
+    return np.asarray(x + other * (rms(x) / rms(other) * gain(level_db)))
 
 
 def curve(n: int, points: Sequence[tuple[float, float]]) -> Signal:
     """Join (position 0..1, value) points by straight lines over n samples."""
-    positions, values = zip(*points, strict=True)
-    return np.asarray(np.interp(np.linspace(0.0, 1.0, n), positions, values))
+    from spatialqa.clips.foley.kernels import joined
+
+    return joined(np.array(points, dtype=np.float64), n)
 
 
 def wander(rng: np.random.Generator, n: int, rate_hz: float, low: float, high: float) -> Signal:
@@ -69,10 +81,16 @@ def decay(n: int, t60_s: float) -> Signal:
 def swell(n: int, attack_s: float, release_s: float) -> Signal:
     """Return an envelope of 1 with raised-cosine flanks, shortened to fit n."""
     out = np.ones(n)
-    a, r = min(samples(attack_s), n // 2), min(samples(release_s), n // 2)
-    out[:a] *= 0.5 - 0.5 * np.cos(np.pi * np.arange(a) / max(a, 1))
-    out[n - r :] *= 0.5 + 0.5 * np.cos(np.pi * np.arange(r) / max(r, 1))
+    fade(out, attack_s, release_s)
     return out
+
+
+def fade(x: Signal, attack_s: float, release_s: float) -> None:
+    """Multiply x by `swell`, in place."""
+    n = len(x)
+    a, r = min(samples(attack_s), n // 2), min(samples(release_s), n // 2)
+    x[:a] *= 0.5 - 0.5 * np.cos(np.pi * np.arange(a) / max(a, 1))
+    x[n - r :] *= 0.5 + 0.5 * np.cos(np.pi * np.arange(r) / max(r, 1))
 
 
 def tilted_noise(rng: np.random.Generator, n: int, db_per_octave: float, corner_hz: float = 60.0) -> Signal:
@@ -83,7 +101,7 @@ def tilted_noise(rng: np.random.Generator, n: int, db_per_octave: float, corner_
     weights[: ceil(corner)] = corner ** (db_per_octave / 6.0206)
     spectrum = scipy.fft.rfft(rng.standard_normal(m).astype(np.float32)) * weights.astype(np.float32)
     x: Signal = scipy.fft.irfft(spectrum, m)[:n].astype(np.float64)
-    return np.asarray(x / np.sqrt(np.mean(x**2)))
+    return x / rms(x)
 
 
 def _powers(n: int, exponent: float) -> Signal:
@@ -104,7 +122,7 @@ def _powers(n: int, exponent: float) -> Signal:
 def band_noise(rng: np.random.Generator, n: int, low_hz: float, high_hz: float) -> Signal:
     """Return noise of RMS about 1 between two frequencies with slopes of 12 dB an octave."""
     x = bandpassed(rng.standard_normal(n), low_hz, high_hz)
-    return x / max(float(np.sqrt(np.mean(x**2))), 1e-12)
+    return x / rms(x)
 
 
 def bandpassed(x: Signal, low_hz: float, high_hz: float) -> Signal:
@@ -136,21 +154,28 @@ def _sections(order: int, cutoff_hz: float | Range, kind: str) -> Signal:
 
 
 def convolved(x: Signal, kernel: Signal) -> Signal:
-    """Convolve x with a kernel and keep the length of x."""
-    y: Signal = scipy.signal.oaconvolve(x, kernel)[: len(x)]
-    return y
+    """Convolve x with a kernel, by overlap and add within 1e-6 of the peak, and keep the length of x."""
+    size = max(1 << (2 * len(kernel) - 1).bit_length(), 16384)
+    step = size - len(kernel) + 1
+    starts = range(0, len(x), step)
+    blocks = np.zeros((len(starts), size), dtype=np.float32)  # transforms of several rows share their instructions
+    for block, start in zip(blocks, starts, strict=True):
+        block[: min(step, len(x) - start)] = x[start : start + step]
+    spectrum = scipy.fft.rfft(blocks, axis=1) * scipy.fft.rfft(kernel.astype(np.float32), size)
+    out = np.zeros(len(x))
+    for block, start in zip(scipy.fft.irfft(spectrum, size, axis=1), starts, strict=True):
+        out[start : start + size] += block[: len(x) - start]
+    return out
 
 
-def _resonated(x: Signal, gains: Signal, first: Signal, radius: Signal, step: int = RATE) -> Signal:
-    """Sum K resonators (kernels.resonate) of pole radius (K,), with first (B, K), until they fall below 160 dB."""
+def _resonated(x: Signal, gains: Signal, first: Signal, radius: Signal, out: Signal, step: int = RATE) -> None:
+    """Add K resonators (kernels.resonate) of pole radius (K,), with first (B, K), to out, until they fall by 160 dB."""
     from spatialqa.clips.foley.kernels import resonate
 
-    out = np.zeros_like(x)
-    more = -len(gains) % 4
-    silence = 1e-8 * float(np.max(np.abs(x), initial=0.0))
-    first = np.ascontiguousarray(np.pad(first, ((0, 0), (0, more))))
-    resonate(x, np.pad(gains, (0, more)), first, np.pad(radius * radius, (0, more)), step, silence, out)
-    return out
+    blocks, count = first.shape
+    rows = np.zeros((blocks + 2, count + -count % 4))
+    rows[0, :count], rows[1, :count], rows[2:, :count] = gains, radius * radius, first
+    resonate(x, rows[0], rows[2:], rows[1], step, 1e-8 * peak(x), out)
 
 
 def formants(x: Signal, peaks: Sequence[tuple[float, float, float]]) -> Signal:
@@ -175,7 +200,9 @@ def _formants(x: Signal, frequencies: Signal, bandwidths: Signal, levels_db: Sig
     gains[1::2] *= -1.0
     edges = x.copy()
     edges[2:] -= x[:-2]
-    return _resonated(edges, gains, first, r, step)
+    out = np.zeros(len(x))
+    _resonated(edges, gains, first, r, out, step)
+    return out
 
 
 def modes(excitation: Signal, frequencies_hz: Numbers, t60s_s: Numbers, amplitudes: Numbers) -> Signal:
@@ -183,8 +210,9 @@ def modes(excitation: Signal, frequencies_hz: Numbers, t60s_s: Numbers, amplitud
     f, t60, a = np.array(frequencies_hz), np.array(t60s_s), np.array(amplitudes)
     heard = (f > 20.0) & (f < 0.46 * RATE)
     r, w = np.exp(-np.log(1000.0) / (t60[heard] * RATE)), 2.0 * np.pi * f[heard] / RATE
-    y = _resonated(excitation, a[heard] * np.sin(w), (-2.0 * r * np.cos(w))[None, :], r)
-    return np.concatenate((np.zeros(1), y[:-1]))
+    out = np.zeros(len(excitation))
+    _resonated(excitation[:-1], a[heard] * np.sin(w), (-2.0 * r * np.cos(w))[None, :], r, out[1:])
+    return out
 
 
 def strike(rng: np.random.Generator, n: int, contact_s: float, noise: float = 0.0) -> Signal:
@@ -208,19 +236,20 @@ def turn_of(frequency_hz: Signal) -> Signal:
 
 
 def sine(frequency_hz: Signal) -> Signal:
-    """Return a sine that follows an instantaneous frequency."""
-    return _cycled(frequency_hz, _sine_table())
+    """Return a sine that follows an instantaneous frequency, within 1e-7."""
+    return cycled(frequency_hz, _sine_table())
 
 
 @cache
 def _sine_table() -> Signal:
-    return np.sin(2.0 * np.pi * np.arange(8192) / 8192)
+    return np.asarray(np.sin(np.linspace(0.0, 2.0 * np.pi, 8193)))
 
 
-def _cycled(frequency_hz: Signal, table: Signal) -> Signal:
+def cycled(frequency_hz: Signal, table: Signal) -> Signal:
+    """Return a wave that follows an instantaneous frequency; table: one cycle, from its start to its end, in steps."""
     from spatialqa.clips.foley.kernels import read_cycle
 
-    return read_cycle(frequency_hz, RATE, np.append(table, table[0]))
+    return read_cycle(frequency_hz, RATE, table)
 
 
 def harmonics(frequency_hz: Signal, amplitudes: Numbers, rng: np.random.Generator) -> Signal:
@@ -230,7 +259,7 @@ def harmonics(frequency_hz: Signal, amplitudes: Numbers, rng: np.random.Generato
     spectrum = np.zeros(size // 2 + 1, dtype=np.complex128)
     spectrum[1 : count + 1] = np.asarray(amplitudes)[:count] * np.exp(2j * np.pi * rng.uniform(0.0, 1.0, count))
     table = scipy.fft.irfft(spectrum, size) * (size / 2)
-    return _cycled(frequency_hz, table)
+    return cycled(frequency_hz, np.append(table, table[0]))
 
 
 def glottal(rng: np.random.Generator, f0_hz: Signal, jitter: float = 0.01, open_quotient: float = 0.6) -> Signal:
@@ -284,8 +313,26 @@ def poisson_train(rng: np.random.Generator, n: int, rate_hz: float | Signal, spr
     """Return impulses at random times with random signs and levels spread evenly over spread_db below 1."""
     out = np.zeros(n)
     hits = np.flatnonzero(rng.random(n) < np.asarray(rate_hz) / RATE)
-    levels = 10.0 ** (rng.uniform(-spread_db, 0.0, n)[hits] / 20.0)
-    out[hits] = levels * np.where(rng.random(n)[hits] < 0.5, -1.0, 1.0)
+    levels = 10.0 ** (spread_db * (_drawn_at(rng, n, hits) - 1.0) / 20.0)
+    out[hits] = levels * np.where(_drawn_at(rng, n, hits) < 0.5, -1.0, 1.0)
+    return out
+
+
+def _drawn_at(rng: np.random.Generator, n: int, hits: npt.NDArray[np.intp]) -> Signal:
+    """Return rng.random(n)[hits]; few hits are drawn alone. The state of rng is the same afterwards."""
+    bits = rng.bit_generator
+    if not isinstance(bits, np.random.PCG64) or 500 * len(hits) > n:
+        return rng.random(n)[hits]
+    before = bits.state
+    out, at = np.empty(len(hits)), 0
+    for k, hit in enumerate(hits.tolist()):
+        bits.advance(hit - at)
+        out[k] = rng.random()
+        at = hit + 1
+    bits.advance(n - at)
+    after = bits.state  # without the half of a draw that integers() may have kept
+    after["has_uint32"], after["uinteger"] = before["has_uint32"], before["uinteger"]
+    bits.state = after
     return out
 
 

@@ -142,3 +142,53 @@ def comb(x: Array, delay: int, loss: float) -> None:
     """Take from x, in place, what left it `delay` samples ago, averaged over two samples, times `loss`."""
     for i in range(delay + 1, len(x)):
         x[i] -= loss * (x[i - delay] + x[i - delay - 1])
+
+
+@compiled
+def held(frequency: Array, rate: float, values: Array) -> Array:
+    """Return the value of the cycle, from 0 on, in which each sample of a frequency in Hz lies; the last one stays."""
+    out = np.empty_like(frequency)
+    total = 0.0
+    for i in range(len(frequency)):
+        total += frequency[i]
+        out[i] = values[min(int(total / rate), len(values) - 1)]
+    return out
+
+
+@compiled
+def mean_square(x: Array) -> float:
+    """Return the mean of the squares, over one value or more."""
+    a = b = c = d = 0.0
+    whole = len(x) // 4 * 4
+    for i in range(0, whole, 4):
+        a += x[i] * x[i]
+        b += x[i + 1] * x[i + 1]
+        c += x[i + 2] * x[i + 2]
+        d += x[i + 3] * x[i + 3]
+    for i in range(whole, len(x)):
+        a += x[i] * x[i]
+    return ((a + b) + (c + d)) / len(x)
+
+
+@compiled
+def joined(points: Array, n: int) -> Array:
+    """Return n values on straight lines through points (P, 2) of position, from 0 to 1 and rising, and value."""
+    out = np.empty(n)
+    step = 1.0 / max(n - 1, 1)
+    k, slope = -1, 0.0
+    for i in range(n):
+        at = i * step
+        while k < len(points) - 2 and (k < 0 or at >= points[k + 1, 0]):
+            k += 1
+            slope = (points[k + 1, 1] - points[k, 1]) / (points[k + 1, 0] - points[k, 0])
+        out[i] = slope * (at - points[k, 0]) + points[k, 1]
+    return out
+
+
+@compiled
+def scatter(out: Array, x: Array, starts: npt.NDArray[np.int64], levels: Array) -> None:
+    """Add x to out (n,) from each start on, from 0 to n - 1, times its level; what passes the end is dropped."""
+    for k in range(len(starts)):
+        start, level = starts[k], levels[k]
+        for i in range(min(len(x), len(out) - start)):
+            out[start + i] += level * x[i]

@@ -3,20 +3,21 @@
 import numpy as np
 
 from spatialqa.clips.foley import dsp
-from spatialqa.clips.foley.dsp import Signal, curve, samples
+from spatialqa.clips.foley.dsp import RATE, Signal, curve, samples
 
 
 def _firing(
     rng: np.random.Generator, rate_hz: Signal, cylinders: int, sharpness: float, turbulence: float = 0.5
 ) -> Signal:
     """Return exhaust pulses: each cylinder has its own strength, each cycle its own scatter (Baldan et al. 2015)."""
-    phase = dsp.phase_of(rate_hz)
-    index = np.floor(phase).astype(np.int64)
-    strength = rng.uniform(0.65, 1.0, cylinders)[index % cylinders]
-    scatter = rng.uniform(0.8, 1.0, int(index[-1]) + 1)[index]
-    p = phase % 1.0
-    flow = rng.standard_normal(len(p))
-    return strength * scatter * np.exp(-sharpness * p) * np.minimum(p * 30.0, 1.0) * (1.0 + turbulence * flow)
+    from spatialqa.clips.foley.kernels import held
+
+    cycles = int(np.sum(rate_hz) / RATE) + 1
+    strength = np.resize(rng.uniform(0.65, 1.0, cylinders), cycles) * rng.uniform(0.8, 1.0, cycles)
+    p = np.linspace(0.0, 1.0, 30 * 512 + 1)
+    pulse = np.exp(-sharpness * p) * np.minimum(p * 30.0, 1.0)
+    flow = turbulence * rng.standard_normal(len(rate_hz)) + 1.0
+    return dsp.cycled(rate_hz, pulse) * held(rate_hz, RATE, strength) * flow
 
 
 def _pipe(x: Signal, length_m: float, loss: float) -> Signal:
@@ -72,7 +73,8 @@ def motorcycle(rng: np.random.Generator, n: int) -> Signal:
     """Motorcycle: one or two cylinders revved up and down by the hand, sharp pulses in a short exhaust."""
     cylinders, low = int(rng.integers(1, 3)), rng.uniform(10.0, 26.0)
     high = low * rng.uniform(2.7, 5.0)
-    throttle = dsp.wander(rng, n, rng.uniform(0.7, 1.4), 0.0, 1.0) ** 1.5
+    throttle = dsp.wander(rng, n, rng.uniform(0.7, 1.4), 0.0, 1.0)
+    throttle *= np.sqrt(throttle)
     rate = (low + (high - low) * throttle) * dsp.wander(rng, n, 20.0, 0.97, 1.03)
     x = _firing(rng, rate, cylinders, rng.uniform(6.0, 12.0), rng.uniform(0.25, 0.8))
     x = _pipe(x - x.mean(), rng.uniform(0.3, 1.1), rng.uniform(0.2, 0.65))
@@ -90,8 +92,7 @@ def motorcycle(rng: np.random.Generator, n: int) -> Signal:
 def helicopter(rng: np.random.Generator, n: int) -> Signal:
     """Helicopter: blade slap at 10 to 28 Hz, a tail rotor four to six times faster, turbine whine (Lowson 1992)."""
     rate = np.full(n, rng.uniform(10.0, 26.0)) * dsp.wander(rng, n, 0.7, 0.98, 1.02)
-    p = dsp.turn_of(rate)
-    slap = np.exp(-(((p - 0.5) / rng.uniform(0.06, 0.13)) ** 2))
+    slap = dsp.cycled(rate, np.exp(-((np.linspace(-0.5, 0.5, 16385) / rng.uniform(0.06, 0.13)) ** 2)))
     wash = slap * rng.standard_normal(n)
     thump = dsp.formants(
         wash + 1.5 * np.gradient(slap) * 40.0,
@@ -140,9 +141,9 @@ def jackhammer(rng: np.random.Generator, n: int) -> Signal:
     steel = [dsp.log_uniform(rng, 700.0, 1500.0) * r for r in (1.0, 1.9, 2.76, 4.1, 5.8)]
     ground = dsp.modes(blows, [70.0, 135.0, 260.0, 420.0], [0.07, 0.06, 0.05, 0.04], [1.0, 1.0, 0.8, 0.8])
     clank = dsp.modes(blows, steel, [rng.uniform(0.02, 0.05)] * 5, rng.uniform(0.3, 1.0, 5))
-    p = dsp.turn_of(rate)
+    puff = dsp.cycled(rate, np.exp(np.linspace(0.0, -4.0, 4097)))
     air = dsp.formants(
-        rng.standard_normal(n) * np.exp(-4.0 * p), [(800.0, 700.0, 0.0), (2800.0, 2500.0, 0.0), (7000.0, 5000.0, -2.0)]
+        rng.standard_normal(n) * puff, [(800.0, 700.0, 0.0), (2800.0, 2500.0, 0.0), (7000.0, 5000.0, -2.0)]
     )
     x = dsp.mixed(ground, clank, rng.uniform(-4.0, 2.0))
     return dsp.mixed(x, air, rng.uniform(-4.0, 3.0))

@@ -18,14 +18,15 @@ def _bubble(rng: np.random.Generator, radius_mm: float, rise: float) -> Signal:
 
 def _bubbles(rng: np.random.Generator, n: int, per_second: float, radius_mm: tuple[float, float], kinds: int) -> Signal:
     """Return a stream of bubbles of `kinds` sizes: each size has its own rise in pitch."""
+    from spatialqa.clips.foley.kernels import scatter
+
     out = np.zeros(n)
     for _ in range(kinds):
         radius = dsp.log_uniform(rng, *radius_mm)
         kernel = _bubble(rng, radius, rng.uniform(0.0, 0.25))
         count = rng.poisson(per_second / kinds * n / RATE)
         levels = 10.0 ** rng.uniform(-1.2, 0.0, count) * radius**0.5
-        for start, level in zip(rng.integers(0, n, count), levels, strict=True):
-            dsp.place(out, kernel, int(start), float(level))
+        scatter(out, kernel, rng.integers(0, n, count), levels)
     return out
 
 
@@ -68,7 +69,7 @@ def stream(rng: np.random.Generator, n: int) -> Signal:
 def wind(rng: np.random.Generator, n: int) -> Signal:
     """Gusts: turbulence whose speed sets level and the pitch of what it whistles around (Farnell 2010)."""
     speed = dsp.wander(rng, n, rng.uniform(0.4, 0.9), 0.15, 1.0) * dsp.wander(rng, n, 3.0, 0.85, 1.15)
-    rush = dsp.tilted_noise(rng, n, rng.uniform(-5.0, -3.5), rng.uniform(90.0, 200.0)) * speed**1.5
+    rush = dsp.tilted_noise(rng, n, rng.uniform(-5.0, -3.5), rng.uniform(90.0, 200.0)) * speed * np.sqrt(speed)
     howl = np.zeros(n)
     for _ in range(2):
         low = rng.uniform(280.0, 650.0)

@@ -102,7 +102,7 @@ def snoring(rng: np.random.Generator, n: int) -> Signal:
     def one() -> Signal:
         m = samples(length * rng.uniform(0.9, 1.1))
         f0 = flutter * dsp.wander(rng, m, 8.0, 0.9, 1.12) * curve(m, [(0, 0.85), (0.5, 1.1), (1, 0.9)])
-        pulses = np.exp(-sharp * dsp.turn_of(f0)) * (noise * rng.standard_normal(m) + 2.0)
+        pulses = dsp.cycled(f0, np.exp(np.linspace(0.0, -sharp, 8193))) * (noise * rng.standard_normal(m) + 2.0)
         air = dsp.formants(rng.standard_normal(m), [(800.0, 500.0, 0.0), (2000.0, 900.0, -3.0), (4500.0, 2500.0, -6.0)])
         inhale = dsp.mixed(dsp.formants(pulses - pulses.mean(), throat), air, hiss)
         inhale = dsp.normalised(inhale * curve(m, [(0, 0), (0.3, 0.6), (0.8, 1), (1, 0)]))
