@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE  # tests start a hundred Python processes, whic
 # two test processes, each file in one of them (tests/conftest.py), the slowest files first
 SPREAD := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-fast test-engine-free lint check docs bench clean
+.PHONY: demo test test-fast test-engine-free test-readers lint check docs bench clean
 
 demo: $(VENV)/.demo  # CLIPS=folder:DIR for recorded sounds
 	$(BIN)/spatialqa render $(DEMO) --recipe recipes/demo.yaml $(if $(CLIPS),--clips "$(CLIPS)")
@@ -28,6 +28,9 @@ test-fast: $(VENV)/.test  # the inner loop: tests of every package, without the 
 
 test-engine-free:  # what needs no acoustic engine, with the Python in BIN: for other platforms
 	$(BIN)/python -m pytest $(SPREAD) -m "not slow and not soundspaces"
+
+test-readers: $(VENV)/.test  # the code of the card of OUT, with datasets 3 to 5, pandas, polars and duckdb
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m tests.readers $(OUT)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
