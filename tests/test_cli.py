@@ -301,6 +301,22 @@ def test_clips_that_cannot_serve_say_why(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_a_misspelt_custom_label_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    clips = one_class(tmp_path / "clips")
+    (tmp_path / "clips/Brak").mkdir()
+    shutil.copy(tmp_path / "clips/Bark/0.wav", tmp_path / "clips/Brak/0.wav")
+    plan = ("render", str(tmp_path / "out"), "--plan-only", "--scenes", "2", "--workers", "0", "--clips", clips)
+    for words in (plan, ("clips", "list", clips)):
+        monkeypatch.setattr(sys, "argv", ["spatialqa", *words, "--unknown-labels", "custom"])
+        with pytest.raises(SystemExit) as stop:
+            run_here()
+        printed = capfd.readouterr()
+        assert stop.value.code == 0, printed.err
+        assert re.search("warning: 'Brak' is not an AudioSet class .*; did you mean 'Bark'", printed.err)
+
+
 @pytest.mark.soundspaces
 def test_a_single_house_cannot_be_split(tmp_path: Path) -> None:
     import trimesh

@@ -101,8 +101,11 @@ def run(words: list[str], scenes: str = "4", audio: bool = False) -> None:
         words = [*words, *_CHEAP, *(() if audio else ("--plan-only",))]
         if "--placements" not in words:
             words += ["--scenes", scenes, "--sources-per-group", "2"]
+            words += [] if {"--clips", "--from"} & {*words} else ["--foley-clips-per-class", "5"]
             words += [] if "--rooms" in words else ["--home-kinds", "shoebox"]
         words += [] if "--engine" in words else ["--engine", "geometric"]
+    if words[0] == "audit":
+        words = [*words, "--max-questions", "20"]
     code: Any = 0
     try:
         cli.main(words, standalone_mode=False)

@@ -1,13 +1,12 @@
 """Executes the shards of a run, in this process or on workers, and skips those that are committed already."""
 
 import os
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from spatialqa.clips.clip import ClipRecord
 from spatialqa.clips.clip_table import ClipTable
 from spatialqa.clips.sound_files import misspelt_labels
 from spatialqa.core.files import commit_text
@@ -148,15 +147,19 @@ def _render(run: Run, plan: RunPlan, folder: DatasetFolder, observer: Observer) 
         totals.draws_rejected,
         totals.shards,
         resumed,
-        (*misspelt(run.clips.records()), *totals.warnings),
+        (*_misspelt(run), *totals.warnings),
         totals.room_sizes_m,
         len(run.clips.rejected()),
     )
 
 
-def misspelt(records: Sequence[ClipRecord]) -> list[str]:
-    """Return a line for every custom label that may be a misspelt class; a table of millions of clips has none."""
-    return [] if isinstance(records, ClipTable) else misspelt_labels(records)
+def _misspelt(run: Run) -> list[str]:
+    """Return a line for every custom label that may be a misspelt class; only folders and placements have such."""
+    if run.recipe.unknown_labels != "custom" and run.recipe.placements is None:
+        return []
+    return misspelt_labels(
+        record for records in run.clips_by_split.values() if not isinstance(records, ClipTable) for record in records
+    )
 
 
 def _first_reason(folder: DatasetFolder) -> str:
