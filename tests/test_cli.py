@@ -500,7 +500,7 @@ def test_the_parts_of_a_mesh_are_listed_with_the_reason_of_each_material(
     assert ["Blob [x]", "Carpet", "6.0 m2", "carpet", "the material 'Carpet'"] in lines
     assert ["Blob [x]", "-", "6.0 m2", "default", "nothing: it is the default"] in lines
     assert ["Table", "-", "6.0 m2", "steel", "the map's 'tab*'"] in lines
-    assert lines[-1] == ["in all: carpet 18.0 m2, default 6.0 m2, steel 6.0 m2"]
+    assert lines[-2] == ["in all: carpet 18.0 m2, default 6.0 m2, steel 6.0 m2"]
     assert "brick 0.1 m2" in listed("--unit-scale", "0.1", "--default-material", "brick")
 
 

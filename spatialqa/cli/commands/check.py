@@ -242,5 +242,7 @@ def hear_check(
     print_hearing(report)
     if json_path:
         commit_json(json_path, report.as_json())
+    if not clips:
+        print_next("report", out)
     if report.failed:
         sys.exit(FOUND)

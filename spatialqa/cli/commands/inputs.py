@@ -128,6 +128,7 @@ def rooms_parts(path: str, **given: Any) -> None:
     from spatialqa.generation.inputs import mesh_rooms_for
 
     print_parts(mesh_rooms_for(resolve(RenderRecipe, "render", None, given, {"rooms": f"mesh:{path}"})))
+    print_next("rooms", "show", path)
 
 
 @click.group(cls=Commands)

@@ -133,6 +133,7 @@ def train_baseline(outs: tuple[Path, ...], recipe: str | None, evaluate: list[Pa
         from spatialqa.models.bat.train import train as train_bat
 
         click.echo(train_bat(folders, resolved))
+        print_next("answer", folders[0], "--model", resolved.run, "--to", "answers.jsonl")
         return
     if evaluate:
         from spatialqa.models.spatial_ast.evaluate import evaluate_all
@@ -142,6 +143,7 @@ def train_baseline(outs: tuple[Path, ...], recipe: str | None, evaluate: list[Pa
     from spatialqa.models.spatial_ast.train import train
 
     click.echo(train(folders, resolved))
+    print_next("train-baseline", *folders, "--evaluate", resolved.run)
 
 
 @click.command("answer")
