@@ -49,6 +49,8 @@ SLOW = {
     "tests/models/test_grounding.py::test_it_answers_about_names_that_no_question_had_in_training": 6,
     "tests/test_cli.py::test_status_and_validate_and_doctor_and_lists": 6,
     "tests/views/test_in_browser.py": 25,
+    "tests/hub/test_push.py": 12,
+    "tests/clips/test_fetch.py": 6,
     "tests/views/test_preview_page.py": 8,
     "tests/views/test_report.py": 6,
     "tests/exports/test_round_trip.py": 5,

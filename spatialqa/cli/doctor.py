@@ -47,6 +47,7 @@ def findings(habitat_python: str | None = None) -> Iterator[Finding]:
     yield _package("scikit-learn", "audit", "pip install 'spatialqa[audit]'")
     yield _package("onnxruntime", "hear-check with a tagger", "pip install 'spatialqa[hear]'")
     yield _package("pandas", "read the tables as data frames", "pip install pandas")
+    yield _package("huggingface_hub", "push a data set to the hub", "pip install 'spatialqa[hub]'")
     yield _package("datasets", "read the data set with Hugging Face datasets", "pip install datasets")
 
 

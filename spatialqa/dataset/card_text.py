@@ -236,13 +236,15 @@ def _rebuild(run: RunRecord) -> list[str]:
     versions = run.fingerprint.get("versions")
     made = ", ".join(f"{name} {version}" for name, version in versions.items()) if isinstance(versions, dict) else ""
     command = "rirs" if run.makes == "groups" else "render"
+    kinds = {name: str(run.recipe[name]).partition(":") for name in ("rooms", "clips")}
+    paths = "".join(f" --{name} {kind}:PATH" for name, (kind, colon, _) in kinds.items() if colon)
     return [
         "## Making it again",
         "",
         "The recipe is stored in `_spatialqa/run.json`. With the same rooms, clips and versions, this gives the same "
         "bytes:",
         "",
-        f"    spatialqa {command} AGAIN --from THIS-FOLDER",
+        f"    spatialqa {command} AGAIN --from THIS-FOLDER{paths}",
         "",
         *([f"It was made with {made}.", ""] if made else []),
     ]

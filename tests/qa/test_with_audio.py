@@ -1,6 +1,7 @@
 """`make-qa --with-audio` writes a table that trains without a join, and every reader of questions takes it."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import datasets
@@ -8,12 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.json_records import write_record
 from spatialqa.dataset.validation.dataset import validate_dataset
 from spatialqa.errors import DatasetError
 from spatialqa.interop.export import export_dataset
 from spatialqa.qa.make import make_qa
 from spatialqa.qa.recipe import QaRecipe
-from tests.fixtures.datasets import planned, rows_of
+from tests.fixtures.datasets import rows_of
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +57,9 @@ def test_exports_take_it(root: Path, tmp_path: Path) -> None:
     assert b"fLaC" not in b"".join(path.read_bytes() for path in (tmp_path / "recipes").rglob("*.parquet"))
 
 
-def test_without_audio_it_is_refused(tmp_path: Path) -> None:
-    root = planned(tmp_path / "data", 8)
+def test_without_audio_it_is_refused(root: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(root, tmp_path / "data"))
+    run = DatasetFolder(copy).read_run()
+    write_record(copy / "_spatialqa/run.json", replace(run, engine=replace(run.engine, name="none")))
     with pytest.raises(DatasetError, match="has no audio to write beside the questions: leave --with-audio out"):
-        make_qa(root, QaRecipe(with_audio=True))
+        make_qa(copy, QaRecipe(with_audio=True))
