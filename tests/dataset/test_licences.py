@@ -36,6 +36,13 @@ def test_a_bank_made_in_guarded_rooms_is_guarded_too() -> None:
     assert "Matterport3D" in warning
 
 
+def test_sounds_of_audioset_are_guarded_in_a_folder_too() -> None:
+    recipe = {"rooms": "procedural", "clips": "folder:/data/as"}
+    (warning,) = licence_warnings(recipe, licences=["CC0 1.0", "YouTube: rights with the uploader"])
+    assert "YouTube" in warning
+    assert licence_warnings(recipe, licences=["CC0 1.0"]) == []
+
+
 def test_recipes_are_what_may_be_published(small: Path, tmp_path: Path) -> None:
     copy = tmp_path / "data"
     (copy / "_spatialqa").mkdir(parents=True)

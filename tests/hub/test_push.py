@@ -9,7 +9,9 @@ from pathlib import Path
 import huggingface_hub.constants
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from spatialqa.cli.main import cli
 from spatialqa.core.files import commit_text, sha256_of
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.json_records import write_record
@@ -136,8 +138,10 @@ def test_without_audio_there_is_no_sound_and_all_questions(whole: Path, hub: Hub
 
 
 def test_nothing_is_uploaded_in_a_dry_run(whole: Path, hub: Hub) -> None:
-    assert push(whole, REPO, dry_run=True).lines()[0].startswith(f"would be uploaded to {REPO}: ")
-    assert hub.repo is None
+    said = CliRunner().invoke(cli, ["push", str(whole), REPO, "--dry-run"], catch_exceptions=False)
+    assert f"would be uploaded to {REPO}: " in said.output
+    assert "warning: not for commercial use: engine CC BY-NC 4.0" in said.output
+    assert (said.exit_code, hub.repo) == (0, None)
 
 
 @pytest.mark.parametrize(
