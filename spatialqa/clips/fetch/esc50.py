@@ -1,5 +1,6 @@
 """Fetches ESC-50 from its repository on GitHub, file by file, each checked against git's id of its content."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +16,7 @@ HOME = "github.com/karolpiczak/ESC-50"
 _TREE = "https://api.github.com"
 _RAW = "https://raw.githubusercontent.com"
 _REPOSITORY, _BRANCH = "karolpiczak/ESC-50", "master"
+_AT_ONCE = 4  # downloads
 _COLUMNS = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
 
 
@@ -44,12 +46,16 @@ def fetch_esc50(dest: Path, options: FetchOptions) -> Fetched:
     clips = _within(clips, files, options.max_bytes)
     options.say(f"{len(clips)} clips of ESC-50, {sum(files[clip.path].size for clip in clips) / 1e6:,.0f} MB")
     fetched = already = 0
-    for k, clip in enumerate(clips, start=1):
-        if download(files[clip.path], dest / clip.path):
-            fetched += files[clip.path].size
-        else:
-            already += 1
-        options.progress(k, len(clips))
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        try:
+            fresh = pool.map(lambda clip: download(files[clip.path], dest / clip.path), clips)
+            for k, (clip, is_fresh) in enumerate(zip(clips, fresh, strict=True), start=1):
+                fetched += files[clip.path].size * is_fresh
+                already += not is_fresh
+                options.progress(k, len(clips))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
     return record(dest, "esc50", HOME, options, clips, fetched, already)
 
 
