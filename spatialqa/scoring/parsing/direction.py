@@ -15,9 +15,9 @@ _WORDS = {
         "left": r"left(?:most|wards?|side)?",
         "right": r"right(?:most|wards?|side)?",
         "front": r"front(?:al|wards?)?|ahead|forwards?|before (?:you|me)",
-        "behind": r"behind|back(?:wards?)?|rear(?:wards?|most)?",
+        "behind": r"behind|back(?:wards?)?|rear(?:wards?|most)?|over (?:your|the|my) (?:left |right )?shoulder",
         "above": rf"above|up(?! (?:to|close|ahead|front)\b)|upper(?:most)?|upwards?|top|atop|higher|(?:high{_OF_SOUND})"
-        r"|overhead|over (?:you|me|your head)|greater height",
+        r"|overhead|over (?:you|me|your head)|greater height|elevated|raised",
         "below": rf"below|beneath|underneath|under (?:you|me)|down(?:wards?)?|lower(?:most)?|(?:low{_OF_SOUND})|bottom",
     }.items()
 }

@@ -10,8 +10,8 @@ from spatialqa.scoring.parsing.normalise import affirmed, plain
 def option_index(text: str, options: Sequence[str]) -> int | None:
     """Return the index of the option that a raw answer takes, by letter or by text; None when by neither or by several.
 
-    A letter counts alone, in brackets, before ")", "." or ":" at the start, or after "option", "choice" or "letter". A
-    letter and a text that disagree are contradictory.
+    A letter counts alone, in brackets, before ")", "." or ":" at the start, after "option", "choice" or "letter", after
+    "I choose" at the end of a clause, or before "is correct". A letter and a text that disagree are contradictory.
     """
     spoken = plain(text)
     by_text = _by_text(text, spoken, options)
@@ -28,7 +28,9 @@ def _by_letter(spoken: str, n: int) -> set[int]:
     marks = (
         rf"\A\W*([{letters}])(?=[).:]|\s+-\s)",
         rf"\(([{letters}])\)",
-        rf"\b(?:option|choice|letter|boxed)\s+([{letters}])\b",
+        rf"\b(?:option|choice|letter|boxed),?\s+([{letters}])\b",
+        rf"\b([{letters}]) (?:is|seems|looks|appears)(?: to be)?(?: the)? (?:correct|right|best|most likely|answer)\b",
+        rf"\b(?:choose|chose|pick|picked|select|selected|go with|say)\s+([{letters}])(?=[^\w\s]|\s*\Z)",  # not "a dog"
     )
     stated = affirmed(spoken)
     return {letters.index(letter) for mark in marks for letter in re.findall(mark, stated)}
