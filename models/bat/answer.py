@@ -112,8 +112,7 @@ class Answerer:
     def __init__(self, checkpoint: Path, recipe: AnswerRecipe) -> None:
         self.file = weights_file(checkpoint)
         self.recipe = recipe
-        if recipe.threads:
-            torch.set_num_threads(recipe.threads)
+        torch.set_num_threads(recipe.threads or 1)
         self.device = choose_device(recipe.device)
         content = read_weights(self.file)
         released = is_released(content)

@@ -4,7 +4,7 @@
     spatialqa train-baseline OUT --model bat --encoder RUN --llm smollm2     another language model
     spatialqa train-baseline OUT --model bat --encoder RUN --curriculum A,B,C,D,E:7       one stage (ablation)
     spatialqa train-baseline OUT --model bat --encoder RUN --silence         control: trained without audio
-    torchrun --nproc-per-node 8 --no-python spatialqa train-baseline OUT --model bat --encoder RUN --llm FOLDER
+    torchrun --nproc-per-node 8 --no-python -- spatialqa train-baseline OUT --model bat --encoder RUN --llm FOLDER
 
 The loss is on the answer and the token that ends it alone. What the encoder computes from a scene is computed once: its
 tokens where it is frozen, else the maps that it starts from. The run directory holds best.pt (one file that answers),
@@ -43,10 +43,10 @@ from spatialqa.models.bat.recipe import BATRecipe
 from spatialqa.models.bat.report import BATReport
 from spatialqa.models.data.provenance import Contamination, TrainingProvenance, contamination_of, provenance_of
 from spatialqa.models.spatial_ast.checkpoint import load_checkpoint
-from spatialqa.models.training.checkpoint import BEST, ModelError, initial_weights, read_weights, weights_file
-from spatialqa.models.training.loop import Schedule, StepResult, Trainer
+from spatialqa.models.training.checkpoint import BEST, initial_weights, missing, read_weights, weights_file
+from spatialqa.models.training.loop import Schedule, StepResult, Trainer, is_finished, say_finished
 from spatialqa.models.training.process import Process, join
-from spatialqa.models.training.run_folder import claimed
+from spatialqa.models.training.run_folder import claimed, threads_of
 
 
 def train(folders: Sequence[Path], recipe: BATRecipe) -> Path:
@@ -58,13 +58,16 @@ def train(folders: Sequence[Path], recipe: BATRecipe) -> Path:
         RecipeError: the recipe does not fit the machine or the data.
     """
     began = time.monotonic()
-    process = join(recipe.device, recipe.threads, recipe.batch_size)
+    threads = threads_of(Path(recipe.run), recipe.threads)
+    process = join(recipe.device, threads, recipe.batch_size)
     encoder_file = find_encoder(recipe)
     contamination = contamination_of(folders, recipe.leaks)
     if recipe.grounded:
         encoder_class_names(encoder_file)  # before the run is this recipe's
     identity = identity_of(recipe, folders, encoder_file)
-    with claimed(Path(recipe.run), folders, identity) if process.main else contextlib.nullcontext():
+    with claimed(Path(recipe.run), folders, identity, threads) if process.main else contextlib.nullcontext():
+        if is_finished(Path(recipe.run), len(recipe.stages)):
+            return say_finished(Path(recipe.run), process)
         return BATTrainer(folders, recipe, process, encoder_file, contamination, began).train()
 
 
@@ -82,7 +85,7 @@ def find_encoder(recipe: BATRecipe) -> Path:
         )
     path = weights_file(recipe.encoder)
     if not path.is_file():
-        raise ModelError(f"{path}: no such file; --encoder takes a run of train-baseline or a checkpoint")
+        raise missing(path)
     return path
 
 

@@ -10,6 +10,7 @@ or which process of several asks, and a run resumes in the middle of an epoch wi
 """
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,6 +117,18 @@ def paper_vocabulary() -> list[str]:
     """Return the mids of SpatialSoundQA's 355 classes in AudioSet's order of classes."""
     chosen = [node for node in ontology().nodes if node.in_spatialsoundqa]
     return [node.mid for node in sorted(chosen, key=lambda node: node.class_index or 0)]
+
+
+def source_counts(roots: Roots, split: str) -> Counter[int]:
+    """Return how many scenes of a split have each number of sources.
+
+    Raises:
+        DatasetError: there are no such scenes, or they cannot be read.
+    """
+    counts: Counter[int] = Counter()
+    for path in _files(roots, split):
+        counts.update(pc.list_value_length(_read_index(path, ["sources"])["sources"]).to_pylist())
+    return counts
 
 
 # --- what there is --------------------------------------------------------------------------------------------------

@@ -210,8 +210,7 @@ def evaluate_all(folders: Sequence[Path], checkpoints: Sequence[Path], recipe: T
 
     Each run's folder gets evaluation-SPLIT.json and .svg, with the ears in the name where they are not both.
     """
-    if recipe.threads:
-        torch.set_num_threads(recipe.threads)
+    torch.set_num_threads(recipe.threads or 1)
     device = choose_device(recipe.device)
     found = []
     for checkpoint in checkpoints:

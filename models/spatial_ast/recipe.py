@@ -37,8 +37,11 @@ class TrainRecipe(TrainingKeys):
         "input features: those of the preset, levels and phase differences, levels alone, or directional cues",
         choices=("preset", "mel+ipd", "mel", "cues"),
     )
-    max_sources: int = key(
-        1, "greatest number of sources per scene; the model has an output for each", minimum=1, maximum=4
+    max_sources: int | None = key(
+        None,
+        "greatest number of sources per scene; default 2 if training scenes have two, else 1; of preset paper 1",
+        minimum=1,
+        maximum=4,
     )
     init: str | None = key(None, "initial weights: folder of a run, a checkpoint, or AudioMAE weights", path=True)
     data: str = key(

@@ -2,7 +2,7 @@
 
     spatialqa train-baseline OUT --preset tiny --run RUN           train; after a kill the same command resumes
     spatialqa train-baseline FOLEY DEBIAN --recipe baseline-tiny   on several data sets at once
-    torchrun --nproc-per-node 8 --no-python spatialqa train-baseline OUT --preset paper --batch-size 512
+    torchrun --nproc-per-node 8 --no-python -- spatialqa train-baseline OUT --preset paper --batch-size 512 --run RUN
     spatialqa train-baseline OUT --shuffle-labels --run RUN        control: shuffled labels give chance
 
 The run directory holds best.pt (the best weights in validation), last.pt (the state to resume from), log.csv (a row a
@@ -12,7 +12,7 @@ step), validation.csv (a row an epoch) and loss.svg. The loop itself is training
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from spatialqa.errors import DatasetError
 from spatialqa.models.data.feature_cache import CachedScenes
 from spatialqa.models.data.on_the_fly import OnTheFlyDataset
 from spatialqa.models.data.provenance import Contamination, TrainingProvenance, contamination_of, provenance_of
-from spatialqa.models.data.scenes import Batch, NoScenesError, SceneDataset, class_vocabulary, loader
+from spatialqa.models.data.scenes import Batch, NoScenesError, SceneDataset, class_vocabulary, loader, source_counts
 from spatialqa.models.spatial_ast import metrics
 from spatialqa.models.spatial_ast.checkpoint import start_from
 from spatialqa.models.spatial_ast.inference import posterior_of, predict_slots, refuse_rate
@@ -47,9 +47,12 @@ from spatialqa.models.spatial_ast.model import PRESETS, Heads, SpatialAST, maps_
 from spatialqa.models.spatial_ast.recipe import OF_PRESET, TrainRecipe
 from spatialqa.models.spatial_ast.report import SOUNDS, SpatialASTReport
 from spatialqa.models.training.checkpoint import BEST, initial_weights, read_weights, weights_file
-from spatialqa.models.training.loop import Plan, Schedule, StepResult, Trainer
+from spatialqa.models.training.loop import Plan, Schedule, StepResult, Trainer, is_finished, say_finished
 from spatialqa.models.training.process import Process, join
-from spatialqa.models.training.run_folder import claimed
+from spatialqa.models.training.run_folder import claimed, threads_of
+
+FEW_SCENES = 2000  # fewer train no useful model
+USEFUL_SET = "spatialqa render foley --recipe baseline-tiny"  # 16,000 scenes
 
 
 def train(folders: Sequence[Path], recipe: TrainRecipe) -> Path:
@@ -60,12 +63,39 @@ def train(folders: Sequence[Path], recipe: TrainRecipe) -> Path:
         RecipeError: the recipe does not fit the machine or the data.
     """
     began = time.monotonic()
-    process = join(recipe.device, recipe.threads, recipe.batch_size)
+    threads = threads_of(Path(recipe.run), recipe.threads)
+    process = join(recipe.device, threads, recipe.batch_size)
     vocabulary = class_vocabulary(folders)
+    counts = source_counts(folders, "train")
+    recipe = replace(recipe, max_sources=recipe.max_sources or default_sources(recipe.preset, counts))
     contamination = contamination_of(folders, recipe.leaks)
     identity = {"recipe": recipe.identity(), "classes": list(vocabulary), **initial_weights(recipe.init)}
-    with claimed(Path(recipe.run), folders, identity) if process.main else contextlib.nullcontext():
+    with claimed(Path(recipe.run), folders, identity, threads) if process.main else contextlib.nullcontext():
+        if is_finished(Path(recipe.run), len(STAGES)):
+            return say_finished(Path(recipe.run), process)
+        if process.main:
+            stderr.print(training_text(counts, recipe.max_sources or 1))
         return SpatialASTTrainer(folders, recipe, process, vocabulary, contamination, began).train()
+
+
+def default_sources(preset: str, counts: Mapping[int, int]) -> int:
+    """Return for how many sources a model is made where that is not given: the paper's is for one."""
+    return 1 if preset == "paper" or not counts.get(2) else 2
+
+
+def training_text(counts: Mapping[int, int], most: int) -> str:
+    """Return how many scenes train a model, by their numbers of sources, and what they can teach it."""
+    used = {n: k for n, k in sorted(counts.items()) if 1 <= n <= most}
+    parts = ", ".join(f"{k:,} of {n} source{'s' * (n > 1)}" for n, k in used.items())
+    text = f"training scenes: {sum(used.values()):,} ({parts})"
+    if left := sum(counts.values()) - sum(used.values()):
+        text += f"; {left:,} with more sources are left out, see --max-sources"
+    if sum(used.values()) < FEW_SCENES:
+        text += (
+            f". These are too few to learn from, and show only that everything runs: expect the figures of the best "
+            f"constant. For a useful one: `{USEFUL_SET}`, then `spatialqa train-baseline foley --recipe baseline-tiny`"
+        )
+    return text
 
 
 def new_model(recipe: TrainRecipe, n_classes: int, vocabulary: Sequence[str] = ()) -> SpatialAST:
@@ -76,7 +106,9 @@ def new_model(recipe: TrainRecipe, n_classes: int, vocabulary: Sequence[str] = (
     config = PRESETS[recipe.preset]
     own = "mel" if recipe.channels == "mono" else config.features
     features = own if recipe.features == "preset" else recipe.features
-    config = replace(config, n_classes=n_classes, slots=recipe.max_sources, channels=recipe.channels, features=features)
+    config = replace(
+        config, n_classes=n_classes, slots=recipe.max_sources or 1, channels=recipe.channels, features=features
+    )
     config = replace(config, specaugment_each=recipe.specaugment == "scene")
     torch.manual_seed(seeds.derived_seed(recipe.seed, "weights", recipe.preset))
     model = SpatialAST(config)
@@ -123,7 +155,7 @@ def open_training(
     folders: Sequence[Path], vocabulary: Sequence[str], recipe: TrainRecipe, model: SpatialAST
 ) -> list[SceneDataset]:
     """Return what is trained on: stored scenes of all data sets as one, or on the fly each data set by itself."""
-    counts = range(1, recipe.max_sources + 1)
+    counts = range(1, (recipe.max_sources or 1) + 1)
     if recipe.data == "stored":
         return [open_stored(folders, "train", vocabulary, counts, recipe, model)]
     return [
@@ -171,7 +203,7 @@ def open_held_out(
     try:
         if not having:
             raise NoScenesError("no data set has a validation split")
-        counts = range(1, recipe.max_sources + 1)
+        counts = range(1, (recipe.max_sources or 1) + 1)
         data = open_stored(having, "validation", vocabulary, counts, recipe, model, shuffle=False)
     except NoScenesError as error:
         stderr.print(f"there is no validation data, so early stopping is off: {error}")

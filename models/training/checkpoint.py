@@ -29,6 +29,16 @@ def weights_file(path: Path | str) -> Path:
     return file / BEST if file.is_dir() else file
 
 
+def missing(file: Path) -> ModelError:
+    """Return what to say of a file of weights that is not there: that its run has not come far enough, if it is one."""
+    if file.name == BEST and file.with_name(LAST).is_file():
+        return ModelError(
+            f"{file.parent}: has not completed its first epoch, so it has no best weights yet; the command that began "
+            f"it resumes it"
+        )
+    return ModelError(f"{file}: no such file")
+
+
 def initial_weights(init: str | None) -> dict[str, str]:
     """Return what identifies the file of `--init` in a run's run.json: its hash, under `init`; nothing without one.
 
@@ -39,7 +49,7 @@ def initial_weights(init: str | None) -> dict[str, str]:
         return {}
     file = weights_file(init)
     if not file.is_file():
-        raise ModelError(f"{file}: no such file; --init takes a run of train-baseline or a file of weights")
+        raise missing(file)
     return {"init": sha256_of(file)}
 
 
@@ -64,7 +74,7 @@ def read_weights(path: Path | str) -> dict[str, Any]:
         with torch.serialization.safe_globals([argparse.Namespace]):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise ModelError(f"{path}: no such file") from None
+        raise missing(Path(path)) from None
     except Exception as error:  # torch.load raises what it likes
         raise ModelError(f"{path}: cannot be read as weights ({_reason(error)})") from None
     if not isinstance(content, dict):

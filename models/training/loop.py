@@ -44,6 +44,7 @@ from spatialqa.models.training.process import Process, autocast
 from spatialqa.models.training.recipe import TrainingKeys
 from spatialqa.models.training.run_folder import LOSS, Report
 
+LEAST_STEPS = 50  # of a run whose duration is reported before it starts
 B = TypeVar("B")  # a batch, as a model's `batches` yields it
 
 
@@ -119,6 +120,19 @@ def learning_rate(done: float, warmup: float, peak: float, minimum: float) -> fl
         return peak * done / warmup
     falling = min(1.0, (done - warmup) / max(1e-9, 1 - warmup))
     return minimum + (peak - minimum) * 0.5 * (1.0 + math.cos(math.pi * falling))
+
+
+def is_finished(run: Path, n_stages: int) -> bool:
+    """Return whether the run of this directory has gone through all its stages."""
+    return (run / LAST).is_file() and State(**read_last(run / LAST)["state"]).stage >= n_stages
+
+
+def say_finished(run: Path, process: Process) -> Path:
+    """Say that there is nothing left to train, leave the other processes, and return the file of the best weights."""
+    if process.main:
+        stderr.print(f"{run}: this training is finished, and nothing was trained; for another one, name another --run")
+    process.leave()
+    return run / BEST
 
 
 class StepResult(NamedTuple):
@@ -213,13 +227,20 @@ class Trainer(ABC, Generic[B]):
         """
         try:
             self.resume()
+            self._say_duration()
             while self.state.stage < len(self.plan.stages) and self._run_stage():
                 pass
             self.process.wait_for_first()
         finally:
             self.close()
         best = self.folder / BEST
-        return best if best.is_file() else self.folder / LAST
+        if best.is_file():
+            return best
+        if self.process.main:
+            stderr.print(
+                f"{self.folder}: no epoch is complete yet, so there are no best weights; the same command resumes"
+            )
+        return self.folder / LAST
 
     def resume(self) -> None:
         """Go back to the last checkpoint, if there is one, and open the logs."""
@@ -232,6 +253,30 @@ class Trainer(ABC, Generic[B]):
             self.report = self.report_class(self.folder, self.plan.total)
             self.report.begin(self.state.step)
         self.saved = time.monotonic()
+
+    def _say_duration(self) -> None:
+        """Say how long a new run will take, by two trial steps, which leave no trace in the model."""
+        if self.state.step or self.plan.total < LEAST_STEPS or self.process.world > 1:
+            return
+        self.module.train()
+        buffers = {name: value.clone() for name, value in self.module.named_buffers()}
+        stream, took = self.batches(), []
+        for _ in range(2):  # the first one also opens files and takes memory
+            began = time.monotonic()
+            batch = next(stream, None)
+            if batch is not None:
+                self.optimizer.zero_grad(set_to_none=True)
+                self.backward(batch)
+            took.append(time.monotonic() - began)
+        self.optimizer.zero_grad(set_to_none=True)
+        with torch.no_grad():
+            for name, value in self.module.named_buffers():
+                value.copy_(buffers[name])
+        minutes = self.plan.total * min(took) / 60
+        stderr.print(
+            f"{self.plan.total:,} steps, some {max(minutes, 0.1):.1f} min with {torch.get_num_threads()} CPU threads; "
+            f"early stopping may end it sooner"
+        )
 
     def _run_stage(self) -> bool:
         """Go through the epochs of the stage; False when the time is up before its end."""

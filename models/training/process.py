@@ -62,15 +62,14 @@ def join(device: str, threads: int | None, batch_size: int) -> Process:
 
     Args:
         device: "auto", "cpu" or "cuda", see choose_device.
-        threads: CPU threads of torch; None leaves them as torch chooses.
+        threads: CPU threads of torch; None is 1. More are slower where other programs use the cores.
         batch_size: examples in one step, over all processes.
 
     Raises:
         RecipeError: there is no GPU where one is asked for, or the processes cannot share the batch evenly.
     """
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    if threads:
-        torch.set_num_threads(threads)
+    torch.set_num_threads(threads or 1)
     chosen = choose_device(device)
     if chosen.type == "cuda":
         chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))

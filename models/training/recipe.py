@@ -26,7 +26,11 @@ class ComputeKeys:
     )
     amp: str = key("auto", "use bf16 for matrix products; auto does so on a GPU", choices=("auto", "bf16", "off"))
     threads: int | None = key(
-        None, "CPU threads of torch; default as chosen by torch", minimum=1, maximum=1024, execution=True
+        None,
+        "CPU threads of torch; default 1, or those that the run began with",
+        minimum=1,
+        maximum=1024,
+        execution=True,
     )
 
     def __post_init__(self) -> None:

@@ -27,13 +27,13 @@ LOSS = "loss"  # the column of the loss that is trained on
 
 
 @contextlib.contextmanager
-def claimed(run: Path, folders: Sequence[Path], identity: dict[str, Any]) -> Iterator[None]:
+def claimed(run: Path, folders: Sequence[Path], identity: dict[str, Any], threads: int = 1) -> Iterator[None]:
     """Claim the directory for what is done inside; where that fails before it has left anything, the claim goes too.
 
     Args and errors are those of `claim`.
     """
     there, is_ours = run.is_dir(), (run / RUN_FILE).is_file()
-    claim(run, folders, identity)
+    claim(run, folders, identity, threads)
     try:
         yield
     except SpatialQAError:
@@ -44,13 +44,14 @@ def claimed(run: Path, folders: Sequence[Path], identity: dict[str, Any]) -> Ite
         raise
 
 
-def claim(run: Path, folders: Sequence[Path], identity: dict[str, Any]) -> None:
+def claim(run: Path, folders: Sequence[Path], identity: dict[str, Any], threads: int = 1) -> None:
     """Make this the directory of a run on some data sets, or check that it is this run's own.
 
     Args:
         run: the directory.
         folders: the data sets.
         identity: all that decides the weights beside the data, as plain values.
+        threads: CPU threads, which a resumed run takes from here; see threads_of.
 
     Raises:
         DatasetError: it holds something else, or a run with another recipe or other data; the message names what.
@@ -69,7 +70,20 @@ def claim(run: Path, folders: Sequence[Path], identity: dict[str, Any]) -> None:
         return
     if run.exists() and (not run.is_dir() or any(run.iterdir())):
         raise DatasetError(f"{run}: is not empty and no training run; name a new or an empty folder with --run")
-    commit_json(file, {**record, "folders": [str(folder.absolute()) for folder in folders]})
+    commit_json(file, {**record, "folders": [str(folder.absolute()) for folder in folders], "threads": threads})
+
+
+def threads_of(run: Path, given: int | None) -> int:
+    """Return the CPU threads of a run: those given, or those that it began with, or 1.
+
+    Sums in another order give other last bits, so that a run that resumes with other threads is not the same bit for
+    bit.
+    """
+    stored = None
+    if given is None and (run / RUN_FILE).is_file():
+        with contextlib.suppress(DatasetError):  # `claim` refuses a damaged one
+            stored = DatasetFolder.read_json(run / RUN_FILE, "").get("threads")
+    return given or (stored if type(stored) is int and stored > 0 else 1)
 
 
 class Log:

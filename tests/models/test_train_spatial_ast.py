@@ -1,4 +1,5 @@
 import csv
+import json
 import os
 import shutil
 import subprocess
@@ -32,10 +33,10 @@ from spatialqa.models.spatial_ast.losses import (
 from spatialqa.models.spatial_ast.metrics import Posterior
 from spatialqa.models.spatial_ast.model import PRESETS, Heads, SpatialAST, to_model_azimuth
 from spatialqa.models.spatial_ast.recipe import OF_PRESET, TrainRecipe
-from spatialqa.models.spatial_ast.train import new_model, open_held_out, train
+from spatialqa.models.spatial_ast.train import default_sources, new_model, open_held_out, train, training_text
 from spatialqa.models.training.checkpoint import ModelError, read_weights
 from spatialqa.models.training.loop import learning_rate
-from spatialqa.models.training.run_folder import read_log
+from spatialqa.models.training.run_folder import read_log, threads_of
 from spatialqa.qa.ask_options import AskOptions
 from spatialqa.qa.listener_view import view
 from tests.fixtures.datasets import render
@@ -288,6 +289,49 @@ def test_a_run_stops_when_its_time_is_up_and_goes_on_with_the_same_losses(
     assert len(logged_losses(tmp_path / "run")) == 1
     train([one_source], replace(recipe, workers=1))  # nor does it matter who decodes
     assert logged_losses(tmp_path / "run") == logged_losses(trained)
+
+
+def test_a_finished_run_says_so_at_once_and_one_without_an_epoch_too(
+    one_source: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train([one_source], replace(QUICK, run=str(tmp_path / "begun"), time_limit_min=0.0))
+    assert "no epoch is complete yet, so there are no best weights" in " ".join(capsys.readouterr().err.split())
+    with pytest.raises(ModelError, match="begun: has not completed its first epoch, .* resumes it"):
+        evaluate([one_source], tmp_path / "begun", QUICK, CPU)
+    monkeypatch.setattr("spatialqa.models.spatial_ast.train.SpatialASTTrainer", None)  # nothing is opened
+    assert train([one_source], replace(QUICK, run=str(trained))) == trained / "best.pt"
+    told = " ".join(capsys.readouterr().err.split())
+    assert "this training is finished" in told
+    assert "training scenes" not in told
+
+
+def test_before_the_first_step_it_says_what_trains_it_what_that_is_worth_and_how_long_it_takes(
+    one_source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = replace(QUICK, run=str(tmp_path / "run"), time_limit_min=0.0, joint_epochs=30, threads=None)
+    train([one_source], recipe)
+    told = " ".join(capsys.readouterr().err.split())
+    assert "training scenes: 24 (24 of 1 source). These are too few to learn from" in told
+    assert "spatialqa render foley --recipe baseline-tiny" in told
+    assert "93 steps, some 0." in told
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["threads"] == 1
+    train([one_source], replace(QUICK, run=str(tmp_path / "other"), time_limit_min=0.0))
+    first = [logged_losses(tmp_path / run)[0] for run in ("run", "other")]
+    assert first[0] == first[1]  # trial steps leave nothing
+
+
+def test_threads_are_those_that_a_run_began_with(tmp_path: Path) -> None:
+    assert threads_of(tmp_path, None) == 1
+    (tmp_path / "run.json").write_text('{"threads": 3}')
+    assert (threads_of(tmp_path, None), threads_of(tmp_path, 2)) == (3, 2)
+
+
+def test_sources_of_a_model_are_those_of_its_data() -> None:
+    assert [default_sources("tiny", counts) for counts in ({1: 9}, {1: 16, 2: 35}, {2: 5}, {3: 5})] == [1, 2, 2, 1]
+    assert default_sources("paper", {1: 16, 2: 35}) == 1
+    told = training_text({1: 16, 2: 35, 3: 4}, 1)
+    assert told.startswith("training scenes: 16 (16 of 1 source); 39 with more sources are left out")
+    assert training_text({1: 16000}, 1) == "training scenes: 16,000 (16,000 of 1 source)"
 
 
 def test_a_stage_ends_when_validation_gets_no_better(one_source: Path, tmp_path: Path) -> None:
