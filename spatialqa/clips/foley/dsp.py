@@ -18,6 +18,7 @@ Numbers = Sequence[float] | npt.NDArray[np.floating[Any]]
 
 # 48 kHz: twice the audible range, and 2:3 and 1:3 down to the 32 kHz and 16 kHz that models listen at.
 RATE = 48_000
+_CHUNK = 32_768  # samples that fit into a processor's cache with what is computed of them
 
 
 def samples(duration_s: float) -> int:
@@ -55,7 +56,9 @@ def gain(level_db: float) -> float:
 
 def mixed(x: Signal, other: Signal, level_db: float) -> Signal:
     """Add `other` with an RMS that lies level_db above (negative: below) that of x."""
-    return np.asarray(x + other * (rms(x) / rms(other) * gain(level_db)))
+    y = other * (rms(x) / rms(other) * gain(level_db))
+    y += x
+    return y
 
 
 def curve(n: int, points: Sequence[tuple[float, float]]) -> Signal:
@@ -75,7 +78,12 @@ def wander(rng: np.random.Generator, n: int, rate_hz: float, low: float, high: f
 
 def decay(n: int, t60_s: float) -> Signal:
     """Return an exponential envelope that falls by 60 dB in t60_s."""
-    return np.asarray(np.exp(np.arange(n) * (-np.log(1000.0) / (t60_s * RATE))))
+    out, known = np.ones(n), 1
+    while known < n:  # what is known, once more and that much lower
+        more = min(known, n - known)
+        out[known : known + more] = out[:more] * np.exp(known * (-np.log(1000.0) / (t60_s * RATE)))
+        known += more
+    return out
 
 
 def swell(n: int, attack_s: float, release_s: float) -> Signal:
@@ -89,8 +97,13 @@ def fade(x: Signal, attack_s: float, release_s: float) -> None:
     """Multiply x by `swell`, in place."""
     n = len(x)
     a, r = min(samples(attack_s), n // 2), min(samples(release_s), n // 2)
-    x[:a] *= 0.5 - 0.5 * np.cos(np.pi * np.arange(a) / max(a, 1))
-    x[n - r :] *= 0.5 + 0.5 * np.cos(np.pi * np.arange(r) / max(r, 1))
+    x[:a] *= _rise(a)
+    x[n - r :] *= 1.0 - _rise(r)
+
+
+@lru_cache(64)
+def _rise(n: int) -> Signal:
+    return np.asarray(0.5 - 0.5 * np.cos(np.pi * np.arange(n) / max(n, 1)))
 
 
 def tilted_noise(rng: np.random.Generator, n: int, db_per_octave: float, corner_hz: float = 60.0) -> Signal:
@@ -99,21 +112,23 @@ def tilted_noise(rng: np.random.Generator, n: int, db_per_octave: float, corner_
     weights = _powers(m // 2 + 1, db_per_octave / 6.0206)
     corner = corner_hz * m / RATE
     weights[: ceil(corner)] = corner ** (db_per_octave / 6.0206)
-    spectrum = scipy.fft.rfft(rng.standard_normal(m).astype(np.float32)) * weights.astype(np.float32)
-    x: Signal = scipy.fft.irfft(spectrum, m)[:n].astype(np.float64)
-    return x / rms(x)
+    spectrum = scipy.fft.rfft(rng.standard_normal(m).astype(np.float32), overwrite_x=True)
+    spectrum *= weights
+    x: Signal = scipy.fft.irfft(spectrum, m, overwrite_x=True)[:n].astype(np.float64)
+    x /= rms(x)
+    return x
 
 
-def _powers(n: int, exponent: float) -> Signal:
-    """Return k ** exponent for k = 1 to n - 1, within 1e-7 of it, and 1 for k = 0."""
+def _powers(n: int, exponent: float) -> npt.NDArray[np.float32]:
+    """Return k ** exponent for k = 1 to n - 1, within 1e-6 of it, and 1 for k = 0."""
     top = 4096
-    out = np.ones(max(n, top + 1))
+    out = np.ones(max(n, top + 1), dtype=np.float32)
     out[1 : top + 1] = np.arange(1.0, top + 1.0) ** exponent
     while top + 1 < n:  # at twice k it is 2 ** exponent times as much, and halfway between two lies their mean
-        known = out[top // 2 : top + 1] * 2.0**exponent
-        more = np.empty(top + 1)
+        known = out[top // 2 : top + 1] * np.float32(2.0**exponent)
+        more = np.empty(top + 1, dtype=np.float32)
         more[::2] = known
-        more[1::2] = 0.5 * (known[:-1] + known[1:])
+        more[1::2] = np.float32(0.5) * (known[:-1] + known[1:])
         out[top : 2 * top + 1] = more[: n - top]
         top *= 2
     return out[:n]
@@ -122,7 +137,8 @@ def _powers(n: int, exponent: float) -> Signal:
 def band_noise(rng: np.random.Generator, n: int, low_hz: float, high_hz: float) -> Signal:
     """Return noise of RMS about 1 between two frequencies with slopes of 12 dB an octave."""
     x = bandpassed(rng.standard_normal(n), low_hz, high_hz)
-    return x / rms(x)
+    x /= rms(x)
+    return x
 
 
 def bandpassed(x: Signal, low_hz: float, high_hz: float) -> Signal:
@@ -311,8 +327,11 @@ def beat(rng: np.random.Generator, n: int, period_s: float, irregularity: float,
 
 def poisson_train(rng: np.random.Generator, n: int, rate_hz: float | Signal, spread_db: float) -> Signal:
     """Return impulses at random times with random signs and levels spread evenly over spread_db below 1."""
-    out = np.zeros(n)
-    hits = np.flatnonzero(rng.random(n) < np.asarray(rate_hz) / RATE)
+    out, found = np.zeros(n), []
+    for start in range(0, n, _CHUNK):
+        rate = rate_hz[start : start + _CHUNK] if isinstance(rate_hz, np.ndarray) else rate_hz
+        found.append(start + np.flatnonzero(rng.random(min(_CHUNK, n - start)) < rate / RATE))
+    hits = np.concatenate(found)
     levels = 10.0 ** (spread_db * (_drawn_at(rng, n, hits) - 1.0) / 20.0)
     out[hits] = levels * np.where(_drawn_at(rng, n, hits) < 0.5, -1.0, 1.0)
     return out
@@ -345,5 +364,6 @@ def in_room(rng: np.random.Generator, x: Signal, t60_s: float, level_db: float) 
 
 def outdoors(rng: np.random.Generator, x: Signal, level_db: float) -> Signal:
     """Add the air around a source: pink noise that swells and falls slowly, level_db relative to x."""
-    air = tilted_noise(rng, len(x), -3.0, 120.0) * wander(rng, len(x), 0.7, 0.6, 1.4)
+    air = tilted_noise(rng, len(x), -3.0, 120.0)
+    air *= wander(rng, len(x), 0.7, 0.6, 1.4)
     return mixed(x, air, level_db)

@@ -83,10 +83,10 @@ def cascade(x: Array, sections: Array) -> Array:
 def turns(frequency: Array, rate: float) -> Array:
     """Return the running phase of a frequency in Hz at `rate` samples a second, within its cycle: 0 to 1."""
     out = np.empty_like(frequency)
-    total = 0.0
+    total, each = 0.0, 1.0 / rate
     for i in range(len(frequency)):
         total += frequency[i]
-        phase = total / rate
+        phase = total * each
         out[i] = phase - floor(phase)
     return out
 
@@ -96,10 +96,10 @@ def read_cycle(frequency: Array, rate: float, table: Array) -> Array:
     """Return a wave that repeats `table`, one cycle and its first value again, at a frequency in Hz; linear between."""
     out = np.empty_like(frequency)
     size = len(table) - 1
-    total = 0.0
+    total, each = 0.0, 1.0 / rate
     for i in range(len(frequency)):
         total += frequency[i]
-        phase = total / rate
+        phase = total * each
         position = (phase - floor(phase)) * size
         left = int(position)
         out[i] = (table[left + 1] - table[left]) * (position - left) + table[left]
@@ -110,12 +110,17 @@ def read_cycle(frequency: Array, rate: float, table: Array) -> Array:
 def between(knots: Array, rate: float, offset: float, n: int) -> Array:
     """Return n values that pass smoothly from knot to knot, `rate` knots a sample, from position `offset` on."""
     out = np.empty(n)
-    for i in range(n):
-        at = i * rate + offset
-        left = int(at)
-        u = at - left
-        u = u * u * (3.0 - 2.0 * u)
-        out[i] = knots[left] * (1.0 - u) + knots[left + 1] * u
+    start, left = 0, int(offset)
+    while start < n:
+        stop = min(n, max(start, int((left + 1 - offset) / rate) - 1))
+        while stop < n and stop * rate + offset < left + 1:
+            stop += 1
+        low, high = knots[left], knots[left + 1]
+        for i in range(start, stop):
+            u = i * rate + offset - left
+            u = u * u * (3.0 - 2.0 * u)
+            out[i] = low * (1.0 - u) + high * u
+        start, left = stop, left + 1
     return out
 
 
@@ -148,10 +153,10 @@ def comb(x: Array, delay: int, loss: float) -> None:
 def held(frequency: Array, rate: float, values: Array) -> Array:
     """Return the value of the cycle, from 0 on, in which each sample of a frequency in Hz lies; the last one stays."""
     out = np.empty_like(frequency)
-    total = 0.0
+    total, each = 0.0, 1.0 / rate
     for i in range(len(frequency)):
         total += frequency[i]
-        out[i] = values[min(int(total / rate), len(values) - 1)]
+        out[i] = values[min(int(total * each), len(values) - 1)]
     return out
 
 
