@@ -465,6 +465,52 @@ class _Epoch(IterableDataset[Batch]):
             yield self.dataset.read(scenes, reader, self.epoch)
 
 
+class _Epochs(IterableDataset[Batch]):
+    """The batches of one process, of the epoch that `at` names when the iteration begins: epoch, first batch."""
+
+    def __init__(self, dataset: SceneDataset, batch_size: int, rank: int, world: int) -> None:
+        super().__init__()
+        self.dataset, self.batch_size, self.rank, self.world = dataset, batch_size, rank, world
+        self.at = torch.zeros(2, dtype=torch.int64).share_memory_()  # loading processes see what is written here
+
+    def __iter__(self) -> Iterator[Batch]:
+        epoch, start = self.at.tolist()
+        own = _own_batches(self.dataset, self.batch_size, epoch, self.rank, self.world)
+        return iter(_Epoch(self.dataset, own[start:], epoch))
+
+
+class SceneLoader:
+    """The batches of epoch after epoch, made by loading processes that are kept between epochs.
+
+    Batches and their order are those of `loader`. Args: see there.
+    """
+
+    def __init__(self, dataset: SceneDataset, batch_size: int, workers: int = 0, rank: int = 0, world: int = 1) -> None:
+        self._epochs = _Epochs(dataset, batch_size, rank, world)
+        self._loader = DataLoader(
+            self._epochs,
+            batch_size=None,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def count(self, epoch: int) -> int:
+        """Return the number of batches of an epoch."""
+        e = self._epochs
+        return len(_own_batches(e.dataset, e.batch_size, epoch, e.rank, e.world))
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Return the batches of an epoch from `start` on; an iteration that is not over ends."""
+        self._epochs.at[:] = torch.tensor([epoch, start])
+        return iter(self._loader)
+
+
+def _own_batches(dataset: SceneDataset, batch_size: int, epoch: int, rank: int, world: int) -> list[Rows]:
+    batches = dataset.batches(batch_size, epoch)
+    return batches[rank::world][: len(batches) // world] if world > 1 else batches
+
+
 def loader(
     dataset: SceneDataset,
     batch_size: int,
@@ -485,7 +531,6 @@ def loader(
         rank: of `world` training processes, which one this is; each has another part, all the same number of batches.
         world: how many training processes there are.
     """
-    batches = dataset.batches(batch_size, epoch)
-    own = batches[rank::world][: len(batches) // world] if world > 1 else batches
+    own = _own_batches(dataset, batch_size, epoch, rank, world)
     stream = _Epoch(dataset, own[start:], epoch)
     return DataLoader(stream, batch_size=None, num_workers=workers, pin_memory=torch.cuda.is_available())

@@ -283,8 +283,7 @@ def _other_decoders(found: Sequence[Evaluation]) -> Iterator[tuple[str, str]]:
 def _value(figures: Sequence[Figure], name: str, n: int) -> str:
     low, high = figures[0].low, figures[0].high
     shown = _shown([figure.value for figure in figures], name, n)
-    counted = n < metrics.FEWEST_SOUNDS and name != "mae_deg"
-    if len(figures) > 1 or low is None or high is None or counted:
+    if len(figures) > 1 or low is None or high is None or n < metrics.FEWEST_SOUNDS:
         return shown
     return f"{shown} ({_scaled(low, name)} - {_scaled(high, name)})"
 

@@ -14,6 +14,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from spatialqa.core import seeds
 from spatialqa.core.console import stderr
@@ -30,7 +30,15 @@ from spatialqa.errors import DatasetError
 from spatialqa.models.data.feature_cache import CachedScenes
 from spatialqa.models.data.on_the_fly import OnTheFlyDataset
 from spatialqa.models.data.provenance import Contamination, TrainingProvenance, contamination_of, provenance_of
-from spatialqa.models.data.scenes import Batch, NoScenesError, SceneDataset, class_vocabulary, loader, source_counts
+from spatialqa.models.data.scenes import (
+    Batch,
+    NoScenesError,
+    SceneDataset,
+    SceneLoader,
+    class_vocabulary,
+    loader,
+    source_counts,
+)
 from spatialqa.models.spatial_ast import metrics
 from spatialqa.models.spatial_ast.checkpoint import start_from
 from spatialqa.models.spatial_ast.inference import posterior_of, predict_slots, refuse_rate
@@ -259,27 +267,28 @@ class SpatialASTTrainer(Trainer[Batch]):
         groups = parameter_groups(self.model, self.recipe.weight_decay, self.recipe.layer_decay)
         return torch.optim.AdamW(groups, lr=0.0, fused=True)
 
-    def _loaders(self, starts: Sequence[int]) -> "list[DataLoader[Batch]]":
-        """Return the epoch's batches of every data set, without the first `starts` of each."""
+    @cached_property
+    def _loaders(self) -> list[SceneLoader]:
+        """The loader of every data set; made when what is left out of the data is known."""
         recipe, process = self.recipe, self.process
-        epoch = self.state.epoch + sum(self.epochs[: self.state.stage])
         size = max(1, recipe.batch_size // process.world)
-        return [
-            loader(data, size, recipe.workers, epoch, start, process.rank, process.world)
-            for data, start in zip(self.data, starts, strict=True)
-        ]
+        return [SceneLoader(data, size, recipe.workers, process.rank, process.world) for data in self.data]
+
+    def _epoch(self) -> int:
+        """Return which epoch this is of all stages together."""
+        return self.state.epoch + sum(self.epochs[: self.state.stage])
 
     def _order(self) -> npt.NDArray[np.int64]:
         """Return which data set each batch of the epoch is of: all of them mixed, the same order in every process."""
-        counts = [len(batches) for batches in self._loaders([0] * len(self.data))]
+        counts = [batches.count(self._epoch()) for batches in self._loaders]
         epoch = f"{self.state.stage}/{self.state.epoch}"
         return seeds.rng(self.recipe.seed, "data sets", epoch).permutation(np.repeat(np.arange(len(counts)), counts))
 
     def batches(self) -> Iterator[Batch]:
         """Yield what is left of the epoch."""
         order = self._order()
-        done = np.bincount(order[: self.state.batch], minlength=len(self.data))
-        streams = [iter(batches) for batches in self._loaders(done.tolist())]
+        done = np.bincount(order[: self.state.batch], minlength=len(self.data)).tolist()
+        streams = [own.epoch(self._epoch(), start) for own, start in zip(self._loaders, done, strict=True)]
         for k in order[self.state.batch :]:
             yield next(streams[k])
 

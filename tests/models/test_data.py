@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import multiprocessing
 import shutil
 from collections import Counter
 from dataclasses import replace
@@ -25,6 +26,7 @@ from spatialqa.models.data.scenes import (
     Batch,
     RowReader,
     SceneDataset,
+    SceneLoader,
     class_vocabulary,
     loader,
     paper_vocabulary,
@@ -223,6 +225,19 @@ def test_a_split_or_a_number_of_sources_that_is_not_there_is_named(small: Path, 
         SceneDataset(small, "train", vocabulary, sources=3)
     with pytest.raises(DatasetError, match="no such data set"):
         class_vocabulary(tmp_path / "nothing")
+
+
+def test_loading_processes_are_kept_between_epochs_and_give_the_same_batches(small: Path) -> None:
+    dataset = SceneDataset(small, "train", class_vocabulary(small), (1, 2), seed=3)
+    kept = SceneLoader(dataset, 2, workers=2)
+    next(kept.epoch(5))  # an epoch that is not finished
+    processes = set()
+    for epoch, start in ((0, 0), (1, 0), (1, 2)):
+        made = [digest(batch) for batch in kept.epoch(epoch, start)]
+        assert made == [digest(batch) for batch in loader(dataset, 2, epoch=epoch, start=start)]
+        assert len(made) == kept.count(epoch) - start
+        processes |= {process.pid for process in multiprocessing.active_children()}
+    assert len(processes) == 2
 
 
 def test_damaged_sound_is_named(small: Path, tmp_path: Path) -> None:
