@@ -29,7 +29,8 @@ _BLOCK = re.compile(
 )
 OUTSIDE = {"README.md", "CONTRIBUTING.md"}  # of docs/; other tests run their Python blocks
 PYTHON_ALONE = ("labels.md", "scoring.md")  # walked, but for their commands
-CHECKED_ALONE = {"engines.md"}  # tests/test_readme.py parses its commands, tests/acoustics/geometric renders the like
+# tests/test_readme.py parses their commands; tests/acoustics/geometric and tests/models run the like
+CHECKED_ALONE = {"engines.md", "models.md", "model-results.md"}
 RUN_BY_OTHER_TESTS = {  # Python blocks
     "README.md": "tests/test_readme.py",
     "python.md": "tests/test_api.py",
