@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from spatialqa.acoustics.engine import Engine, OpenRoom, TimedEngine, engine_errors
 from spatialqa.clips.clip_table import by_id
+from spatialqa.clips.foley.clips import VERSION as FOLEY_VERSION
 from spatialqa.clips.prepare import PreparedClip, PreparedClips
 from spatialqa.core.scene import ListenerGroup, Scene
 from spatialqa.dataset.json_records import RunRecord
@@ -52,6 +53,15 @@ class StoredRun:
             raise DatasetError(
                 f"{root}: was rendered by {then.name} {then.sha256[:12]}, and here is {identity.name} "
                 f"{identity.sha256[:12]}: bits can only be compared with the same engine"
+            )
+
+    def require_sounds(self, root: Path, run: RunRecord) -> None:
+        """Raise DatasetError where the data set `root` has other synthesised sounds than foley makes here."""
+        then = run.fingerprint.get("foley", FOLEY_VERSION)
+        if self.recipe.clips == "foley" and then != FOLEY_VERSION:
+            raise DatasetError(
+                f"{root}: has foley sounds of version {then}, and here foley makes version {FOLEY_VERSION}: "
+                "bits can only be compared with spatialqa as it was then"
             )
 
     def simulate(self, group: Mapping[str, Any], scenes: Iterable[Scene]) -> SimulatedGroup:

@@ -36,7 +36,7 @@ def rerender_scenes(root: Path, count: int) -> tuple[int, list[str]]:
     Nothing is drawn: room, group and scene come from the stored rows, clips by their ids.
 
     Raises:
-        DatasetError: the engine here is not the one that rendered the data set.
+        DatasetError: the engine here is not the one that rendered the data set, or foley makes other sounds.
         SpatialQAError: the folder of the clips cannot be opened, or the engine failed.
     """
     folder = DatasetFolder(root)
@@ -46,6 +46,7 @@ def rerender_scenes(root: Path, count: int) -> tuple[int, list[str]]:
         raise DatasetError(f"{root}: holds planned scenes without audio, which cannot be compared")
     with StoredRun(recipe) as inputs:
         inputs.require_engine(root, run)
+        inputs.require_sounds(root, run)
         compared, problems = 0, []
         groups = _group_rows(folder)
         for group_id, stored in _choose(folder, count).items():
@@ -99,6 +100,7 @@ def rerender_sample(folder: DatasetFolder, count: int = SAMPLE_SCENES) -> Sample
         found.same_machine = _same_machine(run, recipe)
         with StoredRun(recipe) as inputs:
             inputs.require_engine(folder.root, run)
+            inputs.require_sounds(folder.root, run)
             groups = _group_rows(folder)
             for group_id, stored in _few_groups(folder, count).items():
                 _compare_group(inputs, groups[group_id], stored, found)

@@ -82,6 +82,17 @@ def test_another_engine_or_another_room_is_not_a_problem_but_is_named(copy: Path
     assert "was rendered by soundspaces 000000000000" in line
 
 
+def test_other_sounds_of_foley_are_not_a_problem_but_are_named(copy: Path) -> None:
+    folder = DatasetFolder(copy)
+    run = folder.read_run()
+    write_record(folder.meta / "run.json", replace(run, fingerprint=run.fingerprint | {"foley": 0}))
+    sample = rerender_sample(folder, 1)
+    assert not sample.problems
+    assert not sample.compared
+    (line,) = sample.not_checked
+    assert "has foley sounds of version 0" in line
+
+
 def test_audio_cannot_begin_before_its_sound_arrives(copy: Path) -> None:
     check = SoundCheck.of(DatasetFolder(copy).read_run().recipe, 24)
     scene, flac = next(read_audio(DatasetFolder(copy).tables("scenes")[0]))
