@@ -1,12 +1,9 @@
 FROM python:3.12-slim AS build
 
-RUN apt-get update \
-    && apt-get install --yes --no-install-recommends build-essential \
-    && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
 RUN python -m venv /opt/spatialqa \
-    && /opt/spatialqa/bin/pip install --no-cache-dir '.[soundspaces]'
+    && /opt/spatialqa/bin/pip install --no-cache-dir .
 
 FROM python:3.12-slim
 

@@ -1,4 +1,5 @@
-# The main targets are `make demo` and `make test`. They need Python 3.11-3.13 and a C++ compiler.
+# The main targets are `make demo` and `make test`. They need Python 3.11-3.13; `make test` also needs a C++ compiler,
+# with which the package of the engine soundspaces is built.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -12,7 +13,11 @@ unexport PYTHONDONTWRITEBYTECODE  # tests start a hundred Python processes, whic
 # two test processes, each file in one of them (tests/conftest.py), the slowest files first
 SPREAD := -n 2 --dist loadfile --no-loadscope-reorder
 
+<<<<<<< HEAD
 .PHONY: demo test test-fast test-engine-free test-readers lint check docs bench clean
+=======
+.PHONY: demo test test-fast test-no-soundspaces lint check docs bench clean
+>>>>>>> f4f27c9 (The default engine is geometric: auto takes it, what was begun with another goes on with that)
 
 demo: $(VENV)/.demo  # CLIPS=folder:DIR for recorded sounds
 	$(BIN)/spatialqa render $(DEMO) --recipe recipes/demo.yaml $(if $(CLIPS),--clips "$(CLIPS)")
@@ -26,7 +31,7 @@ test: $(VENV)/.test lint
 test-fast: $(VENV)/.test  # the inner loop: tests of every package, without the checks and the slow tests
 	$(BIN)/python -m pytest $(SPREAD) -m "not slow"
 
-test-engine-free:  # what needs no acoustic engine, with the Python in BIN: for other platforms
+test-no-soundspaces:  # what needs only the engine geometric, with the Python in BIN: for other platforms
 	$(BIN)/python -m pytest $(SPREAD) -m "not slow and not soundspaces"
 
 test-readers: $(VENV)/.test  # the code of the card of OUT, with datasets 3 to 5, pandas, polars and duckdb
@@ -54,7 +59,7 @@ $(VENV)/bin/uv: $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 
 $(VENV)/.demo: $(VENV)/bin/uv pyproject.toml
-	$(INSTALL) -e '.[soundspaces]'
+	$(INSTALL) -e .
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/bin/uv pyproject.toml

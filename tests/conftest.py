@@ -12,7 +12,6 @@ from tests.fixtures.datasets import SMALL, dataset, shared
 from tests.slow import SLOW, file_of, group_of, is_slow, seconds_of_file
 
 HERE = Path(__file__).parent
-RENDERED = {"small"}  # fixtures that the soundspaces engine renders
 FAST = "not slow"  # what `make test-fast` asks for
 
 
@@ -35,11 +34,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is slow, and put its files first; mark what needs the engine, and skip it where there is none."""
+    """Mark what is slow, and put its files first; skip what needs soundspaces where that is not installed."""
     usable = {engine.name for engine in available() if engine.usable}
     for item in items:
-        if RENDERED & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.soundspaces)
         if item.get_closest_marker("soundspaces") and "soundspaces" not in usable:
             item.add_marker(pytest.mark.skip(reason="rlr-audio-propagation is not installed"))
         if is_slow(item.nodeid):

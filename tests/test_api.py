@@ -20,7 +20,6 @@ from spatialqa.core.audio_io import decode_flac, encode_flac
 from spatialqa.rooms.room import Room as PlainRoom
 
 REPO = Path(__file__).parents[1]
-pytestmark = pytest.mark.soundspaces
 
 
 @pytest.fixture(scope="module")
@@ -197,6 +196,7 @@ def test_a_scene_in_which_nothing_can_be_heard_is_refused(room: sqa.Room, me: sq
     assert sqa.render_scene(room, me, [late], duration_s=1, audible_dbfs=-200).sources[0].audible_onset_s is not None
 
 
+@pytest.mark.soundspaces
 def test_another_engine_gives_ambisonics_at_another_rate(room: sqa.Room, me: sqa.Listener) -> None:
     engine = sqa.open_engine("soundspaces", sample_rate=16_000, channels="foa")
     scene = sqa.render_scene(

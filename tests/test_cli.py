@@ -197,10 +197,12 @@ def one_class(folder: Path) -> str:
         (["render", "OUT", "--clips", "radio"], "clips 'radio' is not known"),
         (["render", "OUT", "--clips", "folder:none"], "none is not a folder"),
         (["render", "OUT", "--clips", "folder:EMPTY"], "EMPTY"),
-        (["render", "OUT", "--sample-rate", "96000"], "48000"),
+        (["render", "OUT", "--engine", "soundspaces", "--sample-rate", "96000"], "48000"),
+        (["render", "OUT", "--sample-rate", "97000"], "96000"),
         (["render", "OUT", "--sample-rate", "0"], "at least 1"),
         (["render", "OUT", "--engine", "warp"], "no engine 'warp'"),
-        (["render", "OUT", "--engine-config", "indirect_ray_cuont=5"], "indirect_ray_count"),
+        (["render", "OUT", "--engine-config", "ray_cuont=5"], "ray_count"),
+        (["render", "OUT", "--engine-config", "indirect_ray_count=5"], "--engine soundspaces"),
         (["render", "OUT", "--engine-config", "rays"], "KEY=VALUE"),
         (["render", "OUT", "--hrtf", "none.sofa"], "none.sofa"),
         (["render", "OUT", "--home-kinds", "castle"], "no kind of home 'castle'"),
@@ -317,7 +319,6 @@ def test_a_misspelt_custom_label_is_named(
         assert re.search("warning: 'Brak' is not an AudioSet class .*; did you mean 'Bark'", printed.err)
 
 
-@pytest.mark.soundspaces
 def test_a_single_house_cannot_be_split(tmp_path: Path) -> None:
     import trimesh
 

@@ -10,7 +10,6 @@ import pytest
 from nbclient import NotebookClient
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-pytestmark = pytest.mark.soundspaces
 
 
 @pytest.mark.parametrize(

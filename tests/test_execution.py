@@ -32,8 +32,6 @@ from spatialqa.qa.recipe import QaRecipe
 from tests.fixtures.datasets import SMALL, Silent, hashes, planned, render, rows_of
 from tests.fixtures.kills import REPOSITORY, Started, run_with_kills, spatialqa
 
-pytestmark = pytest.mark.soundspaces
-
 
 def write_recipe(path: Path, recipe: RenderRecipe) -> Path:
     path.write_text(yaml.safe_dump({"render": asdict(recipe)}))
@@ -94,7 +92,7 @@ def test_a_stop_says_how_to_go_on(tmp_path: Path, number: signal.Signals, worker
 
 
 def test_a_run_that_is_stopped_before_its_first_shard_leaves_no_folder(tmp_path: Path) -> None:
-    recipe = write_recipe(tmp_path / "recipe.yaml", replace(SMALL, scenes_per_shard=64))
+    recipe = write_recipe(tmp_path / "recipe.yaml", replace(SMALL, scenes=600, scenes_per_shard=300))
     root = tmp_path / "new/data"
     render = Started(render_command(recipe, root))
     assert render.reaches((root / "_spatialqa/run.json").exists), render.printed
@@ -246,9 +244,9 @@ def test_scenes_that_clip_are_drawn_again_and_counted(clip_folder: Path, tmp_pat
 FAULTY_ENGINE = """
 import ctypes, json, os, signal, sys
 from pathlib import Path
-import spatialqa.acoustics.soundspaces.engine as engine
+import spatialqa.acoustics.geometric.engine as engine
 
-whole = engine.SoundSpacesRoom.rirs
+whole = engine.GeometricRoom.rirs
 faults = json.loads(os.environ["FAULTS"])
 flag = Path(os.environ["FLAG"])
 
@@ -269,7 +267,7 @@ def rirs(self, listener, sources, seed=0):
         raise eval(fault)
     return whole(self, listener, sources, seed)
 
-engine.SoundSpacesRoom.rirs = rirs
+engine.GeometricRoom.rirs = rirs
 """
 
 # by group: what the engine does whenever it is given the first draw, and what the rejects say of it

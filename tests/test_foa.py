@@ -20,8 +20,6 @@ from spatialqa.qa.recipe import QaRecipe
 from tests.dataset.changing import changed
 from tests.fixtures.datasets import SMALL, dataset
 
-pytestmark = pytest.mark.soundspaces
-
 
 @pytest.fixture(scope="module")
 def foa(tmp_path_factory: pytest.TempPathFactory) -> Path:

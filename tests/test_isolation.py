@@ -33,8 +33,6 @@ from spatialqa.generation.shard import ShardMaker, make_group_once
 from tests.fixtures.datasets import SMALL
 from tests.fixtures.ends import breaks, crashes, exits, fails, hangs, killed, leaves, well
 
-pytestmark = pytest.mark.soundspaces
-
 
 @pytest.mark.parametrize(
     ("end", "raised", "message"),

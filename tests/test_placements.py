@@ -82,7 +82,6 @@ def by_hand(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "out"
 
 
-@pytest.mark.soundspaces
 def test_sounds_are_where_and_when_the_table_says(by_hand: Path) -> None:
     scenes = [scene for path in scene_files(DatasetFolder(by_hand)) for scene in read_scenes(path)]
     assert [(scene.scene_id, scene.scene) for scene in scenes] == [
@@ -104,7 +103,6 @@ def test_sounds_are_where_and_when_the_table_says(by_hand: Path) -> None:
     assert all(source.line_of_sight and source.rt60_s for scene in scenes for source in scene.sources)
 
 
-@pytest.mark.soundspaces
 def test_they_are_asked_about_validated_rendered_again_and_exported(by_hand: Path, tmp_path: Path) -> None:
     assert make_qa(by_hand, QaRecipe()).questions.total() >= 5
     assert not validate_dataset(by_hand).problems
@@ -118,7 +116,6 @@ def test_they_are_asked_about_validated_rendered_again_and_exported(by_hand: Pat
     assert rebuilt.complete
 
 
-@pytest.mark.soundspaces
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
 def test_the_form_of_the_table_changes_no_byte(by_hand: Path, tmp_path: Path, suffix: str) -> None:
     ding(tmp_path / "ding.wav")
@@ -127,7 +124,6 @@ def test_the_form_of_the_table_changes_no_byte(by_hand: Path, tmp_path: Path, su
     assert {name: hashes(tmp_path / "out")[name] for name in tables} == tables
 
 
-@pytest.mark.soundspaces
 def test_a_scene_has_the_same_rirs_in_any_table(by_hand: Path, tmp_path: Path) -> None:
     render(placed(table(tmp_path / "one.csv", [ROWS[2]]), save_rirs=True), tmp_path / "out")
 
@@ -164,7 +160,6 @@ def test_a_thousand_rows_are_planned_by_split_with_every_clip_in_one(tmp_path: P
     assert all(len(own) == 1 for own in splits.values())
 
 
-@pytest.mark.soundspaces
 def test_a_scene_that_clips_is_rejected_by_name_or_drawn_again(tmp_path: Path) -> None:
     rows = [row(distance_m=0.12, clip="foley/bark/000000", label=None), row(scene="far", azimuth_deg=0.0)]
     summary = render(placed(table(tmp_path / "places.csv", rows), gain_db=-8), tmp_path / "out")
@@ -201,7 +196,6 @@ BAD: list[tuple[list[Row], str]] = [
 ]
 
 
-@pytest.mark.soundspaces
 @pytest.mark.parametrize(("rows", "words"), BAD, ids=[words[:40] for _, words in BAD])
 def test_a_bad_row_is_named_before_anything_is_written(tmp_path: Path, rows: list[Row], words: str) -> None:
     ding(tmp_path / "ding.wav")
@@ -256,7 +250,6 @@ def test_empty_rows_of_a_spreadsheet_are_passed_over(tmp_path: Path) -> None:
     assert read_placements(path).sha256 == before
 
 
-@pytest.mark.soundspaces
 def test_a_data_set_is_not_made_again_from_a_table_that_has_changed(tmp_path: Path) -> None:
     path = table(tmp_path / "places.csv", [row()])
     render(placed(path, plan_only=True), tmp_path / "out")
@@ -299,7 +292,6 @@ def test_the_air_of_each_room_is_told_from_walls_and_outdoors(home: Room) -> Non
     assert len(wrong) <= 0.01 * len(outside)  # doorways belong to no region
 
 
-@pytest.mark.soundspaces
 def test_a_row_can_ask_for_repeats_and_a_scene_without_sound_is_rejected(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     audio = np.concatenate([np.full(3 * 16000, 1e-5), 0.3 * rng.standard_normal(8000)])

@@ -26,7 +26,6 @@ def commands() -> list[tuple[str, str]]:
     return [(page, line.strip()) for page, line in lines if line.strip().startswith("spatialqa ")]
 
 
-@pytest.mark.soundspaces
 @pytest.mark.parametrize("code", blocks(REPO / "README.md", "python"), ids=lambda code: code.split()[1])
 def test_python_of_the_readme_runs(code: str, small: Path, tmp_path: Path) -> None:
     (tmp_path / "spatialqa-out").symlink_to(small)

@@ -4,12 +4,8 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from tests.fixtures.datasets import SMALL
 from tests.soak import Soak, contents, small_disk
-
-pytestmark = pytest.mark.soundspaces
 
 
 def test_a_disturbed_run_ends_in_the_bytes_of_an_undisturbed_one() -> None:

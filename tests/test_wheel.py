@@ -1,5 +1,6 @@
 """What a stranger installs: the wheel built from the sdist, in a clean environment, renders and asks."""
 
+import os
 import subprocess
 import sys
 import tarfile
@@ -10,8 +11,6 @@ from pathlib import Path
 import pytest
 
 REPO = Path(__file__).parents[1]
-
-pytestmark = pytest.mark.soundspaces
 
 
 @pytest.fixture(scope="module")
@@ -51,17 +50,22 @@ def test_the_wheel_renders_and_asks_in_a_clean_environment(wheel: Path, tmp_path
         "install",
         "--quiet",
         "--disable-pip-version-check",
-        f"{wheel}[soundspaces]",
+        str(wheel),
     ]
-    subprocess.run(command, check=True)
+    # a path of ours would show pip the checkout, which it would take for an installed package
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    subprocess.run(command, check=True, env=own)
     spatialqa = str(tmp_path / "venv/bin/spatialqa")
 
     def run(*arguments: str) -> str:
-        done = subprocess.run([spatialqa, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [spatialqa, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False, env=own
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    installed = subprocess.run([python, "-m", "pip", "list"], capture_output=True, text=True, check=True).stdout.split()
+    listed = subprocess.run([python, "-m", "pip", "list"], capture_output=True, text=True, check=True, env=own)
+    installed = listed.stdout.split()
     assert not {"torch", "pandas", "datasets"} & set(installed)
     assert "shards: 3" in run("render", "out", "--recipe", "demo", "--scenes", "16", "--workers", "0")
     assert "questions about 16 scenes" in run("make-qa", "out", "--types", "A,B,C,D")

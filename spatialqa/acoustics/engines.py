@@ -7,7 +7,13 @@ from typing import Any, NamedTuple
 from spatialqa.acoustics.engine import Engine
 from spatialqa.errors import EngineError, SpatialQAError, shown
 
-ENGINE_NAMES = ("auto", "soundspaces", "geometric", "habitat")
+AUTO = "geometric"  # what `auto` takes
+ENGINE_NAMES = ("auto", "geometric", "soundspaces", "habitat")
+
+
+def engine_taken(name: str) -> str:
+    """Return the name of the engine that a name means: "auto" means geometric."""
+    return AUTO if name == "auto" else name
 
 
 class Availability(NamedTuple):
@@ -33,7 +39,7 @@ def open_engine(
     """Return a configured engine; its identity tells which one `auto` took.
 
     Args:
-        name: one of ENGINE_NAMES; "auto" takes soundspaces.
+        name: one of ENGINE_NAMES; "auto" takes geometric.
         sample_rate: Hz.
         preset: "fast" or "reference".
         overrides: engine settings that replace the preset's.
@@ -48,14 +54,16 @@ def open_engine(
         EngineError: the name is unknown, the engine is not in this version, or it refuses its configuration.
         MissingDependencyError: the engine's package is not installed.
     """
-    if name in ("auto", "soundspaces"):
-        from spatialqa.acoustics.soundspaces.engine import SoundSpacesEngine
-
-        return SoundSpacesEngine(sample_rate, preset, overrides, hrtf, channels, hrtf_cache=cache)
+    name = engine_taken(name)
+    _refuse_settings_of_another(name, overrides or {})
     if name == "geometric":
         from spatialqa.acoustics.geometric.engine import GeometricEngine
 
         return GeometricEngine(sample_rate, preset, overrides, hrtf, channels)
+    if name == "soundspaces":
+        from spatialqa.acoustics.soundspaces.engine import SoundSpacesEngine
+
+        return SoundSpacesEngine(sample_rate, preset, overrides, hrtf, channels, hrtf_cache=cache)
     if name == "habitat":
         from spatialqa.acoustics.habitat.engine import HabitatEngine
 
@@ -93,11 +101,9 @@ def check_engine(
         EngineError: the engine would refuse its configuration, or the name is unknown.
         MissingDependencyError: there is an HRTF file, and no package that reads it.
     """
-    if name in ("auto", "soundspaces"):
-        from spatialqa.acoustics.soundspaces import settings
-
-        settings.checked(sample_rate, preset, overrides, hrtf, channels)
-    elif name == "geometric":
+    name = engine_taken(name)
+    _refuse_settings_of_another(name, overrides or {})
+    if name == "geometric":
         from spatialqa.acoustics.geometric import settings as geometric_settings
 
         geometric_settings.checked(sample_rate, preset, overrides, hrtf, channels)
@@ -106,6 +112,10 @@ def check_engine(
 
             read_hrtf(hrtf.absolute())
         return
+    if name == "soundspaces":
+        from spatialqa.acoustics.soundspaces import settings
+
+        settings.checked(sample_rate, preset, overrides, hrtf, channels)
     elif name == "habitat":
         from spatialqa.acoustics.habitat import engine
 
@@ -116,7 +126,23 @@ def check_engine(
     if hrtf is not None and not hrtf.is_dir():
         from spatialqa.acoustics.hrtf import checked_hrtf
 
-        checked_hrtf(hrtf.absolute(), sample_rate, "soundspaces" if name == "auto" else name)
+        checked_hrtf(hrtf.absolute(), sample_rate, name)
+
+
+def _refuse_settings_of_another(name: str, overrides: Mapping[str, Any]) -> None:
+    """Raise EngineError where a setting is one of another engine: what it does there is done nowhere else."""
+    from spatialqa.acoustics.geometric.settings import KINDS as GEOMETRIC
+    from spatialqa.acoustics.soundspaces.settings import KINDS as SOUNDSPACES
+
+    other, known, others = {
+        "geometric": ("soundspaces", GEOMETRIC, SOUNDSPACES),
+        "soundspaces": ("geometric", SOUNDSPACES, GEOMETRIC),
+    }.get(name, ("", overrides, {}))
+    for setting in overrides:
+        if setting not in known and setting in others:
+            raise EngineError(
+                f"the engine {name} has no setting {setting!r}, which is one of {other}: add --engine {other}"
+            )
 
 
 def _refuse_folder(hrtf: Path | None) -> None:
@@ -131,8 +157,8 @@ def _unknown(name: str) -> EngineError:
 def available(habitat_python: str | None = None) -> list[Availability]:
     """Return every engine in the order in which `auto` prefers them; habitat as this Python has it."""
     return [
-        _soundspaces(),
         Availability("geometric", *_geometric()),
+        _soundspaces(),
         Availability("habitat", *_habitat(habitat_python)),
     ]
 

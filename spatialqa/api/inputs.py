@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from spatialqa.acoustics.engine import Engine, OpenRoom
+from spatialqa.acoustics.engines import engine_taken
 from spatialqa.api.values import point, seed_value, text, whole
 from spatialqa.banks.bank_rooms import BankRoom
 from spatialqa.clips.clip import ClipRecord, ClipSet, RawClip, RejectedClip
@@ -255,7 +256,7 @@ def open_engine(name: str = "auto", sample_rate: int = DEFAULT_SAMPLE_RATE, **op
     """Open an acoustic engine.
 
     Args:
-        name: "auto", "soundspaces" or "habitat".
+        name: "auto", which takes "geometric", or "geometric", "soundspaces" or "habitat".
         sample_rate: Hz, of RIRs and scenes.
         options: the keys of engines, such as channels="foa", hrtf="KEMAR.sofa", preset="reference".
 
@@ -264,7 +265,7 @@ def open_engine(name: str = "auto", sample_rate: int = DEFAULT_SAMPLE_RATE, **op
         EngineError: there is no such engine, or it refuses its settings.
         MissingDependencyError: the engine's package is not installed.
     """
-    keys = _keys({"engine": name, "sample_rate": sample_rate, **options}, _ENGINE_KEYS, "open_engine")
+    keys = _keys({"engine": engine_taken(name), "sample_rate": sample_rate, **options}, _ENGINE_KEYS, "open_engine")
     recipe = _recipe(keys)
     return KeyedEngine(engine_for(recipe), _used(recipe, keys))
 

@@ -1,7 +1,8 @@
 """Benchmarks rendering: CPU time of the pipeline against the same work done by bare calls in a loop.
 
-The bare loop is what a user would write without this package, for scenes that are already planned: the engine's C
-calls with the mesh available, clips read, resampled and scaled, one FFT convolution a source, FLAC, and nothing else.
+The bare loop is what a user would write without this package, for scenes that are already planned: the engine's calls
+(of soundspaces, its C calls) with the mesh available, clips read, resampled and scaled, one FFT convolution a source,
+FLAC, and nothing else.
 """
 
 import io
@@ -21,7 +22,7 @@ import soundfile
 import soxr
 from rich.table import Table
 
-from spatialqa.acoustics.engine import Engine
+from spatialqa.acoustics.engine import Engine, OpenRoom
 from spatialqa.acoustics.soundspaces import rlr_api
 from spatialqa.acoustics.soundspaces.engine import SoundSpacesEngine, SoundSpacesRoom
 from spatialqa.clips.clip import ClipRecord, ClipSet
@@ -30,10 +31,10 @@ from spatialqa.core.scene import ListenerGroup, Scene
 from spatialqa.core.stopwatch import Stopwatch
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_rows, read_scenes
-from spatialqa.errors import SpatialQAError
 from spatialqa.generation.inputs import engine_for
 from spatialqa.generation.plan import RunPlan
 from spatialqa.generation.recipe import RenderRecipe
+from spatialqa.generation.render import rirs_of
 from spatialqa.generation.run import Run, prepare_run, run_record
 from spatialqa.generation.runner import render_dataset
 from spatialqa.generation.schedule import ShardPlan
@@ -62,7 +63,7 @@ def bench_render(recipe: RenderRecipe) -> Figures:
     With `workers` of 2 or more it also renders with one and with that many Ray workers and compares wall times.
 
     Raises:
-        SpatialQAError: the recipe cannot be rendered, or its engine is not soundspaces.
+        SpatialQAError: the recipe cannot be rendered.
     """
     with tempfile.TemporaryDirectory(prefix="spatialqa-bench-") as folder:
         run, plan = prepare_run(recipe, Path(folder) / "pipeline")
@@ -102,30 +103,23 @@ def bench_render(recipe: RenderRecipe) -> Figures:
         ]
         if recipe.workers and recipe.workers > 1:
             rows += _bench_workers(recipe, plan, Path(folder))
-    return Figures(f"render, rooms {recipe.rooms}, clips {recipe.clips}, preset {recipe.preset}", tuple(rows))
+    return Figures(
+        f"render, rooms {recipe.rooms}, clips {recipe.clips}, engine {run.identity.name} {recipe.preset}", tuple(rows)
+    )
 
 
 class _BareLoop:
     """Bare calls: no checks, no truth, no schema."""
 
     def __init__(self, run: Run, engine: Engine) -> None:
-        if not isinstance(engine, SoundSpacesEngine):
-            raise SpatialQAError(
-                "bench compares with bare calls of the engine soundspaces only: use --engine soundspaces"
-            )
         self.recipe = run.recipe
         self.engine = engine
         self.clips: ClipSet = run.clips
         self.records = {record.clip_id: record for records in run.clips_by_split.values() for record in records}
         self.dry: dict[str, npt.NDArray[np.float32]] = {}
 
-    def group(self, room: SoundSpacesRoom, row: dict[str, Any], scenes: Sequence[Scene]) -> None:
-        group = ListenerGroup.from_row(row)
-        with rlr_api.Context(self.engine.configuration(room.ray_depth(group.listener.position))) as context:
-            places = [place.position for place in group.places]
-            room.load(context, group.listener, places, self.engine.ears(group.subject).hrtf)
-            context.simulate()
-            rirs = [context.impulse_response(k) for k in range(len(group.places))]
+    def group(self, room: OpenRoom, row: dict[str, Any], scenes: Sequence[Scene]) -> None:
+        rirs = self._rirs(room, ListenerGroup.from_row(row))
         n = round(self.recipe.duration_s * self.recipe.sample_rate)
         for scene in scenes:
             total = np.zeros((rirs[0].shape[0], n), dtype=np.float32)
@@ -139,6 +133,19 @@ class _BareLoop:
                 total[:, :kept] += wet[:, :kept]
             total *= np.float32(10.0 ** (self.recipe.gain_db / 20.0))
             soundfile.write(io.BytesIO(), total.T, self.recipe.sample_rate, format="FLAC", subtype="PCM_24")
+
+    def _rirs(self, room: OpenRoom, group: ListenerGroup) -> Sequence[npt.NDArray[np.float32]]:
+        if isinstance(self.engine, SoundSpacesEngine) and isinstance(room, SoundSpacesRoom):
+            with rlr_api.Context(self.engine.configuration(room.ray_depth(group.listener.position))) as context:
+                room.load(
+                    context,
+                    group.listener,
+                    [place.position for place in group.places],
+                    self.engine.ears(group.subject).hrtf,
+                )
+                context.simulate()
+                return [context.impulse_response(k) for k in range(len(group.places))]
+        return rirs_of(group, room)
 
     def _dry(self, record: ClipRecord) -> npt.NDArray[np.float32]:
         if record.clip_id not in self.dry:

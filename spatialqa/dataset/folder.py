@@ -93,6 +93,19 @@ class DatasetFolder:
         write_record(self.meta / RUN_FILE, replace(run, manifest=stale))
         return before is None and not self._shard_files()
 
+    def engine_used(self) -> str | None:
+        """Return the name of the engine that made what is here, by the run record or else by a shard, or None."""
+        try:
+            return self.read_run().engine.name
+        except DatasetError:  # there is none, or it is damaged: a run that resumes writes it again
+            pass
+        for path in self._shard_files():
+            try:
+                return read_record(ShardRecord, path).engine.name
+            except DatasetError:
+                continue
+        return None
+
     def _refuse_other_run(self, before: RunRecord, run: RunRecord) -> None:
         if differences := changed_keys(before.fingerprint, run.fingerprint):
             raise DatasetError(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import cast
 
 from spatialqa.acoustics.engine import Engine, engine_errors
-from spatialqa.acoustics.engines import check_engine, open_engine
+from spatialqa.acoustics.engines import check_engine, engine_taken, open_engine
 from spatialqa.acoustics.head_set import HeadSet, head_set
 from spatialqa.acoustics.no_engine import NoEngine
 from spatialqa.banks.bank import BankFacts
@@ -245,7 +245,7 @@ def heads_for(recipe: RenderRecipe) -> HeadSet | None:
     """
     heads = head_set(Path(recipe.hrtf)) if recipe.hrtf else None
     if heads is not None:
-        heads.check(recipe.sample_rate, raises_rate=recipe.engine == "geometric")
+        heads.check(recipe.sample_rate, raises_rate=engine_taken(recipe.engine) == "geometric")
     return heads
 
 

@@ -221,7 +221,7 @@ class RenderRecipe:
     )
     mix: str = key("sum", "add the sources, or average them as SpatialSoundQA does", choices=("sum", "mean"))
     seed: int = key(0, "seed of all random draws", minimum=0, maximum=LARGEST_SEED)
-    engine: str = key("auto", "acoustic engine: auto, soundspaces, geometric, habitat")
+    engine: str = key("auto", "acoustic engine: geometric, soundspaces, habitat; auto is geometric")
     habitat_python: str | None = key(
         None, "habitat: Python executable with a habitat-sim that was built with audio", execution=True
     )

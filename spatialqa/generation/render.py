@@ -49,7 +49,7 @@ def simulate(group: ListenerGroup, room: OpenRoom, sample_rate: int, channels: s
         EngineError: the engine failed.
     """
     with engine_errors(f"simulating group {group.group_id}"):
-        rirs = _rirs(group, room)
+        rirs = rirs_of(group, room)
         seen = [bool(place.line_of_sight) for place in group.places]
         return SimulatedGroup(
             group,
@@ -60,7 +60,12 @@ def simulate(group: ListenerGroup, room: OpenRoom, sample_rate: int, channels: s
         )
 
 
-def _rirs(group: ListenerGroup, room: OpenRoom) -> list[Audio]:
+def rirs_of(group: ListenerGroup, room: OpenRoom) -> list[Audio]:
+    """Return the RIR of every place of a group, heard by the group's own head if it has one.
+
+    Raises:
+        EngineError: the engine failed, or has one head only.
+    """
     sources = [place.position for place in group.places]
     if group.subject is None:
         return room.rirs(group.listener, sources, group.seed)

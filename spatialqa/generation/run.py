@@ -29,6 +29,7 @@ from spatialqa.generation.plan import RunPlan, plan_bank, plan_run
 from spatialqa.generation.plan_placements import check_positions, plan_placements
 from spatialqa.generation.recipe import RenderRecipe, absolute_paths
 from spatialqa.generation.splits import split_heads
+from spatialqa.generation.stored_recipe import with_engine_named
 from spatialqa.rooms.room import RoomSet
 
 
@@ -62,7 +63,7 @@ def prepare_run(recipe: RenderRecipe, root: Path) -> tuple[Run, RunPlan]:
     Raises:
         SpatialQAError: rooms, clips or engine cannot be used, or are too few for the recipe.
     """
-    recipe = with_roots(absolute_paths(recipe))
+    recipe = with_engine_named(with_roots(absolute_paths(recipe)), DatasetFolder(root))
     identity = engine_for(recipe).identity
     rooms = rooms_for(recipe)
     if isinstance(rooms, BankRooms):
@@ -115,7 +116,7 @@ def prepare_bank(recipe: RenderRecipe, root: Path, n_groups: int) -> tuple[Run, 
     Raises:
         SpatialQAError: rooms or engine cannot be used, or there are too few houses.
     """
-    recipe = with_roots(absolute_paths(recipe))
+    recipe = with_engine_named(with_roots(absolute_paths(recipe)), DatasetFolder(root))
     if recipe.yaws_per_group > 1:
         raise RecipeError("yaws_per_group has an effect on scenes only, and a bank has none: leave it out")
     if heads := heads_for(recipe):

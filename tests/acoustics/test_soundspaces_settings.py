@@ -106,16 +106,17 @@ def test_another_platform_is_told_what_there_is(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.soundspaces
 def test_engines_are_opened_by_name() -> None:
-    assert open_engine("auto", 16_000).identity.name == "soundspaces"
-    assert open_engine("soundspaces", 16_000).identity == open_engine("auto", 16_000).identity
+    assert open_engine("soundspaces", 16_000).identity.name == "soundspaces"
+    assert open_engine("auto", 16_000).identity.name == "geometric"
+    assert open_engine("geometric", 16_000).identity == open_engine("auto", 16_000).identity
     with pytest.raises(MissingDependencyError, match="--habitat-python"):
         open_engine("habitat", 16_000)
     assert open_engine("soundspaces", 16_000, channels="foa").identity.config["channels"] == "foa"
     with pytest.raises(EngineError, match="no engine 'sounspaces'"):
         open_engine("sounspaces", 16_000)
     assert [(engine.name, engine.usable) for engine in available()] == [
-        ("soundspaces", True),
         ("geometric", True),
+        ("soundspaces", True),
         ("habitat", False),
     ]
 

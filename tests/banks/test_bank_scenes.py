@@ -35,8 +35,6 @@ from tests.fixtures.datasets import PLANNED, Silent, dataset, render, rows_of, s
 from tests.fixtures.kills import call, kill_when
 from tests.fixtures.mp3d_reverb import ReverbEntry, write_mp3d_reverb
 
-pytestmark = pytest.mark.soundspaces
-
 ROOMS = RenderRecipe(
     home_kinds=["shoebox"],
     groups_per_room=1,
@@ -137,7 +135,7 @@ def test_splits_of_the_bank_hold_and_evaluation_uses_every_rir_once(bank: Path, 
     uses: Counter[str] = Counter()
     for scene in scenes_of(scenes):
         assert house_split[scene.room_id] == scene.split
-        assert (scene.room_set, scene.engine) == ("procedural", "bank:soundspaces")
+        assert (scene.room_set, scene.engine) == ("procedural", "bank:geometric")
         for source in scene.sources:
             assert direction(scene.listener, source.position).azimuth_deg == source.azimuth_deg
         if scene.split != "train":

@@ -13,8 +13,6 @@ from spatialqa.qa.recipe import QaRecipe
 from tests.fixtures.audioset import Segment, flac_bytes, sound, write_hub, write_segments, write_sound, write_strong
 from tests.fixtures.datasets import render, scenes_of
 
-pytestmark = pytest.mark.soundspaces
-
 SOUNDS = {
     "bark": "Bark",
     "rain": "Rain",

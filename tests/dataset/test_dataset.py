@@ -250,7 +250,6 @@ def test_what_a_licence_says_stays_in_its_cell(small: Path, tmp_path: Path) -> N
 
 def test_audioset_is_named_whatever_the_engine(small: Path, tmp_path: Path) -> None:
     engine = json.loads((small / "_spatialqa" / "run.json").read_text())["engine"]
-    assert engine["name"] == "soundspaces"
     for name in ("soundspaces", "other", "none"):
         card = card_of(small, tmp_path, engine={**engine, "name": name})
         assert "Class names come from AudioSet" in card

@@ -11,8 +11,6 @@ from spatialqa.errors import DatasetError
 from spatialqa.interop.export import export_dataset
 from tests.fixtures.datasets import Row, planned, rows_of
 
-pytestmark = pytest.mark.soundspaces
-
 
 def sounds(rows: list[Row]) -> dict[str, bytes]:
     return {row["scene_id"]: row["audio"]["bytes"] for row in rows}

@@ -26,8 +26,6 @@ from spatialqa.qa.recipe import QaRecipe
 from tests.fixtures.datasets import SMALL, Silent, dataset, hashes, render
 from tests.fixtures.records import rewritten
 
-pytestmark = pytest.mark.soundspaces
-
 
 def table_hashes(root: Path) -> dict[str, str]:
     return {path: sha256 for path, sha256 in hashes(root).items() if path.endswith(".parquet")}

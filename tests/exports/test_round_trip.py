@@ -10,8 +10,6 @@ from spatialqa.scoring.score import score
 from tests.fixtures.datasets import rows_of
 from tests.imports.released_files import write_truth
 
-pytestmark = pytest.mark.soundspaces
-
 
 def test_our_own_export_comes_back_with_the_same_truth(hard: Path, tmp_path: Path) -> None:
     export_spatialsoundqa(hard, tmp_path / "export")

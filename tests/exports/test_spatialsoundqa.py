@@ -24,7 +24,6 @@ from spatialqa.models.data.scenes import paper_vocabulary
 from tests.exports.released_reader import hear, location, read_clips, read_places, read_records
 from tests.fixtures.datasets import PLANNED, Row, planned, rows_of
 
-pytestmark = pytest.mark.soundspaces
 SPLITS = {"train": "train", "validation": "validation", "test": "eval"}
 
 

@@ -12,8 +12,6 @@ from spatialqa.interop.webdataset import export_webdataset
 from tests.dataset.changing import changed
 from tests.fixtures.datasets import planned, rows_of
 
-pytestmark = pytest.mark.soundspaces
-
 
 def samples(path: Path) -> dict[str, dict[str, bytes]]:
     """Gather the members of a shard as WebDataset readers do: consecutive ones with one name up to the first dot."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spatialqa.acoustics.engines import available, open_engine
+from spatialqa.acoustics.engines import open_engine
 from spatialqa.clips.foley.clips import FoleyClips
 from spatialqa.clips.prepare import PreparedClips
 from spatialqa.generation.plan import Planner, plan_run
@@ -17,10 +17,6 @@ from spatialqa.rooms.placement.placer import Placer
 from spatialqa.rooms.scans.matterport import Matterport3DRooms
 from tests.fixtures.matterport import TRAIN_SCENE, VALIDATION_SCENE, write_procedural_house
 
-pytestmark = pytest.mark.skipif(
-    not any(engine.name == "soundspaces" and engine.usable for engine in available()),
-    reason="rlr-audio-propagation is not installed",
-)
 RECIPE = RenderRecipe(
     scenes=8,
     splits="0.5,0.5,0",

@@ -13,6 +13,7 @@ from spatialqa.core.compiled import compiled
 from spatialqa.errors import EngineError
 
 INDEX_CELLS = 128  # cells along a side of a table by direction: about 0.9 degrees each
+_INSIDE = -1e-9  # a triangle whose three weights are above this holds the direction
 
 Float64 = npt.NDArray[np.float64]
 Table = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
@@ -32,11 +33,12 @@ def neighbour_table(directions: Float64, cells: int = INDEX_CELLS) -> Table:
         EngineError: the directions do not enclose the head.
     """
     try:
-        corners = ConvexHull(directions).simplices.astype(np.int32)
+        hull = ConvexHull(directions)
     except (QhullError, ValueError) as error:
         raise EngineError(f"{len(directions)} directions of a head do not enclose it: give more, all around") from error
+    corners, neighbours = hull.simplices.astype(np.int32), hull.neighbors.astype(np.int32)
     bases = np.linalg.inv(directions[corners].transpose(0, 2, 1))
-    index, weight, found = _weights(cell_centres(cells), corners, np.ascontiguousarray(bases))
+    index, weight, found = _weights(cell_centres(cells), corners, neighbours, np.ascontiguousarray(bases))
     if not found:
         raise EngineError("the directions of a head lie all on one side of it: give directions all around")
     return index, weight
@@ -44,22 +46,29 @@ def neighbour_table(directions: Float64, cells: int = INDEX_CELLS) -> Table:
 
 @compiled
 def _weights(
-    targets: Float64, corners: npt.NDArray[np.int32], bases: Float64
+    targets: Float64, corners: npt.NDArray[np.int32], neighbours: npt.NDArray[np.int32], bases: Float64
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32], bool]:
     index = np.zeros((len(targets), 3), dtype=np.int32)
     weight = np.zeros((len(targets), 3), dtype=np.float32)
     part = np.zeros(3)
     last = 0
     for k in range(len(targets)):
-        best, best_at = -1e9, 0
-        for step in range(len(corners)):
-            t = (last + step) % len(corners)
+        # from the triangle of the cell before, over the edge behind which the target lies
+        best, best_at, t = -1e9, 0, last
+        for _ in range(len(corners)):
             _parts(bases[t], targets[k], part)
-            least = min(part[0], part[1], part[2])
-            if least > best:
-                best, best_at = least, t
-            if least >= -1e-9:
+            row = 0 if part[0] <= part[1] and part[0] <= part[2] else (1 if part[1] <= part[2] else 2)
+            if part[row] > best:
+                best, best_at = part[row], t
+            if part[row] >= _INSIDE:
                 break
+            t = neighbours[t, row]
+        if best < _INSIDE:  # the walk went round in a circle, or no triangle has it inside
+            for t in range(len(corners)):
+                _parts(bases[t], targets[k], part)
+                least = min(part[0], part[1], part[2])
+                if least > best:
+                    best, best_at = least, t
         last = best_at
         _parts(bases[best_at], targets[k], part)
         total = 0.0

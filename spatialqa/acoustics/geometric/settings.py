@@ -12,7 +12,7 @@ from spatialqa.errors import EngineError
 MIN_SAMPLE_RATE_HZ, MAX_SAMPLE_RATE_HZ = 8_000, 96_000
 MOST_REFLECTIONS = 6  # of image sources
 
-_KINDS: Mapping[str, Kind] = MappingProxyType(
+KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         "ray_count": Count(16, 10_000_000),  # of the late part
         "specular_ray_count": Count(16, 10_000_000),  # that propose image sources
@@ -75,7 +75,7 @@ def checked(
             f"the engine geometric takes a whole sample rate from {MIN_SAMPLE_RATE_HZ} to {MAX_SAMPLE_RATE_HZ} Hz, "
             f"got {sample_rate!r}: render at 32000 and resample the result"
         )
-    settings = resolved("geometric", preset, overrides, PRESETS, _KINDS)
+    settings = resolved("geometric", preset, overrides, PRESETS, KINDS)
     if not settings["direct"] and not settings["indirect"]:
         raise EngineError("the geometric settings direct and indirect are both false: nothing would be heard")
     if channels not in CHANNEL_NAMES:

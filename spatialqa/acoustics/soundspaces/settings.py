@@ -13,7 +13,7 @@ _LAYOUTS = ("binaural", "foa")
 
 
 # What SoundSpaces 2.0 simulates with. indirect_ray_depth "auto" lets the room decide; see ray_depth.py.
-_KINDS: Mapping[str, Kind] = MappingProxyType(
+KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         "frequency_bands": Choice((4, 8)),  # the library takes any number for one of these two
         "direct_sh_order": Count(0, 9),
@@ -71,7 +71,7 @@ def resolve(preset: str, overrides: Mapping[str, Any] | None) -> dict[str, Any]:
     Raises:
         EngineError: the preset or a setting is unknown (the text names the nearest), or a value has the wrong kind.
     """
-    settings = resolved("soundspaces", preset, overrides, PRESETS, _KINDS)
+    settings = resolved("soundspaces", preset, overrides, PRESETS, KINDS)
     if not settings["direct"] and not settings["indirect"]:
         raise EngineError("the soundspaces settings direct and indirect are both false: nothing would be heard")
     return settings
