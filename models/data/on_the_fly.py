@@ -31,6 +31,7 @@ from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_rows
 from spatialqa.dataset.schema import SCENES
 from spatialqa.errors import ClipError, DatasetError
+from spatialqa.generation.audibility import audible_times
 from spatialqa.generation.playback import dry_signal_of, with_playback
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.replay import StoredRun
@@ -77,7 +78,8 @@ class OnTheFlyDataset(SceneDataset):
         root: a data set whose RIRs are stored, in it or in the bank that it was planned from.
         split, vocabulary, sources, shuffle, seed, lanes: see SceneDataset.
         fresh: in every epoch let other sounds play at the same places, drawn as `render` draws them from the clips of
-            this split; else the very scenes of the table.
+            this split; else the very scenes of the table. With `inaudible: redraw`, a sound that is too soft where it
+            plays is drawn again, at most 15 times. How loud it is there is taken from its energy and that of the RIR.
 
     Raises:
         DatasetError: the data set has no such scenes or no RIRs.
@@ -104,6 +106,7 @@ class OnTheFlyDataset(SceneDataset):
         self.inputs = StoredRun(self.recipe)
         self._sampler: SoundSampler | None = None
         self._sampled_epoch = -1
+        self._gain_of_rir: dict[int, float] = {}
         if fresh:
             self._sampler = self._sampler_without(())
 
@@ -158,16 +161,41 @@ class OnTheFlyDataset(SceneDataset):
         """Return a scene with the dry signal of every source; where sounds are drawn, none of them is silent."""
         for attempt in range(_ATTEMPTS):
             drawn = scene if self._sampler is None else self._redrawn(scene, epoch, attempt)
+            last = self._sampler is None or attempt + 1 == _ATTEMPTS
             try:
                 clips = self.inputs.sounds(drawn)
                 drawn = with_playback(drawn, clips, self.recipe.fill)
-                return drawn, [
-                    dry_signal_of(source, clip, drawn) for source, clip in zip(drawn.sources, clips, strict=True)
-                ]
+                cuts = [dry_signal_of(source, clip, drawn) for source, clip in zip(drawn.sources, clips, strict=True)]
             except ClipError:
-                if self._sampler is None or attempt + 1 == _ATTEMPTS:
+                if last:
                     raise
+                continue
+            if last or self.recipe.inaudible == "keep" or self._audible(drawn, cuts):
+                return drawn, cuts
         raise AssertionError("unreachable")
+
+    def _audible(self, scene: Scene, cuts: Sequence[DrySignal]) -> bool:
+        """Tell whether every source is loud enough at the listener, without convolving it."""
+        return all(
+            audible_times(
+                cut.audio[None] * self._gain(source.rir_id),
+                cut.onset,
+                self.index.n_samples,
+                self.sample_rate,
+                self.recipe.audible_dbfs,
+            )
+            for source, cut in zip(scene.sources, cuts, strict=True)
+        )
+
+    def _gain(self, rir_id: str) -> float:
+        """Return what an RIR does to the RMS of white noise, in its louder channel."""
+        row = self._bank_row[rir_id]
+        if row not in self._gain_of_rir:
+            (rir,) = self.bank.read([row])
+            energy = float(np.square(rir, dtype=np.float64).sum(axis=1).max())
+            rate = self.bank.index["sample_rate"][row].as_py()  # resampling scales the energy by the ratio of the rates
+            self._gain_of_rir[row] = float(np.sqrt(energy * rate / self.sample_rate))
+        return self._gain_of_rir[row]
 
     def _redrawn(self, scene: Scene, epoch: int, attempt: int) -> Scene:
         """Return a scene with other sounds at the same places."""

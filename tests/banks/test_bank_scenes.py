@@ -196,7 +196,7 @@ def test_another_rate_is_refused_or_resampled_by_key(bank: Path, tmp_path: Path)
         {"calibrated": False},
         {"rir_time_zero": "direct"},
         {"clearance_m": 0.5},
-        {"engine_config": {"indirect_ray_count": 10}},
+        {"engine_config": {"ray_count": 100}},
     ],
 )
 def test_engine_and_placement_keys_do_nothing_with_a_bank_and_are_refused(

@@ -79,7 +79,7 @@ def test_another_engine_or_another_room_is_not_a_problem_but_is_named(copy: Path
     assert not report.problems
     (line,) = report.not_checked
     assert line.startswith("audio, DRR and RT60 by rendering again (")
-    assert "was rendered by soundspaces 000000000000" in line
+    assert "was rendered by geometric 000000000000" in line
 
 
 def test_other_sounds_of_foley_are_not_a_problem_but_are_named(copy: Path) -> None:

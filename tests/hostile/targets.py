@@ -108,7 +108,7 @@ def recipe_of_odd_keys(folder: Path) -> Path:
     return _text(
         folder / "r.yaml",
         "render: {clips: 'folder:a', sources_per_scene: {1: 0.5, 2: 0.5}, up: z, licences: [CC0],\n"
-        "  engine_config: {direct: true, indirect_ray_depth: auto}, splits: '0.8,0.1,0.1', yaw: 30, seed: 7,\n"
+        "  engine_config: {direct: true, ray_count: 2000}, splits: '0.8,0.1,0.1', yaw: 30, seed: 7,\n"
         "  ray_address: 'localhost:6379', simplify: '9000', rooms: 'mesh:a.glb'}\n"
         "make-qa: {types: [A, B], type_counts: {A: 3}, name: x, seed: 1, masking_db: 3.5}\n",
     )

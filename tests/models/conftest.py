@@ -24,7 +24,7 @@ ONE_SOURCE = RenderRecipe(
     scenes_per_shard=12,
     home_kinds=["shoebox"],
     foley_clips_per_class=10,
-    engine_config={"indirect_ray_count": 200},
+    engine_config={"ray_count": 200},
     save_rirs=True,
     workers=0,
 )

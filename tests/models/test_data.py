@@ -18,6 +18,7 @@ import torch
 
 from spatialqa.core.scene import Scene
 from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.json_records import write_record
 from spatialqa.dataset.reading import read_audio, read_scenes
 from spatialqa.errors import DatasetError
 from spatialqa.generation.render import convolve as convolve_exactly
@@ -342,6 +343,27 @@ def test_fresh_sounds_come_to_the_same_places_in_every_epoch(small: Path) -> Non
     assert digest(epochs[0]) == digest(epochs[2])
     assert not torch.equal(epochs[0].classes, epochs[1].classes)
     assert not torch.equal(epochs[0].waveform, old.waveform)
+
+
+def test_a_fresh_sound_that_is_too_soft_is_drawn_again(small: Path, tmp_path: Path) -> None:
+    """In scenes of one source, whose waveform is that source alone."""
+    root, gate_dbfs = tmp_path / "data", 0.0
+    recorded(shutil.copytree(small, root))
+    folder = DatasetFolder(root)
+    vocabulary = class_vocabulary(small)
+
+    def softest_dbfs(inaudible: str) -> float:
+        run = folder.read_run()
+        recipe = {**run.recipe, "inaudible": inaudible, "audible_dbfs": gate_dbfs}
+        write_record(folder.meta / "run.json", replace(run, recipe=recipe))
+        data = OnTheFlyDataset(root, "train", vocabulary, 1, shuffle=False, fresh=True)
+        sounds = torch.cat([batch.to("cpu").waveform for epoch in range(6) for batch in loader(data, 8, epoch=epoch)])
+        frames = sounds.reshape(*sounds.shape[:2], -1, round(0.01 * data.sample_rate)).square().mean(3).amax(1)
+        tenth = frames.sort(dim=1, descending=True).values[:, 9]  # ten frames above the gate make a sound audible
+        return float(10 * torch.log10(tenth.min()))
+
+    assert softest_dbfs("keep") < gate_dbfs - 3
+    assert softest_dbfs("redraw") > gate_dbfs - 2.5  # the room colours the sound, which its energy does not tell
 
 
 def test_without_rirs_nothing_is_made_on_the_fly(small: Path, tmp_path: Path) -> None:
