@@ -133,3 +133,16 @@ def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
     while any(Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids):
         assert time.monotonic() < until
         time.sleep(0.05)
+
+
+def loaded(job: Any, task: Task) -> Any:
+    """Say whether an array of pyarrow has made it import pandas."""
+    import pyarrow as pa
+
+    pa.array([1, 2])
+    return "pandas" in sys.modules
+
+
+def test_a_worker_does_not_load_pandas() -> None:
+    pytest.importorskip("pandas")
+    assert done(None, [Task("a")], [], loaded) == [("a", False)]

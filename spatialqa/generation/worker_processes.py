@@ -25,6 +25,7 @@ from spatialqa.core.interrupts import end_with_parent, stop_on_signals
 from spatialqa.dataset.json_records import ShardRecord
 from spatialqa.errors import SpatialQAError, UnfinishedError
 from spatialqa.generation.isolation import signal_name
+from spatialqa.generation.light_imports import without_heavy_libraries
 from spatialqa.generation.tasks import Made, WorkerDiedError
 
 _WORKER = "import sys; sys.path[:] = sys.argv[1:]; from spatialqa.generation.worker_processes import serve; serve()"
@@ -192,6 +193,7 @@ def serve() -> NoReturn:
     """Do what `_Worker` asks for on stdin, and answer on stdout; what libraries print is lost once work has begun."""
     end_with_parent()
     stop_on_signals()
+    without_heavy_libraries()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     out: BinaryIO = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

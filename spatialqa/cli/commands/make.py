@@ -16,6 +16,7 @@ from spatialqa.cli.results import json_option, name_option, print_json, print_ne
 from spatialqa.core.recipe_file import read_recipe
 from spatialqa.core.recipe_keys import build, execution_keys
 from spatialqa.errors import FOUND, RecipeError
+from spatialqa.generation.light_imports import without_heavy_libraries
 from spatialqa.generation.recipe import MOST_SCENES, RenderRecipe
 from spatialqa.qa.recipe import QaRecipe, refuse_stored_modules
 
@@ -35,6 +36,7 @@ from spatialqa.qa.recipe import QaRecipe, refuse_stored_modules
 def render(out: Path, recipe: str | None, source: Path | None, as_json: bool, **given: Any) -> None:
     """Plan and render scenes into OUT. The same command resumes an interrupted run."""
     supervisor.supervise(out)
+    without_heavy_libraries()
     from spatialqa.cli.output import print_lines, print_summary
     from spatialqa.core.console import RenderProgress
     from spatialqa.dataset.folder import DatasetFolder
@@ -83,6 +85,7 @@ def render(out: Path, recipe: str | None, source: Path | None, as_json: bool, **
 def rirs(out: Path, recipe: str | None, groups: int | None, source: Path | None, **given: Any) -> None:
     """Simulate a bank of RIRs in OUT, without sounds and scenes. `render --rooms bank:OUT` uses it."""
     supervisor.supervise(out)
+    without_heavy_libraries()
     from spatialqa.cli.output import print_bank
     from spatialqa.core.console import RenderProgress
     from spatialqa.generation.make_bank import make_bank, stored_bank
