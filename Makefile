@@ -13,11 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE  # tests start a hundred Python processes, whic
 # two test processes, each file in one of them (tests/conftest.py), the slowest files first
 SPREAD := -n 2 --dist loadfile --no-loadscope-reorder
 
-<<<<<<< HEAD
-.PHONY: demo test test-fast test-engine-free test-readers lint check docs bench clean
-=======
-.PHONY: demo test test-fast test-no-soundspaces lint check docs bench clean
->>>>>>> f4f27c9 (The default engine is geometric: auto takes it, what was begun with another goes on with that)
+.PHONY: demo test test-fast test-no-soundspaces test-readers lint check docs bench clean
 
 demo: $(VENV)/.demo  # CLIPS=folder:DIR for recorded sounds
 	$(BIN)/spatialqa render $(DEMO) --recipe recipes/demo.yaml $(if $(CLIPS),--clips "$(CLIPS)")
