@@ -46,7 +46,7 @@ def test_every_bundled_recipe_loads(path: Path) -> None:
 def test_every_key_is_an_option_and_the_other_way_round(command: str, cls: type) -> None:
     keys = {field.name for field in dataclasses.fields(cls)}
     options = {parameter.name for parameter in cli.commands[command].params}
-    assert options - keys <= {"out", "recipe", "source"}
+    assert options - keys <= {"out", "recipe", "source", "as_json"}
     assert keys <= options
 
 
@@ -55,7 +55,7 @@ def test_train_baseline_has_the_keys_of_both_models_and_takes_those_of_the_one_a
     keys = [{field.name for field in dataclasses.fields(cls)} for cls in (TrainRecipe, BATRecipe)]
     assert options == keys[0] | keys[1] | {"outs", "recipe", "evaluate"}
     text = " ".join(CliRunner().invoke(cli, ["train-baseline", "--help"]).output.split())
-    assert "--queries VALUE number of learned queries" in text.partition("Options of bat only:")[2]
+    assert "--queries INTEGER number of learned queries" in text.partition("Options of bat only:")[2]
     assert "over all processes [64]; (bat) questions per step, over all" in text
     both = (TrainRecipe, BATRecipe)
     assert isinstance(resolve_model(both, "train", None, {"queries": None}), TrainRecipe)
@@ -210,7 +210,7 @@ def test_an_unknown_recipe_names_the_bundled_ones() -> None:
 
 
 def test_help_lists_every_default() -> None:
-    text = CliRunner().invoke(cli, ["render", "--help"]).output
+    text = CliRunner().invoke(cli, ["render", "--help-all"]).output
     assert "--scenes-per-group" in text
     assert "[64]" in text
 
