@@ -33,6 +33,7 @@ def write_page(
     table: str,
     questions: int | None,
     quiz: bool,
+    simulate: bool,
 ) -> None:
     """Write a page about scenes, and print where it is; see `spatialqa.views.preview_page.write_preview`."""
     from spatialqa.views.preview_page import DEFAULT_COUNT, write_preview
@@ -47,6 +48,7 @@ def write_page(
             table=table,
             questions=questions,
             quiz=quiz,
+            simulate=simulate,
             progress=progress.update,
         )
     print_lines(summary.lines())

@@ -21,18 +21,15 @@ from spatialqa.generation.render import SimulatedGroup, simulate
 from spatialqa.rooms.room import Room, RoomSet
 
 
-class StoredRun:
-    """The inputs of a run whose groups and scenes are stored. Nothing is drawn; the last room is kept open.
+class StoredGroups:
+    """The rooms and the engine of a run whose groups are stored. Nothing is drawn; the last room is kept open.
 
     Raises:
-        SpatialQAError: the clips cannot be opened; later, where they are needed, the rooms or the engine.
+        SpatialQAError: later, where they are needed, the rooms or the engine cannot be opened.
     """
 
     def __init__(self, recipe: RenderRecipe) -> None:
         self.recipe = recipe
-        self.clips = clips_for(recipe)
-        self.record = by_id(self.clips.records())
-        self._prepared = PreparedClips(self.clips, recipe.sample_rate, recipe.clip_rms_dbfs)
         self._room: Room | None = None
         self._acoustic: OpenRoom | None = None
 
@@ -92,6 +89,34 @@ class StoredRun:
                 self._acoustic = self.engine.open(self._room)
         return self._acoustic
 
+    def close(self) -> None:
+        """Release the last room."""
+        if self._acoustic is not None:
+            self._acoustic.close()
+        self._room = self._acoustic = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class StoredRun(StoredGroups):
+    """All inputs of a run whose groups and scenes are stored: its clips too.
+
+    Raises:
+        SpatialQAError: the clips cannot be opened; later, where they are needed, the rooms or the engine.
+    """
+
+    def __init__(self, recipe: RenderRecipe) -> None:
+        super().__init__(recipe)
+        self.clips = clips_for(recipe)
+        self.record = by_id(self.clips.records())
+        self._prepared = PreparedClips(self.clips, recipe.sample_rate, recipe.clip_rms_dbfs)
+
     def sounds(self, scene: Scene) -> list[PreparedClip]:
         """Return the prepared clip of every source of a scene.
 
@@ -115,20 +140,6 @@ class StoredRun:
                 )
             prepared.append(clip)
         return prepared
-
-    def close(self) -> None:
-        """Release the last room."""
-        if self._acoustic is not None:
-            self._acoustic.close()
-        self._room = self._acoustic = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def same_truth(rendered: Scene, stored: Scene) -> bool:

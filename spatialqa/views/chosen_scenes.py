@@ -1,4 +1,4 @@
-"""Chooses scenes of a data set and reads them alone: their audio, questions, rooms and RIRs."""
+"""Chooses scenes of a data set and reads them alone: their audio, questions and rooms."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from spatialqa.core.audio_io import decode_rir
 from spatialqa.core.scene import Scene
 from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.reading import require_questions, scene_files
@@ -17,7 +16,6 @@ from spatialqa.errors import DatasetError, RoomError, SpatialQAError
 from spatialqa.generation.inputs import rooms_for
 from spatialqa.generation.stored_recipe import stored_recipe
 from spatialqa.rooms.room import Room, RoomSet
-from spatialqa.views.sound_curves import Audio
 
 
 @dataclass(frozen=True)
@@ -87,18 +85,12 @@ def questions_of(folder: DatasetFolder, table: str, scenes: Iterable[Scene]) -> 
     """Return the rows of a table of questions by scene; DatasetError where there is no such table, but for `qa`."""
     require_questions(folder, table)
     found: dict[str, list[Mapping[str, Any]]] = {}
-    for row in _rows(folder, table, "scene_id", scenes, lambda scene: [scene.scene_id]):
+    for row in rows_about(folder, table, "scene_id", scenes, lambda scene: [scene.scene_id]):
         found.setdefault(row["scene_id"], []).append(row)
     return found
 
 
-def rirs_of(folder: DatasetFolder, scenes: Iterable[Scene]) -> dict[str, Audio]:
-    """Return the RIRs of scenes by rir_id, float32 (channels, n); none where they were not stored or are left out."""
-    rows = _rows(folder, "rirs", "rir_id", scenes, lambda scene: [source.rir_id for source in scene.sources])
-    return {row["rir_id"]: decode_rir(row["rir"], row["n_samples"]) for row in rows if row["rir"]}
-
-
-def _rows(
+def rows_about(
     folder: DatasetFolder, table: str, column: str, scenes: Iterable[Scene], ids: Any
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of a table whose column holds an id of a scene, file by file of the splits of these scenes."""
@@ -138,7 +130,7 @@ class RoomsOfScenes:
 
     def expect(self, scenes: Iterable[Scene]) -> None:
         """Read which content the buildings of these scenes had."""
-        for row in _rows(self._folder, "groups", "group_id", scenes, lambda scene: [scene.group_id]):
+        for row in rows_about(self._folder, "groups", "group_id", scenes, lambda scene: [scene.group_id]):
             self._hashes[row["group_id"]] = row["room_sha256"]
 
     def of(self, scene: Scene) -> tuple[Room | None, str | None]:

@@ -13,7 +13,7 @@ class Entry:
     """A scene with what is shown of it.
 
     rows: of each source what the table of ground truth and the filters say. questions: rows of the table of questions.
-    sound: the file of its audio, below the page; None where there is none.
+    sound: the file of its audio, below the page; None where there is none. decays: whether its RIRs are shown.
     """
 
     scene: Scene
@@ -22,3 +22,4 @@ class Entry:
     drawing: SceneDrawing
     why_no_outline: str | None
     sound: str | None
+    decays: bool

@@ -1,5 +1,6 @@
 """The page of `spatialqa preview`: scenes that one can look at, hear and read the questions of."""
 
+import contextlib
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -15,12 +16,13 @@ from spatialqa.core.files import file_name
 from spatialqa.core.geometry import direction_words, to_head
 from spatialqa.core.scene import Scene, Source
 from spatialqa.dataset.folder import DatasetFolder
-from spatialqa.views.chosen_scenes import RoomsOfScenes, choose, questions_of, read_chosen, rirs_of
+from spatialqa.views.chosen_scenes import RoomsOfScenes, choose, questions_of, read_chosen
 from spatialqa.views.entry import Entry
 from spatialqa.views.listening import Coding, coding_for, encode, for_two_ears
 from spatialqa.views.page_folder import PageFolder, place_beside
 from spatialqa.views.quiz_page import QUIZ_ASSETS, first_questions, quiz_html
 from spatialqa.views.scene_drawing import COLOURS, SceneDrawing, draw_scene
+from spatialqa.views.scene_rirs import RirsOfScenes
 from spatialqa.views.sound_curves import Audio, decay, spectrogram, waveform
 from spatialqa.views.templating import asset, environment
 
@@ -60,6 +62,7 @@ def write_preview(
     table: str = "qa",
     questions: int | None = None,
     quiz: bool = False,
+    simulate: bool = True,
     progress: Progress | None = None,
 ) -> PreviewSummary:
     """Write a page about scenes of a data set into a folder of its own. Nothing is written in the data set.
@@ -73,6 +76,7 @@ def write_preview(
         table: of the questions, "qa" or "qa-NAME".
         questions: the greatest number of questions of each scene; None for all, or for one where it is a quiz.
         quiz: hide answers until one has guessed.
+        simulate: simulate RIRs again that are not stored, for their decay; a quiz shows none.
         progress: called with (scenes written, scenes in all).
 
     Raises:
@@ -88,10 +92,12 @@ def write_preview(
     asked = questions_of(folder, table, scenes)
     if quiz:
         asked = first_questions(scenes, asked, 1 if questions is None else questions, f"{root}: {table}")
-    rirs = {} if quiz else rirs_of(folder, scenes)
     drawings = _drawings(folder, scenes)
     size = 0
-    with page.whole({"page": "quiz" if quiz else "preview", "dataset": str(root), "scenes": len(scenes)}):
+    with (
+        page.whole({"page": "quiz" if quiz else "preview", "dataset": str(root), "scenes": len(scenes)}),
+        contextlib.closing(RirsOfScenes(folder, [] if quiz else scenes, simulate)) as rirs,
+    ):
         entries = []
         for number, (scene, flac) in enumerate(read_chosen(chosen), start=1):
             name = file_name(scene.scene_id, "scene_id")
@@ -100,17 +106,21 @@ def write_preview(
             sound = None if ears is None else f"scenes/{name}.{coding.suffix}"
             if ears is not None and sound is not None:
                 size += page.write(sound, encode(ears * np.float32(10 ** (gain_db / 20)), rate, coding))
+            decays = False
             if not quiz:
-                data = json.dumps(_curves(scene, ears, rate, rirs), separators=(",", ":"))
-                size += page.write(f"scenes/{name}.js", f"spatialqaScene({data});\n")
-            own = asked.get(scene.scene_id, [])[:questions]
-            entries.append(Entry(scene, [_row(scene, s) for s in scene.sources], own, *drawings[scene.scene_id], sound))
+                curves = _curves(scene, ears, rate, rirs.of(scene))
+                decays = bool(curves["decays"])
+                size += page.write(
+                    f"scenes/{name}.js", f"spatialqaScene({json.dumps(curves, separators=(',', ':'))});\n"
+                )
+            own, rows = asked.get(scene.scene_id, [])[:questions], [_row(scene, source) for source in scene.sources]
+            entries.append(Entry(scene, rows, own, *drawings[scene.scene_id], sound, decays))
             if progress:
                 progress(number, len(scenes))
         if quiz:
             html = quiz_html(folder.root.resolve().name, entries)
         else:
-            html = _html(folder, table, entries, run.recipe, gain_db, coding, bool(rirs))
+            html = _html(folder, table, entries, run.recipe, gain_db, coding, rirs)
         size += page.write("index.html", html)
         size += sum(page.write(name, asset(name)) for name in (QUIZ_ASSETS if quiz else _ASSETS))
     return PreviewSummary(place / "index.html", len(entries), size)
@@ -190,7 +200,7 @@ def _html(
     recipe: Mapping[str, Any],
     gain_db: float,
     coding: Coding,
-    rirs: bool,
+    rirs: RirsOfScenes,
 ) -> str:
     rejects = list(folder.rejects())
     return (
@@ -203,7 +213,8 @@ def _html(
             recipe=recipe,
             gain_db=gain_db,
             coding=coding,
-            rirs=rirs,
+            simulated=rirs.simulated,
+            missing_decays=rirs.missing,
             foa=any(entry.scene.channels == "foa" for entry in entries),
             total=sum(pq.ParquetFile(path).metadata.num_rows for path in folder.tables("scenes")),
             reasons=Counter(reject.reason for reject in rejects).most_common(),

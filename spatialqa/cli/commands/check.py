@@ -28,6 +28,11 @@ from spatialqa.errors import FOUND, RecipeError
 )
 @click.option("--to", type=PATH, metavar="DIR", help="Folder for the page. [OUT-preview]")
 @click.option("--quiz", is_flag=True, help="Write a listening test: answers are hidden until one has guessed.")
+@click.option(
+    "--no-simulate",
+    is_flag=True,
+    help="Do not simulate RIRs again that are not stored; their decay is then not shown.",
+)
 @click.option("--text", is_flag=True, help="Print the scenes instead of writing a page.")
 @click.option("--wav", type=PATH, metavar="DIR", help="As --text, and write the scenes as WAV files into DIR.")
 def preview(
@@ -39,10 +44,13 @@ def preview(
     questions: int | None,
     to: Path | None,
     quiz: bool,
+    no_simulate: bool,
     text: bool,
     wav: Path | None,
 ) -> None:
     """Write a page that shows and plays scenes of OUT, with their sources and questions; or print them."""
+    if not (text or wav or quiz or no_simulate):
+        supervisor.supervise()
     from spatialqa.cli.preview import show, write_page
 
     if text or wav:
@@ -52,7 +60,7 @@ def preview(
             )
         show(out, count or 3, scene_id, 12 if questions is None else questions, wav, split, table_name(name))
     else:
-        write_page(out, to, count, scene_id, split, table_name(name), questions, quiz)
+        write_page(out, to, count, scene_id, split, table_name(name), questions, quiz, not no_simulate)
     print_next("validate", out)
 
 
