@@ -14,7 +14,8 @@ from rich.table import Table
 
 from spatialqa.acoustics.engine import Engine, OpenRoom
 from spatialqa.acoustics.rir_metrics import drr_db, t30
-from spatialqa.core import seeds, svg
+from spatialqa.core import seeds
+from spatialqa.core.charts import BLUE, SOFT, chart, svg, write_svg
 from spatialqa.core.console import stdout
 from spatialqa.core.geometry import Pose
 from spatialqa.core.scene import Place
@@ -238,26 +239,19 @@ def print_comparison(comparison: Comparison, as_json: bool) -> None:
 
 
 def plot_comparison(path: Path, comparison: Comparison) -> None:
-    """Draw every quantity of one engine over that of the other as an SVG; raises as `svg.write_svg` does."""
-    side, gap = 240.0, 70.0
-    parts = []
-    for k, quantity in enumerate(QUANTITIES):
-        found = [p.values[quantity.name] for p in comparison.pairs if quantity.visible in (None, p.visible)]
-        both = np.array([(b, a) for a, b in found if a is not None and b is not None]).reshape(-1, 2)
-        left, top = gap + (k % 3) * (side + gap), gap + (k // 3) * (side + gap)
-        parts.append(svg.text(left, top - 10, f"{quantity.name} ({quantity.unit})", weight="bold"))
-        if not len(both):
-            continue
-        low, high = float(both.min()), float(both.max())
-        span = max(high - low, 1e-9)
-        parts.append(svg.line(left, top + side, left + side, top, svg.RULE, 2))
-        for x, y in both:
-            parts.append(
-                svg.dot(left + (x - low) / span * side, top + side - (y - low) / span * side, svg.BLUE, radius=2)
-            )
-        parts.append(svg.text(left, top + side + 16, f"{low:.3g}"))
-        parts.append(svg.text(left + side, top + side + 16, f"{high:.3g}", anchor="end"))
+    """Draw every quantity of one engine over that of the other as an SVG; raises as `write_svg` does."""
     first, second = comparison.engines
-    width, height = gap + 3 * (side + gap), 2 * (side + gap) + gap
-    parts.append(svg.text(gap, height - 12, f"across: {second}; up: {first}; the line: both alike"))
-    svg.write_svg(path, svg.document(width, height, parts))
+    with chart(960, 680) as figure:
+        figure.set_layout_engine("constrained", w_pad=12 / 72, h_pad=12 / 72)
+        for quantity, axes in zip(QUANTITIES, figure.subplots(2, 3).flat, strict=True):
+            found = [p.values[quantity.name] for p in comparison.pairs if quantity.visible in (None, p.visible)]
+            both = np.array([(b, a) for a, b in found if a is not None and b is not None]).reshape(-1, 2)
+            axes.set_title(f"{quantity.name} ({quantity.unit})")
+            axes.set_aspect("equal", adjustable="datalim")
+            if not len(both):
+                axes.set_axis_off()
+                continue
+            axes.axline((float(both[0, 0]),) * 2, slope=1, color=SOFT, linewidth=1)
+            axes.scatter(both[:, 0], both[:, 1], s=9, color=BLUE, alpha=0.6, linewidths=0)
+        figure.supxlabel(f"across: {second}; up: {first}; the line: both alike", x=0.02, ha="left", fontsize=11)
+        write_svg(path, svg(figure))

@@ -1,14 +1,15 @@
 """Draws a score report as an SVG: one dot per metric with its interval, beside chance."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from spatialqa.core.svg import BLUE, GREY, ORANGE, RULE, document, dot, line, text, write_svg
+from spatialqa.core.charts import BLUE, GREY, INK, ORANGE, chart, svg, write_svg
 from spatialqa.scoring.results import METRICS, Metric, ScoreReport
 from spatialqa.scoring.tables import figures, shown
 
-_ROW, _LEFT, _WIDTH, _RIGHT, _TOP, _BOTTOM = 20, 330, 420, 160, 62, 44
+_ROW, _LEFT, _WIDTH, _RIGHT, _TOP, _BOTTOM = 20, 330, 420, 160, 62, 44  # pixels
+_DOT = 50.0  # its area
 
 
 class _Row(NamedTuple):
@@ -24,32 +25,34 @@ def write_plot(report: ScoreReport, path: Path) -> None:
         RecipeError: the name does not end in .svg.
         DatasetError: the file cannot be written.
     """
-    write_svg(path, svg(report))
+    write_svg(path, picture(report))
 
 
-def svg(report: ScoreReport) -> str:
+def picture(report: ScoreReport) -> str:
     """Return the picture: percent on the x axis; blue dots are better to the right, orange ones (DER) to the left."""
     rows = list(_rows(report))
     width, height = _LEFT + _WIDTH + _RIGHT, _TOP + _ROW * len(rows) + _BOTTOM
-    parts = [
-        text(16, 24, f"{Path(report.predictions).name} on {report.table}, {', '.join(report.splits)}", size=15),
-        text(
-            16,
-            44,
+    with chart(width, height) as figure:
+        title = f"{Path(report.predictions).name} on {report.table}, {', '.join(report.splits)}"
+        figure.text(16 / width, 1 - 24 / height, title, fontsize=15)
+        answered = (
             f"{report.answered} of {report.questions} questions answered; bars: 95 % over {report.n_clusters} "
-            f"{report.clusters}s; grey: chance",
-        ),
-    ]
-    bottom = _TOP + _ROW * len(rows)
-    for percent in range(0, 101, 25):
-        x = _x(percent / 100)
-        parts.append(line(x, _TOP, x, bottom, RULE))
-        parts.append(text(x, bottom + 18, f"{percent} %", anchor="middle"))
-    for i, row in enumerate(rows):
-        parts += _drawn(row, _TOP + _ROW * i + _ROW / 2)
-    parts.append(dot(_LEFT, bottom + 34, BLUE) + text(_LEFT + 10, bottom + 38, "higher is better"))
-    parts.append(dot(_LEFT + 130, bottom + 34, ORANGE) + text(_LEFT + 140, bottom + 38, "lower is better"))
-    return document(width, height, parts)
+            f"{report.clusters}s; grey: chance"
+        )
+        figure.text(16 / width, 1 - 44 / height, answered)
+        axes = figure.add_axes((_LEFT / width, _BOTTOM / height, _WIDTH / width, _ROW * len(rows) / height))
+        axes.set_xlim(0, 100)
+        axes.set_ylim(len(rows) - 0.5, -0.5)
+        axes.set_xticks(range(0, 101, 25), [f"{percent} %" for percent in range(0, 101, 25)])
+        axes.grid(visible=False, axis="y")
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+        _draw(axes, rows)
+        for place, colour, words in ((0, BLUE, "higher is better"), (130, ORANGE, "lower is better")):
+            x, y = (_LEFT + place) / width, 10 / height
+            axes.scatter(x, y, s=_DOT, color=colour, linewidths=0, transform=figure.transFigure, clip_on=False)
+            figure.text(x + 10 / width, y, words, va="center_baseline")
+        return svg(figure)
 
 
 def _rows(report: ScoreReport) -> Iterator[_Row]:
@@ -65,23 +68,24 @@ def _rows(report: ScoreReport) -> Iterator[_Row]:
             yield _Row(title, metric, title.endswith("DER"))
 
 
-def _drawn(row: _Row, y: float) -> Iterator[str]:
-    if row.metric is None:
-        yield text(16, y + 4, row.title, weight="bold")
-        return
-    metric, colour = row.metric, ORANGE if row.lower_is_better else BLUE
-    yield text(_LEFT - 14, y + 4, row.title, anchor="end")
-    if metric.chance is not None:
-        x = _x(metric.chance)
-        yield line(x, y - 7, x, y + 7, GREY, 2)
-    if metric.low is not None and metric.high is not None:
-        low, high = _x(metric.low), _x(metric.high)
-        yield line(low, y, high, y, colour, 2)
-    if metric.value is not None:
-        value, interval, _ = figures(metric, "%")
-        yield dot(_x(metric.value), y, colour)
-        yield text(_LEFT + _WIDTH + 14, y + 4, f"{value}  ({interval})" if interval != "-" else value)
-
-
-def _x(share: float) -> float:
-    return _LEFT + _WIDTH * share
+def _draw(axes: Any, rows: Sequence[_Row]) -> None:
+    """Draw the rows, one below the other at y = 0, 1, ...; x is per cent."""
+    at_height = axes.get_yaxis_transform()
+    labels = {y: row.title for y, row in enumerate(rows) if row.metric is not None}
+    axes.set_yticks(list(labels), list(labels.values()))
+    axes.tick_params(axis="y", pad=14, labelcolor=INK, labelsize=12)
+    for y, row in enumerate(rows):
+        metric, colour = row.metric, ORANGE if row.lower_is_better else BLUE
+        if metric is None:
+            place = (16 - _LEFT) / _WIDTH, y
+            axes.text(*place, row.title, weight="bold", fontsize=12, va="center_baseline", transform=at_height)
+            continue
+        if metric.chance is not None:
+            axes.vlines(100 * metric.chance, y - 0.35, y + 0.35, color=GREY, linewidth=2)
+        if metric.low is not None and metric.high is not None:
+            axes.hlines(y, 100 * metric.low, 100 * metric.high, color=colour, linewidth=2)
+        if metric.value is not None:
+            value, interval, _ = figures(metric, "%")
+            axes.scatter(100 * metric.value, y, s=_DOT, color=colour, linewidths=0, clip_on=False, zorder=3)
+            said = f"{value}  ({interval})" if interval != "-" else value
+            axes.text(1 + 14 / _WIDTH, y, said, fontsize=12, va="center_baseline", transform=at_height)

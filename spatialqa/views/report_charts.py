@@ -1,4 +1,4 @@
-"""Charts of a report as numbers that a template turns into SVG: histograms of one or two data sets, and the sphere."""
+"""Charts of a report: histograms of one or two data sets, and the sphere of directions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,43 +6,35 @@ from typing import Any
 
 import numpy as np
 
+from spatialqa.core.charts import BLUE, ORANGE, RULE, SOFT, chart, inline_svg, tooltip
 from spatialqa.views.templating import minus
 
-WIDTH, HEIGHT = 360.0, 170.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 34.0, 10.0, 10.0, 22.0
+_WIDTH, _HEIGHT = 360.0, 172.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 40.0, 22.0, 10.0, 26.0  # margins, pixels
+_SPHERE_HEIGHT = (_WIDTH - _LEFT - _RIGHT) / 2 + _TOP + _BOTTOM  # a degree is as wide as high
 _MOST_TICKS = 6
+_COLOURS = (BLUE, ORANGE)  # of the first data set and the second
 Figures = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Tick:
-    """A mark of an axis: where, and what it says."""
-
-    at: float
-    label: str
-
-
-@dataclass(frozen=True)
 class Chart:
-    """A histogram: shares in per cent. paths: one outline a data set, the first to be filled. facts: one text each."""
+    """A chart for a page. svg: the picture. facts: one text for each data set."""
 
     title: str
-    paths: tuple[str, ...]
-    x_ticks: tuple[Tick, ...]
-    y_ticks: tuple[Tick, ...]
+    svg: str
     facts: tuple[str, ...]
-    width: float = WIDTH
-    height: float = HEIGHT
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of the sphere: its place in the drawing, how dense it is (0 to 1), and what it holds."""
+    """A cell of the sphere.
 
-    x: float
-    y: float
-    width: float
-    height: float
+    azimuths_deg, elevations_deg: its edges. density: 0 to 1, the densest is 1. words: what it holds.
+    """
+
+    azimuths_deg: tuple[float, float]
+    elevations_deg: tuple[float, float]
     density: float
     words: str
 
@@ -55,35 +47,39 @@ def histogram(name: str, sets: Sequence[Figures]) -> Chart:
     used = np.flatnonzero(counts.sum(axis=0))
     first, last = (int(used[0]), int(used[-1]) + 1) if len(used) else (0, len(edges) - 1)
     shares = 100.0 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    return _chart(
-        f"{held[0]['title']} ({held[0]['unit']})",
-        edges[first : last + 1],
-        shares[:, first:last],
-        tuple(_facts(one) for one in held),
-    )
+    title, facts = f"{held[0]['title']} ({held[0]['unit']})", tuple(_facts(one) for one in held)
+    drawn = _histogram(name, f"{title}: {'; '.join(facts)}", edges[first : last + 1], shares[:, first:last])
+    return Chart(title, drawn, facts)
 
 
-def _chart(title: str, edges: Sequence[float], shares: Any, facts: tuple[str, ...]) -> Chart:
+def _histogram(name: str, label: str, edges: Sequence[float], shares: Any) -> str:
     top = _nice(float(shares.max()) if shares.size else 0.0)
-    low, high = edges[0], edges[-1]
+    with chart(_WIDTH, _HEIGHT, name) as figure:
+        axes = figure.add_axes(_inside(_HEIGHT))
+        for own, colour, fill, dashes in zip(shares, _COLOURS, (0.22, 0.0), ("-", (0, (4, 2))), strict=False):
+            if not own.any():  # nothing is known: no line, or it would say zero
+                continue
+            if fill:
+                axes.stairs(own, edges, color=colour, fill=True, alpha=fill)
+            axes.stairs(own, edges, color=colour, linewidth=1.6, linestyle=dashes)
+        step = max(1, -(-(len(edges) - 1) // _MOST_TICKS))
+        axes.set_xticks(edges[::step], [minus(f"{value:g}") for value in edges[::step]])
+        axes.set_yticks([0.0, top / 2, top], [f"{share:g} %" for share in (0.0, top / 2, top)])
+        axes.set_xlim(edges[0], edges[-1])
+        axes.set_ylim(0.0, top)
+        axes.grid(visible=False, axis="x")
+        axes.spines["left"].set_visible(False)
+        return inline_svg(figure, label)
 
-    def x(value: float) -> float:
-        return _LEFT + (WIDTH - _LEFT - _RIGHT) * (value - low) / (high - low)
 
-    def y(share: float) -> float:
-        return HEIGHT - _BOTTOM - (HEIGHT - _TOP - _BOTTOM) * share / top
-
-    paths = []
-    for own in shares.tolist():
-        if not any(own):  # nothing is known: no line, or it would say zero
-            paths.append("")
-            continue
-        steps = [f"L{x(a):.1f} {y(s):.1f}H{x(b):.1f}" for a, b, s in zip(edges, edges[1:], own, strict=False)]
-        paths.append(f"M{x(low):.1f} {y(0):.1f}{''.join(steps)}L{x(high):.1f} {y(0):.1f}")
-    step = max(1, -(-(len(edges) - 1) // _MOST_TICKS))
-    x_ticks = tuple(Tick(x(value), minus(f"{value:g}")) for value in edges[::step])
-    y_ticks = tuple(Tick(y(share), f"{share:g} %") for share in (0.0, top / 2, top))
-    return Chart(title, tuple(paths), x_ticks, y_ticks, facts)
+def _inside(height: float) -> tuple[float, float, float, float]:
+    """Return where the axes are in a figure of this height: left, bottom, width and height as shares."""
+    return (
+        _LEFT / _WIDTH,
+        _BOTTOM / height,
+        1 - (_LEFT + _RIGHT) / _WIDTH,
+        1 - (_TOP + _BOTTOM) / height,
+    )
 
 
 def _facts(one: Mapping[str, Any]) -> str:
@@ -101,32 +97,48 @@ def _nice(share: float) -> float:
     return next((top for top in (2.0, 5.0, 10.0, 20.0, 30.0, 40.0, 60.0, 80.0) if share <= top), 100.0)
 
 
-def sphere(figures: Figures) -> list[Cell]:
-    """Return the cells of the map of directions: front in the middle, left of the listener to the left.
+def sphere_chart(name: str, figures: Figures, which: int) -> str:
+    """Return the map of directions: front in the middle, left of the listener to the left.
 
-    Density is by solid angle, 1 for the densest cell.
+    Args:
+        name: of the data set.
+        figures: its figures.
+        which: 0 for the first data set of a page, 1 for the second.
     """
+    from matplotlib.patches import Rectangle
+
+    with chart(_WIDTH, _SPHERE_HEIGHT, f"sphere {which}") as figure:
+        axes = figure.add_axes(_inside(_SPHERE_HEIGHT))
+        for cell in sphere(figures):
+            (right, left), (low, high) = cell.azimuths_deg, cell.elevations_deg
+            drawn = Rectangle(
+                (-left, low), left - right, high - low, facecolor=_COLOURS[which], alpha=cell.density, linewidth=0
+            )
+            tooltip(drawn, cell.words)
+            axes.add_patch(drawn)
+        axes.set_xticks([-180, -90, 0, 90, 180], ["behind", "left", "front", "right", "behind"])
+        axes.set_yticks([-90, 0, 90], ["\N{MINUS SIGN}90°", "0°", "90°"])
+        axes.set_xlim(-180, 180)
+        axes.set_ylim(-90, 90)
+        axes.grid(color=SOFT, alpha=0.35)
+        axes.set_axisbelow(False)
+        for spine in axes.spines.values():
+            spine.set_visible(True)
+            spine.set_color(RULE)
+        return inline_svg(figure, f"Map of directions of {name}")
+
+
+def sphere(figures: Figures) -> list[Cell]:
+    """Return the cells of the map of directions that hold something; density is by solid angle."""
     held = figures["sphere"]
-    azimuths, elevations = np.array(held["azimuth_edges_deg"]), np.array(held["elevation_edges_deg"])
+    azimuths, elevations = held["azimuth_edges_deg"], held["elevation_edges_deg"]
     counts = np.array(held["counts"], dtype=np.float64)
     area = np.diff(np.sin(np.radians(elevations)))[None, :] * np.diff(azimuths)[:, None]
     density = counts / area
     density /= max(float(density.max()), 1e-12)
     cells = []
-    for k in range(len(azimuths) - 1):
-        for n in range(len(elevations) - 1):
-            if counts[k, n]:
-                cells.append(
-                    Cell(
-                        180.0 - float(azimuths[k + 1]),
-                        90.0 - float(elevations[n + 1]),
-                        float(azimuths[k + 1] - azimuths[k]),
-                        float(elevations[n + 1] - elevations[n]),
-                        round(float(density[k, n]), 3),
-                        minus(
-                            f"azimuth {azimuths[k]:g} to {azimuths[k + 1]:g}°, elevation {elevations[n]:g} to "
-                            f"{elevations[n + 1]:g}°: {int(counts[k, n]):,}"
-                        ),
-                    )
-                )
+    for k, n in np.argwhere(counts).tolist():
+        (right, left), (low, high) = azimuths[k : k + 2], elevations[n : n + 2]
+        words = f"azimuth {right:g} to {left:g}°, elevation {low:g} to {high:g}°: {int(counts[k, n]):,}"
+        cells.append(Cell((right, left), (low, high), round(float(density[k, n]), 3), minus(words)))
     return cells

@@ -9,7 +9,7 @@ from typing import Any
 from spatialqa.errors import DatasetError
 from spatialqa.generation.validate import validate_with_inputs
 from spatialqa.views.page_folder import PageFolder, place_beside
-from spatialqa.views.report_charts import Figures, histogram, sphere
+from spatialqa.views.report_charts import Figures, histogram, sphere_chart
 from spatialqa.views.report_figures import Progress, report_figures
 from spatialqa.views.templating import asset, environment
 
@@ -93,7 +93,7 @@ def report_html(sets: Sequence[dict[str, Any]]) -> str:
             places=[histogram(name, sets) for name in _PLACES],
             acoustics=[histogram(name, sets) for name in _ACOUSTICS],
             times=[histogram(name, sets) for name in _TIMES],
-            spheres=[(name, sphere(one)) for name, one in zip(names, sets, strict=True)],
+            spheres=[(name, sphere_chart(name, one, k)) for k, (name, one) in enumerate(zip(names, sets, strict=True))],
             classes=_classes(sets),
             more_classes=max(0, len({label for one in sets for label in one["classes"]}) - _MOST_CLASSES),
             splits=list(dict.fromkeys(split for one in sets for split in one["splits"])),
