@@ -1,16 +1,17 @@
 """Draws the figures of docs/conventions.md from the code that defines the conventions: python docs/_site/figures.py."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 import numpy as np
 
 from spatialqa.core.geometry import Pose, Vec3, cartesian, direction, direction_words, rotation_matrix, yaw_quaternion
-from spatialqa.core.svg import BLUE, GREY, INK, ORANGE, RULE, document, dot, line, text
 
 FOLDER = Path(__file__).parents[1] / "figures"
 _RING = 120.0  # pixels
+BLUE, ORANGE, GREY, INK, RULE = "#2563a8", "#c2570c", "#9aa0a6", "#202124", "#e3e5e8"
 
 
 def figures() -> dict[str, str]:
@@ -110,6 +111,33 @@ def _head(x: float, y: float, nose: Vec3) -> Iterator[str]:
     points = " ".join(f"{px:.1f},{py:.1f}" for px, py in corners)
     yield f'<polygon points="{points}" fill="{BLUE}"/>'
     yield dot(x, y, BLUE, 18)
+
+
+def document(width: float, height: float, parts: Iterable[str]) -> str:
+    """Return a whole picture on white, width x height pixels."""
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" '
+        f'viewBox="0 0 {width:g} {height:g}" font-family="Helvetica, Arial, sans-serif" font-size="12" fill="{INK}">'
+    )
+    return "\n".join([head, f'<rect width="{width:g}" height="{height:g}" fill="white"/>', *parts, "</svg>"]) + "\n"
+
+
+def text(x: float, y: float, words: str, anchor: str = "start", size: int = 12, weight: str = "normal") -> str:
+    """Return a line of text whose baseline starts, ends or is centred at (x, y)."""
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" font-weight="{weight}">'
+        f"{escape(words)}</text>"
+    )
+
+
+def dot(x: float, y: float, colour: str, radius: float = 4) -> str:
+    """Return a filled circle."""
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}" fill="{colour}"/>'
+
+
+def line(x1: float, y1: float, x2: float, y2: float, colour: str, width: float = 1) -> str:
+    """Return a straight line."""
+    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}" stroke-width="{width:g}"/>'
 
 
 if __name__ == "__main__":

@@ -20,9 +20,9 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from spatialqa.core.charts import write_svg
 from spatialqa.core.console import stderr, stdout
 from spatialqa.core.files import commit_json
-from spatialqa.core.svg import write_svg
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_scenes, scene_files
 from spatialqa.errors import DatasetError

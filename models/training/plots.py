@@ -1,46 +1,15 @@
-"""Plot of a training run: losses against steps, as SVG; Frame maps values to pixels for this and other plots."""
+"""Plot of a training run: losses against steps, as SVG."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from spatialqa.core.svg import BLUE, GREY, ORANGE, RULE, document, dot, line, text
+from spatialqa.core.charts import BLUE, GREY, ORANGE, axes_at, chart, heading, key, svg
 
 _MOST_POINTS = 200
-
-
-@dataclass(frozen=True)
-class Frame:
-    """A plot's rectangle in the picture and the ranges of its axes."""
-
-    left: float
-    top: float
-    width: float
-    height: float
-    x_range: tuple[float, float]
-    y_range: tuple[float, float]
-
-    def x(self, value: float) -> float:
-        """Return where a value lies on the horizontal axis, pixels."""
-        low, high = self.x_range
-        return self.left + self.width * (value - low) / ((high - low) or 1.0)
-
-    def y(self, value: float) -> float:
-        """Return where a value lies on the vertical axis, pixels."""
-        low, high = self.y_range
-        return self.top + self.height * (1.0 - (value - low) / ((high - low) or 1.0))
-
-    def drawn(self, title: str) -> Iterator[str]:
-        """Yield the title, the two ends and the middle of the vertical axis, and both axes."""
-        yield text(self.left, self.top - 8, title, weight="bold")
-        low, high = self.y_range
-        for value in (low, (low + high) / 2, high):
-            yield line(self.left, self.y(value), self.left + self.width, self.y(value), RULE)
-            yield text(self.left - 6, self.y(value) + 4, f"{value:.3g}", anchor="end", size=10)
-        yield line(self.left, self.top, self.left, self.top + self.height, GREY)
+_WIDTH, _HEIGHT, _GAP, _ACROSS = 300, 150, 66, 3  # of each plot and between them, pixels; plots in a row
 
 
 def losses(steps: Sequence[Mapping[str, Any]], epochs: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
@@ -51,26 +20,32 @@ def losses(steps: Sequence[Mapping[str, Any]], epochs: Sequence[Mapping[str, Any
         epochs: the rows of validation.csv.
         columns: which losses.
     """
-    width, height, across = 300, 150, 3
-    parts = [
-        text(16, 24, "losses by step", size=15),
-        dot(150, 19, BLUE) + text(160, 24, "training"),
-        dot(230, 19, ORANGE) + text(240, 24, "validation"),
-    ]
     last = max(1.0, float(steps[-1]["step"])) if steps else 1.0
     borders = [float(a["step"]) for a, b in pairwise(steps) if a["stage"] != b["stage"]]
-    for k, name in enumerate(columns):
-        left, top = 60 + (width + 60) * (k % across), 66 + (height + 66) * (k // across)
-        train = _thinned([(float(row["step"]), float(row[name])) for row in steps])
-        held = [(float(row["step"]), float(row[name])) for row in epochs if row.get(name) not in (None, "")]
-        values = [y for _, y in train + held] or [0.0]
-        frame = Frame(left, top, width, height, (0.0, last), (min(values), max(values)))
-        parts += frame.drawn(name)
-        parts.append(text(left + width, top + height + 16, f"{last:.0f} steps", anchor="end", size=10))
-        parts += [line(frame.x(border), top, frame.x(border), top + height, GREY) for border in borders]
-        parts.append(_path(frame, train, BLUE))
-        parts += [dot(frame.x(x), frame.y(y), ORANGE, 2.5) for x, y in held]
-    return document(60 + (width + 60) * across, 66 + (height + 66) * -(-len(columns) // across), parts)
+    lines = -(-len(columns) // _ACROSS)
+    with chart(_GAP + (_WIDTH + _GAP) * _ACROSS, _GAP + (_HEIGHT + _GAP) * lines) as figure:
+        heading(figure, "losses by step")
+        key(figure, 150, 19, BLUE, "training")
+        key(figure, 240, 19, ORANGE, "validation")
+        for k, name in enumerate(columns):
+            left, top = _GAP + (_WIDTH + _GAP) * (k % _ACROSS), _GAP + (_HEIGHT + _GAP) * (k // _ACROSS)
+            axes = axes_at(figure, left, top, _WIDTH, _HEIGHT)
+            axes.set_title(name)
+            axes.set_xlim(0.0, last)
+            axes.set_xticks([0.0, last], ["0", f"{last:.0f} steps"])
+            axes.locator_params(axis="y", nbins=4)
+            axes.grid(visible=False, axis="x")
+            for border in borders:
+                axes.axvline(border, color=GREY, linewidth=1)
+            train = _thinned([(float(row["step"]), float(row[name])) for row in steps])
+            held = [(float(row["step"]), float(row[name])) for row in epochs if row.get(name) not in (None, "")]
+            axes.plot(*_columns(train), color=BLUE, linewidth=1.5)
+            axes.scatter(*_columns(held), s=25, color=ORANGE, linewidths=0, zorder=3)
+        return svg(figure)
+
+
+def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]
 
 
 def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -78,8 +53,3 @@ def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     if len(points) <= _MOST_POINTS:
         return points
     return [(float(x), float(y)) for x, y in (np.mean(part, axis=0) for part in np.array_split(points, _MOST_POINTS))]
-
-
-def _path(frame: Frame, points: Sequence[tuple[float, float]], colour: str) -> str:
-    at = " ".join(f"{frame.x(x):.1f},{frame.y(y):.1f}" for x, y in points)
-    return f'<polyline points="{at}" fill="none" stroke="{colour}" stroke-width="1.5"/>'

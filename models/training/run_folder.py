@@ -15,9 +15,9 @@ from typing import Any, ClassVar
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from spatialqa.core.charts import write_svg
 from spatialqa.core.console import stderr, stdout
 from spatialqa.core.files import commit_json
-from spatialqa.core.svg import write_svg
 from spatialqa.dataset.folder import DatasetFolder, changed_keys
 from spatialqa.errors import DatasetError, SpatialQAError
 from spatialqa.models.training import plots

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from spatialqa.core.charts import write_svg
 from spatialqa.core.scene import Scene
-from spatialqa.core.svg import write_svg
 from spatialqa.rooms.room import Room
 from spatialqa.views.scene_plot import scene_svg
 from spatialqa.views.sound_curves import Audio

@@ -1,4 +1,4 @@
-"""Charts by matplotlib, as SVG: the same data give the same bytes, and text stays text.
+"""Charts by matplotlib, as SVG, and images as PNG: the same data give the same bytes, and text stays text.
 
 Colours are those of the light theme of pages (`views/page/style.css`). `inline_svg` names them as the page does, so
 that a chart in a page follows its theme. matplotlib is imported where a chart is drawn.
@@ -7,10 +7,13 @@ that a chart in a page follows its theme. matplotlib is imported where a chart i
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import quoteattr
+
+import numpy as np
+import numpy.typing as npt
 
 from spatialqa.errors import DatasetError, RecipeError
 
@@ -42,6 +45,7 @@ _STYLE: dict[str, Any] = {
     "grid.linewidth": 0.8,
     "svg.fonttype": "none",
     "text.color": INK,
+    "text.parse_math": False,  # a dollar in a name is a dollar
     "xtick.color": SOFT,
     "xtick.labelsize": 10.0,
     "xtick.major.pad": 7.0,
@@ -65,8 +69,30 @@ def chart(width: float, height: float, name: str = "chart") -> Iterator["Figure"
     import matplotlib
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # a matplotlibrc of the user changes nothing
+        style: Any = {**_STYLE, "svg.hashsalt": name}
+        matplotlib.rcParams.update(style)
         yield Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
+
+
+def axes_at(figure: "Figure", left: float, top: float, width: float, height: float) -> Any:
+    """Add axes whose frame is this rectangle, pixels from the upper left corner of the figure; return them."""
+    whole = figure.bbox
+    shares = (left / whole.width, 1 - (top + height) / whole.height, width / whole.width, height / whole.height)
+    return figure.add_axes(shares)
+
+
+def heading(figure: "Figure", words: str, left: float = 16.0, baseline: float = 24.0, size: float = 15.0) -> None:
+    """Write a line of text; left, baseline and size in pixels from the upper left corner of the figure."""
+    figure.text(left / figure.bbox.width, 1 - baseline / figure.bbox.height, words, fontsize=size)
+
+
+def key(figure: "Figure", left: float, middle: float, colour: str, words: str) -> None:
+    """Explain a colour: a dot and words, whose middle lies this many pixels from the left and from the top."""
+    x, y = left / figure.bbox.width, 1 - middle / figure.bbox.height
+    figure.text(x, y, "\N{BLACK CIRCLE}", color=colour, va="center_baseline", ha="center")
+    figure.text(x + 10 / figure.bbox.width, y, words, va="center_baseline")
 
 
 def tooltip(artist: Any, words: str) -> None:
@@ -104,6 +130,22 @@ def _drawn(figure: "Figure", ground: str) -> str:
     )  # it is of all elements
     text = re.sub(rf"<g id=([\"']){_TOOLTIP}(.*?)\1>", r"<g><title>\2</title>", text)
     return re.sub(r'\s*<g id="[^"]*"/>', "", re.sub(r'<g id="[^"]*">', "<g>", text))  # ids of a page are its own
+
+
+def encode_png(levels: npt.NDArray[np.uint8], colours: npt.NDArray[np.uint8]) -> bytes:
+    """Return an image as a PNG file.
+
+    Args:
+        levels: uint8 (height, width), rows from the top.
+        colours: uint8 (256, 3), red, green and blue of each level.
+    """
+    from matplotlib.colors import ListedColormap
+    from matplotlib.image import imsave
+
+    held = BytesIO()
+    shown: Any = {"cmap": ListedColormap(colours / 255.0), "vmin": 0, "vmax": 255, "metadata": {"Software": None}}
+    imsave(held, levels, format="png", **shown)
+    return held.getvalue()
 
 
 def write_svg(path: Path, picture: str) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from spatialqa.core.charts import BLUE, GREY, INK, ORANGE, chart, svg, write_svg
+from spatialqa.core.charts import BLUE, GREY, INK, ORANGE, axes_at, chart, heading, key, svg, write_svg
 from spatialqa.scoring.results import METRICS, Metric, ScoreReport
 from spatialqa.scoring.tables import figures, shown
 
@@ -34,13 +34,13 @@ def picture(report: ScoreReport) -> str:
     width, height = _LEFT + _WIDTH + _RIGHT, _TOP + _ROW * len(rows) + _BOTTOM
     with chart(width, height) as figure:
         title = f"{Path(report.predictions).name} on {report.table}, {', '.join(report.splits)}"
-        figure.text(16 / width, 1 - 24 / height, title, fontsize=15)
+        heading(figure, title)
         answered = (
             f"{report.answered} of {report.questions} questions answered; bars: 95 % over {report.n_clusters} "
             f"{report.clusters}s; grey: chance"
         )
-        figure.text(16 / width, 1 - 44 / height, answered)
-        axes = figure.add_axes((_LEFT / width, _BOTTOM / height, _WIDTH / width, _ROW * len(rows) / height))
+        heading(figure, answered, baseline=44, size=12)
+        axes = axes_at(figure, _LEFT, _TOP, _WIDTH, _ROW * len(rows))
         axes.set_xlim(0, 100)
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.set_xticks(range(0, 101, 25), [f"{percent} %" for percent in range(0, 101, 25)])
@@ -48,10 +48,8 @@ def picture(report: ScoreReport) -> str:
         for spine in axes.spines.values():
             spine.set_visible(False)
         _draw(axes, rows)
-        for place, colour, words in ((0, BLUE, "higher is better"), (130, ORANGE, "lower is better")):
-            x, y = (_LEFT + place) / width, 10 / height
-            axes.scatter(x, y, s=_DOT, color=colour, linewidths=0, transform=figure.transFigure, clip_on=False)
-            figure.text(x + 10 / width, y, words, va="center_baseline")
+        key(figure, _LEFT, height - 10, BLUE, "higher is better")
+        key(figure, _LEFT + 130, height - 10, ORANGE, "lower is better")
         return svg(figure)
 
 

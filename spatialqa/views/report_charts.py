@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from spatialqa.core.charts import BLUE, ORANGE, RULE, SOFT, chart, inline_svg, tooltip
+from spatialqa.core.charts import BLUE, ORANGE, RULE, SOFT, axes_at, chart, inline_svg, tooltip
 from spatialqa.views.templating import minus
 
 _WIDTH, _HEIGHT = 360.0, 172.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40.0, 22.0, 10.0, 26.0  # margins, pixels
-_SPHERE_HEIGHT = (_WIDTH - _LEFT - _RIGHT) / 2 + _TOP + _BOTTOM  # a degree is as wide as high
+_SPHERE_WIDTH = _WIDTH - _LEFT - _RIGHT
 _MOST_TICKS = 6
 _COLOURS = (BLUE, ORANGE)  # of the first data set and the second
 Figures = Mapping[str, Any]
@@ -55,7 +55,7 @@ def histogram(name: str, sets: Sequence[Figures]) -> Chart:
 def _histogram(name: str, label: str, edges: Sequence[float], shares: Any) -> str:
     top = _nice(float(shares.max()) if shares.size else 0.0)
     with chart(_WIDTH, _HEIGHT, name) as figure:
-        axes = figure.add_axes(_inside(_HEIGHT))
+        axes = axes_at(figure, _LEFT, _TOP, _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM)
         for own, colour, fill, dashes in zip(shares, _COLOURS, (0.22, 0.0), ("-", (0, (4, 2))), strict=False):
             if not own.any():  # nothing is known: no line, or it would say zero
                 continue
@@ -70,16 +70,6 @@ def _histogram(name: str, label: str, edges: Sequence[float], shares: Any) -> st
         axes.grid(visible=False, axis="x")
         axes.spines["left"].set_visible(False)
         return inline_svg(figure, label)
-
-
-def _inside(height: float) -> tuple[float, float, float, float]:
-    """Return where the axes are in a figure of this height: left, bottom, width and height as shares."""
-    return (
-        _LEFT / _WIDTH,
-        _BOTTOM / height,
-        1 - (_LEFT + _RIGHT) / _WIDTH,
-        1 - (_TOP + _BOTTOM) / height,
-    )
 
 
 def _facts(one: Mapping[str, Any]) -> str:
@@ -107,8 +97,8 @@ def sphere_chart(name: str, figures: Figures, which: int) -> str:
     """
     from matplotlib.patches import Rectangle
 
-    with chart(_WIDTH, _SPHERE_HEIGHT, f"sphere {which}") as figure:
-        axes = figure.add_axes(_inside(_SPHERE_HEIGHT))
+    with chart(_WIDTH, _SPHERE_WIDTH / 2 + _TOP + _BOTTOM, f"sphere {which}") as figure:
+        axes = axes_at(figure, _LEFT, _TOP, _SPHERE_WIDTH, _SPHERE_WIDTH / 2)  # a degree is as wide as high
         for cell in sphere(figures):
             (right, left), (low, high) = cell.azimuths_deg, cell.elevations_deg
             drawn = Rectangle(

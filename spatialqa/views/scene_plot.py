@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spatialqa.core.png import encode_png
+from spatialqa.core.charts import encode_png
 from spatialqa.core.scene import Scene, Source
 from spatialqa.rooms.room import Room
 from spatialqa.views.listening import for_two_ears

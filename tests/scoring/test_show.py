@@ -17,7 +17,7 @@ from tests.scoring.test_score import dealt
 @pytest.fixture(scope="module")
 def report(data: Path, tmp_path_factory: pytest.TempPathFactory) -> ScoreReport:
     pairs = dealt(questions(data), 3)[:-1]
-    path = tmp_path_factory.mktemp("shown") / "predictions.jsonl"
+    path = tmp_path_factory.mktemp("shown") / "of $x$ & y.jsonl"
     write_predictions(path, [*pairs, pairs[0], ("<unknown & [bold]>", "Yes")])
     return score(path, data, text_model="none")
 
@@ -47,7 +47,8 @@ def test_the_picture_has_a_dot_for_every_share_within_its_frame(report: ScoreRep
     dots = list(root.iter(f"{space}use"))
     texts = [text.text for text in root.iter(f"{space}text")]
     assert f"{100 * (report.paper['B DoA'].value or 0):.1f}" in " ".join(filter(None, texts))
-    assert len(dots) == 2 + sum(1 for text in texts if text and text.endswith(")") and text[0].isdigit())
+    assert str(texts[0]).startswith("of $x$ & y.jsonl on qa")  # words, not mathematics
+    assert len(dots) == sum(1 for text in texts if text and text.endswith(")") and text[0].isdigit())
     assert len(dots) > 30
     width, height = float(root.attrib["width"]), float(root.attrib["height"])
     for item in root.iter():

@@ -10,6 +10,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -169,7 +170,8 @@ def test_a_chart_follows_the_theme_of_the_page_and_is_the_same_each_time(plan: P
     figures = report_figures(plan)
     chart = histogram("azimuth_deg", [figures])
     assert not re.search(r"#[0-9a-f]{6}\b", chart.svg)  # no colour of its own
-    assert chart.svg == histogram("azimuth_deg", [figures]).svg
+    with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "black", "svg.hashsalt": None}):
+        assert chart.svg == histogram("azimuth_deg", [figures]).svg
     assert " id=" not in chart.svg.replace('clipPath id="', "")
     drawn = ElementTree.fromstring(chart.svg)
     width, height = map(float, drawn.attrib["viewBox"].split()[2:])

@@ -1,15 +1,15 @@
 """The picture of a scene in Python: well-formed SVG with everything at its place, and images that decode."""
 
 import base64
+import io
 import re
-import struct
-import zlib
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from matplotlib.image import imread
 
-from spatialqa.core.png import encode_png
+from spatialqa.core.charts import encode_png
 from spatialqa.views.scene_plot import scene_svg
 from tests.views.drawn import azimuth_deg, read_svg
 from tests.views.pages import RATE, SECONDS, scenes
@@ -54,20 +54,18 @@ def test_its_styles_hold_inside_the_picture_alone() -> None:
     assert [one for one in selectors if not one.startswith(".sqa ")] == []
 
 
-def test_a_png_holds_its_pixels_and_checksums() -> None:
-    pixels = np.arange(12, dtype=np.uint8).reshape(3, 4)
-    palette = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
-    data = base64.b64decode(base64.b64encode(encode_png(pixels, palette)))
-    assert data[:8] == b"\x89PNG\r\n\x1a\n"
-    at, chunks = 8, {}
-    while at < len(data):
-        (size,) = struct.unpack(">I", data[at : at + 4])
-        name, body = data[at + 4 : at + 8], data[at + 8 : at + 8 + size]
-        assert struct.unpack(">I", data[at + 8 + size : at + 12 + size])[0] == zlib.crc32(name + body)
-        chunks[name] = body
-        at += 12 + size
-    assert struct.unpack(">IIBB", chunks[b"IHDR"][:10]) == (4, 3, 8, 3)
-    assert chunks[b"PLTE"] == palette.tobytes()
-    rows = np.frombuffer(zlib.decompress(chunks[b"IDAT"]), np.uint8).reshape(3, 5)
-    assert np.array_equal(rows[:, 1:], pixels)
-    assert not rows[:, 0].any()
+def test_an_image_holds_the_colour_of_each_level_and_is_the_same_each_time() -> None:
+    levels = np.arange(0, 252, 21, dtype=np.uint8).reshape(3, 4)
+    colours = np.stack([np.arange(256), np.arange(256)[::-1], np.full(256, 7)], axis=1).astype(np.uint8)
+    data = encode_png(levels, colours)
+    assert data == encode_png(levels, colours)
+    assert b"tEXt" not in data
+    assert np.array_equal(np.round(255 * imread(io.BytesIO(data)))[..., :3], colours[levels])
+
+
+def test_a_spectrogram_has_low_frequencies_below() -> None:
+    tone = np.sin(2 * np.pi * 200 * np.arange(int(RATE * SECONDS)) / RATE).astype(np.float32)
+    root = ElementTree.fromstring(scene_svg(scenes()[0], None, np.stack([tone, tone])))
+    image = next(root.iter(f"{SVG}image")).get("href", "").removeprefix("data:image/png;base64,")
+    dark = 3 - imread(io.BytesIO(base64.b64decode(image)))[..., :3].sum(axis=2)
+    assert int(dark.mean(axis=1).argmax()) > 0.6 * len(dark)
