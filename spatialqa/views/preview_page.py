@@ -214,6 +214,7 @@ def _html(
             gain_db=gain_db,
             coding=coding,
             simulated=rirs.simulated,
+            other_version=rirs.other_version,
             missing_decays=rirs.missing,
             foa=any(entry.scene.channels == "foa" for entry in entries),
             total=sum(pq.ParquetFile(path).metadata.num_rows for path in folder.tables("scenes")),

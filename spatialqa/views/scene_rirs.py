@@ -18,8 +18,9 @@ NOT_STORED = "the data set does not hold the RIRs (render --save-rirs), and --no
 class RirsOfScenes:
     """Finds the RIRs of scenes. To be closed: the room that was simulated last is held open.
 
-    A group is simulated as it was for the data set, with the same engine in the same room, so its RIRs are those that
-    the scene was made with. Ask for scenes of a group one after another, so that it is simulated once.
+    A group is simulated as it was for the data set, with the same engine in the same room. Its RIRs are those that the
+    scene was made with, unless `other_version`. Ask for scenes of a group one after another, so that it is simulated
+    once.
 
     Args:
         folder: the data set.
@@ -30,6 +31,8 @@ class RirsOfScenes:
     def __init__(self, folder: DatasetFolder, scenes: Sequence[Scene], simulate: bool) -> None:
         self.simulated = 0
         """How many scenes have RIRs that were simulated again."""
+        self.other_version = False
+        """Whether the engine here has the name of the one of the data set, and another hash."""
         self.missing: Counter[str] = Counter()
         """How many scenes have no RIRs, by why."""
         rows = rows_about(folder, "rirs", "rir_id", scenes, lambda scene: [source.rir_id for source in scene.sources])
@@ -53,12 +56,12 @@ class RirsOfScenes:
                 return
             groups = StoredGroups(recipe)
             here, then = groups.engine.identity, run.engine
-            if here.sha256 != then.sha256:
+            if here.name != then.name:
                 self._why = (
-                    f"the RIRs are not stored, and the engine here, {here.name} {here.sha256[:12]}, is not the one "
-                    f"that rendered the data set, {then.name} {then.sha256[:12]}"
+                    f"the RIRs are not stored, and the engine here is {here.name}, where {then.name} rendered them"
                 )
                 return
+            self.other_version = here.sha256 != then.sha256
             _ = groups.rooms  # opened once, so that one message tells what all scenes lack
             self._groups = groups
         except (SpatialQAError, OSError) as error:
