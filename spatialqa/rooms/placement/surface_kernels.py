@@ -45,7 +45,7 @@ def cut(vertices: Float32, faces: Int32, longest2: np.float32) -> tuple[Float64,
                 edges[k] = x * x + y * y + z * z
             k = 0 if edges[0] >= edges[1] and edges[0] >= edges[2] else (1 if edges[1] >= edges[2] else 2)
             if edges[k] > longest2 and depth < _DEEPEST:
-                # start, end and apex of the longest edge: one half replaces the triangle, the other goes on top
+                # start, end and apex of the longest edge: one half replaces the triangle, the other is put on top
                 for axis in range(3):
                     end, start = triangle[k, axis], triangle[(k + 1) % 3, axis]
                     apex = triangle[(k + 2) % 3, axis]
@@ -80,12 +80,12 @@ def cut(vertices: Float32, faces: Int32, longest2: np.float32) -> tuple[Float64,
 
 @inlined
 def _first_cell(low: float, cell: float, at: float) -> int:
-    return max(0, int(math.floor((at - low) / cell)))
+    return max(0, math.floor((at - low) / cell))
 
 
 @inlined
 def _last_cell(low: float, cell: float, count: int, at: float) -> int:
-    return min(count - 1, int(math.floor((at - low) / cell)))
+    return min(count - 1, math.floor((at - low) / cell))
 
 
 @compiled
