@@ -189,7 +189,7 @@ def _to_triangle(p: Float64, corners: Float64) -> float:
         wx, wy, wz = aby * apz - abz * apy, abz * apx - abx * apz, abx * apy - aby * apx
         w = (wx * nx + wy * ny + wz * nz) / area2
         if v > 0.0 and w > 0.0 and v + w < 1.0:
-            return abs(apx * nx + apy * ny + apz * nz) / math.sqrt(area2)
+            return math.fabs(apx * nx + apy * ny + apz * nz) / math.sqrt(area2)
     bpx, bpy, bpz = p[0] - corners[1, 0], p[1] - corners[1, 1], p[2] - corners[1, 2]
     cpx, cpy, cpz = p[0] - corners[2, 0], p[1] - corners[2, 1], p[2] - corners[2, 2]
     one = _to_segment2(apx, apy, apz, abx, aby, abz)
