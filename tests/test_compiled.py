@@ -34,7 +34,10 @@ def test_a_change_of_one_package_compiles_its_kernels_again_and_no_others(
 ) -> None:
     monkeypatch.setattr("sys.dont_write_bytecode", True)  # or the change within a second would not be seen
     one, other = tmp_path / "one", tmp_path / "other"
+    one.mkdir()
+    assert not compiled.are_kept(one / "loops.py")
     assert (kernel(one, 2)(3.0), kernel(other, 2)(3.0)) == (6.0, 6.0)
+    assert compiled.are_kept(one / "loops.py")
     before = folders(one), folders(other)
     again = kernel(one, 2)
     assert again(3.0) == 6.0

@@ -57,16 +57,18 @@ def test_the_wheel_renders_and_asks_in_a_clean_environment(wheel: Path, tmp_path
     subprocess.run(command, check=True, env=own)
     spatialqa = str(tmp_path / "venv/bin/spatialqa")
 
-    def run(*arguments: str) -> str:
+    def run(*arguments: str, said: str = "") -> str:
         done = subprocess.run(
             [spatialqa, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False, env=own
         )
         assert done.returncode == 0, done.stderr
+        assert said in done.stderr
         return done.stdout
 
     listed = subprocess.run([python, "-m", "pip", "list"], capture_output=True, text=True, check=True, env=own)
     installed = listed.stdout.split()
     assert not {"torch", "pandas", "datasets"} & set(installed)
-    assert "shards: 3" in run("render", "out", "--recipe", "demo", "--scenes", "16", "--workers", "0")
+    render = ("render", "out", "--recipe", "demo", "--scenes", "16", "--workers", "0")
+    assert "shards: 3" in run(*render, said="compiled once")
     assert "questions about 16 scenes" in run("make-qa", "out", "--types", "A,B,C,D")
     assert "2 equal bit for bit" in run("validate", "out", "--rerender", "2")

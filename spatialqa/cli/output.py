@@ -1,10 +1,12 @@
 """Prints the results of commands."""
 
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from spatialqa.acoustics.engines import engine_taken
 from spatialqa.cli.results import command_line
 from spatialqa.core.console import stderr, stdout
 from spatialqa.errors import one_line
@@ -14,6 +16,7 @@ if TYPE_CHECKING:  # what the commands import when they run, so that `--help` ne
     from spatialqa.clips.debian import FetchReport
     from spatialqa.dataset.validation.dataset import ValidationReport
     from spatialqa.generation.make_bank import BankSummary
+    from spatialqa.generation.recipe import RenderRecipe
     from spatialqa.generation.runner import RunSummary
     from spatialqa.qa.make import QaSummary
     from spatialqa.qa.templating.template_check import TemplateReport
@@ -161,3 +164,15 @@ def print_templates(report: "TemplateReport") -> None:
     for problem in report.problems:
         stdout.print(f"BAD    {problem}")
     stdout.print("the templates can be used" if not report.problems else _problems(len(report.problems)))
+
+
+def note_of_compilation(recipe: "RenderRecipe") -> str | None:
+    """Return a line for a render that compiles the kernels of its engine, where none are kept from an earlier one."""
+    if recipe.plan_only or recipe.rooms.startswith("bank:") or engine_taken(recipe.engine) != "geometric":
+        return None
+    from spatialqa.acoustics import geometric
+    from spatialqa.core.compiled import are_kept
+
+    if are_kept(Path(geometric.__path__[0]) / "late_synthesis.py"):
+        return None
+    return "the kernels of the engine are compiled once, which takes about half a minute"

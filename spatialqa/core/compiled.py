@@ -34,6 +34,12 @@ def _folder(package: Path) -> str:
     return str(default_cache().absolute() / name)
 
 
+def are_kept(module: Path) -> bool:
+    """Tell whether kernels of a module have been compiled already: a first use takes seconds more."""
+    folder = Path(_folder(module.parent))
+    return folder.is_dir() and any(folder.rglob(f"{module.stem}.*.nbi"))
+
+
 def compiled(function: F) -> F:
     """Return a kernel that is compiled when it is first called, or taken from the cache, and runs without the GIL.
 

@@ -96,16 +96,19 @@ class _Bar(Working):
 
 
 class RenderProgress(_Bar):
-    """Follows a render; the Observer of `generation.runner`."""
+    """Follows a render; the Observer of `generation.runner`. note: what to print when the work starts."""
 
-    def __init__(self, what: str = "rendering", unit: str = "scenes") -> None:
+    def __init__(self, what: str = "rendering", unit: str = "scenes", note: str | None = None) -> None:
         super().__init__(what, unit, before="reading rooms and clips")
+        self._note = note
 
     def started(self, total: int, done: int, workers: int) -> None:
         """Show how much there is to do."""
         how = f" with {workers} workers" if workers else ""
         if done and done < total:
             stderr.print(f"{done} of {total} {self._unit} exist already; resuming")
+        if self._note and done < total:
+            stderr.print(self._note, highlight=False)
         self._begin(total, done, how)
 
     def advanced(self, scenes: int) -> None:

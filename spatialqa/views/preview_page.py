@@ -16,6 +16,7 @@ from spatialqa.core.files import file_name
 from spatialqa.core.geometry import direction_words, to_head
 from spatialqa.core.scene import Scene, Source
 from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.provenance import without_path
 from spatialqa.views.chosen_scenes import RoomsOfScenes, choose, questions_of, read_chosen
 from spatialqa.views.entry import Entry
 from spatialqa.views.listening import Coding, coding_for, encode, for_two_ears
@@ -210,7 +211,7 @@ def _html(
             name=folder.root.resolve().name,
             table=table,
             entries=entries,
-            recipe=recipe,
+            recipe={key: without_path(str(recipe[key])) for key in ("rooms", "clips") if key in recipe},
             gain_db=gain_db,
             coding=coding,
             simulated=rirs.simulated,

@@ -15,6 +15,7 @@ import spatialqa
 from spatialqa.core.audio_io import FULL_SCALE, decode_flac
 from spatialqa.core.geometry import FloatArray
 from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.provenance import without_path
 from spatialqa.dataset.reading import require_questions, scene_files
 from spatialqa.errors import DatasetError
 from spatialqa.views.chosen_scenes import choose_runs, read_chosen
@@ -63,7 +64,7 @@ def report_figures(root: Path, table: str = "qa", progress: Progress | None = No
         "spatialqa": spatialqa.__version__,
         "dataset": root.resolve().name,
         "table": table,
-        "recipe": {key: run.recipe.get(key) for key in ("rooms", "clips", "channels", "sample_rate", "seed")},
+        "recipe": {key: _public(run.recipe.get(key)) for key in ("rooms", "clips", "channels", "sample_rate", "seed")},
         "engine": run.engine.name,
         "counts": {
             "scenes": scenes.count,
@@ -256,3 +257,8 @@ def _levels(column: pa.ListArray) -> FloatArray:
 
 def _value_counts(column: pa.Array) -> list[tuple[str, int]]:
     return [(one["values"], one["counts"]) for one in pc.value_counts(column).to_pylist()]
+
+
+def _public(value: Any) -> Any:
+    """Return a value of a recipe without a path of this machine, which a page that is shared should not show."""
+    return without_path(value) if isinstance(value, str) else value

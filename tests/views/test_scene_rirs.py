@@ -110,9 +110,10 @@ def test_another_engine_does_not_stand_in_for_that_of_the_data_set(without_rirs:
 
 
 def test_the_clips_are_not_needed(without_rirs: Path, tmp_path: Path) -> None:
-    set_recipe(without_rirs, clips="folder:/nowhere")
+    set_recipe(without_rirs, clips="folder:/nowhere/sounds")
     html = write_preview(without_rirs, tmp_path / "page", count=1).index.read_text()
     assert html.count('class="decays"') == 1
+    assert "sounds: folder:sounds." in html  # where they lie is private
 
 
 def test_a_room_that_has_changed_is_not_simulated(without_rirs: Path, tmp_path: Path) -> None:

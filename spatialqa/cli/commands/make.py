@@ -37,7 +37,7 @@ def render(out: Path, recipe: str | None, source: Path | None, as_json: bool, **
     """Plan and render scenes into OUT. The same command resumes an interrupted run."""
     supervisor.supervise(out)
     without_heavy_libraries()
-    from spatialqa.cli.output import print_lines, print_summary
+    from spatialqa.cli.output import note_of_compilation, print_lines, print_summary
     from spatialqa.core.console import RenderProgress
     from spatialqa.dataset.folder import DatasetFolder
     from spatialqa.generation.placements import refuse_changed
@@ -63,7 +63,7 @@ def render(out: Path, recipe: str | None, source: Path | None, as_json: bool, **
     build(QaRecipe, qa, f"recipe {recipe}")
     if run and given.get("placements") is None:
         refuse_changed(resolved.placements, run.fingerprint.get("placements"), str(source))
-    with RenderProgress() as progress:
+    with RenderProgress(note=note_of_compilation(resolved)) as progress:
         summary = render_dataset(resolved, out, progress, qa)
     if as_json:
         print_json(render_facts(summary))
@@ -86,7 +86,7 @@ def rirs(out: Path, recipe: str | None, groups: int | None, source: Path | None,
     """Simulate a bank of RIRs in OUT, without sounds and scenes. `render --rooms bank:OUT` uses it."""
     supervisor.supervise(out)
     without_heavy_libraries()
-    from spatialqa.cli.output import print_bank
+    from spatialqa.cli.output import note_of_compilation, print_bank
     from spatialqa.core.console import RenderProgress
     from spatialqa.generation.make_bank import make_bank, stored_bank
 
@@ -94,7 +94,7 @@ def rirs(out: Path, recipe: str | None, groups: int | None, source: Path | None,
         raise RecipeError("--from and --recipe both name a recipe: give one of them")
     base, before = stored_bank(source) if source else ({}, 64)
     resolved = resolve(RenderRecipe, "render", recipe, given, base)
-    with RenderProgress("simulating", "groups") as progress:
+    with RenderProgress("simulating", "groups", note_of_compilation(resolved)) as progress:
         summary = make_bank(resolved, out, before if groups is None else groups, progress)
     print_bank(summary)
 
