@@ -81,9 +81,10 @@ def train(folders: Sequence[Path], recipe: TrainRecipe) -> Path:
     with claimed(Path(recipe.run), folders, identity, threads) if process.main else contextlib.nullcontext():
         if is_finished(Path(recipe.run), len(STAGES)):
             return say_finished(Path(recipe.run), process)
+        trainer = SpatialASTTrainer(folders, recipe, process, vocabulary, contamination, began)
         if process.main:
             stderr.print(training_text(counts, recipe.max_sources or 1))
-        return SpatialASTTrainer(folders, recipe, process, vocabulary, contamination, began).train()
+        return trainer.train()
 
 
 def default_sources(preset: str, counts: Mapping[int, int]) -> int:

@@ -55,7 +55,7 @@ def test_the_hubs_library_reads_the_metadata_back_unchanged(root: Path) -> None:
     front = front_of(root)
     assert card.data.to_dict() == front
     assert card.data.language == ["en"]
-    assert set(card.data.license) == {"cc-by-4.0", "cc-by-nc-4.0", "mit"} <= LICENCES
+    assert set(card.data.license) == {"cc-by-4.0", "mit"} <= LICENCES
     assert set(card.data.size_categories) == {"n<1K"} <= SIZES
     assert card.data.pretty_name.startswith("my-scenes ")
     assert [config["config_name"] for config in card.data.configs] == ["scenes", "groups", "rirs", "qa"]
@@ -162,5 +162,5 @@ def test_the_licences_name_each_part_and_what_it_asks(root: Path) -> None:
     text = (root / "README.md").read_text()
     rows = [line.split(" | ") for line in text.partition("| part |")[2].splitlines()[2:] if line.startswith("| ")]
     assert [row[0] for row in rows[:4]] == ["| engine", "| rooms", "| clips", "| class names"]
-    assert rows[0][2] == "CC BY-NC 4.0"
+    assert rows[0][1:3] == ["geometric, of spatialqa", "MIT"]
     assert str(root.parent) not in text

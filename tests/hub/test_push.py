@@ -28,7 +28,10 @@ REPO = "me/kitchen-sounds"
 
 @pytest.fixture(scope="module")
 def whole(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set whose record says that soundspaces rendered it, for the sake of its terms."""
     root = Path(shutil.copytree(small, tmp_path_factory.mktemp("push") / "data"))
+    run = DatasetFolder(root).read_run()
+    write_record(root / "_spatialqa/run.json", replace(run, engine=replace(run.engine, name="soundspaces")))
     make_qa(root, QaRecipe(types=("A", "B")))
     return root
 

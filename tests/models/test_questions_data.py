@@ -143,7 +143,8 @@ def test_maps_are_mirrored_when_they_are_read_as_tokens_are_when_they_are_made(s
     assert one.questions == other.questions
     with torch.no_grad():
         again = encoder.forward_tokens(other.sound)
-    assert np.allclose(again.numpy(), one.sound.numpy(), rtol=2e-3, atol=0.02)
+    largest = float(np.abs(one.sound.numpy()).max())  # maps are stored as float16, and their rounding goes into all
+    assert np.allclose(again.numpy(), one.sound.numpy(), rtol=2e-3, atol=largest * 2.0**-11)
 
 
 def test_maps_are_kept_once_for_both_models(small: Path, tmp_path: Path) -> None:

@@ -470,7 +470,7 @@ def test_errors_are_one_line_and_exit_2(
 
 def test_help_says_that_no_module_is_the_default() -> None:
     text = " ".join(CliRunner().invoke(cli, ["make-qa", "--help"]).output.split())
-    assert re.search(r"--question-modules VALUE [^\[]* \[none\]", text)
+    assert re.search(r"--question-modules PATH,\.\.\. [^\[]* \[none\]", text)
 
 
 def test_a_data_set_cannot_make_a_module_run(

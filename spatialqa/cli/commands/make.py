@@ -36,7 +36,8 @@ from spatialqa.qa.recipe import QaRecipe, refuse_stored_modules
 def render(out: Path, recipe: str | None, source: Path | None, as_json: bool, **given: Any) -> None:
     """Plan and render scenes into OUT. The same command resumes an interrupted run."""
     supervisor.supervise(out)
-    without_heavy_libraries()
+    if supervisor.available:  # else this is the process of another program
+        without_heavy_libraries()
     from spatialqa.cli.output import note_of_compilation, print_lines, print_summary
     from spatialqa.core.console import RenderProgress
     from spatialqa.dataset.folder import DatasetFolder
@@ -85,7 +86,8 @@ def render(out: Path, recipe: str | None, source: Path | None, as_json: bool, **
 def rirs(out: Path, recipe: str | None, groups: int | None, source: Path | None, **given: Any) -> None:
     """Simulate a bank of RIRs in OUT, without sounds and scenes. `render --rooms bank:OUT` uses it."""
     supervisor.supervise(out)
-    without_heavy_libraries()
+    if supervisor.available:
+        without_heavy_libraries()
     from spatialqa.cli.output import note_of_compilation, print_bank
     from spatialqa.core.console import RenderProgress
     from spatialqa.generation.make_bank import make_bank, stored_bank
