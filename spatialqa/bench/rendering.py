@@ -27,7 +27,7 @@ from spatialqa.acoustics.soundspaces import rlr_api
 from spatialqa.acoustics.soundspaces.engine import SoundSpacesEngine, SoundSpacesRoom
 from spatialqa.clips.clip import ClipRecord, ClipSet
 from spatialqa.core.console import stdout
-from spatialqa.core.scene import ListenerGroup, Scene
+from spatialqa.core.scene import ListenerGroup, Scene, Source
 from spatialqa.core.stopwatch import Stopwatch
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_rows, read_scenes
@@ -125,14 +125,28 @@ class _BareLoop:
             total = np.zeros((rirs[0].shape[0], n), dtype=np.float32)
             for source in scene.sources:
                 rir = rirs[source.place]
-                dry = self._dry(self.records[source.clip_id])[:n]
+                dry, first = self._played(source, n)
                 n_out = len(dry) + rir.shape[1] - 1
                 n_fft = scipy.fft.next_fast_len(n_out, real=True)
                 wet = scipy.fft.irfft(scipy.fft.rfft(dry, n_fft) * scipy.fft.rfft(rir, n_fft), n_fft)
-                kept = min(n, n_out)
-                total[:, :kept] += wet[:, :kept]
+                kept = min(n - first, n_out)
+                total[:, first : first + kept] += wet[:, :kept]
             total *= np.float32(10.0 ** (self.recipe.gain_db / 20.0))
             soundfile.write(io.BytesIO(), total.T, self.recipe.sample_rate, format="FLAC", subtype="PCM_24")
+
+    def _played(self, source: Source, n: int) -> tuple[npt.NDArray[np.float32], int]:
+        """Return what a source plays, from its first sample to its last, and at which sample of the scene it begins."""
+        rate = self.recipe.sample_rate
+        clip = self._dry(self.records[source.clip_id])
+        end = None if source.clip_end_s is None else round(source.clip_end_s * rate)
+        piece = clip[round((source.clip_start_s or 0.0) * rate) : end]
+        begins = [round(start * rate) for start in source.starts_s or (source.onset_s,)]
+        first = begins[0]
+        dry = np.zeros(min(n, begins[-1] + len(piece)) - first, dtype=np.float32)
+        for begin in begins:
+            part = dry[begin - first :][: len(piece)]
+            part += piece[: len(part)]
+        return dry, first
 
     def _rirs(self, room: OpenRoom, group: ListenerGroup) -> Sequence[npt.NDArray[np.float32]]:
         if isinstance(self.engine, SoundSpacesEngine) and isinstance(room, SoundSpacesRoom):
