@@ -1,6 +1,6 @@
 """Measures what memory the driver of a run takes over very many shards, made by an engine that does nothing.
 
-    python -m tests.driver_memory [--shards 100000] [--workers 0] [FOLDER]
+    python -m tests.driver_memory [--shards 100000] [FOLDER]
 
 No part of `make test`. The plan, the schedule, the records, the card and the manifest are real; a shard is made by
 writing its record and tables without rows. FOLDER is best in memory (/dev/shm): every record is synced. Exits with 1
@@ -109,10 +109,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", nargs="?", type=Path, default=Path("/dev/shm"))
     parser.add_argument("--shards", type=int, default=100_000)
-    parser.add_argument("--workers", type=int, default=0)
     given = parser.parse_args()
     runner.ShardMaker = NoShards  # type: ignore[assignment,attr-defined]
-    runner._make_on_worker = record_alone
     root = Path(tempfile.mkdtemp(prefix="spatialqa-driver-memory-", dir=given.folder))
     watch = Watch()
     recipe = RenderRecipe(
@@ -121,7 +119,7 @@ def main() -> None:
         scenes_per_shard=SCENES_PER_SHARD,
         splits="1,0,0",
         home_kinds=["shoebox"],
-        workers=given.workers,
+        workers=0,
     )
     try:
         summary = runner.render_dataset(recipe, root / "data", watch)

@@ -5,7 +5,7 @@
 Every answer here means the reference of its group. The texts were written for this file; no model was run.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -387,10 +387,10 @@ def results() -> Iterator[tuple[Group, str, bool]]:
             yield group, answer, read_right(group, answer, names)
 
 
-def main() -> None:
+def print_shares(found: Iterable[tuple[Group, str, bool]]) -> None:
     """Print the share of answers that score as right, by question type, and those that do not."""
     by_type: dict[str, list[tuple[str, bool]]] = {}
-    for group, answer, right in results():
+    for group, answer, right in found:
         by_type.setdefault(group.type, []).append((answer, right))
     for name, answers in by_type.items():
         print(f"{name:4} {sum(right for _, right in answers)} of {len(answers)}")
@@ -402,4 +402,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    print_shares(results())

@@ -17,6 +17,7 @@ from tests.scoring.answer_styles import (
     WORD,
     YES,
     Group,
+    print_shares,
     read_right,
 )
 
@@ -143,19 +144,5 @@ def results() -> Iterator[tuple[Group, str, bool]]:
             yield group, answer, read_right(group, answer, names)
 
 
-def main() -> None:
-    """Print the share of answers that score as right, by question type, and those that do not."""
-    by_type: dict[str, list[tuple[str, bool]]] = {}
-    for group, answer, right in results():
-        by_type.setdefault(group.type, []).append((answer, right))
-    for name, answers in by_type.items():
-        print(f"{name:4} {sum(right for _, right in answers)} of {len(answers)}")
-        for answer, right in answers:
-            if not right:
-                print(f"     not read: {answer!r}")
-    every = [right for answers in by_type.values() for _, right in answers]
-    print(f"all  {sum(every)} of {len(every)} ({100 * sum(every) / len(every):.1f} %)")
-
-
 if __name__ == "__main__":
-    main()
+    print_shares(results())
