@@ -97,3 +97,45 @@ def read_last(path: Path) -> dict[str, Any]:
     if missing := {"state", "optimizer"} - content.keys():
         raise ModelError(f"{path}: has no {min(missing)}, so no run can resume from it; remove it to start again")
     return content
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, stored: dict[str, Any], path: Path) -> None:
+    """Take over the state of an optimizer from a checkpoint.
+
+    Args:
+        optimizer: of a run with the same recipe; its groups have a `scale` and a `weight_decay`.
+        stored: what its `state_dict` was.
+        path: of the checkpoint, for messages.
+
+    Raises:
+        ModelError: the state is of other parameter groups, as those of earlier versions are.
+    """
+    if (fault := _other_groups(optimizer, stored)) is not None:
+        raise ModelError(
+            f"{path}: its optimizer has other parameter groups than this version of spatialqa makes ({fault}), so the "
+            f"run cannot resume; resume it with the version that began it, or begin a new --run, whose first weights "
+            f"can be its best ones: --init {path.parent}"
+        )
+    optimizer.load_state_dict(stored)
+
+
+def _other_groups(optimizer: torch.optim.Optimizer, stored: dict[str, Any]) -> str | None:
+    """Return how the parameter groups of a stored state differ from those of an optimizer, or None."""
+    try:
+        before = [(len(g["params"]), g["scale"], g["weight_decay"]) for g in stored["param_groups"]]
+        ids = [number for group in stored["param_groups"] for number in group["params"]]
+        shapes = {number: tuple(state["exp_avg"].shape) for number, state in stored["state"].items()}
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return "they cannot be read"
+    now = [(len(g["params"]), g["scale"], g["weight_decay"]) for g in optimizer.param_groups]
+    if len(before) != len(now):
+        return f"{len(before)}, not {len(now)}"
+    for number, (was, own) in enumerate(zip(before, now, strict=True), 1):
+        for what, old, new in zip(("number of parameters", "scale", "weight decay"), was, own, strict=True):
+            if old != new:
+                return f"the {what} of group {number} is {old:g}, not {new:g}"
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for k, (number, parameter) in enumerate(zip(ids, parameters, strict=True), 1):
+        if (shape := shapes.get(number, tuple(parameter.shape))) != tuple(parameter.shape):
+            return f"parameter {k} is {shape}, not {tuple(parameter.shape)}"
+    return None

@@ -39,7 +39,7 @@ from torch import Tensor, nn
 
 from spatialqa.core import seeds
 from spatialqa.core.console import stderr
-from spatialqa.models.training.checkpoint import BEST, LAST, ModelError, read_last, save
+from spatialqa.models.training.checkpoint import BEST, LAST, ModelError, load_optimizer, read_last, save
 from spatialqa.models.training.process import Process, autocast
 from spatialqa.models.training.recipe import TrainingKeys
 from spatialqa.models.training.run_folder import LOSS, Report
@@ -248,7 +248,7 @@ class Trainer(ABC, Generic[B]):
             content = read_last(self.folder / LAST)
             self.state = State(**content["state"])
             self.load_weights(content)
-            self.optimizer.load_state_dict(content["optimizer"])
+            load_optimizer(self.optimizer, content["optimizer"], self.folder / LAST)
         if self.process.main:
             self.report = self.report_class(self.folder, self.plan.total)
             self.report.begin(self.state.step)

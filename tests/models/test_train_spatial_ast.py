@@ -34,7 +34,7 @@ from spatialqa.models.spatial_ast.metrics import Posterior
 from spatialqa.models.spatial_ast.model import PRESETS, Heads, SpatialAST, to_model_azimuth
 from spatialqa.models.spatial_ast.recipe import OF_PRESET, TrainRecipe
 from spatialqa.models.spatial_ast.train import default_sources, new_model, open_held_out, train, training_text
-from spatialqa.models.training.checkpoint import ModelError, read_weights
+from spatialqa.models.training.checkpoint import ModelError, read_weights, save
 from spatialqa.models.training.loop import learning_rate
 from spatialqa.models.training.run_folder import read_log, threads_of
 from spatialqa.qa.ask_options import AskOptions
@@ -582,3 +582,19 @@ def test_keys_are_checked() -> None:
         TrainRecipe(class_epochs=0, joint_epochs=0)
     assert build(TrainRecipe, {"batch_size": "32", "layer-decay": "1"}, "command line").batch_size == 32
     assert "workers" not in TrainRecipe().identity()
+
+
+def test_a_run_that_was_begun_with_other_parameter_groups_says_so(
+    one_source: Path, trained: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    content = read_weights(run / "last.pt")
+    one = content["optimizer"]["param_groups"].pop()  # as when the last layer shared its group with the lowest
+    content["optimizer"]["param_groups"][0]["params"] += one["params"]
+    content["state"] |= {"stage": 0, "epoch": 0}
+    save(run / "last.pt", content)
+    kept = (run / "last.pt").read_bytes()
+    with pytest.raises(ModelError, match="last.pt: its optimizer has other parameter groups"):
+        train([one_source], replace(QUICK, run=str(run)))
+    assert (run / "last.pt").read_bytes() == kept
