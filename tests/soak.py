@@ -165,8 +165,7 @@ class Soak:
             "worker": [
                 own
                 for own, command in below
-                if "worker_processes import serve" in command
-                or (command.startswith("ray::") and "Agent" not in command)
+                if "import worker_processes" in command or (command.startswith("ray::") and "Agent" not in command)
             ],
             "raylet": [own for own, command in below if command.split()[0].endswith("/raylet")],
         }[what]

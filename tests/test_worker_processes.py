@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from spatialqa.errors import DatasetError, RecipeError
+from spatialqa.generation.fork_server import can_fork
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.tasks import CRASHES_PER_SHARD, ReportedProgress
 from spatialqa.generation.worker_processes import WorkerError, report_made
@@ -41,6 +42,14 @@ def report(flag: Path, task: Task) -> Any:
     return os.nice(0), os.environ["OMP_NUM_THREADS"]
 
 
+@pytest.fixture(params=["forks", "fresh"])
+def either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start workers as Linux does, and as other systems do."""
+    if request.param == "fresh":
+        monkeypatch.setattr("spatialqa.generation.worker_processes.can_fork", lambda: False)
+
+
+@pytest.mark.usefixtures("either")
 def test_what_a_dead_worker_held_is_tried_again(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     heard: list[Any] = []
     tasks = [Task("a"), Task("dead"), Task("b")]
@@ -84,6 +93,7 @@ def fail(job: Any, task: Task) -> Any:
     return task.name
 
 
+@pytest.mark.usefixtures("either")
 def test_an_error_is_raised_when_what_was_begun_is_finished() -> None:
     """The other worker may be far ahead of the one that raises, so there is work for half a minute."""
     heard: list[Any] = []
@@ -106,6 +116,7 @@ class Unloadable:
         return __import__, ("no_such_module",)
 
 
+@pytest.mark.usefixtures("either")
 def test_a_worker_that_cannot_start_says_why() -> None:
     with pytest.raises(
         DatasetError, match="^a worker cannot start: ModuleNotFoundError: No module named 'no_such_module'$"
@@ -135,6 +146,82 @@ def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
         time.sleep(0.05)
 
 
+def kill_the_idle(folder: Path, task: Task) -> Any:
+    """Say who works; `b` waits for `a` to end its work and kills it."""
+    if task.name == "a":
+        (folder / "pid").write_text(str(os.getpid()))
+    else:
+        until = time.monotonic() + 20
+        while not (folder / "pid").exists():
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        time.sleep(0.3)
+        os.kill(int((folder / "pid").read_text()), signal.SIGKILL)
+        time.sleep(0.3)
+    return task.name
+
+
+@pytest.mark.usefixtures("either")
+def test_the_death_of_an_idle_worker_costs_nothing(tmp_path: Path) -> None:
+    assert done(tmp_path, [Task("a"), Task("b")], [], kill_the_idle) == [("a", "a"), ("b", "b")]
+
+
+class Job:
+    """A job that says in a file which process has loaded it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ = state
+        with (self.folder / "loaded").open("a") as file:
+            file.write(f"{os.getpid()}\n")
+
+
+prepared: list[Path] = []
+
+
+def prepare(job: Job) -> None:
+    prepared.append(job.folder)
+
+
+def parent_of(job: Job, task: Task) -> Any:
+    """Return who has started the worker and what was prepared, when the other worker is there too."""
+    (job.folder / task.name).touch()
+    until = time.monotonic() + 20
+    while not (job.folder / {"a": "b", "b": "a"}[task.name]).exists():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    return os.getppid(), list(prepared)
+
+
+linux = pytest.mark.skipif(not can_fork(), reason="workers are forks on Linux only")
+
+
+@linux
+def test_workers_are_forks_of_one_process_that_has_loaded_the_job(tmp_path: Path) -> None:
+    tasks = [Task("a"), Task("b")]
+    made: list[Any] = list(on_workers(parent_of, Job(tmp_path), TWO, tasks, 2, lambda _: None, None, prepare))
+    servers = {parent for _, (parent, _) in made}
+    assert {str(pid) for pid in servers} == set((tmp_path / "loaded").read_text().split())
+    assert len(servers) == 1
+    assert [ready for _, (_, ready) in made] == [[tmp_path]] * 2
+
+
+def killed_server(flag: Path, task: Task) -> Any:
+    """Kill the server of this worker, once."""
+    if not flag.exists():
+        flag.touch()
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(60)
+    return "done"
+
+
+@linux
+def test_a_server_that_is_killed_is_started_again(tmp_path: Path) -> None:
+    assert sorted(done(tmp_path / "flag", [Task("a"), Task("b")], [], killed_server)) == [("a", "done"), ("b", "done")]
+
+
 def loaded(job: Any, task: Task) -> Any:
     """Say whether an array of pyarrow has made it import pandas."""
     import pyarrow as pa
@@ -143,6 +230,7 @@ def loaded(job: Any, task: Task) -> Any:
     return "pandas" in sys.modules
 
 
+@pytest.mark.usefixtures("either")
 def test_a_worker_does_not_load_pandas() -> None:
     pytest.importorskip("pandas")
     assert done(None, [Task("a")], [], loaded) == [("a", False)]

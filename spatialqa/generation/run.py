@@ -4,7 +4,7 @@ import json
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -161,7 +161,7 @@ def clips_hash(records: Sequence[ClipRecord]) -> str:
 
 
 def _clip_identity(record: ClipRecord) -> dict[str, Any]:
-    return {name: value for name, value in asdict(record).items() if name != "attribution"}
+    return {field.name: getattr(record, field.name) for field in fields(record) if field.name != "attribution"}
 
 
 def _as_stored(value: Any) -> Any:

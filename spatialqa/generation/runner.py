@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from spatialqa.acoustics.engine import Engine
+from spatialqa.banks.bank_rooms import BankRooms
 from spatialqa.clips.clip_table import ClipTable
 from spatialqa.clips.sound_files import misspelt_labels
 from spatialqa.core.files import commit_text
@@ -191,6 +193,7 @@ def _made(
             workers,
             lambda record: count.finished(record.shard, record.made(run.makes)),
             count.made,
+            _prepare,
         )
         return
     maker = ShardMaker(run, engine_for(run.recipe))
@@ -201,7 +204,22 @@ def _made(
         maker.close()
 
 
+_engine: Engine | None = None  # what a worker process was forked with
 _maker: ShardMaker | None = None  # one a worker process: it keeps its room, its clips and its engine
+
+
+def _prepare(run: Run) -> None:
+    """Load what the shards of a run need, before workers are forked; of engines only ours, which has no threads."""
+    global _engine
+    import scipy.signal  # noqa: F401  of reverberation times; half a second of CPU time
+
+    if run.identity.name == "geometric" and not isinstance(run.rooms, BankRooms):
+        from spatialqa.acoustics.geometric.engine import GeometricEngine
+
+        engine = engine_for(run.recipe)
+        if isinstance(engine, GeometricEngine):
+            engine.ears.prepare()
+            _engine = engine
 
 
 def _make_on_worker(run: Run, shard: ShardPlan) -> ShardRecord:
@@ -212,5 +230,5 @@ def _make_on_worker(run: Run, shard: ShardPlan) -> ShardRecord:
             f"a worker has other libraries ({'; '.join(differences)}): install the same versions everywhere"
         )
     if _maker is None or _maker.run.fingerprint_hash != run.fingerprint_hash or _maker.run.root != run.root:
-        _maker = ShardMaker(run, engine_for(run.recipe))
+        _maker = ShardMaker(run, _engine or engine_for(run.recipe))
     return _maker.make(shard, report_made)

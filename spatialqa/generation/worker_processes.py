@@ -1,8 +1,9 @@
 """Executes shards in processes of this machine, which this module starts, feeds through pipes, and ends.
 
-A worker is a fresh Python that reads a job and then shards from its standard input, and answers each with a record. It
-ends with its parent: when the pipe closes, and on Linux by the kernel. So it works in any program, with threads or
-without a main module that can be imported again, which multiprocessing needs.
+A worker reads shards from its standard input and answers each with a record. On Linux it is a fork of a Python that has
+loaded the job, see fork_server.py; elsewhere a fresh Python, which reads the job first. It ends with its parent: when
+the pipe closes, and on Linux by the kernel. So it works in any program, with threads or without a main module that can
+be imported again, which multiprocessing needs.
 """
 
 import contextlib
@@ -24,13 +25,18 @@ from typing import IO, Any, BinaryIO, NoReturn
 from spatialqa.core.interrupts import end_with_parent, stop_on_signals
 from spatialqa.dataset.json_records import ShardRecord
 from spatialqa.errors import SpatialQAError, UnfinishedError
+from spatialqa.generation import fork_server
+from spatialqa.generation.fork_server import ForkedProcess, ForkServer, Loaded, ServerEndedError, can_fork, environment
 from spatialqa.generation.isolation import signal_name
 from spatialqa.generation.light_imports import without_heavy_libraries
 from spatialqa.generation.tasks import Made, WorkerDiedError
 
-_WORKER = "import sys; sys.path[:] = sys.argv[1:]; from spatialqa.generation.worker_processes import serve; serve()"
+_PATH = "import sys; sys.path[:] = sys.argv[1:]; from spatialqa.generation import worker_processes; worker_processes."
+_FRESH = _PATH + "serve_fresh()"
+_SERVER = _PATH + "serve_forks()"
 _READY = "ready"  # the first answer: the job is loaded
 _GRACE_S = 5.0  # for a worker to leave its shard in order
+_SERVERS = 6  # fork servers that are started for one worker, should they be killed
 
 Outcome = ShardRecord | SpatialQAError | WorkerDiedError
 
@@ -50,7 +56,12 @@ class WorkerProcesses:
     """Tasks in processes of this machine, see tasks.Tasks; a context manager that ends them."""
 
     def __init__(
-        self, work: Callable[[Any, Any], ShardRecord], job: Any, workers: int, made: Made | None = None
+        self,
+        work: Callable[[Any, Any], ShardRecord],
+        job: Any,
+        workers: int,
+        made: Made | None = None,
+        prepare: Callable[[Any], None] | None = None,
     ) -> None:
         """Prepare the workers; each starts with its first shard.
 
@@ -59,14 +70,18 @@ class WorkerProcesses:
             job: what all shards share; pickled once for all workers.
             workers: how many processes there are at most.
             made: called with what workers report by `report_made`.
+            prepare: a function of a module, called as prepare(job) before workers are forked: it imports what they
+                need, and starts no thread.
         """
         self._made = made
         self._reported: Counter[str] = Counter()
         self.workers = workers
         self._job = pickle.dumps((work, job))
+        self._prepare = prepare
         self._idle: list[_Worker] = []
         self._busy: dict[_Worker, Any] = {}
         self._answers: queue.SimpleQueue[tuple[_Worker, Any]] = queue.SimpleQueue()
+        self._server: ForkServer | None = None
 
     def __enter__(self) -> "WorkerProcesses":
         return self
@@ -79,18 +94,41 @@ class WorkerProcesses:
             worker.ask_to_end()
         for worker in workers:
             worker.end(_GRACE_S)
+        if self._server is not None:
+            self._server.close()
 
     def begin(self, shard: Any) -> None:
         """Give a shard to a worker that has none."""
-        worker = self._idle.pop() if self._idle else _Worker(self._job, self._answers)
+        worker = self._idle.pop() if self._idle else self._started()
         self._busy[worker] = shard
         worker.send(shard)
+
+    def _started(self) -> "_Worker":
+        try:
+            if not can_fork():
+                return _Worker(self._answers, _fresh, self._job)
+            for _ in range(_SERVERS):
+                self._server = self._server or ForkServer(_SERVER, self._job, self._prepare)
+                try:
+                    return _Worker(self._answers, self._server.fork)
+                except ServerEndedError as error:
+                    self._server.close()
+                    self._server = None
+                    if not error.by_signal:
+                        raise UnfinishedError(f"a worker cannot start: {error}") from None
+        except OSError as error:
+            raise UnfinishedError(f"a worker cannot be started ({error}); use fewer --workers, or 0") from None
+        raise UnfinishedError(f"a worker cannot start: its server was killed {_SERVERS} times; run the command again")
 
     def finished(self) -> tuple[Any, Outcome]:
         """Wait for an answer; return its shard, with the record or what is wrong."""
         worker, answer = self._answers.get()
-        while isinstance(answer, _More):
-            self._count(self._busy[worker].name, answer.number)
+        while isinstance(answer, _More) or worker not in self._busy:
+            if isinstance(answer, _More):
+                self._count(self._busy[worker].name, answer.number)
+            else:  # it ended while it had no shard
+                self._idle.remove(worker)
+                worker.end(0.0)
             worker, answer = self._answers.get()
         shard = self._busy.pop(worker)
         if answer is None:
@@ -110,23 +148,33 @@ class WorkerProcesses:
 class _Worker:
     """One process and the thread that waits for its answers."""
 
-    def __init__(self, job: bytes, answers: "queue.SimpleQueue[tuple[_Worker, Any]]") -> None:
+    def __init__(
+        self,
+        answers: "queue.SimpleQueue[tuple[_Worker, Any]]",
+        start: "Callable[[int, int, int], subprocess.Popen[bytes] | ForkedProcess]",
+        job: bytes = b"",
+    ) -> None:
+        """Start a process.
+
+        Args:
+            answers: where what it answers goes.
+            start: returns the process that has these descriptors as its standard input, output and error.
+            job: what is sent before the first shard.
+        """
         self._printed: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed in `end`
+        theirs, ours = os.pipe()
+        answering, answered = os.pipe()
+        self._to: IO[bytes] = os.fdopen(ours, "wb")
+        self._from: IO[bytes] = os.fdopen(answering, "rb")
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", _WORKER, *sys.path],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._printed,
-                env={"OMP_NUM_THREADS": "1", **os.environ},  # workers share the cores already
-                start_new_session=True,  # Ctrl-C is for this process, which ends its workers
-            )
-        except OSError as error:
-            raise UnfinishedError(f"a worker cannot be started ({error}); use fewer --workers, or 0") from None
-        assert self._process.stdin
-        assert self._process.stdout
-        self._to: IO[bytes] = self._process.stdin
-        self._from: IO[bytes] = self._process.stdout
+            self._process = start(theirs, answered, self._printed.fileno())
+        except BaseException:
+            for stream in (self._to, self._from, self._printed):
+                stream.close()
+            raise
+        finally:
+            os.close(theirs)
+            os.close(answered)
         self._answers = answers
         self._ready = False
         self._job = job
@@ -180,6 +228,17 @@ class _Worker:
                 stream.close()
 
 
+def _fresh(stdin: int, stdout: int, stderr: int) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-c", _FRESH, *sys.path],
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        env=environment(),
+        start_new_session=True,  # Ctrl-C is for this process, which ends its workers
+    )
+
+
 _out: BinaryIO | None = None  # of a worker: where its answers go
 
 
@@ -189,11 +248,26 @@ def report_made(number: int) -> None:
         _send(_out, pickle.dumps(_More(number)))
 
 
-def serve() -> NoReturn:
-    """Do what `_Worker` asks for on stdin, and answer on stdout; what libraries print is lost once work has begun."""
+def serve_fresh() -> NoReturn:
+    """Be a worker in a fresh Python: read the job from stdin, then serve it."""
+    end_with_parent()
+    without_heavy_libraries()
+    _serve(None)
+
+
+def serve_forks() -> NoReturn:
+    """Be the process that workers are forked from."""
+    fork_server.serve_forks(_serve)
+
+
+def _serve(loaded: Loaded | None) -> NoReturn:
+    """Do the shards that come on stdin, and answer on stdout; what libraries print is lost once work has begun.
+
+    Args:
+        loaded: the work and its job; None where they come first on stdin.
+    """
     end_with_parent()
     stop_on_signals()
-    without_heavy_libraries()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     out: BinaryIO = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -202,7 +276,7 @@ def serve() -> NoReturn:
     requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
     try:
-        work, job = _request(requests)
+        work, job = loaded or _request(requests)
         nothing = os.open(os.devnull, os.O_WRONLY)
         for descriptor in (1, 2):
             os.dup2(nothing, descriptor)

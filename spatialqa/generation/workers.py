@@ -26,6 +26,7 @@ def on_workers(
     workers: int,
     advanced: Callable[[ShardRecord], None],
     made: Made | None = None,
+    prepare: Callable[[Any], None] | None = None,
 ) -> Generator[tuple[Shard, ShardRecord], None, None]:
     """Do the shards of a job on workers; a worker that dies costs its shard a new try.
 
@@ -37,6 +38,8 @@ def on_workers(
         workers: how many at once.
         advanced: called with every record.
         made: called with what workers of this machine report of a shard in work (`worker_processes.report_made`).
+        prepare: a function of a module, called as prepare(job) before workers of this machine are forked; imports what
+            they need.
 
     Raises:
         SpatialQAError: a shard failed, or its worker died again and again; what else was begun is finished first. Or
@@ -46,7 +49,7 @@ def on_workers(
     if recipe.ray_address or _ray_runs():
         opened = ray_tasks(work, job, recipe, workers)
     else:
-        opened = WorkerProcesses(work, job, workers, made)
+        opened = WorkerProcesses(work, job, workers, made, prepare)
     with opened as tasks:
         yield from distribute(tasks, shards, advanced)
 

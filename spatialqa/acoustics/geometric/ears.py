@@ -71,6 +71,11 @@ class EarsSource:
         self._ready.move_to_end(name)
         return self._ready[name]
 
+    def prepare(self) -> None:
+        """Make the only ears, if there are not several heads."""
+        if self._receiver is not None:
+            self.of(None)
+
     def _made(self, subject: str | None) -> Ears:
         receiver = self._receiver
         if receiver is None:
