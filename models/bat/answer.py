@@ -36,8 +36,9 @@ from spatialqa.models.bat.encoder_lm import llm_options
 from spatialqa.models.bat.model import BAT
 from spatialqa.models.bat.questions import Questions, encoded, in_parts, open_scenes, read_questions
 from spatialqa.models.bat.recipe import AnswerRecipe
+from spatialqa.models.data.loading import loader
 from spatialqa.models.data.provenance import ORIGIN, TrainingProvenance
-from spatialqa.models.data.scenes import Rows, SceneIndex, loader
+from spatialqa.models.data.scene_index import Rows, SceneIndex
 from spatialqa.models.spatial_ast.checkpoint import load_checkpoint
 from spatialqa.models.spatial_ast.inference import refuse_rate
 from spatialqa.models.spatial_ast.model import SpatialAST

@@ -27,7 +27,8 @@ from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.dataset.reading import read_rows
 from spatialqa.errors import DatasetError
 from spatialqa.models.data.feature_cache import CachedScenes
-from spatialqa.models.data.scenes import Rows, SceneDataset
+from spatialqa.models.data.scene_index import Rows
+from spatialqa.models.data.scenes import SceneDataset
 from spatialqa.models.spatial_ast.inference import hear
 from spatialqa.models.spatial_ast.model import SpatialAST, maps_identity
 

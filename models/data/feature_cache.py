@@ -22,7 +22,9 @@ from spatialqa.core.console import stderr
 from spatialqa.core.files import commit_file
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.errors import DatasetError
-from spatialqa.models.data.scenes import Batch, Roots, Rows, SceneDataset, loader
+from spatialqa.models.data.loading import loader
+from spatialqa.models.data.scene_index import Roots, Rows
+from spatialqa.models.data.scenes import Batch, SceneDataset
 
 BATCH = 64
 

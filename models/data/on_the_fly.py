@@ -37,7 +37,8 @@ from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.replay import StoredRun
 from spatialqa.generation.sound_sampling import SoundSampler
 from spatialqa.generation.stored_recipe import stored_recipe
-from spatialqa.models.data.scenes import LANES, Batch, RowReader, Rows, SceneDataset, Targets, class_ids
+from spatialqa.models.data.scene_index import Rows, class_ids
+from spatialqa.models.data.scenes import LANES, Batch, RowReader, SceneDataset, Targets
 
 _ATTEMPTS = 16
 
@@ -131,7 +132,7 @@ class OnTheFlyDataset(SceneDataset):
 
     def read(self, scenes: Rows, reader: RowReader, epoch: int) -> Any:
         """Return these scenes as a DryBatch."""
-        drawn = [self._sounding(Scene.from_row(reader.get(int(scene))), epoch) for scene in scenes]
+        drawn = [self._sounding(Scene.from_row(reader.get(int(scene)).to_pylist()[0]), epoch) for scene in scenes]
         n_samples, truth = self.index.n_samples, self.truth(scenes)
         sources = [source for scene, _ in drawn for source in scene.sources]
         dry = np.zeros((len(sources), n_samples), dtype=np.float32)

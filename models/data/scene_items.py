@@ -144,6 +144,7 @@ class SceneItems(Dataset[Item]):
             audio, rate = decode_flac(flac)
         except soundfile.SoundFileError as error:
             raise DatasetError(f"{self.root}: the audio of {row['scene_id']} cannot be decoded ({error})") from None
+        audio *= np.float32(10.0 ** (-row["gain_db"] / 20.0))
         sources = row["sources"]
         truth = {
             name: torch.tensor([np.nan if s[name] is None else s[name] for s in sources], dtype=torch.float32)
@@ -151,7 +152,7 @@ class SceneItems(Dataset[Item]):
         }
         return {
             "scene_id": row["scene_id"],
-            "waveform": torch.from_numpy(audio * np.float32(10.0 ** (-row["gain_db"] / 20.0))),
+            "waveform": torch.from_numpy(audio),
             "sample_rate": rate,
             "labels": [source["labels"] for source in sources],
             "line_of_sight": [source["line_of_sight"] for source in sources],

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spatialqa.models.data.scenes import paper_vocabulary
+from spatialqa.models.data.scene_index import paper_vocabulary
 from spatialqa.models.spatial_ast.model import PRESETS, SpatialAST, SpatialASTConfig
 from spatialqa.models.training.checkpoint import ModelError, read_weights
 

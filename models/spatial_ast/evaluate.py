@@ -26,7 +26,8 @@ from spatialqa.core.files import commit_json
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_scenes, scene_files
 from spatialqa.errors import DatasetError
-from spatialqa.models.data.scenes import SceneDataset, loader
+from spatialqa.models.data.loading import loader
+from spatialqa.models.data.scenes import SceneDataset
 from spatialqa.models.spatial_ast import metrics, plots
 from spatialqa.models.spatial_ast.checkpoint import read_encoder
 from spatialqa.models.spatial_ast.inference import posterior_of, predict, refuse_rate

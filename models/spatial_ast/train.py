@@ -28,17 +28,11 @@ from spatialqa.core.console import stderr
 from spatialqa.dataset.folder import DatasetFolder, split_of
 from spatialqa.errors import DatasetError
 from spatialqa.models.data.feature_cache import CachedScenes
+from spatialqa.models.data.loading import SceneLoader, loader
 from spatialqa.models.data.on_the_fly import OnTheFlyDataset
 from spatialqa.models.data.provenance import Contamination, TrainingProvenance, contamination_of, provenance_of
-from spatialqa.models.data.scenes import (
-    Batch,
-    NoScenesError,
-    SceneDataset,
-    SceneLoader,
-    class_vocabulary,
-    loader,
-    source_counts,
-)
+from spatialqa.models.data.scene_index import NoScenesError, class_vocabulary, source_counts
+from spatialqa.models.data.scenes import Batch, SceneDataset
 from spatialqa.models.spatial_ast import metrics
 from spatialqa.models.spatial_ast.checkpoint import start_from
 from spatialqa.models.spatial_ast.inference import posterior_of, predict_slots, refuse_rate

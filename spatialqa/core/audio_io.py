@@ -3,6 +3,7 @@
 import io
 import re
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +56,43 @@ def decode_flac(data: bytes) -> tuple[Audio, int]:
     with interrupts_wait():
         audio, sample_rate = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
     return np.ascontiguousarray(audio.T), int(sample_rate)
+
+
+class FlacDecoder:
+    """Decodes encoded scenes of one shape into arrays that exist, so that none is made for each.
+
+    Call it inside `interrupts_wait()`.
+
+    Args:
+        channels: of every scene.
+        n_samples: of every scene.
+    """
+
+    def __init__(self, channels: int, n_samples: int) -> None:
+        self._frames = np.empty((n_samples, channels), dtype=np.float32)
+
+    def decode(self, data: BinaryIO, out: Audio, factor: float) -> tuple[tuple[int, int], int]:
+        """Fill `out` with an encoded scene times a factor, rounded as `decode_flac(...)[0] * np.float32(factor)` is.
+
+        Args:
+            data: of the scene, in memory.
+            out: float32 (channels, n_samples); left as it is where the scene has another shape.
+            factor: for every sample.
+
+        Returns:
+            The shape (channels, n) and the sample rate of the encoded scene.
+
+        Raises:
+            soundfile.SoundFileError: it cannot be decoded.
+        """
+        frames = self._frames
+        with soundfile.SoundFile(data) as file:
+            shape, rate = (file.channels, file.frames), int(file.samplerate)
+            if shape == frames.T.shape:
+                shape = (file.channels, len(file.read(out=frames)))
+        if shape == frames.T.shape:
+            np.multiply(frames.T, np.float32(factor), out=out)
+        return shape, rate
 
 
 def encode_rir(rir: Audio) -> bytes:

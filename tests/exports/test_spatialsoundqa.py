@@ -20,7 +20,7 @@ from spatialqa.errors import DatasetError
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.interop.spatialsoundqa.released_names import audio_name, dry_signal, file_name
 from spatialqa.interop.spatialsoundqa.writer import ReleasedSummary, _notes, _why_not, export_spatialsoundqa
-from spatialqa.models.data.scenes import paper_vocabulary
+from spatialqa.models.data.scene_index import paper_vocabulary
 from tests.exports.released_reader import hear, location, read_clips, read_places, read_records
 from tests.fixtures.datasets import PLANNED, Row, planned, rows_of
 

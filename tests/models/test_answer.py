@@ -22,7 +22,7 @@ from spatialqa.models.bat.llm import tiny_llm, tiny_tokenizer
 from spatialqa.models.bat.model import BAT, BATConfig
 from spatialqa.models.bat.questions import open_scenes
 from spatialqa.models.bat.recipe import AnswerRecipe
-from spatialqa.models.data.scenes import loader
+from spatialqa.models.data.loading import loader
 from spatialqa.models.training.checkpoint import ModelError, save
 from spatialqa.scoring.score import score
 from tests.fixtures.kills import call, kill_when

@@ -11,7 +11,9 @@ torch = pytest.importorskip("torch")
 
 from spatialqa.errors import DatasetError  # noqa: E402
 from spatialqa.models.data.feature_cache import CachedScenes  # noqa: E402
-from spatialqa.models.data.scenes import SceneDataset, class_vocabulary, loader  # noqa: E402
+from spatialqa.models.data.loading import loader  # noqa: E402
+from spatialqa.models.data.scene_index import class_vocabulary  # noqa: E402
+from spatialqa.models.data.scenes import SceneDataset  # noqa: E402
 
 
 def loudness(waveform: Any) -> Any:

@@ -22,17 +22,10 @@ from spatialqa.dataset.json_records import write_record
 from spatialqa.dataset.reading import read_audio, read_scenes
 from spatialqa.errors import DatasetError
 from spatialqa.generation.render import convolve as convolve_exactly
+from spatialqa.models.data.loading import SceneLoader, loader
 from spatialqa.models.data.on_the_fly import DryBatch, OnTheFlyDataset, convolve
-from spatialqa.models.data.scenes import (
-    Batch,
-    RowReader,
-    SceneDataset,
-    SceneLoader,
-    class_vocabulary,
-    loader,
-    paper_vocabulary,
-    shuffled_batches,
-)
+from spatialqa.models.data.scene_index import class_vocabulary, paper_vocabulary
+from spatialqa.models.data.scenes import Batch, RowReader, SceneDataset, shuffled_batches
 from tests.fixtures.datasets import SMALL, render
 from tests.fixtures.records import recorded
 
@@ -377,7 +370,7 @@ def test_a_file_whose_rows_have_all_been_given_is_not_kept_open(small: Path) -> 
     data = SceneDataset(small, "train", class_vocabulary(small), (1, 2), shuffle=False)
     reader = RowReader(data.index, np.arange(len(data)), ["audio.bytes"])
     for scene in range(len(data)):
-        assert reader.get(scene)["audio"]["bytes"]
+        assert reader.get(scene)["audio"][0]["bytes"].as_py()
         behind = data.index.file[scene + 1 :]
         assert set(reader._open) <= set(behind.tolist())
     assert not reader._open

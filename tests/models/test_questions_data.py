@@ -21,7 +21,7 @@ from spatialqa.models.bat.questions import (
     open_scenes,
     read_questions,
 )
-from spatialqa.models.data.scenes import loader
+from spatialqa.models.data.loading import loader
 from spatialqa.models.spatial_ast.model import PRESETS, SpatialAST, SpatialASTConfig
 from spatialqa.models.spatial_ast.recipe import TrainRecipe
 from spatialqa.models.spatial_ast.train import open_stored

@@ -20,7 +20,7 @@ from spatialqa.models.bat.checkpoint import load_released
 from spatialqa.models.bat.llm import tiny_llm, tiny_tokenizer
 from spatialqa.models.bat.model import BAT, BATConfig
 from spatialqa.models.bat.recipe import AnswerRecipe
-from spatialqa.models.data.scenes import paper_vocabulary
+from spatialqa.models.data.scene_index import paper_vocabulary
 from spatialqa.models.spatial_ast.checkpoint import load_checkpoint, read_encoder, start_from
 from spatialqa.models.spatial_ast.model import PRESETS, SpatialAST
 from spatialqa.models.spatial_ast.recipe import TrainRecipe
