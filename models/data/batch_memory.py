@@ -24,7 +24,7 @@ class BatchMemory:
         self._free: list[npt.NDArray[np.float32]] = []
 
     def __reduce__(self) -> tuple[type["BatchMemory"], tuple[()]]:
-        return BatchMemory, ()  # what is free here is no use to another process
+        return BatchMemory, ()  # another process cannot use what is free here
 
     def tensor(self, *shape: int) -> Tensor:
         """Return a float32 tensor of this shape, of any content.
