@@ -6,11 +6,12 @@ from spatialqa.clips.prepare import PreparedClip
 from spatialqa.core.audio_io import decode_flac, encode_flac
 from spatialqa.core.geometry import Pose, Vec3
 from spatialqa.core.scene import Scene, Source
+from spatialqa.generation.convolution import Convolver
+from spatialqa.generation.power import frame_powers, sum_of_squares
 from spatialqa.generation.render import (
     ClippedSceneError,
     RenderedScene,
     SimulatedGroup,
-    convolve,
     render_scene,
     simulate,
 )
@@ -49,12 +50,30 @@ def render(planned: Scene, simulated: SimulatedGroup, *clips: Audio, mix: str = 
     return render_scene(planned, simulated, [PreparedClip(clip, "sha", 22050) for clip in clips], mix)
 
 
-@pytest.mark.parametrize(("n", "m"), [(1, 1), (100, 7), (7, 100), (16000, 4001)])
+@pytest.mark.parametrize(("n", "m"), [(1, 1), (100, 7), (7, 100), (16000, 4001), (60000, 6000)])
 def test_convolution_is_convolution(n: int, m: int) -> None:
     dry, rir = noise(n, 1), np.stack([noise(m, 2), noise(m, 3)])
-    wet = convolve(dry, rir)
+    wet = Convolver(rir)(dry)
     assert wet.dtype == np.float32
     assert wet == pytest.approx(np.stack([np.convolve(dry, channel) for channel in rir]), abs=2e-5)
+
+
+def test_a_sound_that_plays_again_is_convolved_once_and_added() -> None:
+    sound, rir = noise(3000, 1), np.stack([noise(9000, 2), noise(9000, 3)])
+    dry = np.concatenate([sound, np.zeros(500, np.float32), sound, np.zeros(20, np.float32), sound[:700]])
+    plays = [(0, 3000), (3500, 6500), (6520, 7220)]
+    whole = np.stack([np.convolve(dry, channel) for channel in rir])
+    assert Convolver(rir).played(dry, plays, 7220) == pytest.approx(whole[:, :7220], abs=2e-5)
+
+
+@pytest.mark.parametrize("lead", [0, 3, 40])
+def test_powers_of_frames_are_those_of_numpy(lead: int) -> None:
+    signals = np.stack([noise(101, 1), noise(101, 2)])
+    padded = np.zeros((2, 160))
+    padded[:, lead : lead + 101] = signals[:, : 160 - lead]
+    expected = np.square(padded).reshape(2, -1, 16).mean(axis=2)
+    np.testing.assert_allclose(frame_powers(signals, lead, 16, 10), expected, rtol=1e-13)
+    assert sum_of_squares(signals[0], 2, 99) == pytest.approx(np.square(signals[0, 2:99], dtype=float).sum(), rel=1e-14)
 
 
 def test_a_delta_puts_the_clip_where_it_belongs_and_nothing_else_anywhere() -> None:

@@ -67,6 +67,7 @@ def test_other_instructions_change_samples_by_one_step_at_most(tmp_path: Path, p
         assert other.drop_columns(["audio", "sources"]) == one.drop_columns(["audio", "sources"])
         for here, there in zip(_sources(one), _sources(other), strict=True):
             assert there.pop("wet_level_dbfs") == pytest.approx(here.pop("wet_level_dbfs"), abs=2e-6)
+            assert there.pop("rt60_s") == pytest.approx(here.pop("rt60_s"), rel=1e-12)
             assert there == here
         for here, there in zip(one["audio"].to_pylist(), other["audio"].to_pylist(), strict=True):
             difference = decode_flac(here["bytes"])[0] - decode_flac(there["bytes"])[0]

@@ -40,6 +40,8 @@ def written_gain_db(file: soundfile.SoundFile) -> float | None:
 Audio = npt.NDArray[np.float32]
 
 
+_FLAC_LEVEL = 3 / 8  # of 0 to 1: takes four fifths of the time of the usual 5/8, for 0.6 % more bytes
+
 FULL_SCALE = 1.0 - 2.0**-23  # the largest sample that PCM_24 holds
 
 
@@ -47,7 +49,7 @@ def encode_flac(audio: Audio, sample_rate: int) -> bytes:
     """Encode float32 (channels, n) within full scale as FLAC with 24 bits."""
     buffer = io.BytesIO()
     with interrupts_wait():
-        soundfile.write(buffer, audio.T, sample_rate, format="FLAC", subtype="PCM_24")
+        soundfile.write(buffer, audio.T, sample_rate, format="FLAC", subtype="PCM_24", compression_level=_FLAC_LEVEL)
     return buffer.getvalue()
 
 

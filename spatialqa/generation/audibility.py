@@ -6,6 +6,7 @@ import numpy as np
 
 from spatialqa.core.audio_io import Audio
 from spatialqa.core.scene import Scene
+from spatialqa.generation.power import frame_powers
 
 FRAME_S = 0.01
 _LEAST_S, _LEAST_SHARE = 0.1, 0.2  # audible for less than this, or this share of a short scene, is not heard
@@ -34,9 +35,7 @@ def audible_times(wet: Audio, onset: int, n_samples: int, sample_rate: int, gate
     """
     size = max(1, round(FRAME_S * sample_rate))
     first = onset // size
-    power = np.zeros((wet.shape[0], (-(-n_samples // size) - first) * size))
-    power[:, onset - first * size :][:, : wet.shape[1]] = np.square(wet, dtype=np.float64)
-    frames = power.reshape(wet.shape[0], -1, size).mean(axis=2).max(axis=0)
+    frames = frame_powers(wet, onset - first * size, size, -(-n_samples // size) - first).max(axis=0)
     heard = np.flatnonzero(frames >= 10.0 ** (gate_dbfs / 10.0))
     duration_s = n_samples / sample_rate
     if heard.size * size < min(_LEAST_S, _LEAST_SHARE * duration_s) * sample_rate:

@@ -3,18 +3,20 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
-import scipy.fft
 
 from spatialqa.acoustics.engine import OpenRoom, RoomWithHeads, engine_errors
 from spatialqa.acoustics.rir_metrics import drr_db, rt60
-from spatialqa.clips.prepare import PreparedClip, level_dbfs
+from spatialqa.clips.prepare import PreparedClip
 from spatialqa.core.audio_io import FULL_SCALE, Audio
 from spatialqa.core.scene import ListenerGroup, Scene
 from spatialqa.errors import EngineError
 from spatialqa.generation.audibility import audible_times
+from spatialqa.generation.convolution import Convolver
 from spatialqa.generation.playback import dry_signal_of
+from spatialqa.generation.power import sum_of_squares
 
 SILENCE_DBFS = -200.0  # stands for a level of nothing at all
 
@@ -32,6 +34,16 @@ class SimulatedGroup:
     drr_db: Sequence[float | None]
     rt60_s: Sequence[float | None]
     sample_rate: int
+
+    def convolver(self, place: int) -> Convolver:
+        """Return what convolves with the RIR of a place; its spectrum is kept."""
+        if place not in self._convolvers:
+            self._convolvers[place] = Convolver(self.rirs[place])
+        return self._convolvers[place]
+
+    @cached_property
+    def _convolvers(self) -> dict[int, Convolver]:
+        return {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,14 +91,6 @@ def _float32(value: float | None) -> float | None:
     return None if value is None else float(np.float32(value))
 
 
-def convolve(dry: Audio, rir: Audio) -> Audio:
-    """Convolve a mono signal (n,) with every channel of an RIR (channels, m): float32 (channels, n + m - 1)."""
-    n_out = dry.shape[0] + rir.shape[1] - 1
-    n_fft = scipy.fft.next_fast_len(n_out, real=True)
-    wet: Audio = scipy.fft.irfft(scipy.fft.rfft(dry, n_fft) * scipy.fft.rfft(rir, n_fft), n_fft)[:, :n_out]
-    return wet
-
-
 def render_scene(
     scene: Scene, simulated: SimulatedGroup, clips: Sequence[PreparedClip], mix: str, audible_dbfs: float = -46.0
 ) -> RenderedScene:
@@ -109,7 +113,7 @@ def render_scene(
     for source, clip in zip(scene.sources, clips, strict=True):
         place = source.place
         dry = dry_signal_of(source, clip, scene)
-        wet = convolve(dry.audio, simulated.rirs[place])[:, : n_samples - dry.onset]
+        wet = simulated.convolver(place).played(dry.audio, dry.plays, n_samples - dry.onset)
         total[:, dry.onset : dry.onset + wet.shape[1]] += wet
         heard = audible_times(wet, dry.onset, n_samples, scene.sample_rate, audible_dbfs)
         truth = replace(
@@ -118,7 +122,7 @@ def render_scene(
             native_sample_rate=clip.native_sample_rate,
             offset_s=dry.offset_s,
             dry_level_dbfs=_float32(dry.level_dbfs),
-            wet_level_dbfs=tuple(_wet_level_dbfs(dry.while_playing(channel)) for channel in wet),
+            wet_level_dbfs=tuple(_wet_level_dbfs(channel, dry.plays) for channel in wet),
             drr_db=simulated.drr_db[place],
             rt60_s=simulated.rt60_s[place],
             starts_s=source.starts_s or (source.onset_s,),
@@ -127,13 +131,15 @@ def render_scene(
         )
         measured.append(truth)
     gain = 10.0 ** (scene.gain_db / 20.0) / (len(clips) if mix == "mean" else 1)
-    audio = total * np.float32(gain)
-    peak = float(np.max(np.abs(audio)))
+    audio = np.multiply(total, np.float32(gain), out=total)
+    peak = max(float(audio.max()), -float(audio.min()))
     if peak > FULL_SCALE:
         raise ClippedSceneError(f"peaks at {20 * math.log10(peak):+.1f} dBFS")
     return RenderedScene(replace(scene, sources=tuple(measured)), audio)
 
 
-def _wet_level_dbfs(channel: Audio) -> float:
+def _wet_level_dbfs(channel: Audio, plays: Sequence[tuple[int, int]]) -> float:
     """Return the RMS level of what one channel has while the dry clip plays."""
-    return float(np.float32(max(level_dbfs(channel), SILENCE_DBFS)))
+    energy = sum(sum_of_squares(channel, first, last) for first, last in plays)
+    power = energy / sum(last - first for first, last in plays)
+    return float(np.float32(max(10.0 * math.log10(power) if power > 0.0 else -math.inf, SILENCE_DBFS)))

@@ -17,7 +17,7 @@ from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_audio, read_rows, scene_files
 from spatialqa.errors import ClipError, DatasetError
 from spatialqa.generation.playback import dry_signal_of
-from spatialqa.generation.render import SimulatedGroup, convolve
+from spatialqa.generation.render import SimulatedGroup
 from spatialqa.generation.replay import StoredRun, by_group
 from spatialqa.generation.stored_recipe import stored_recipe
 
@@ -66,7 +66,7 @@ def _sounding(
         stages["scene"] = heard
     else:
         cut = dry_signal_of(source, clip, scene).audio
-        room = convolve(cut, simulated.rirs[source.place])[: len(heard), : heard.shape[1]]
+        room = simulated.convolver(source.place)(cut)[: len(heard), : heard.shape[1]]
         stages |= {"cut": cut, "room": room, "mix": heard, "level": heard}
     mid = source.mids[0]
     assert mid is not None

@@ -21,7 +21,7 @@ from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.json_records import write_record
 from spatialqa.dataset.reading import read_audio, read_scenes
 from spatialqa.errors import DatasetError
-from spatialqa.generation.render import convolve as convolve_exactly
+from spatialqa.generation.convolution import Convolver
 from spatialqa.models.data.loading import SceneLoader, loader
 from spatialqa.models.data.on_the_fly import DryBatch, OnTheFlyDataset, convolve
 from spatialqa.models.data.scene_index import class_vocabulary, paper_vocabulary
@@ -261,7 +261,7 @@ def test_the_batched_convolution_is_the_renderers() -> None:
     dry, rir = rng.standard_normal((3, 4000), np.float32), rng.standard_normal((3, 2, 900), np.float32)
     together = convolve(torch.from_numpy(dry), torch.from_numpy(rir)).numpy()
     for k in range(3):
-        np.testing.assert_allclose(together[k], convolve_exactly(dry[k], rir[k])[:, :4000], atol=2e-4)
+        np.testing.assert_allclose(together[k], Convolver(rir[k])(dry[k])[:, :4000], atol=2e-4)
 
 
 @pytest.mark.parametrize("sources", [1, 2])
