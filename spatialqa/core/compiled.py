@@ -5,10 +5,11 @@ name holds a hash of every module with kernels in it and below. numba itself loo
 would keep what it compiled when a function that is called from another file changes.
 """
 
+import contextlib
 import functools
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -53,13 +54,30 @@ def inlined(function: F) -> F:
     return _kernel(function, forceinline=True)
 
 
+def called_from_c(signature: Any, function: Callable[..., Any]) -> Any:
+    """Return a function for native code to call, compiled now or taken from the cache; its attribute is `address`."""
+    with _cache_of(function):
+        try:
+            return numba.cfunc(signature, cache=True, error_model="numpy")(function)
+        except (RuntimeError, OSError):
+            return numba.cfunc(signature, error_model="numpy")(function)
+
+
 def _kernel(function: F, **options: Any) -> F:
+    with _cache_of(function):
+        try:
+            kernel = numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
+        except (RuntimeError, OSError):
+            kernel = numba.njit(nogil=True, error_model="numpy", **options)(function)
+    return kernel  # type: ignore[no-any-return]
+
+
+@contextlib.contextmanager
+def _cache_of(function: Callable[..., Any]) -> Iterator[None]:
+    """Let numba keep what it compiles in the folder of a function's package."""
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = _folder(Path(function.__code__.co_filename).absolute().parent)
     try:
-        kernel = numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
-    except (RuntimeError, OSError):
-        kernel = numba.njit(nogil=True, error_model="numpy", **options)(function)
+        yield
     finally:
         numba.config.CACHE_DIR = before
-    return kernel  # type: ignore[no-any-return]

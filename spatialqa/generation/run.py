@@ -30,6 +30,7 @@ from spatialqa.generation.plan_placements import check_positions, plan_placement
 from spatialqa.generation.recipe import RenderRecipe, absolute_paths
 from spatialqa.generation.splits import split_heads
 from spatialqa.generation.stored_recipe import with_engine_named
+from spatialqa.rooms.mesh.ray_library import embree_version
 from spatialqa.rooms.room import RoomSet
 
 
@@ -207,8 +208,9 @@ def attributions(run: Run, used: Callable[[str], bool] = lambda _: True) -> tupl
 
 def library_versions(recipe: RenderRecipe | None = None) -> dict[str, str]:
     """Return the versions of everything that touches a sample or a byte; of ffmpeg where clips may need it."""
-    packages = ("numpy", "scipy", "soxr", "pyarrow", "embreex", "mapbox-earcut", "trimesh")
+    packages = ("numpy", "scipy", "soxr", "pyarrow", "mapbox-earcut", "trimesh")
     versions = {"spatialqa": spatialqa.__version__, **{name: version(name) for name in packages}}
+    versions["embreex"] = embree_version()
     versions["libsndfile"] = soundfile.__libsndfile_version__
     if recipe is not None and recipe.clips.partition(":")[0] == "audioset":
         versions["ffmpeg"] = ffmpeg_version() or "none"

@@ -6,12 +6,22 @@ import math
 import numpy as np
 import pytest
 
+from spatialqa.acoustics.soundspaces import ray_depth
 from spatialqa.acoustics.soundspaces.ray_depth import MAX_DEPTH, MIN_DEPTH, DepthEstimator, at_frequencies
 from tests.acoustics.boxes import CEILING, FLOOR, box_mesh, material, room, shoebox, without
 
 PLACE = (2.0, 1.5, 2.0)
 
 
+@pytest.fixture(params=["Embree", "the tree"])
+def rays(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "Embree":
+        pytest.importorskip("embreex")
+    else:
+        monkeypatch.setattr(ray_depth, "has_embree", lambda: False)
+
+
+@pytest.mark.usefixtures("rays")
 @pytest.mark.parametrize("absorption", [0.05, 0.1, 0.2, 0.4])
 @pytest.mark.parametrize("scale", [1.0, 3.0])
 def test_a_uniform_room_loses_60_db_after_the_reflections_its_absorption_says(absorption: float, scale: float) -> None:
@@ -26,6 +36,7 @@ def test_the_depth_is_bounded() -> None:
     assert DepthEstimator(shoebox((6.0, 3.0, 5.0), 0.0)).depth(PLACE) == MAX_DEPTH
 
 
+@pytest.mark.usefixtures("rays")
 def test_an_open_room_needs_fewer_reflections() -> None:
     vertices, faces = box_mesh((0.0, 0.0, 0.0), (6.0, 3.0, 5.0))
     roofless = room(vertices, without(faces, CEILING), material(0.05))

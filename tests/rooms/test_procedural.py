@@ -11,13 +11,12 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 import pytest
-from embreex.mesh_construction import TriangleMesh
-from embreex.rtcore_scene import EmbreeScene
 from scipy import ndimage
 
 from spatialqa.core.geometry import Pose, Vec3, rotation_matrix, yaw_quaternion
 from spatialqa.errors import RoomError
 from spatialqa.rooms.materials import load_materials
+from spatialqa.rooms.mesh.rays import RayCaster
 from spatialqa.rooms.procedural.home_mesh import air_volume
 from spatialqa.rooms.procedural.homes import KINDS, Home, ProceduralRooms, draw_home, kind_of
 from spatialqa.rooms.room import Room
@@ -71,12 +70,10 @@ def inside_points(room: Room, count: int, draws: np.random.Generator) -> npt.NDA
 
 
 def missed(triangles: npt.NDArray[np.float32], points: npt.NDArray[np.float64], draws: np.random.Generator) -> int:
-    scene = EmbreeScene()
-    TriangleMesh(scene, triangles)
+    caster = RayCaster(triangles.reshape(-1, 3), np.arange(3 * len(triangles)).reshape(-1, 3))
     directions = draws.normal(size=points.shape)
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    hits = scene.run(points.astype(np.float32), directions.astype(np.float32), query="INTERSECT")
-    return int((hits < 0).sum())
+    return int((caster.faces(points, directions) < 0).sum())
 
 
 def clear_points(home: Home, room: Room) -> tuple[Vec3, Vec3]:

@@ -1,7 +1,8 @@
 """Embree ray queries from compiled kernels.
 
 embreex brings the library libembree4. Its Python interface takes rays in arrays; kernels that follow one ray at a time
-call the library itself, through the addresses of its functions, and need no arrays between two bounces.
+call the library itself, through the addresses of its functions, and need no arrays between two bounces. Where embreex
+has no wheel, the functions of spatialqa/rooms/mesh/bvh.py stand at these addresses.
 """
 
 import ctypes
@@ -17,13 +18,17 @@ from numba import types
 from numba.extending import intrinsic
 
 from spatialqa.core.compiled import inlined
-from spatialqa.errors import EngineError, MissingDependencyError
+from spatialqa.errors import EngineError
+from spatialqa.rooms.mesh.bvh import RayTree
+from spatialqa.rooms.mesh.ray_library import has_embree
 
 _VERTEX_BUFFER, _INDEX_BUFFER = 1, 0
 _FLOAT3, _UINT3 = 0x9003, 0x5003
 _TRIANGLES = 0
 _ROBUST = 4
 _PADDING = 16  # bytes after the last vertex that Embree may read
+
+_CLOSED = "the mesh was closed: open the room again"
 
 MISS = -1
 
@@ -33,7 +38,7 @@ Float32 = npt.NDArray[np.float32]
 
 
 class Rays(NamedTuple):
-    """What a kernel needs to cast rays into a mesh: the address of the scene and of Embree's two functions."""
+    """What a kernel needs to cast rays into a mesh: the address of the scene and of two functions like Embree's."""
 
     scene: int
     intersect: int
@@ -55,7 +60,7 @@ class RayBuffer(NamedTuple):
 def _library() -> Any:
     found = importlib.util.find_spec("embreex")
     if found is None or found.origin is None:
-        raise MissingDependencyError("the engine geometric needs the package embreex: pip install 'embreex>=4.4.0'")
+        raise EngineError("the package embreex cannot be found: pip install 'embreex>=4.4.0'")
     package = Path(found.origin).parent
     places = (package.parent / "embreex.libs", package / ".dylibs", package)
     for path in (path for folder in places for path in sorted(folder.glob("*embree4*"))):
@@ -95,8 +100,9 @@ def _device() -> int:
 
 
 def check_library() -> None:
-    """Raise MissingDependencyError or EngineError where Embree cannot be used."""
-    _library()
+    """Raise EngineError where embreex is installed and its Embree cannot be used."""
+    if has_embree():
+        _library()
 
 
 class EmbreeMesh:
@@ -131,7 +137,7 @@ class EmbreeMesh:
     def rays(self) -> Rays:
         """What kernels cast rays with, until the mesh is closed."""
         if self._scene is None:
-            raise EngineError("the mesh was closed: open the room again")
+            raise EngineError(_CLOSED)
         library = _library()
         addresses = (ctypes.cast(f, ctypes.c_void_p).value for f in (library.rtcIntersect1, library.rtcOccluded1))
         return Rays(int(self._scene), *(int(address or 0) for address in addresses))
@@ -141,6 +147,29 @@ class EmbreeMesh:
         if self._scene is not None:
             _library().rtcReleaseScene(self._scene)
             self._scene = None
+
+
+class TreeMesh:
+    """A triangle mesh prepared for rays without Embree; see EmbreeMesh."""
+
+    def __init__(self, vertices: Float32, faces: npt.NDArray[np.int32]) -> None:
+        self._tree: RayTree | None = RayTree(vertices, faces)
+
+    @property
+    def rays(self) -> Rays:
+        """What kernels cast rays with, until the mesh is closed."""
+        if self._tree is None:
+            raise EngineError(_CLOSED)
+        return Rays(*self._tree.addresses)
+
+    def close(self) -> None:
+        """Release the mesh; closing twice is fine."""
+        self._tree = None
+
+
+def mesh_of_rays(vertices: Float32, faces: npt.NDArray[np.int32]) -> EmbreeMesh | TreeMesh:
+    """Return a mesh prepared for rays, by Embree where it is installed; see EmbreeMesh."""
+    return EmbreeMesh(vertices, faces) if has_embree() else TreeMesh(vertices, faces)
 
 
 @intrinsic  # type: ignore[untyped-decorator]

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import spatialqa
 from spatialqa.acoustics.engine import Closing
 from spatialqa.acoustics.geometric.ears import EarsSource
-from spatialqa.acoustics.geometric.embree import EmbreeMesh, check_library
+from spatialqa.acoustics.geometric.embree import check_library, mesh_of_rays
 from spatialqa.acoustics.geometric.group import LISTENER_RADIUS_M, TracedGroup, positions_in, trace_group
 from spatialqa.acoustics.geometric.late_synthesis import heard_samples
 from spatialqa.acoustics.geometric.settings import checked
@@ -28,11 +28,12 @@ from spatialqa.acoustics.setting_kinds import as_identity
 from spatialqa.core.geometry import Pose, Quaternion, Vec3
 from spatialqa.core.scene import EngineIdentity
 from spatialqa.errors import EngineError
+from spatialqa.rooms.mesh import ray_library
 from spatialqa.rooms.room import Room
 
 _TAIL_LEFT = 1e-8  # -80 dB
 _UNHEARD = 1e-9  # -90 dB
-_NUMERIC_LIBRARIES = ("embreex", "numba", "llvmlite", "numpy", "scipy")
+_NUMERIC_LIBRARIES = ("numba", "llvmlite", "numpy", "scipy")
 
 Rir = npt.NDArray[np.float32]
 
@@ -61,7 +62,7 @@ class GeometricEngine:
 
     Raises:
         EngineError: a rate, preset, setting, HRTF or layout that cannot be used.
-        MissingDependencyError: the library of rays is not installed.
+        EngineError: the library of rays cannot be loaded.
     """
 
     def __init__(
@@ -128,7 +129,7 @@ class GeometricRoom(Closing):
         self._middle = (vertices.min(axis=0) + vertices.max(axis=0)) / 2
         centred = np.ascontiguousarray(vertices - self._middle, dtype=np.float32)
         self._surfaces = surfaces_of(room, centred)
-        self._mesh = EmbreeMesh(centred, room.faces)
+        self._mesh = mesh_of_rays(centred, room.faces)
 
     def rirs(self, listener: Pose, sources: Sequence[Vec3], seed: int = 0) -> list[Rir]:
         """Return one calibrated RIR per source, in order: float32 (channels, n), linear.
@@ -230,6 +231,7 @@ def _own_sha256() -> str:
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    digest.update(ray_library.identity())
     for name in _NUMERIC_LIBRARIES:
         digest.update(f"{name} {importlib.metadata.version(name)}\n".encode())
     return digest.hexdigest()

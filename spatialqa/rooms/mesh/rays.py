@@ -1,17 +1,20 @@
-"""A ray caster for triangle meshes (Intel Embree): first hits, blocked segments, and how closed a space is."""
+"""A ray caster for triangle meshes: first hits, blocked segments, and how closed a space is.
 
-from typing import NamedTuple
+Intel Embree casts the rays, or `bvh` where embreex is not installed.
+"""
+
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from embreex.mesh_construction import TriangleMesh
-from embreex.rtcore_scene import EmbreeScene
 
 from spatialqa.core.geometry import FloatArray, Vec3
+from spatialqa.rooms.mesh.ray_library import has_embree
 
 BoolArray = npt.NDArray[np.bool_]
+Float32 = npt.NDArray[np.float32]
 
-_MISS = 1e30  # Embree leaves a distance of 1e37 where nothing is hit
+_EMBREE_MISS = 1e30  # Embree leaves a distance of 1e37 where nothing is hit
 _HORIZONTAL_SIN = 0.35  # within about 20 degrees of level
 _PROBES = 2000
 _HEAD_ROOM_M = 2.5
@@ -26,6 +29,16 @@ class Enclosure(NamedTuple):
     level: FloatArray
 
 
+class _Caster(Protocol):
+    """What casts rays from origins along directions, float32 (n, 3) each; see `RayTree`."""
+
+    def distances(self, origins: Float32, directions: Float32) -> Float32: ...
+
+    def faces(self, origins: Float32, directions: Float32) -> npt.NDArray[np.int64]: ...
+
+    def blocked(self, origins: Float32, directions: Float32) -> BoolArray: ...
+
+
 class RayCaster:
     """A mesh prepared for rays. Winding does not matter.
 
@@ -37,8 +50,7 @@ class RayCaster:
         # Embree computes in float32: about the middle of the mesh the rounding stays small far from (0, 0, 0).
         middle = (points.min(axis=0) + points.max(axis=0)) / 2
         self._middle = middle + origin
-        self._scene = EmbreeScene()
-        TriangleMesh(self._scene, (points - middle).astype(np.float32), np.asarray(faces, dtype=np.int32))
+        self._caster = _caster((points - middle).astype(np.float32), np.asarray(faces, dtype=np.int32))
 
     def distances(self, origins: npt.ArrayLike, directions: npt.ArrayLike) -> FloatArray:
         """Return the distance to the first surface in units of each direction's length, inf where there is none.
@@ -46,24 +58,20 @@ class RayCaster:
         origins, directions: (n, 3), broadcast against each other; a unit direction gives metres, float64 (n,).
         """
         start, along = self._rays(origins, directions)
-        found = self._scene.run(start, along, query="DISTANCE").astype(np.float64)
-        return np.where(found > _MISS, np.inf, found)
+        return self._caster.distances(start, along).astype(np.float64)
 
     def faces(self, origins: npt.ArrayLike, directions: npt.ArrayLike) -> npt.NDArray[np.int64]:
         """Return the first face that each ray meets, -1 where there is none: int64 (n,); see `distances`."""
         start, along = self._rays(origins, directions)
-        found: npt.NDArray[np.int64] = self._scene.run(start, along, query="INTERSECT").astype(np.int64)
-        return found
+        return self._caster.faces(start, along)
 
     def blocked(self, a: npt.ArrayLike, b: npt.ArrayLike) -> BoolArray:
         """Tell for each segment from a to b, (n, 3) each and broadcast, whether a surface crosses it: bool (n,)."""
-        start = np.asarray(a, dtype=np.float64)
-        start, along = self._rays(start, np.asarray(b, dtype=np.float64) - start)
-        whole = np.ones(len(start), dtype=np.float32)
-        crossed: BoolArray = self._scene.run(start, along, dists=whole, query="OCCLUDED") != -1
-        return crossed
+        first = np.asarray(a, dtype=np.float64)
+        start, along = self._rays(first, np.asarray(b, dtype=np.float64) - first)
+        return self._caster.blocked(start, along)
 
-    def _rays(self, origins: npt.ArrayLike, directions: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+    def _rays(self, origins: npt.ArrayLike, directions: npt.ArrayLike) -> tuple[Float32, Float32]:
         start = np.atleast_2d(np.asarray(origins, dtype=np.float64) - self._middle).astype(np.float32)
         start, along = np.broadcast_arrays(start, np.atleast_2d(np.asarray(directions, dtype=np.float32)))
         return np.ascontiguousarray(start), np.ascontiguousarray(along)
@@ -75,6 +83,38 @@ class RayCaster:
         start = np.repeat(points, n_rays, axis=0)
         hit = np.isfinite(self.distances(start, np.tile(directions, (len(points), 1)))).reshape(len(points), n_rays)
         return Enclosure(hit.mean(axis=1), hit[:, level].mean(axis=1))
+
+
+class _Embree:
+    """Casts rays by Embree."""
+
+    def __init__(self, vertices: Float32, faces: npt.NDArray[np.int32]) -> None:
+        from embreex.mesh_construction import TriangleMesh
+        from embreex.rtcore_scene import EmbreeScene
+
+        self._scene = EmbreeScene()
+        TriangleMesh(self._scene, vertices, faces)
+
+    def distances(self, origins: Float32, directions: Float32) -> Float32:
+        found: Float32 = self._scene.run(origins, directions, query="DISTANCE")
+        return np.where(found > _EMBREE_MISS, np.float32(np.inf), found)
+
+    def faces(self, origins: Float32, directions: Float32) -> npt.NDArray[np.int64]:
+        found: npt.NDArray[np.int64] = self._scene.run(origins, directions, query="INTERSECT").astype(np.int64)
+        return found
+
+    def blocked(self, origins: Float32, directions: Float32) -> BoolArray:
+        whole = np.ones(len(origins), dtype=np.float32)
+        crossed: BoolArray = self._scene.run(origins, directions, dists=whole, query="OCCLUDED") != -1
+        return crossed
+
+
+def _caster(vertices: Float32, faces: npt.NDArray[np.int32]) -> _Caster:
+    if has_embree():
+        return _Embree(vertices, faces)
+    from spatialqa.rooms.mesh.bvh import RayTree  # with numba, which takes its time
+
+    return RayTree(vertices, faces)
 
 
 def sphere_directions(count: int) -> FloatArray:
