@@ -58,7 +58,7 @@ def compare_rays(room: Room) -> None:
     same = np.isfinite(far) == np.isfinite(distances)
     print(
         f"{room.room_id}: {len(room.faces):,} faces; hit or miss alike {same.mean():.4%}, "
-        f"face {(faces == by_embree).mean():.3%}, any hit {alike.mean():.4%}, distances within {off.max() * 1e6:.0f} um;"
+        f"face {(faces == by_embree).mean():.3%}, any hit {alike.mean():.4%}, within {off.max() * 1e6:.0f} um;"
         f" million rays/s, tree and Embree: first hit {RAYS / first_s / 1e6:.1f} and {RAYS / embree_s / 1e6:.1f}, "
         f"any hit {RAYS / any_s / 1e6:.1f} and {RAYS / embree_any_s / 1e6:.1f}"
     )
@@ -69,7 +69,7 @@ def heard(
 ) -> tuple[list[list[Array]], float]:
     """Return level (dB, of each channel), T30 (s) and DRR (dB) of each source, NaN where there is none; CPU seconds."""
     figures, spent = [], 0.0
-    with mock.patch.object(embree, "has_embree", lambda: not by_tree), engine.open(room) as opened:
+    with mock.patch.object(embree, "has_embree", return_value=not by_tree), engine.open(room) as opened:
         opened.rirs(groups[0][0], groups[0][1][:1], 9)
         for listener, sources, seen in groups:
             before = time.process_time()
