@@ -5,7 +5,8 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import Any, Self
 
 from spatialqa.core.geometry import Pose, Quaternion, Vec3, direction
@@ -32,10 +33,17 @@ def _quaternion(values: Any) -> Quaternion:
 
 
 def _plain(value: Any) -> Any:
-    """Return the value with tuples as lists, all the way down."""
+    """Return the value with tuples as lists and sources as mappings, all the way down."""
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return {name: _plain(getattr(value, name)) for name in _names(Source)} if isinstance(value, Source) else value
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
 
 
 # fields of a source that came later: a data set may lack them
@@ -90,7 +98,7 @@ class Source:
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
         """Read one item of the `sources` column; unknown keys are ignored."""
-        values: dict[str, Any] = {f.name: row.get(f.name) if f.name in _LATER else row[f.name] for f in fields(cls)}
+        values: dict[str, Any] = {name: row.get(name) if name in _LATER else row[name] for name in _names(Source)}
         values["labels"] = tuple(row["labels"])
         values["mids"] = tuple(row["mids"])
         values["position"] = _vec3(row["position"])
@@ -138,7 +146,7 @@ class Scene:
 
     def to_row(self) -> dict[str, Any]:
         """Return the plain form: dicts, lists and scalars, keyed by column name."""
-        row: dict[str, Any] = _plain(asdict(self))
+        row = {name: _plain(getattr(self, name)) for name in _names(Scene)}
         for name in ("scene", "subject"):  # tables of other runs have no such column
             if row[name] is None:
                 del row[name]
@@ -148,7 +156,7 @@ class Scene:
     def from_row(cls, row: Mapping[str, Any]) -> Self:
         """Read a row of `scenes`; columns that a Scene does not hold (audio) are ignored."""
         optional = ("scene", "subject")  # columns of scenes by hand, and of runs with several heads
-        values: dict[str, Any] = {f.name: row.get(f.name) if f.name in optional else row[f.name] for f in fields(cls)}
+        values: dict[str, Any] = {name: row.get(name) if name in optional else row[name] for name in _names(Scene)}
         values["listener_position"] = _vec3(row["listener_position"])
         values["listener_orientation"] = _quaternion(row["listener_orientation"])
         values["sources"] = tuple(Source.from_row(source) for source in row["sources"])

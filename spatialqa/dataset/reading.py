@@ -32,10 +32,11 @@ def read_rows(
     """
     try:
         file = pq.ParquetFile(path)
-        missing = [name for name in columns or () if name not in file.schema_arrow.names]
+        present = set(file.schema_arrow.names)
+        missing = [name for name in columns or () if name not in present]
         if missing:
             raise DatasetError(f"{path}: has no column {', '.join(missing)}; it is not a table of spatialqa")
-        wanted = [*columns, *(name for name in also if name in file.schema_arrow.names)] if columns else None
+        wanted = [*columns, *(name for name in also if name in present)] if columns else None
         for batch in file.iter_batches(batch_rows, columns=wanted, use_threads=False):
             yield from batch.to_pylist()
     except (OSError, ValueError, KeyError) as error:

@@ -1,5 +1,6 @@
 """What an engine hears with: one head or set of microphones, or a folder of heads of which each call names one."""
 
+import functools
 from collections import OrderedDict
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +21,18 @@ class Ears(NamedTuple):
     receiver: Receiver
     carriers: Carriers
     lag: float
+
+
+def _from_file(hrtf: Path, sample_rate: int) -> tuple[Receiver, str]:
+    head = sofa_head(hrtf, sample_rate)
+    return binaural(head, sample_rate), head.label
+
+
+@functools.lru_cache(maxsize=2)
+def _built_in(sample_rate: int, speed_m_s: float) -> tuple[Receiver, str]:
+    """Return the built-in head, which engines of one process share: it takes a tenth of a second."""
+    head = parametric_head(sample_rate, speed_m_s=speed_m_s)
+    return binaural(head, sample_rate), head.label
 
 
 class EarsSource:
@@ -46,8 +59,7 @@ class EarsSource:
         elif self.heads is not None:
             self.label = self.heads.label
         else:
-            head = sofa_head(hrtf, sample_rate) if hrtf else parametric_head(sample_rate, speed_m_s=speed_m_s)
-            self._receiver, self.label = binaural(head, sample_rate), head.label
+            self._receiver, self.label = _from_file(hrtf, sample_rate) if hrtf else _built_in(sample_rate, speed_m_s)
 
     @property
     def lag(self) -> float | None:
