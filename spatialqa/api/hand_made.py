@@ -40,7 +40,7 @@ from spatialqa.qa.ask import ask as ask_scene
 from spatialqa.qa.question import Question
 from spatialqa.qa.question_modules import load_question_modules
 from spatialqa.qa.recipe import QaRecipe
-from spatialqa.qa.templating.templates import load_templates
+from spatialqa.qa.templating.templates import load_templates, templates_folder
 
 Audio = npt.NDArray[np.float32]
 
@@ -262,7 +262,7 @@ def ask(
     Args:
         scene: of `render_scene`, or a record of a data set.
         types: some of A, B, C, D, E and X, or a type that a question module declares; also as one text, "D,E".
-        templates: a folder of templates; the bundled ones by default.
+        templates: a folder of templates, or "paraphrases"; the bundled ones by default.
         question_modules: Python files or names of packages that declare own subtypes (docs/questions.md).
         seed: of the wording.
         options: other keys of make-qa: margins and forms, such as rationale=True.
@@ -277,8 +277,9 @@ def ask(
     known = build(QaRecipe, values | options, "ask")
     own = load_question_modules(known.question_modules)
     own.subtypes.check_types(known.types)
-    folder = Path(templates) if templates else None
-    return ask_scene(record, known, load_templates(folder, own.subtypes, own.templates)).questions
+    return ask_scene(
+        record, known, load_templates(templates_folder(templates or None), own.subtypes, own.templates)
+    ).questions
 
 
 # --- from what a user writes to placed scenes -----------------------------------------------------------------------

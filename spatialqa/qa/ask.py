@@ -16,9 +16,9 @@ from spatialqa.qa.fact import TO_BALANCE, TOO_FEW_OPTIONS, Fact, pick, pick_fact
 from spatialqa.qa.listener_view import SceneView, view
 from spatialqa.qa.question import Question
 from spatialqa.qa.rationale import rationale_of
-from spatialqa.qa.spoken_name import sound_of
+from spatialqa.qa.spoken_name import bare_sound, sound_of
 from spatialqa.qa.subtype import Subtype, SubtypeSet
-from spatialqa.qa.templating.slots import NAME_SLOTS
+from spatialqa.qa.templating.slots import BARE_SLOTS, NAME_SLOTS
 from spatialqa.qa.templating.templates import TemplateSet
 
 _DRAWS_FOR_A_NEW_TEXT = 8
@@ -133,6 +133,7 @@ def _word(
     asked_labels = tuple(names) if "source" in slots else None
     if asked_labels is not None:
         values.update(zip(NAME_SLOTS, (sound_of(name) for name in names), strict=False))
+        values.update(zip(BARE_SLOTS, (bare_sound(name) for name in names), strict=False))
     text = template.render(values, rng)
     answer = names[0] if fact.answer is None else fact.answer
     choices = fact.choices

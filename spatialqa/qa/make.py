@@ -33,7 +33,7 @@ from spatialqa.qa.question_modules import OwnQuestions, load_question_modules
 from spatialqa.qa.quota import Quota
 from spatialqa.qa.recipe import QaRecipe
 from spatialqa.qa.subtype import SubtypeSet
-from spatialqa.qa.templating.templates import TemplateSet, load_templates
+from spatialqa.qa.templating.templates import TemplateSet, load_templates, templates_folder
 
 _SCENES_PER_FILE = 20_000
 _SAMPLED_FILES = 40  # from which the preference for rare distances is learnt
@@ -163,7 +163,7 @@ def _write(
     aside: str,
     on_scenes: Callable[[int, int], None] | None,
 ) -> tuple[QaSummary, list[FileRecord]]:
-    templates = load_templates(Path(recipe.templates) if recipe.templates else None, own.subtypes, own.templates)
+    templates = load_templates(templates_folder(recipe.templates or None), own.subtypes, own.templates)
     scenes = scene_files(folder)
     data_set = survey_data_set(scenes, recipe, own.subtypes)
     counts = recipe.type_counts

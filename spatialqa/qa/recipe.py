@@ -78,7 +78,11 @@ class QaRecipe(AskOptions):
     question_modules: tuple[str, ...] = key(
         (), "Python files, or names of installed packages, that declare more subtypes; they are executed", path=True
     )
-    templates: str | None = key(None, "folder of template files that replaces the bundled ones", path=True)
+    templates: str | None = key(
+        None,
+        "folder of template files that replaces the bundled ones, or paraphrases: a bundled set in other words",
+        path=True,
+    )
     name: str | None = key(None, "write qa-NAME/ instead of qa/")
     with_audio: bool = key(
         False, "also write the audio of its scene into the row of every question: a table to train on without a join"

@@ -41,6 +41,12 @@ def sound_of(label: str) -> str:
     return f"the sound labeled {name}" if name.startswith('"') else f"the sound of {name}"
 
 
+def bare_sound(label: str) -> str:
+    """Return the words that name a source without "the sound of": a dog barking, something labeled "kitchen 2"."""
+    name = spoken_name(label)
+    return f"something labeled {name}" if name.startswith('"') else name
+
+
 @lru_cache(maxsize=1 << 14)
 def spoken_name(label: str) -> str:
     """Return what follows "the sound of" for a label in lower case; in quotation marks where it has digits or signs."""

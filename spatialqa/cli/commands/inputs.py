@@ -174,12 +174,15 @@ def templates() -> None:
 )
 @click.option("--seed", default=0, show_default=True, type=SEED, help="Seed that selects these samples.")
 def templates_check(folder: Path | None, samples: int, seed: int) -> None:
-    """Check the template files in FOLDER (default: the bundled ones) and show samples; exit with 1 on a problem."""
+    """Check the template files in FOLDER (default: the bundled ones) and show samples; exit with 1 on a problem.
+
+    `paraphrases` is the bundled set of paraphrases.
+    """
     from spatialqa.cli.output import print_templates
     from spatialqa.qa.templating.template_check import check_templates
-    from spatialqa.qa.templating.templates import BUNDLED
+    from spatialqa.qa.templating.templates import BUNDLED, templates_folder
 
-    report = check_templates(folder or BUNDLED, samples, seed)
+    report = check_templates(templates_folder(folder) or BUNDLED, samples, seed)
     print_templates(report)
     if report.problems:
         sys.exit(FOUND)

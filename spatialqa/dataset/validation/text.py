@@ -88,6 +88,13 @@ def _phrase_of_any_class() -> re.Pattern[str]:
     return re.compile(rf"(?<=sound of )(?:{'|'.join(map(re.escape, phrases))})(?!\w)")
 
 
+@cache
+def _phrase_of_any_class_alone() -> re.Pattern[str]:
+    """Matches the phrase of a class, the longest that stands there, anywhere in a text in lower case."""
+    phrases = sorted((phrase.lower() for phrase in ontology().phrases.values()), key=len, reverse=True)
+    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, phrases))})(?!\w)")
+
+
 def spellings(label: str) -> tuple[str, ...]:
     """Return how a text (lower case) may spell a label: by the phrase of its class, as it is, without underscores."""
     phrase = ontology().phrases.get(label, label)
@@ -118,6 +125,11 @@ def _mention(text: str, label: str, start: int) -> tuple[int, int] | None:
     for match in phrases:
         if match[0] == own:
             return match.span()
+    if label in ontology().phrases:  # without "the sound of", as own templates may have it
+        phrases = [match for match in _phrase_of_any_class_alone().finditer(text) if match.start() >= start]
+        for match in phrases:
+            if match[0] == own:
+                return match.span()
     for form in literal or [own]:
         for match in _label_pattern(form).finditer(text, start):
             if not any(_within(match, other) and not _with_article(form, other[0]) for other in phrases):

@@ -13,7 +13,10 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "rooms": ("same", "different"),  # "in the same room as"
 }
 
-NAME_SLOTS = ("source", "other")  # filled with the names of the sources asked about
+NAME_SLOTS = ("source", "other")  # filled with the sources asked about: "the sound of a dog barking"
+
+# Slots that a template may have in their place: the same without "the sound of".
+BARE_SLOTS: Mapping[str, str] = {"source_name": "source", "other_name": "other"}
 
 # Slots that are filled from a phrase table; every other slot holds a value as it is.
 WORD_SLOTS: Mapping[str, str] = {

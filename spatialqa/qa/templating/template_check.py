@@ -10,7 +10,7 @@ from pathlib import Path
 from spatialqa.core import seeds
 from spatialqa.errors import TemplateError
 from spatialqa.qa.built_in import BUILT_IN
-from spatialqa.qa.spoken_name import sound_of
+from spatialqa.qa.spoken_name import bare_sound, sound_of
 from spatialqa.qa.subtype import ANSWER_KINDS
 from spatialqa.qa.templating.template_file import Slot, Template, inspect_template_file
 from spatialqa.qa.templating.templates import bundled_templates, template_files
@@ -37,7 +37,8 @@ _ASKS: Mapping[str, Sequence[re.Pattern[str]]] = {
     "hour": (re.compile(r"clock|hour"),),
     "number": (re.compile(r"how many|number|count|amount"),),
 }
-_SHOWN = {"source": sound_of("dog"), "other": sound_of("whack, thwack"), "direction": "front left, above ear level",
+_SHOWN = {"source": sound_of("dog"), "other": sound_of("whack, thwack"), "source_name": bare_sound("dog"),
+          "other_name": bare_sound("whack, thwack"), "direction": "front left, above ear level",
           "distance": "2.5 meters", "side": "left", "side_1": "front", "side_2": "behind", "relation": "above",
           "option_1": "right", "option_2": "left", "nearness": "closer", "rooms": "same"}  # fmt: skip
 

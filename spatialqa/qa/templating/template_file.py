@@ -6,8 +6,8 @@ subtype to its templates, {id: text}. `phrases` holds the tables that say a dire
 slots.TABLES): a list of styles, each a mapping from every word of the table to its phrase; one style is drawn a
 question. `synonyms` holds named lists. In a text, `{slot}` is filled from the question, `[one|another]` is one of the
 alternatives, and `[name]` is one of the synonyms of that name. Alternatives are plain text; an empty one leaves the
-word out. {source} stands before {other}, so that the first sound
-that is named is the one the question is about.
+word out. {source} stands before {other}, so that the first sound that is named is the one the question is about; in
+their place may stand {source_name} and {other_name}, "a banjo" instead of "the sound of a banjo".
 """
 
 import re
@@ -23,7 +23,7 @@ from spatialqa.errors import TemplateError
 from spatialqa.qa.built_in import BUILT_IN
 from spatialqa.qa.fact import pick
 from spatialqa.qa.subtype import ANSWER_KINDS, Subtype, SubtypeSet
-from spatialqa.qa.templating.slots import TABLES, WORD_SLOTS
+from spatialqa.qa.templating.slots import BARE_SLOTS, TABLES, WORD_SLOTS
 
 _KEYS = ("type", "answers", "phrases", "synonyms", "templates")
 _ID = re.compile(r"[a-z0-9][a-z0-9_.-]*")
@@ -177,7 +177,7 @@ def _template(
     if text[-1:] not in ("?", "."):
         raise TemplateError(f"{where}: must end with '?' or '.'")
     parts = _parse(where, text, synonyms)
-    slots = [part.name for part in parts if isinstance(part, Slot)]
+    slots = [BARE_SLOTS.get(part.name, part.name) for part in parts if isinstance(part, Slot)]
     for slot in slots:
         if slots.count(slot) > 1:
             raise TemplateError(f"{where}: slot {{{slot}}} stands twice; keep one")

@@ -13,7 +13,7 @@ from spatialqa.qa.subtype import SubtypeSet
 from spatialqa.qa.templating.template_file import Template, read_template_file
 
 BUNDLED = Path(str(resources.files("spatialqa"))) / "templates"
-
+PARAPHRASES = "paraphrases"  # the name of a bundled set whose wordings no bundled template has
 
 TemplatesByForm = Mapping[tuple[str, str], tuple[Template, ...]]  # by subtype and form
 
@@ -35,6 +35,14 @@ class TemplateSet:
 def bundled_templates() -> TemplateSet:
     """Return the templates that come with spatialqa."""
     return TemplateSet(_bundled())
+
+
+def templates_folder(name: str | Path | None) -> Path | None:
+    """Return the folder of `--templates`: "paraphrases" is the bundled one, unless there is a folder of this name."""
+    if name is None:
+        return None
+    folder = Path(name)
+    return BUNDLED / PARAPHRASES if str(name) == PARAPHRASES and not folder.is_dir() else folder
 
 
 def load_templates(
