@@ -52,14 +52,22 @@ class Grounding(nn.Module):
     spelled: Tensor
     is_letter: Tensor
 
-    def __init__(self, encoder_width: int, slots: int, spelled: Sequence[Sequence[int]], llm_width: int) -> None:
+    def __init__(
+        self,
+        encoder_width: int,
+        slots: int,
+        spelled: Sequence[Sequence[int]],
+        llm_width: int,
+        alone: Sequence[Sequence[int]] = (),
+    ) -> None:
         """Make it, of random weights.
 
         Args:
             encoder_width: of the encoder's tokens.
             slots: sounds that it has tokens for.
-            spelled: the language model's tokens of each class's name.
+            spelled: the language model's tokens of each class's name, after "the sound of".
             llm_width: of the language model's embeddings.
+            alone: the tokens of each class's name after any other word, where a tokenizer has others there.
         """
         super().__init__()
         self.slots = slots
@@ -69,10 +77,11 @@ class Grounding(nn.Module):
         self.value_norm = nn.LayerNorm(llm_width)
         for part in (self.norm, self.head):  # trained, they lost the classes in a stage that named no sounds
             part.requires_grad_(False)
-        longest = max(map(len, spelled))
-        ids = torch.tensor([[*name, *[0] * (longest - len(name))] for name in spelled])
-        letters = torch.tensor([[k < len(name) for k in range(longest)] for name in spelled])
-        self.register_buffer("spelled", ids, persistent=False)
+        ways = [spelled, alone] if alone else [spelled]
+        longest = max(len(name) for way in ways for name in way)
+        ids = torch.tensor([[[*name, *[0] * (longest - len(name))] for name in way] for way in ways])
+        letters = torch.tensor([[[k < len(name) for k in range(longest)] for name in way] for way in ways])
+        self.register_buffer("spelled", ids, persistent=False)  # (ways, classes, tokens)
         self.register_buffer("is_letter", letters, persistent=False)
 
     def take_over(self, encoder: SpatialAST) -> None:
@@ -90,16 +99,29 @@ class Grounding(nn.Module):
             embedding: the language model's, from ids to embeddings.
         """
         own = tokens[:, : OF_A_SOUND * self.slots].unflatten(1, (self.slots, OF_A_SOUND))
-        with torch.no_grad():
-            heard = self.head(self.norm(own[:, :, -1])).float().softmax(-1)  # (B, slots, classes)
-        letters = embedding(self.spelled).float() * self.is_letter[:, :, None]
-        names = functional.normalize(letters.sum(1), dim=-1)
-        # what a word is like all names says nothing: after training, and in pretrained models, all words are alike
-        sounds = functional.normalize(heard @ names, dim=-1) - names.mean(0)
-        like = functional.normalize(words.float(), dim=-1) @ sounds.mT
-        none = torch.full_like(like[..., :1], EVEN)
-        share = (torch.cat([like, none], dim=-1) * SHARPNESS).softmax(-1)[..., :-1] * prompt[:, :, None]
+        share = self.shares(own[:, :, -1], words, prompt, embedding)
         place = self.value(functional.layer_norm(own, own.shape[-1:]).flatten(2))
         added = share @ self.value_norm(place.float())
         scale = (words.float().square().mean(-1, keepdim=True) + 1e-12).sqrt()  # a padding's words may be 0
         return (words + scale * added).to(words.dtype)
+
+    def shares(self, class_tokens: Tensor, words: Tensor, prompt: Tensor, embedding: nn.Module) -> Tensor:
+        """Return how much each word names each sound, float32 (B, L, slots), 0 to 1; 0 outside the prompt.
+
+        Args:
+            class_tokens: of the encoder, float (B, slots, encoder_width).
+            words, prompt, embedding: see forward.
+        """
+        with torch.no_grad():
+            heard = self.head(self.norm(class_tokens)).float().softmax(-1)  # (B, slots, classes)
+        unit = functional.normalize(words.float(), dim=-1)
+        ways = []
+        for ids, is_letter in zip(self.spelled, self.is_letter, strict=True):
+            letters = embedding(ids).float() * is_letter[:, :, None]
+            names = functional.normalize(letters.sum(1), dim=-1)
+            # what a word is like all names says nothing: after training, and in pretrained models, all words are alike
+            sounds = functional.normalize(heard @ names, dim=-1) - names.mean(0)
+            ways.append(unit @ sounds.mT)
+        like = torch.stack(ways).amax(0)
+        none = torch.full_like(like[..., :1], EVEN)
+        return (torch.cat([like, none], dim=-1) * SHARPNESS).softmax(-1)[..., :-1] * prompt[:, :, None]

@@ -27,7 +27,7 @@ from torch.nn import functional
 from spatialqa.models.bat.grounding import OF_A_SOUND, Grounding
 from spatialqa.models.bat.llm import PROMPT, SMOLLM2, TINY, make_llm, need, tiny_llm
 from spatialqa.models.training.checkpoint import ModelError
-from spatialqa.qa.spoken_name import bare_name, sound_of
+from spatialqa.qa.spoken_name import bare_name, bare_sound, sound_of
 
 __all__ = ["BAT", "PRESETS", "PROMPT", "BATConfig", "Projector", "Text", "make_grounding"]
 
@@ -358,15 +358,15 @@ def make_grounding(config: BATConfig, tokenizer: Any, llm_width: int) -> Groundi
     if not config.names:
         return None
     if tokenizer is None:  # for the shapes of weights alone
-        spelled = [[0]] * len(config.names)
+        spelled = alone = [[0]] * len(config.names)
     else:
-        spelled = [_in_a_question(name, tokenizer) for name in config.names]
-    return Grounding(config.encoder_width, config.slots, spelled, llm_width)
+        spelled = [_in_a_question(name, f"Where is {sound_of(name)}?", tokenizer) for name in config.names]
+        alone = [_in_a_question(name, f"You hear {bare_sound(name)}.", tokenizer) for name in config.names]
+    return Grounding(config.encoder_width, config.slots, spelled, llm_width, alone)
 
 
-def _in_a_question(name: str, tokenizer: Any) -> list[int]:
-    """Return the tokens of a sound's name where a question names it: after a space or a quotation mark."""
-    text = f"Where is {sound_of(name)}?"
+def _in_a_question(name: str, text: str, tokenizer: Any) -> list[int]:
+    """Return the tokens of a sound's name where a text names it last: after a space or a quotation mark."""
     spoken = bare_name(name)
     first = text.rindex(spoken)
     try:

@@ -152,10 +152,10 @@ def test_names_are_spelled_as_a_question_spells_them() -> None:
     config = BATConfig.from_dict({**CONFIG.to_dict(), "names": ("dog", "sound", "hen, rooster", "frog")})
     grounding = make_grounding(config, tokenizer, 64)
     assert grounding is not None
-    rows = zip(grounding.spelled, grounding.is_letter, strict=True)
+    rows = zip(grounding.spelled[0], grounding.is_letter[0], strict=True)
     said = [tokenizer.decode(ids[mask]) for ids, mask in rows]
     assert said == [" dog", " sound", "hen, rooster", " frog"]
-    assert not set(tokenizer("dog")["input_ids"]) & set(grounding.spelled[0].tolist())
+    assert not set(tokenizer("dog")["input_ids"]) & set(grounding.spelled[0, 0].tolist())
 
 
 def test_a_file_holds_it_and_a_file_without_it_is_refused(tmp_path: Path) -> None:
