@@ -1,6 +1,7 @@
 """Which words of a question are found to name a sound, in the templates and in paraphrases of them."""
 
 from functools import cache
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ NAMED = 0.5  # the share from which a word takes up more of a sound than of none
 
 
 @cache
-def setting() -> tuple[Grounding, torch.nn.Embedding]:
+def setting() -> tuple[Grounding, Any]:
     """What grounds, with first weights of the language model, and an encoder that tells its classes for certain."""
     torch.manual_seed(0)
     config = BATConfig.from_dict({"llm": "tiny", "encoder_width": len(NAMES), "slots": 2, "names": NAMES})
