@@ -7,6 +7,7 @@ slow tests out.
 # seconds of one core; a whole file, or single tests (with all their parameters) of a file whose others are quick
 SLOW = {
     "tests/dataset/test_tampering.py": 37,
+    "tests/test_platforms.py": 45,
     "tests/models/test_all_stages.py": 160,
     "tests/test_execution.py": 130,
     "tests/test_levels.py": 60,

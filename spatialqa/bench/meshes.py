@@ -6,8 +6,6 @@ field of 5 mm, as the noise of depth cameras. Loads run in processes of their ow
 
 import argparse
 import json
-import resource
-import sys
 import tempfile
 import time
 import warnings
@@ -25,6 +23,7 @@ from rich.table import Table
 from spatialqa.acoustics.engine import Engine
 from spatialqa.acoustics.engines import open_engine
 from spatialqa.acoustics.rir_metrics import drr_db, rt60
+from spatialqa.bench.memory import peak_memory_gib
 from spatialqa.core import seeds
 from spatialqa.core.console import stdout
 from spatialqa.core.geometry import FloatArray, Pose
@@ -251,15 +250,7 @@ def _load(folder: Path, target: int) -> tuple[float, float]:
     )
     start = time.process_time()
     rooms.load("scan")
-    return time.process_time() - start, _peak_gib()
-
-
-def _peak_gib() -> float:
-    try:  # what getrusage tells of a child includes its parent's at the time it was started
-        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 2**20
-    except (OSError, StopIteration):
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**30 if sys.platform == "darwin" else 2**20)
+    return time.process_time() - start, peak_memory_gib()
 
 
 def print_mesh_figures(rows: list[MeshFigures], as_json: bool) -> None:

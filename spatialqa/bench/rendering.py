@@ -7,7 +7,6 @@ FLAC, and nothing else.
 
 import io
 import json
-import resource
 import tempfile
 import time
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ from rich.table import Table
 from spatialqa.acoustics.engine import Engine, OpenRoom
 from spatialqa.acoustics.soundspaces import rlr_api
 from spatialqa.acoustics.soundspaces.engine import SoundSpacesEngine, SoundSpacesRoom
+from spatialqa.bench.memory import peak_memory_gib
 from spatialqa.clips.clip import ClipRecord, ClipSet
 from spatialqa.core.console import stdout
 from spatialqa.core.scene import ListenerGroup, Scene, Source
@@ -99,7 +99,7 @@ def bench_render(recipe: RenderRecipe) -> Figures:
             ("share of everything else", 1.0 - sum(watch.cpu_s[name] for name in STAGES) / ours_s, ""),
             ("CPU time, pipeline / bare calls", ours_s / bare_s, "x"),
             ("the same without opening rooms", (ours_s - watch.cpu_s["room"]) / bare_s, "x"),
-            ("peak memory of the process", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, "GiB"),
+            ("peak memory of the process", peak_memory_gib(), "GiB"),
         ]
         if recipe.workers and recipe.workers > 1:
             rows += _bench_workers(recipe, plan, Path(folder))
@@ -205,18 +205,18 @@ def bench_questions(recipe: RenderRecipe) -> Figures:
     with tempfile.TemporaryDirectory(prefix="spatialqa-bench-") as folder:
         root = Path(folder) / "planned"
         render_dataset(replace(recipe, plan_only=True), root, _Silent())
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = peak_memory_gib()
         start = time.process_time()
         summary = make_qa(root, QaRecipe())
         cpu_s = time.process_time() - start
-        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        after = peak_memory_gib()
     n_questions = sum(summary.questions.values())
     rows = (
         ("scenes", float(summary.scenes), ""),
         ("questions", float(n_questions), ""),
         ("questions/s of CPU time", n_questions / cpu_s, "1/s"),
-        ("peak memory of the process", after / 2**20, "GiB"),
-        ("of that, added by make-qa", (after - before) / 2**20, "GiB"),
+        ("peak memory of the process", after, "GiB"),
+        ("of that, added by make-qa", after - before, "GiB"),
     )
     return Figures(f"make-qa, rooms {recipe.rooms}", rows)
 

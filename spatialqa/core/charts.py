@@ -158,6 +158,6 @@ def write_svg(path: Path, picture: str) -> None:
     if path.suffix.lower() != ".svg":
         raise RecipeError(f"{path}: the plot is an SVG; give it a name that ends in .svg")
     try:
-        path.write_text(picture, encoding="utf-8")
+        path.write_bytes(picture.encode())
     except OSError as error:
         raise DatasetError(f"{path}: the plot cannot be written ({error.strerror or error})") from None

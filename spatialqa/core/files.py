@@ -96,7 +96,7 @@ def commit_text(root: Path, relative: str, text: str, rows: int = 0) -> FileReco
     """Write a text file below `root`, whole or not at all, and return its record."""
 
     def write(aside: Path) -> None:
-        aside.write_text(text, encoding="utf-8")
+        aside.write_bytes(text.encode())  # the same bytes on systems that end lines otherwise
 
     size, sha256 = commit_file(below(root, relative), write)
     return FileRecord(relative, rows, size, sha256)

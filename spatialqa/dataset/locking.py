@@ -11,6 +11,19 @@ from spatialqa.errors import DatasetError
 _POLL_S = 0.1
 
 
+def _taker() -> Callable[[int], object] | None:
+    """Return what locks an open file until it is closed, or raises OSError; None where the system has no such lock."""
+    with contextlib.suppress(ImportError):
+        import fcntl
+
+        return lambda descriptor: fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with contextlib.suppress(ImportError):
+        import msvcrt
+
+        return lambda descriptor: msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+    return None
+
+
 @contextlib.contextmanager
 def held(path: Path, wait_s: float, keep: Callable[[], bool]) -> Iterator[None]:
     """Hold a lock file, whose folder is there; the lock ends with the process.
@@ -23,9 +36,8 @@ def held(path: Path, wait_s: float, keep: Callable[[], bool]) -> Iterator[None]:
     Raises:
         DatasetError: another process holds it.
     """
-    try:
-        import fcntl
-    except ImportError:  # not a POSIX system: no lock that ends with its process
+    take = _taker()
+    if take is None:
         yield
         return
     new = not path.exists()
@@ -34,7 +46,7 @@ def held(path: Path, wait_s: float, keep: Callable[[], bool]) -> Iterator[None]:
     try:
         while True:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                take(descriptor)
                 if not os.path.samestat(os.fstat(descriptor), path.stat()):
                     raise OSError  # another command held it, and has just given the folder up
                 break

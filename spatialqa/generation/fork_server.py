@@ -39,7 +39,7 @@ Loaded = tuple[Callable[[Any, Any], Any], Any]  # a function and its job
 
 def can_fork() -> bool:
     """Tell whether workers are forks on this system."""
-    return sys.platform == "linux"
+    return sys.platform == "linux" and hasattr(os, "fork") and hasattr(socket, "send_fds")
 
 
 class ServerEndedError(Exception):

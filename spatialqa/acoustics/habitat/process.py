@@ -83,10 +83,14 @@ class HabitatProcess:
         python: path of the Python that has habitat-sim.
 
     Raises:
-        EngineError: the child did not start, or does not speak this version of the protocol.
+        EngineError: the child did not start, or does not speak this version of the protocol; the system is Windows.
     """
 
     def __init__(self, python: str) -> None:
+        if os.name != "posix":
+            raise EngineError(
+                "the engine habitat runs on Linux, as habitat-sim with audio does: use the engine geometric"
+            )
         self._python = python
         self._stderr = bytearray()
         self._received = bytearray()

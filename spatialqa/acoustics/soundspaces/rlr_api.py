@@ -107,7 +107,6 @@ class _Captured:
 
 
 _descriptor_lock = threading.RLock()
-_libc = ctypes.CDLL(None)
 
 
 @contextlib.contextmanager
@@ -133,7 +132,7 @@ def _captured() -> Iterator[_Captured]:
         try:
             yield result
         finally:
-            _libc.fflush(None)
+            ctypes.CDLL(None).fflush(None)
             diversions.close()
             written = {descriptor: _contents(sink) for descriptor, sink in sinks.items()}
             stderr = written.get(2, b"")
@@ -165,7 +164,8 @@ def library_path() -> Path:
         EngineError: the platform is not Linux on x86-64, for which alone the library exists.
         MissingDependencyError: the package is not installed.
     """
-    if sys.platform != "linux" or platform.machine() not in ("x86_64", "AMD64"):
+    on_linux = sys.platform == "linux" and hasattr(os, "memfd_create")
+    if not on_linux or platform.machine() not in ("x86_64", "AMD64"):
         raise EngineError(
             f"the engine soundspaces exists for Linux on x86-64 only, not for {sys.platform} on {platform.machine()}; "
             "use the engine geometric, or render on a Linux x86-64 machine"

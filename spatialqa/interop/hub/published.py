@@ -136,7 +136,10 @@ def _plain(local: LocalPaths, record: dict[str, Any]) -> dict[str, Any]:
 
 def _link(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.symlink_to(source.absolute())
+    try:
+        target.symlink_to(source.absolute())
+    except OSError:  # links need a privilege on Windows
+        shutil.copyfile(source, target)
 
 
 def _is_edited(folder: DatasetFolder, run: RunRecord) -> bool:

@@ -185,12 +185,12 @@ class _Writer:
         lines = self._target.root / "questions" / f"{name}.jsonl"
 
         def write_lines(aside: Path) -> None:
-            with aside.open("w", encoding="utf-8") as stream:
+            with aside.open("w", encoding="utf-8", newline="") as stream:
                 for record in self._records(split, name, positions):
                     stream.write(json.dumps(record, ensure_ascii=False) + "\n")
 
         def write_wrapped(aside: Path) -> None:
-            with lines.open(encoding="utf-8") as records, aside.open("w", encoding="utf-8") as stream:
+            with lines.open(encoding="utf-8") as records, aside.open("w", encoding="utf-8", newline="") as stream:
                 stream.write('{"data": [')
                 for i, line in enumerate(records):
                     stream.write(("," if i else "") + "\n" + line.rstrip("\n"))
