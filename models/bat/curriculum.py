@@ -10,7 +10,7 @@ from spatialqa.core.console import stderr
 from spatialqa.core.files import sha256_of
 from spatialqa.core.names import table_name
 from spatialqa.dataset.folder import DatasetFolder, split_of
-from spatialqa.errors import DatasetError
+from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.models.bat.encoder_lm import EncoderLM
 from spatialqa.models.bat.questions import (
     NoQuestionsError,
@@ -24,6 +24,7 @@ from spatialqa.models.bat.recipe import BATRecipe
 from spatialqa.models.data.scenes import SceneDataset
 from spatialqa.models.spatial_ast.inference import refuse_rate
 from spatialqa.models.training.loop import Plan
+from spatialqa.qa.named_classes import NamedClasses
 
 
 def plan_of(recipe: BATRecipe, data: Sequence[QuestionSet]) -> Plan:
@@ -61,6 +62,8 @@ def open_questions(
     questions = read_questions(scenes, table_name(recipe.qa_name), types, rationale=recipe.rationale)
     if left_out:
         questions = without(questions, scenes, left_out)
+    if classes := recipe.left_out_classes():
+        questions = not_naming(questions, classes, scenes.split)
     cache, identity = Path(recipe.cache or Path(recipe.run) / "cache"), {"encoder": sha256_of(encoder_file)}
     rows_of = functools.partial(
         encoder_rows, scenes, model.encoder, cache, identity, frozen=recipe.encoder_frozen, ears=recipe.ears
@@ -104,6 +107,24 @@ def without(questions: Questions, scenes: SceneDataset, left_out: Collection[tup
     if not kept.any():
         raise NoQuestionsError("nothing is left to train on; render the data sets with other seeds")
     return questions.take(np.flatnonzero(kept))
+
+
+def not_naming(questions: Questions, classes: Sequence[str], split: str) -> Questions:
+    """Return the questions that name none of these classes in question, answer or rationale; say how many do.
+
+    Raises:
+        NoQuestionsError: none is left.
+        RecipeError: no training question names one of them.
+    """
+    texts = (f"{question}\n{answer}" for question, answer in zip(questions.question, questions.answer, strict=True))
+    naming, counts = NamedClasses(classes).named(texts)
+    if split == "train" and not any(naming):
+        raise RecipeError(f"leave_out_classes: no training question names {', '.join(classes)}; leave the key out")
+    each = ", ".join(f"{label}: {n:,}" for label, n in counts.items())
+    stderr.print(f"{sum(naming):,} of {len(questions):,} {split} questions name a class that is left out ({each})")
+    if all(naming):
+        raise NoQuestionsError(f"every {split} question names a class that is left out; leave fewer out")
+    return questions.take(np.flatnonzero(~np.array(naming)))
 
 
 def open_held_out(

@@ -22,6 +22,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from spatialqa.core.console import stderr
 from spatialqa.core.files import sha256_of
 from spatialqa.core.names import table_name
 from spatialqa.dataset.folder import DatasetFolder
@@ -149,7 +150,22 @@ class BATTrainer(Trainer[list[EncodedPart]]):
             "n_samples": scenes.index.n_samples,
             "ears": recipe.ears,
             "silence": recipe.silence,
+            "left_out_classes": self._left_out(encoder_file),
         }
+
+    def _left_out(self, encoder_file: Path) -> list[str]:
+        """Return the classes that no training question of this run, or of the one it began from, named; say who did."""
+        classes = self.recipe.left_out_classes()
+        known_to = {encoder_file: read_weights(encoder_file).get("left_out_classes", [])} if classes else {}
+        if classes and self.recipe.init:
+            before = weights_file(self.recipe.init)
+            known_to[before] = read_weights(before).get("known", {}).get("left_out_classes", [])
+        for file, without in known_to.items():
+            known = [label for label in classes if label not in without]
+            if self.process.main and known:
+                stderr.print(f"{file}: was trained without leaving out {', '.join(known)}, and may know them")
+        begun_with = known_to.get(weights_file(self.recipe.init), []) if classes and self.recipe.init else classes
+        return [label for label in classes if label in begun_with]
 
     def batches(self) -> Iterator[list[EncodedPart]]:
         """Yield this process's share of every batch that is left of the epoch, cut into parts to accumulate."""

@@ -5,7 +5,7 @@ out. A checkpoint stores its provenance, so that `answer --unseen` leaves out wh
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -111,6 +111,22 @@ def find_contamination(folders: Sequence[Path]) -> Contamination:
                     clips.update(own)
     trained_on = TrainingProvenance(frozenset(houses), frozenset(map(clip_number, clips)))
     return Contamination(trained_on, sorted(shared), scenes)
+
+
+def scenes_with(folders: Sequence[Path], classes: Collection[str]) -> set[tuple[Path, str]]:
+    """Return the training and validation scenes in which a class of these sounds, by file and id.
+
+    Args:
+        folders: the data sets.
+        classes: labels in lower case.
+    """
+    files = [path for folder in folders for path in scene_files(DatasetFolder(folder)) if split_of(path) != "test"]
+    return {
+        (path, row["scene_id"])
+        for path in files
+        for row in read_rows(path, ("scene_id", "sources"))
+        if any(label.lower() in classes for source in row["sources"] for label in source["labels"])
+    }
 
 
 def clip_number(name: str) -> int:

@@ -33,6 +33,11 @@ def class_ids(labels: Sequence[str], mids: Sequence[str | None]) -> list[str]:
     return [mid or label for label, mid in zip(labels, mids, strict=True)]
 
 
+def class_name(class_id: str) -> str:
+    """Return the label of a class of a vocabulary, in lower case."""
+    return next((node.name for node in ontology().nodes if node.mid == class_id), class_id).lower()
+
+
 def class_vocabulary(roots: Roots, split: str = "train") -> list[str]:
     """Return the classes that sound in a split of some data sets: mids in AudioSet's order, then custom labels by name.
 

@@ -12,7 +12,7 @@ step), validation.csv (a row an epoch) and loss.svg. The loop itself is training
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -26,12 +26,18 @@ from torch import Tensor, nn
 from spatialqa.core import seeds
 from spatialqa.core.console import stderr
 from spatialqa.dataset.folder import DatasetFolder, split_of
-from spatialqa.errors import DatasetError
+from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.models.data.feature_cache import CachedScenes
 from spatialqa.models.data.loading import SceneLoader, loader
 from spatialqa.models.data.on_the_fly import OnTheFlyDataset
-from spatialqa.models.data.provenance import Contamination, TrainingProvenance, contamination_of, provenance_of
-from spatialqa.models.data.scene_index import NoScenesError, class_vocabulary, source_counts
+from spatialqa.models.data.provenance import (
+    Contamination,
+    TrainingProvenance,
+    contamination_of,
+    provenance_of,
+    scenes_with,
+)
+from spatialqa.models.data.scene_index import NoScenesError, class_name, class_vocabulary, source_counts
 from spatialqa.models.data.scenes import Batch, SceneDataset
 from spatialqa.models.spatial_ast import metrics
 from spatialqa.models.spatial_ast.checkpoint import start_from
@@ -67,15 +73,19 @@ def train(folders: Sequence[Path], recipe: TrainRecipe) -> Path:
     began = time.monotonic()
     threads = threads_of(Path(recipe.run), recipe.threads)
     process = join(recipe.device, threads, recipe.batch_size)
-    vocabulary = class_vocabulary(folders)
+    classes = recipe.left_out_classes()
+    vocabulary = [name for name in class_vocabulary(folders) if class_name(name) not in classes]
     counts = source_counts(folders, "train")
     recipe = replace(recipe, max_sources=recipe.max_sources or default_sources(recipe.preset, counts))
     contamination = contamination_of(folders, recipe.leaks)
+    left_out = scenes_with(folders, classes) if classes else set()
+    if classes and not left_out:
+        raise RecipeError(f"leave_out_classes: {', '.join(classes)} sounds in no scene; leave the key out")
     identity = {"recipe": recipe.identity(), "classes": list(vocabulary), **initial_weights(recipe.init)}
     with claimed(Path(recipe.run), folders, identity, threads) if process.main else contextlib.nullcontext():
         if is_finished(Path(recipe.run), len(STAGES)):
             return say_finished(Path(recipe.run), process)
-        trainer = SpatialASTTrainer(folders, recipe, process, vocabulary, contamination, began)
+        trainer = SpatialASTTrainer(folders, recipe, process, vocabulary, contamination, began, left_out)
         if process.main:
             stderr.print(training_text(counts, recipe.max_sources or 1))
         return trainer.train()
@@ -199,7 +209,11 @@ class HeldOut:
 
 
 def open_held_out(
-    folders: Sequence[Path], vocabulary: Sequence[str], recipe: TrainRecipe, model: SpatialAST
+    folders: Sequence[Path],
+    vocabulary: Sequence[str],
+    recipe: TrainRecipe,
+    model: SpatialAST,
+    left_out: Collection[tuple[Path, str]] = (),
 ) -> HeldOut | None:
     """Return the validation scenes, or None where there are none: then the last weights are kept, and nothing stops."""
     having = [f for f in folders if any(split_of(p) == "validation" for p in DatasetFolder(f).tables("scenes"))]
@@ -211,7 +225,9 @@ def open_held_out(
     except NoScenesError as error:
         stderr.print(f"there is no validation data, so early stopping is off: {error}")
         return None
-    return HeldOut(data, Batch(waveform=torch.empty(0), **data.truth(np.arange(len(data)))))
+    if left_out:
+        data.leave_out(left_out)
+    return HeldOut(data, Batch(waveform=torch.empty(0), **data.truth(data.used)))
 
 
 class SpatialASTTrainer(Trainer[Batch]):
@@ -229,18 +245,23 @@ class SpatialASTTrainer(Trainer[Batch]):
         vocabulary: Sequence[str],
         contamination: Contamination,
         began: float,
+        left_out: Collection[tuple[Path, str]] = (),
     ) -> None:
         super().__init__(recipe, process, began)
         self.model = new_model(recipe, len(vocabulary), vocabulary).to(process.device)
         before = provenance_of(weights_file(recipe.init)) if recipe.init else TrainingProvenance()
         provenance = contamination.trained_on | before
         self.training_record = {"vocabulary": list(vocabulary), **provenance.stored()}
+        if left_out:
+            self.training_record["left_out_classes"] = list(recipe.left_out_classes())
         self.decoders = {"direction": "median", "distance": "window"}
         with process.first():
             self.data = open_training(folders, vocabulary, recipe, self.model)
-        if contamination.scenes:
-            left_out = sum(data.leave_out(contamination.scenes) for data in self.data)
-            stderr.print(f"{left_out} training scenes are left out: another data set holds out their house or clip")
+        if contamination.scenes or left_out:
+            together = contamination.scenes.union(left_out)
+            n = sum(data.leave_out(together) for data in self.data)
+            why = "another data set holds out their house or clip, or a class that is left out sounds in them"
+            stderr.print(f"{n} training scenes are left out: {why if left_out else why.partition(', or')[0]}")
         for data in self.data:
             refuse_rate(data, self.model)
         self.epochs = (recipe.class_epochs, recipe.joint_epochs)
@@ -253,7 +274,7 @@ class SpatialASTTrainer(Trainer[Batch]):
         peak = recipe.base_lr * recipe.batch_size / 256
         self.schedule = Schedule(peak, recipe.min_lr, recipe.warmup, per_stage=True)
         self.optimizer = self._new_optimizer()
-        self.held_out = open_held_out(folders, vocabulary, recipe, self.model) if process.main else None
+        self.held_out = open_held_out(folders, vocabulary, recipe, self.model, left_out) if process.main else None
         self.module = torch.compile(self.model) if recipe.compile else self.model
         if process.world > 1:
             self.module = nn.parallel.DistributedDataParallel(self.module)

@@ -75,4 +75,23 @@ class TrainingKeys(ComputeKeys):
         "such scenes out",
         choices=("refuse", "leave-out"),
     )
+    leave_out_classes: tuple[str, ...] = key(
+        (),
+        "classes, or a file with one a line: bat trains and validates on no question that names one, spatial-ast on no "
+        "scene in which one sounds",
+        before=(),
+    )
     seed: int = key(0, "seed of everything random", minimum=0, maximum=LARGEST_SEED)
+
+    def identity(self) -> dict[str, Any]:
+        """Return the keys that decide the result, see ComputeKeys; classes that are left out are there by name."""
+        identity = super().identity()
+        if self.leave_out_classes:
+            identity["leave_out_classes"] = list(self.left_out_classes())
+        return identity
+
+    def left_out_classes(self) -> tuple[str, ...]:
+        """Return the labels of the classes that are left out, in lower case; raises RecipeError, see read_classes."""
+        from spatialqa.qa.named_classes import read_classes
+
+        return read_classes(self.leave_out_classes)

@@ -1,7 +1,7 @@
 """Error analysis: errors by perception and reasoning, by angle between sources, by distance and by masking.
 
     analysis = analyse(Path("preds.jsonl"), Path("OUT"), control=Path("silent.jsonl"))
-    print_analysis(analysis)
+    print_analysis(analysis)                  # analysis_tables.py
 
 Answers are measured as `spatialqa score` does. Every figure has its 95 % interval over houses and stands beside what
 the best single answer reaches; with a control (the same model with silence to hear, say) there is the paired difference
@@ -11,28 +11,24 @@ too. Questions with lettered options are left out.
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
-from rich.table import Table
 
-from spatialqa.core.console import stdout
 from spatialqa.core.geometry import great_circle_deg
 from spatialqa.core.scene import Scene
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.reading import read_scenes, scene_files
 from spatialqa.errors import DatasetError
 from spatialqa.qa.answer_text import DISTANCE_STEP_M, rounded_m
+from spatialqa.qa.named_classes import NamedClasses
 from spatialqa.scoring.grade import DER_THRESHOLD_M, Grade, grade
 from spatialqa.scoring.intervals import FEWEST_HOUSES, Bootstrap, FloatArray, IntArray, percentiles, wilson
 from spatialqa.scoring.parsing.class_names import Names, parts
 from spatialqa.scoring.predictions import Predictions, read_predictions
 from spatialqa.scoring.references import Reference, read_references, read_scene_references
-from spatialqa.scoring.results import METRICS
 
 _E_DIRECTION, _E_DISTANCE = ("relative_direction", "both_on_side"), ("relative_distance",)
 FIGURES: dict[str, tuple[str, tuple[tuple[str, ...], ...]]] = {  # title: metric, and what it is a mean over
@@ -54,7 +50,6 @@ ANGLE_EDGES_DEG = (30.0, 60.0, 90.0, 135.0)
 DISTANCE_EDGES_M = (1.0, 2.0, 3.0, 5.0)
 LEVEL_EDGES_DB = (-9.0, -3.0, 3.0, 9.0)
 APART_EDGES_M = (1.0, 2.0)
-_MOST_BINS = 5
 
 
 class Figure(NamedTuple):
@@ -98,7 +93,11 @@ class Bin:
 
 @dataclass(frozen=True)
 class Analysis:
-    """What was found. given_place: E, apart for pairs of sources whose places, as D asks, are answered right or not."""
+    """What was found.
+
+    given_place: E, apart for pairs of sources whose places, as D asks, are answered right or not. classes: those whose
+    questions are apart, in `naming`; all other questions are in `others`.
+    """
 
     predictions: str
     control: str | None
@@ -108,6 +107,9 @@ class Analysis:
     overall: tuple[Overall, ...]
     bins: tuple[Bin, ...]
     given_place: tuple[Bin, ...]
+    classes: tuple[str, ...] = ()
+    naming: tuple[Overall, ...] = ()
+    others: tuple[Overall, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the plain form; shares are 0 to 1."""
@@ -145,6 +147,7 @@ def analyse(
     control: Path | None = None,
     seed: int = 0,
     answered_only: bool = False,
+    classes: Sequence[str] = (),
 ) -> Analysis:
     """Measure predictions against the questions of a data set by what makes questions hard.
 
@@ -155,9 +158,11 @@ def analyse(
         control: predictions for the same questions that the figures are compared with, pair by pair.
         seed: of the bootstrap.
         answered_only: leave out questions without a prediction, which else count as wrong.
+        classes: labels in lower case; questions whose asked labels or answer name one of them are also measured apart.
 
     Raises:
-        DatasetError: the predictions, the questions or the scenes cannot be read, or nothing pairs up.
+        DatasetError: the predictions, the questions or the scenes cannot be read, or nothing pairs up, or no question
+            names one of the classes.
     """
     given = read_predictions(predictions).by_id
     every = [truth for truth in read_references(root, table) if not truth.multiple_choice]
@@ -181,6 +186,10 @@ def analyse(
     measured = _Measured(root, asked, scenes, splits, seed)
     grades = measured.grades(given)
     other = measured.grades(beside) if control else None
+    names = NamedClasses(classes)
+    is_naming = np.array([bool(classes) and names.in_labels((*t.asked_labels, *t.answer_labels)) for t in asked])
+    if classes and not is_naming.any():
+        raise DatasetError(f"{root}/{table}: no question that was answered names {', '.join(classes)}")
     return Analysis(
         str(predictions),
         str(control) if control else None,
@@ -190,6 +199,9 @@ def analyse(
         tuple(measured.overall(grades, other)),
         tuple(measured.bins(grades)),
         tuple(measured.given_place(grades)),
+        tuple(classes),
+        tuple(measured.overall(grades, other, is_naming)) if classes else (),
+        tuple(measured.overall(grades, other, ~is_naming)) if classes else (),
     )
 
 
@@ -247,9 +259,12 @@ class _Measured:
             for truth in self.asked
         ]
 
-    def overall(self, grades: Sequence[Grade], other: Sequence[Grade] | None) -> Iterable[Overall]:
+    def overall(
+        self, grades: Sequence[Grade], other: Sequence[Grade] | None, chosen: npt.NDArray[np.bool_] | None = None
+    ) -> Iterable[Overall]:
+        """Yield the figures over all questions, or over the chosen ones: bool (questions,)."""
         for title, (metric, _) in FIGURES.items():
-            means = self.rows[title]
+            means = [rows if chosen is None else rows[chosen[rows]] for rows in self.rows[title]]
             n = sum(map(len, means))
             if not all(map(len, means)):
                 continue
@@ -363,53 +378,3 @@ def _best_distance(distances_m: Sequence[float]) -> float | None:
     reach = round(DER_THRESHOLD_M / DISTANCE_STEP_M)
     near = [np.mean(np.abs(steps - step) <= reach) for step in range(steps.max() + 1)]
     return float(1.0 - max(near))
-
-
-# --- on paper -------------------------------------------------------------------------------------------------------
-
-
-def print_analysis(analysis: Analysis) -> None:
-    """Print the figures: over all, by what makes questions hard, and E where D is right and where it is wrong."""
-    table = Table("", "figure", box=None)
-    for column in ("score", "95 %", "best constant", "control", "difference", "95 %", "n"):
-        table.add_column(column, justify="right")
-    for own in analysis.overall:
-        table.add_row(
-            "reasoning" if own.reasoning else "perception",
-            f"{own.title}, {METRICS[own.metric].title}",
-            _percent(own.figure.value),
-            _interval(own.figure),
-            _percent(own.constant),
-            _percent(own.control.value) if own.control else "",
-            _percent(own.difference.value) if own.difference else "",
-            _interval(own.difference) if own.difference else "",
-            str(own.n),
-        )
-    bins = Table("figure", "by", box=None)
-    for _ in range(_MOST_BINS):
-        bins.add_column("", justify="right")
-    for (title, by), group in groupby((*analysis.bins, *analysis.given_place), key=lambda part: (part.title, part.by)):
-        bins.add_row(title, by, *(f"{_range(part)}: {_percent(part.figure.value)} ({part.n})" for part in group))
-    for each in (table, bins):
-        Console(width=max(stdout.width, 150), highlight=False).print(each)
-    stdout.print(
-        f"{analysis.predictions} on {', '.join(analysis.splits)} of {analysis.root}"
-        + (f", control {analysis.control}" if analysis.control else "")
-        + f"; 95 % intervals by a bootstrap over {analysis.clusters}s; all in percent, in brackets how many questions"
-    )
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f}"
-
-
-def _interval(figure: Figure) -> str:
-    return "-" if figure.low is None else f"{_percent(figure.low)} - {_percent(figure.high)}"
-
-
-def _range(part: Bin) -> str:
-    if part.low == part.high:
-        return "right" if part.low else "wrong"
-    if part.low is None:
-        return f"< {part.high:g}"
-    return f">= {part.low:g}" if part.high is None else f"{part.low:g} to {part.high:g}"

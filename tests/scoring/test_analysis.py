@@ -11,7 +11,8 @@ from spatialqa.dataset.reading import read_rows, read_scenes
 from spatialqa.errors import DatasetError
 from spatialqa.qa.make import make_qa
 from spatialqa.qa.recipe import QaRecipe
-from spatialqa.scoring.error_analysis import FIGURES, Figure, analyse, facts_of, print_analysis
+from spatialqa.scoring.analysis_tables import print_analysis
+from spatialqa.scoring.error_analysis import FIGURES, Figure, analyse, facts_of
 from spatialqa.scoring.references import Reference, read_references
 
 

@@ -63,6 +63,13 @@ model_option = click.option(
     metavar="FILE",
     help="With --analyse: answers of another model to compare with, such as one that heard silence.",
 )
+@click.option(
+    "--classes",
+    type=TEXT,
+    metavar="A,B,...",
+    help="With --analyse: also measure the questions that name one of these classes apart from the others; a file with "
+    "one a line.",
+)
 def score_command(
     predictions: Path,
     out: Path,
@@ -75,10 +82,13 @@ def score_command(
     plot: Path | None,
     analyse: bool,
     control: Path | None,
+    classes: str | None,
 ) -> None:
     """Score PREDICTIONS (JSON lines or Parquet: qa_id, prediction; - is stdin) against the questions of OUT."""
     if control and not analyse:
         raise RecipeError("--control needs --analyse")
+    if classes and not analyse:
+        raise RecipeError("--classes needs --analyse")
     from spatialqa.core.console import Working
     from spatialqa.core.files import commit_json
     from spatialqa.scoring.plot import write_plot
@@ -94,10 +104,12 @@ def score_command(
     if not alone:
         print_score(report)
     if analyse:
+        from spatialqa.qa.named_classes import read_classes
+        from spatialqa.scoring.analysis_tables import print_analysis
         from spatialqa.scoring.error_analysis import analyse as analyse_answers
-        from spatialqa.scoring.error_analysis import print_analysis
 
-        analysis = analyse_answers(given, out, table_name(name), split, control, seed, answered_only)
+        apart = read_classes([text.strip() for text in classes.split(",")]) if classes else ()
+        analysis = analyse_answers(given, out, table_name(name), split, control, seed, answered_only, apart)
         if not alone:
             print_analysis(analysis)
         figures["analysis"] = analysis.as_json()
