@@ -16,7 +16,7 @@ SPREAD := -n 2 --dist loadfile --no-loadscope-reorder
 .PHONY: demo test test-fast test-no-soundspaces test-readers lint check docs bench clean
 
 demo: $(VENV)/.demo  # CLIPS=folder:DIR for recorded sounds
-	$(BIN)/spatialqa render $(DEMO) --recipe recipes/demo.yaml $(if $(CLIPS),--clips "$(CLIPS)")
+	$(BIN)/spatialqa render $(DEMO) --recipe demo $(if $(CLIPS),--clips "$(CLIPS)")
 	$(BIN)/spatialqa make-qa $(DEMO)
 	$(BIN)/spatialqa preview $(DEMO) --text --count 3 --questions 1
 	$(BIN)/spatialqa preview $(DEMO)

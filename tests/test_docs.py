@@ -36,6 +36,6 @@ def test_the_tree_of_the_architecture_page_is_the_tree_on_disk() -> None:
     tree = page.partition("## The tree")[2].partition("\n## ")[0]
     shown = set(re.findall(r"^ {4}(\w+)/? ", tree, re.MULTILINE)) | set(re.findall(r"^ {6}(\w+)/ ", tree, re.MULTILINE))
     folders = {path.name for path in (REPO / "spatialqa").iterdir() if (path / "__init__.py").is_file()}
-    folders |= {path.name for path in (REPO / "models").iterdir() if (path / "__init__.py").is_file()}
+    folders |= {path.name for path in (REPO / "spatialqa" / "models").iterdir() if (path / "__init__.py").is_file()}
     assert not folders - shown
     assert shown - folders == {"errors"}  # a module

@@ -67,9 +67,9 @@ def system(folder: Path, missing: list[str], **more: str) -> dict[str, str]:
     return {**os.environ, **more, "PYTHONPATH": os.pathsep.join(paths), "TAKEN_AWAY": ",".join(present)}
 
 
-def spatialqa(environment: dict[str, str], *arguments: object) -> str:
+def spatialqa(environment: dict[str, str], *arguments: object, cwd: Path | None = None) -> str:
     command = [sys.executable, "-m", "spatialqa", *map(str, arguments)]
-    done = subprocess.run(command, env=environment, capture_output=True, check=False)
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode(errors="replace")
     return done.stdout.decode(environment.get("PYTHONIOENCODING", "utf-8"))
 
@@ -130,3 +130,23 @@ def test_no_other_module_calls_what_windows_lacks(tmp_path: Path) -> None:
     )
     found = re.findall(r"^spatialqa/(\S+?):\d+: error: Module has no attribute", checked.stdout, re.MULTILINE)
     assert set(found) == set(ON_POSIX_ALONE), checked.stdout
+
+
+def test_a_checkout_without_symbolic_links_works(tmp_path: Path) -> None:
+    """Git on Windows writes links as small text files by default; ours are three names at the top, for readers."""
+    listed = subprocess.run(["git", "ls-files", "-s"], cwd=REPO, capture_output=True, text=True, check=True).stdout
+    links = sorted(line.split("\t")[1] for line in listed.splitlines() if line.startswith("120000"))
+    assert links == ["models", "recipes", "templates"]
+    assert [os.readlink(REPO / name) for name in links] == [f"spatialqa/{name}" for name in links]
+
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", "-c", "core.symlinks=false", str(REPO), str(clone)], check=True)
+    assert [(clone / name).read_text() for name in links] == [f"spatialqa/{name}" for name in links]
+    there = {**os.environ, "PYTHONPATH": str(clone)}
+    spatialqa(there, "render", tmp_path / "out", "--recipe", "demo", "--plan-only", "--scenes", 8, cwd=tmp_path)
+    assert "8 scenes" in spatialqa(there, "make-qa", tmp_path / "out", cwd=tmp_path)
+    code = "import spatialqa.models.bat.recipe as own; print(own.__file__)"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=there, capture_output=True, text=True, check=True
+    )
+    assert Path(ran.stdout.strip()).is_relative_to(clone)

@@ -36,8 +36,7 @@ def page_texts() -> Iterator[Text]:
 
 @cache
 def python_texts() -> Sequence[Text]:
-    files = [path for folder in ("spatialqa", "models") for path in sorted((REPO / folder).rglob("*.py"))]
-    own = [path for path in files if not path.is_relative_to(REPO / "spatialqa" / "models")]  # a link to models/
+    own = sorted((REPO / "spatialqa").rglob("*.py"))
     return [text for path in own for text in prose.of_python(path.read_text("utf-8"), str(path.relative_to(REPO)))]
 
 
@@ -50,7 +49,7 @@ def help_texts(command: click.Command = cli, name: str = "spatialqa") -> Iterato
 
 
 def recipe_texts() -> Iterator[Text]:
-    for path in sorted((REPO / "recipes").glob("*.yaml")):
+    for path in sorted((REPO / "spatialqa/recipes").glob("*.yaml")):
         yield Text(f"recipes/{path.name}", "recipe", yaml.safe_load(path.read_text("utf-8"))["description"])
 
 

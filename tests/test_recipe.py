@@ -32,7 +32,7 @@ LATER = {
 PAPER_HASH = "e2929c7f5d1387694d10b89aa0a29f2350e9774cb8c4c53e1dd4587587f7e0d6"
 
 
-@pytest.mark.parametrize("path", sorted((REPO / "recipes").glob("*.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted((REPO / "spatialqa/recipes").glob("*.yaml")), ids=lambda path: path.name)
 def test_every_bundled_recipe_loads(path: Path) -> None:
     sections = read_recipe(str(path))
     build(RenderRecipe, sections.get("render", {}), path.name)
@@ -174,7 +174,7 @@ def test_where_and_how_to_run_are_not_identity() -> None:
 
 def test_old_values_of_later_keys_keep_the_identity_that_recipes_had() -> None:
     """Taken from run.json of a data set that was made before there were these keys."""
-    path = REPO / "recipes" / "spatialsoundqa.yaml"
+    path = REPO / "spatialqa/recipes" / "spatialsoundqa.yaml"
     paper = build(RenderRecipe, read_recipe(str(path))["render"], path.name)
     assert not LATER & set(paper.identity())
     assert digest(paper.identity()) == PAPER_HASH
@@ -216,5 +216,5 @@ def test_help_lists_every_default() -> None:
 
 
 def test_recipes_are_plain_yaml() -> None:
-    for path in (REPO / "recipes").glob("*.yaml"):
+    for path in (REPO / "spatialqa/recipes").glob("*.yaml"):
         assert "description" in yaml.safe_load(path.read_text())

@@ -25,14 +25,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_every_package_and_every_table(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     tracked = subprocess.run(["git", "ls-files"], cwd=REPO, check=True, capture_output=True, text=True).stdout.split()
-    wanted = {name for name in tracked if name.startswith("spatialqa/") and not (REPO / name).is_symlink()}
-    wanted |= {f"spatialqa/{name}" for name in tracked if name.startswith(("models/", "recipes/", "templates/"))}
+    wanted = {name for name in tracked if name.startswith("spatialqa/")}
     assert wanted <= names, sorted(wanted - names)
     assert not [name for name in names if name.startswith(("tests/", "recipes/", "templates/", "models/"))]
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
-def test_the_sdist_holds_the_symlinks_as_files(wheel: Path) -> None:
+def test_the_sdist_holds_recipes_and_templates(wheel: Path) -> None:
     (sdist,) = wheel.parent.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         members = archive.getnames()

@@ -178,7 +178,7 @@ def environment() -> dict[str, str]:
 
 
 def _received(channel: socket.socket, size: int) -> bytes | None:
-    """Return so many bytes, or None where the other side is gone."""
+    """Return this number of bytes, or None where the other side is gone."""
     parts: list[bytes] = []
     while size:
         try:

@@ -100,7 +100,7 @@ def _recipe(path: Path) -> None:
 
 @target("text", _recipe)
 def recipe(folder: Path) -> Path:
-    return Path(shutil.copy(REPO / "recipes" / "bat-tiny.yaml", folder))
+    return Path(shutil.copy(REPO / "spatialqa" / "recipes" / "bat-tiny.yaml", folder))
 
 
 @target("text", _recipe)
@@ -116,7 +116,7 @@ def recipe_of_odd_keys(folder: Path) -> Path:
 
 @target("text", inspect_template_file)
 def template(folder: Path) -> Path:
-    return Path(shutil.copy(sorted((REPO / "templates").glob("*.yaml"))[0], folder))
+    return Path(shutil.copy(sorted((REPO / "spatialqa" / "templates").glob("*.yaml"))[0], folder))
 
 
 @target("text", lambda path: MeshRooms(path.with_name("h.ply"), material_map=path))
