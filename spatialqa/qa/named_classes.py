@@ -57,7 +57,7 @@ class NamedClasses:
     """Some classes, and where they are named.
 
     A text names a class where it has, as whole words, its label or the words that questions use for it, without their
-    article. So "a dog barking", which is said of the label "bark", also names "dog".
+    article. So the words for "bark", "a dog barking", also name "dog".
 
     Args:
         labels: in lower case, as `read_classes` returns them.
