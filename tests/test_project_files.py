@@ -5,7 +5,9 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
+from packaging.requirements import Requirement
 
 REPO = Path(__file__).parents[1]
 
@@ -26,6 +28,23 @@ def test_the_citation_is_of_this_version() -> None:
     assert (citation["title"], citation["version"]) == (project()["name"], project()["version"])
     assert (citation["license"], citation["keywords"]) == (project()["license"], project()["keywords"])
     assert citation["authors"] == project()["authors"]
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "has_wheel"),
+    [
+        ("linux", "x86_64", True),
+        ("linux", "aarch64", False),
+        ("darwin", "arm64", True),
+        ("darwin", "x86_64", True),
+        ("win32", "AMD64", True),
+        ("win32", "ARM64", False),
+    ],
+)
+def test_embree_is_installed_where_it_has_a_wheel(system: str, machine: str, has_wheel: bool) -> None:
+    (embree,) = (own for own in map(Requirement, project()["dependencies"]) if own.name == "embreex")
+    assert embree.marker is not None
+    assert embree.marker.evaluate({"sys_platform": system, "platform_machine": machine}) == has_wheel
 
 
 def test_pre_commit_installs_what_the_dev_extra_installs() -> None:

@@ -657,6 +657,7 @@ def test_draco_is_decoded_where_its_library_is_installed(file: File, path: Path)
         read_parts(path)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
 def test_a_pipe_beside_a_file_is_not_opened(file: File, path: Path) -> None:
     file.node(mesh=file.square())
     os.mkfifo(path.parent / "b.bin")

@@ -1,4 +1,4 @@
-"""Ray queries on a tree of boxes, for systems on which Embree has no wheel (Linux on ARM, Windows on ARM).
+"""Ray queries on a tree of boxes, for systems on which Embree has no wheel, as Linux on ARM.
 
 The tree has four children a node and is built by the surface area heuristic over 16 bins (Wald 2007), in one thread and
 without chance: equal meshes give equal trees. A ray meets a triangle where Embree's robust mode says so: the edge
