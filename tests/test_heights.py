@@ -13,9 +13,11 @@ from spatialqa.clips.foley.clips import FoleyClips
 from spatialqa.core.ontology import ontology, resolve_label
 from spatialqa.core.scene import EngineIdentity, ListenerGroup, Scene
 from spatialqa.errors import PlacementError
+from spatialqa.generation import sound_sampling
 from spatialqa.generation.plan import Planner
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.schedule import GroupSlot
+from spatialqa.generation.sound_sampling import SoundSampler
 from spatialqa.rooms.placement.kind_cells import chances_above
 from spatialqa.rooms.placement.placer import Placer
 from spatialqa.rooms.room import Room
@@ -135,6 +137,18 @@ def test_kinds_make_up_for_one_another_by_the_same_share() -> None:
     assert sum(above.values()) == pytest.approx(2.0, abs=1e-3)  # half of four
     assert above["table"] == pytest.approx(highest["table"])  # as far as it can
     assert above["head"] == pytest.approx(above["anywhere"])
+
+
+@pytest.mark.parametrize("looked_at", [20_000, 10])
+def test_shares_of_kinds_are_those_of_the_sounds_that_are_drawn(
+    looked_at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sound_sampling, "_LOOKED_AT", looked_at)
+    records = [*clips("Thunder", each=60), *clips("Speech", each=20), *clips("Bark", "Meow", each=10)]
+    by_class = SoundSampler(RenderRecipe(), {"train": records})
+    assert by_class.kind_shares("train") == pytest.approx({"ceiling": 0.25, "head": 0.25, "floor": 0.5})
+    by_clip = SoundSampler(replace(RenderRecipe(), class_balance="natural"), {"train": records})
+    assert by_clip.kind_shares("train") == pytest.approx({"ceiling": 0.6, "head": 0.2, "floor": 0.2})
 
 
 def test_a_low_room_has_no_sounds_from_the_ceiling() -> None:

@@ -19,7 +19,6 @@ from spatialqa.errors import ClipError, PlacementError
 from spatialqa.generation.schedule import GroupSlot, n_sources
 from spatialqa.generation.sound_sampling import DrawnSound, SoundSampler
 
-_SAMPLE = 2000  # sounds whose kinds tell how frequent each is
 _TRIES = 50
 
 Cast = tuple[tuple[int, ...], list[DrawnSound]]  # the places of a scene, and what sounds at each
@@ -40,10 +39,9 @@ class Matching:
         return {}
 
     def shares(self, split: str) -> Mapping[str, float]:
-        """Return how frequent each kind is among the sounds of a split, from a sample."""
+        """Return how frequent each kind is among the sounds of a split."""
         if split not in self._shares:
-            counts = Counter(self.sounds.sample_kinds(split, _SAMPLE))
-            self._shares[split] = {kind: count / _SAMPLE for kind, count in sorted(counts.items())}
+            self._shares[split] = self.sounds.kind_shares(split)
         return self._shares[split]
 
     def kinds(self, slot: GroupSlot, offered: Sequence[str]) -> list[str]:

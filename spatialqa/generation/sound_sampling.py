@@ -19,6 +19,7 @@ from spatialqa.generation.recipe import RenderRecipe
 
 _CLIP_TRIES = 1000
 _KIND_TRIES = 20_000
+_LOOKED_AT = 20_000  # clips that tell how frequent each kind is
 _MEASURED = (
     *("offset_s", "dry_level_dbfs", "wet_level_dbfs", "drr_db", "rt60_s"),
     *("clip_end_s", "audible_onset_s", "audible_offset_s"),
@@ -116,10 +117,21 @@ class SoundSampler:
         own = kinds if self.recipe.places_by_class() else None
         return self.replay(scene, self.draw(scene.scene_id, scene.split, len(kinds), attempt, own), attempt)
 
-    def sample_kinds(self, split: str, count: int) -> list[str]:
-        """Return the kinds of things that `count` sounds of a split are, drawn one by one."""
-        rng = seeds.rng(self.recipe.seed, "sample of kinds", split)
-        return [self._draw_clip(rng, split).height_kind for _ in range(count)]
+    def kind_shares(self, split: str) -> dict[str, float]:
+        """Return how frequent each kind of things is among the sounds of a split, drawn one by one; the sum is 1.
+
+        Of many clips, evenly spaced ones are looked at.
+        """
+        clips = self.clips[split]
+        natural = self.recipe.class_balance == "natural"
+        parts: list[Sequence[int]] = [range(len(clips))] if natural else [own for _, own in self._rows_by_class[split]]
+        most = max(1, _LOOKED_AT // len(parts))
+        shares: dict[str, float] = defaultdict(float)
+        for rows in parts:
+            chosen = rows[:: -(-len(rows) // most)]
+            for row in chosen:
+                shares[clips[row].height_kind] += 1.0 / (len(parts) * len(chosen))
+        return dict(sorted(shares.items()))
 
     def replay(self, scene: Scene, sounds: Sequence[DrawnSound], attempt: int) -> Scene:
         """Return a planned scene with these sounds at the same places; nothing of it is measured yet."""
