@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 from spatialqa.core.audio_io import decode_flac, encode_flac
+from spatialqa.core.scene import Scene, Source
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.dataset.json_records import write_record
 from spatialqa.dataset.manifest import write_manifest
 from spatialqa.dataset.reading import read_audio
 from spatialqa.dataset.validation.dataset import validate_dataset
 from spatialqa.dataset.validation.sound import SoundCheck
+from spatialqa.dataset.validation.swapped_ears import ears_evidence
 from spatialqa.generation import rerender
 from spatialqa.generation.rerender import rerender_sample
 from spatialqa.generation.validate import validate_with_inputs
@@ -46,11 +48,37 @@ def test_a_change_of_the_whole_set_is_noticed(copy: Path, name: str) -> None:
     assert whole_set(copy, CHANGES[name], validate_with_inputs if name in OF_ROOMS else validate_dataset)
 
 
-@pytest.mark.parametrize("name", ["one ear inverted", "6 dB softer", "30 ms late"])
+@pytest.mark.parametrize("name", ["channels swapped", "one ear inverted", "6 dB softer", "30 ms late"])
 def test_a_change_of_a_single_scene_is_noticed(copy: Path, name: str) -> None:
     noticed, total = single_scenes(copy, name, validate_dataset)
     assert total == 24
     assert noticed >= 23
+
+
+def test_swapped_ears_are_noticed_where_the_levels_of_the_ears_tell_nothing(copy: Path) -> None:
+    """Stretches of one source and the onsets of plays tell, and swapping turns what they say around."""
+    evidence = []
+    for path in DatasetFolder(copy).tables("scenes"):
+        for scene, flac in read_audio(path):
+            if len(scene.sources) == 1:
+                continue
+            sound = decode_flac(flac)[0].astype(np.float64)
+            plays = [_plays(source, scene) for source in scene.sources]
+            own = ears_evidence(scene, sound, plays, (0.1, 0.1))
+            assert ears_evidence(scene, sound[::-1], plays, (0.1, 0.1)) == pytest.approx(-own)
+            assert ears_evidence(scene, sound, plays, (0.1, 0.6)) == pytest.approx(own + 4.0)
+            evidence.append(own)
+    assert len(evidence) > 10
+    assert min(evidence) > -2.0
+    assert np.mean(np.array(evidence) > 2.0) > 0.4  # the scenes last 2 s, and much of that is a mix
+
+
+def _plays(source: Source, scene: Scene) -> list[tuple[int, int]]:
+    assert source.clip_end_s is not None
+    assert source.clip_start_s is not None
+    size_s = source.clip_end_s - source.clip_start_s
+    ends_s = [(start, min(start + size_s, scene.duration_s)) for start in source.starts_s or (source.onset_s,)]
+    return [(round(start * scene.sample_rate), round(end * scene.sample_rate)) for start, end in ends_s]
 
 
 @pytest.mark.parametrize("same_machine", [True, False])

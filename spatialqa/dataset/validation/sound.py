@@ -15,6 +15,7 @@ import numpy.typing as npt
 import scipy.fft
 
 from spatialqa.core.scene import Scene, Source
+from spatialqa.dataset.validation.swapped_ears import ears_evidence
 
 Array = npt.NDArray[np.float64]
 Plays = list[tuple[int, int]]
@@ -27,6 +28,9 @@ _CORRELATION = (0.06, 0.022)  # up to 250 scenes, and for each decade more
 _SIDES = (0.04, 0.015)  # of what it adds to one ear and not to the other
 _RECORDED = 1.0  # recordings share hum, an offset, or a file: of 531,996 pairs 1 in 1,000 beyond 0.39, one 0.87
 _FEW_SCENES = 250
+# how much likelier the swapped ears must be, as a logarithm: of 2,218 scenes one was below 0, and e times fewer for
+# each unit; recordings are less alike in all their parts than foley
+_SWAPPED, _SWAPPED_DECADE, _SWAPPED_RECORDED = 4.0, 2.3, 2.0
 _SWELL = 4.0  # the end of a play may be that much louder, as a ratio of energies, than the whole
 _SLACK_DB = 0.02
 _NO_RT60_S = 1.0  # where none could be measured
@@ -88,41 +92,51 @@ class SoundCheck:
         plays = [_plays(source, scene) for source in scene.sources]
         known = [own for own in plays if own is not None]
         if len(known) == len(plays):
-            yield from self._level_problems(scene, sound, known, gain_db)
+            levels = self._levels(scene, sound, known, gain_db)
+            problem = levels.problem() if levels else None
+            if problem:
+                yield problem
+            elif levels and len(plays) > 1 and scene.channels == "binaural" and self.simulated:
+                yield from self._swap_problems(scene, sound, known, levels)
         if scene.channels == "binaural" and self.simulated:
             yield from _ear_problems(sound, scene.sample_rate)
         yield from self._arrival_problems(scene, sound)
 
-    def _level_problems(self, scene: Scene, sound: Array, plays: Sequence[Plays], gain_db: float) -> Iterator[str]:
+    def _levels(self, scene: Scene, sound: Array, plays: Sequence[Plays], gain_db: float) -> "_Levels | None":
         """Compare the level of every channel, while anything plays, with the levels of the sources.
 
         The level of one source is that of its row. Two sounds add as energies, but for a cross term, which is bounded
         by the correlation that two sounds may have, and for the decay of one while the other plays.
+
+        Returns:
+            None where a level is too near that of rounding.
         """
         levels = np.array([source.wet_level_dbfs for source in scene.sources], dtype=np.float64)  # (sources, channels)
         if (levels.max(axis=0) + gain_db < _QUIET_DBFS).any():
-            return
+            return None
         sizes = np.array([sum(last - first for first, last in own) for own in plays], dtype=np.float64)
         energies = 10.0 ** (levels / 10.0) * sizes[:, None]  # of every source alone while it plays
         stated = energies.sum(axis=0)
         found = np.sum([np.einsum("ct,ct->c", sound[:, a:b], sound[:, a:b]) for a, b in _union(plays)], axis=0)
         off_db = 10 * np.log10(np.maximum(found, 1e-30) / stated)
-        least_db = most_db = sides_db = _SAME_DB
-        if len(plays) > 1:
-            cross = float((np.sqrt(energies).sum(axis=0) ** 2 / stated - 1.0).max())
-            decays = np.array([_decay(*pair, scene.sample_rate) for pair in zip(scene.sources, plays, strict=True)])
-            spare = float(((energies * decays[:, None]).sum(axis=0) / stated).max())
-            mixed, sides = (cross * (base + more * self.decades) for base, more in (_CORRELATION, _SIDES))
-            if not self.synthetic:
-                mixed = cross * _RECORDED
-            least_db = -10 * math.log10(max(1 - mixed, 1e-6)) + _SLACK_DB
-            most_db = 10 * math.log10(1 + mixed + spare) + _SLACK_DB
-            sides_db = 10 * math.log10(1 + sides + spare / 4) + _SLACK_DB if self.synthetic else least_db + most_db
-        worst = int(np.argmax(np.abs(off_db)))
-        if not -least_db <= off_db[worst] <= most_db:
-            yield f"channel {worst} is {off_db[worst]:+.2f} dB from the levels of its sources"
-        elif np.ptp(off_db) > sides_db:
-            yield f"the levels of its channels differ by {np.ptp(off_db):.2f} dB more or less than those of its sources"
+        stated_db = 10 * np.log10(stated)
+        if len(plays) == 1:
+            return _Levels(off_db, stated_db, _SAME_DB, _SAME_DB, _SAME_DB)
+        cross = float((np.sqrt(energies).sum(axis=0) ** 2 / stated - 1.0).max())
+        decays = np.array([_decay(*pair, scene.sample_rate) for pair in zip(scene.sources, plays, strict=True)])
+        spare = float(((energies * decays[:, None]).sum(axis=0) / stated).max())
+        mixed, sides = (cross * (base + more * self.decades) for base, more in (_CORRELATION, _SIDES))
+        if not self.synthetic:
+            mixed = cross * _RECORDED
+        least_db = -10 * math.log10(max(1 - mixed, 1e-6)) + _SLACK_DB
+        most_db = 10 * math.log10(1 + mixed + spare) + _SLACK_DB
+        sides_db = 10 * math.log10(1 + sides + spare / 4) + _SLACK_DB if self.synthetic else least_db + most_db
+        return _Levels(off_db, stated_db, least_db, most_db, sides_db)
+
+    def _swap_problems(self, scene: Scene, sound: Array, plays: Sequence[Plays], levels: "_Levels") -> Iterator[str]:
+        evidence = ears_evidence(scene, sound, plays, (levels.sides(), levels.sides_if_swapped()))
+        if evidence < -(_SWAPPED + _SWAPPED_DECADE * self.decades + (0.0 if self.synthetic else _SWAPPED_RECORDED)):
+            yield f"its channels are swapped: its levels and directions fit better that way, by {-evidence:.1f} nats"
 
     def _arrival_problems(self, scene: Scene, sound: Array) -> Iterator[str]:
         if scene.rir_time_zero != "emission" or not self.simulated:
@@ -163,6 +177,40 @@ class SoundCheck:
             )
         elif onset < n and above_db[onset] < -_CUT_DB:
             yield f"source {number}: is audible from {source.audible_onset_s:.2f} s by its row, and not in the audio"
+
+
+@dataclass(frozen=True, eq=False)
+class _Levels:
+    """Levels of the channels, float64 (channels,), compared with those of the row.
+
+    off_db: what was found less what is stated. stated_db: in the units of samples. least_db, most_db: how far below and
+    above a channel may be. sides_db: how much off_db may differ between channels.
+    """
+
+    off_db: Array
+    stated_db: Array
+    least_db: float
+    most_db: float
+    sides_db: float
+
+    def sides(self) -> float:
+        """Return how much off_db differs between channels, relative to what it may."""
+        return float(np.ptp(self.off_db)) / self.sides_db
+
+    def sides_if_swapped(self) -> float:
+        """Return the same, with two channels swapped."""
+        found_db = (self.off_db + self.stated_db)[::-1]
+        return float(np.ptp(found_db - self.stated_db)) / self.sides_db
+
+    def problem(self) -> str | None:
+        """Say which channel is too far off, if any."""
+        worst = int(np.argmax(np.abs(self.off_db)))
+        if not -self.least_db <= self.off_db[worst] <= self.most_db:
+            return f"channel {worst} is {self.off_db[worst]:+.2f} dB from the levels of its sources"
+        if self.sides() > 1.0:
+            more_db = np.ptp(self.off_db)
+            return f"the levels of its channels differ by {more_db:.2f} dB more or less than those of its sources"
+        return None
 
 
 def _plays(source: Source, scene: Scene) -> Plays | None:
