@@ -8,6 +8,7 @@ slow tests out.
 SLOW = {
     "tests/dataset/test_tampering.py": 37,
     "tests/test_platforms.py": 45,
+    "tests/acoustics/test_soundspaces_install.py": 6,
     "tests/models/test_all_stages.py": 160,
     "tests/test_execution.py": 130,
     "tests/test_levels.py": 60,

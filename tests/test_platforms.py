@@ -96,7 +96,11 @@ def test_a_system_with_nothing_of_it_renders_asks_and_shows(tmp_path: Path) -> N
     spatialqa(windows, "preview", out, "--text", "--count", 2)
     assert "2 equal bit for bit" in spatialqa(windows, "validate", out, "--rerender", 2)
     spatialqa(windows, "report", out)
-    assert json.loads(spatialqa(windows, "doctor", "--json"))["versions"]["embreex"] == "none"
+    found = json.loads(spatialqa(windows, "doctor", "--json"))
+    assert found["versions"]["embreex"] == "none"
+    assert "rays without Embree" in next(
+        one["detail"] for one in found["findings"] if one["what"] == "engine geometric"
+    )
 
     written = [path for folder in tmp_path.glob("out*") for path in folder.rglob("*")]
     assert len(written) > 20

@@ -177,13 +177,14 @@ def _soundspaces() -> Availability:
 def _geometric() -> tuple[bool, str]:
     try:
         from spatialqa.acoustics.geometric.embree import check_library
+        from spatialqa.rooms.mesh.ray_library import has_embree
 
         check_library()
     except ImportError:
         return False, "needs the package numba: pip install numba"
     except SpatialQAError as error:
         return False, str(error)
-    return True, "built in, MIT"
+    return True, "built in, MIT" if has_embree() else "built in, MIT; rays without Embree"
 
 
 def _habitat(python: str | None) -> tuple[bool, str]:

@@ -12,6 +12,7 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import shutil
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -27,7 +28,9 @@ from spatialqa.core.geometry import Quaternion, Vec3
 from spatialqa.errors import EngineError, MissingDependencyError
 
 DISTRIBUTION = "rlr-audio-propagation"
+LIBRARY = "libRLRAudioPropagation.so"
 PIP_COMMAND = "pip install 'spatialqa[soundspaces]'"
+_WITHOUT_COMPILER = "python -m spatialqa.acoustics.soundspaces.install"
 _CONFIGURATION_BYTES = 146  # what the published header's packed struct measures
 _SIZE, _FLOAT, _BOOL, _POINTER = ctypes.c_size_t, ctypes.c_float, ctypes.c_uint8, ctypes.c_void_p
 _GREETING = b"CreateContext: Context created\n"
@@ -157,32 +160,42 @@ def _contents(descriptor: int) -> bytes:
     return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
 
 
-def library_path() -> Path:
-    """Return where the engine's shared library is installed; nothing is loaded.
+def install_command() -> str:
+    """Return what to run to install the library, for a machine with a C++ compiler or without one."""
+    return PIP_COMMAND if any(map(shutil.which, ("c++", "g++", "clang++"))) else _WITHOUT_COMPILER
 
-    Raises:
-        EngineError: the platform is not Linux on x86-64, for which alone the library exists.
-        MissingDependencyError: the package is not installed.
-    """
+
+def check_platform() -> None:
+    """Raise EngineError where the library cannot be used: it exists for Linux on x86-64 alone."""
     on_linux = sys.platform == "linux" and hasattr(os, "memfd_create")
     if not on_linux or platform.machine() not in ("x86_64", "AMD64"):
         raise EngineError(
             f"the engine soundspaces exists for Linux on x86-64 only, not for {sys.platform} on {platform.machine()}; "
             "use the engine geometric, or render on a Linux x86-64 machine"
         )
+
+
+def library_path() -> Path:
+    """Return where the engine's shared library is installed; nothing is loaded.
+
+    Raises:
+        EngineError: see `check_platform`.
+        MissingDependencyError: the package is not installed.
+    """
+    check_platform()
     try:
         distribution = importlib.metadata.distribution(DISTRIBUTION)
     except importlib.metadata.PackageNotFoundError:
         raise MissingDependencyError(
-            f"the engine soundspaces needs the package {DISTRIBUTION}: {PIP_COMMAND}"
+            f"the engine soundspaces needs the package {DISTRIBUTION}: {install_command()}"
         ) from None
     for file in distribution.files or ():
-        if file.name == "libRLRAudioPropagation.so":
+        if file.name == LIBRARY:
             path = Path(str(distribution.locate_file(file)))
             if path.is_file():
                 return path
     raise MissingDependencyError(
-        f"the package {DISTRIBUTION} is installed without its library libRLRAudioPropagation.so: install it again with "
+        f"the package {DISTRIBUTION} is installed without its library {LIBRARY}: install it again with "
         f"{PIP_COMMAND} --force-reinstall"
     )
 
