@@ -10,6 +10,8 @@ SLOW = {
     "tests/test_platforms.py": 45,
     "tests/acoustics/test_soundspaces_install.py": 6,
     "tests/models/test_all_stages.py": 160,
+    "tests/models/test_left_out_classes.py": 20,
+    "tests/models/test_grounded_words.py": 15,
     "tests/test_execution.py": 130,
     "tests/test_levels.py": 60,
     "tests/models/test_train_bat.py": 56,

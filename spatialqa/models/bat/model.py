@@ -362,7 +362,7 @@ def make_grounding(config: BATConfig, tokenizer: Any, llm_width: int) -> Groundi
     else:
         spelled = [_in_a_question(name, f"Where is {sound_of(name)}?", tokenizer) for name in config.names]
         alone = [_in_a_question(name, f"You hear {bare_sound(name)}.", tokenizer) for name in config.names]
-    return Grounding(config.encoder_width, config.slots, spelled, llm_width, alone)
+    return Grounding(config.encoder_width, config.slots, spelled, llm_width, () if alone == spelled else alone)
 
 
 def _in_a_question(name: str, text: str, tokenizer: Any) -> list[int]:
