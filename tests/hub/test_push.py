@@ -92,6 +92,20 @@ def test_a_second_push_uploads_what_has_changed(whole: Path, hub: Hub, tmp_path:
     assert validate_dataset(downloaded(hub, tmp_path / "copy")).problems == ()
 
 
+def test_files_are_copied_where_links_need_a_privilege(
+    whole: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("a required privilege is not held by the client")
+
+    monkeypatch.setattr("os.symlink", refuse)
+    push(whole, REPO)
+    copy = downloaded(hub, tmp_path / "copy")
+    assert validate_dataset(copy).problems == ()
+    for path in DatasetFolder(whole).tables("scenes"):
+        assert sha256_of(path) == sha256_of(copy / "scenes" / path.name)
+
+
 def test_an_interrupted_push_is_resumed(whole: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upload, "FILES_PER_COMMIT", 5)
     hub.fail_after = 2

@@ -49,9 +49,10 @@ def _halved(low: Float32, high: Float32) -> tuple[Int32, Float32, Int32]:
     count = len(low)
     order = np.arange(count).astype(np.int32)
     centres = (low + high) * np.float32(0.5)
-    bounds = np.empty((2 * count, 6), np.float32)
-    parts = np.empty((2 * count, 2), np.int32)
-    work = np.empty((2 * count, 4), np.int32)  # node, first, end, depth
+    room = 2 * count + 1
+    bounds = np.empty((room, 6), np.float32)
+    parts = np.empty((room, 2), np.int32)
+    work = np.empty((room, 4), np.int32)  # node, first, end, depth
     work[0, 0], work[0, 1], work[0, 2], work[0, 3] = 0, 0, count, 0
     bin_low, bin_high = np.empty((3, _BINS, 3), np.float32), np.empty((3, _BINS, 3), np.float32)
     bin_count = np.empty((3, _BINS), np.int64)
