@@ -23,6 +23,10 @@ PLAN = ("render", "--plan-only", "--workers", "0", "OUT")
 TRAIN = ("train-baseline", "plan")
 BAT = ("train-baseline", "plan", "--model", "bat")
 Case = tuple[tuple[str, ...], str]
+_AUDIBLELIGHT = (
+    *("--against", "audiblelight", "--rooms", "mesh:box.ply", "--clips", "folder:plan"),
+    "--audiblelight-python",
+)
 
 RECIPES = {  # text of a recipe, and what is said of it
     "render: " + "[" * 900: "nested more than 20 deep",
@@ -363,7 +367,14 @@ CASES: list[Case] = [
         ("faces.obj", "vert"),
         ("box.ply", "--unit-scale", "0", "at least 1e-06"),
     ),
-    *_of(("bench",), ("--scenes", HUGE, "at most 99,999,999"), ("--recipe", "pipe", "a pipe")),
+    *_of(
+        ("bench",),
+        ("--scenes", HUGE, "at most 99,999,999"),
+        ("--recipe", "pipe", "a pipe"),
+        ("--against", "audiblelight", "add --rooms mesh:FILE and --clips folder:DIR"),
+        (*_AUDIBLELIGHT, "nowhere", "has no AudibleLight"),
+        (*_AUDIBLELIGHT, LONG, "too long"),
+    ),
     *_of(
         TRAIN,
         ("--preset", "tiny", "planned"),  # the claim of its new folder is given up

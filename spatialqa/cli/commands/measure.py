@@ -26,9 +26,30 @@ _COMPARED = (
 @recipe_option
 @click.option("--qa", is_flag=True, help="Measure make-qa instead of rendering.")
 @click.option("--scan", is_flag=True, help="Measure the index of clip files: 200,000 names, compared with a bare walk.")
+@click.option(
+    "--against",
+    type=click.Choice(["audiblelight"]),
+    help="Compare with another generator; needs --rooms mesh:FILE and --clips folder:DIR.",
+)
+@click.option(
+    "--audiblelight-python",
+    type=TEXT,
+    metavar="PYTHON",
+    default="python3",
+    show_default=True,
+    help="A Python that has AudibleLight, for --against.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 @keys_of(RenderRecipe)
-def bench(recipe: str | None, qa: bool, scan: bool, as_json: bool, **given: Any) -> None:
+def bench(
+    recipe: str | None,
+    qa: bool,
+    scan: bool,
+    against: str | None,
+    audiblelight_python: str,
+    as_json: bool,
+    **given: Any,
+) -> None:
     """Measure CPU time by stage, and the overhead over bare calls that do the same work."""
     supervisor.supervise()
     from spatialqa.bench.clip_scan import bench_scan
@@ -38,6 +59,11 @@ def bench(recipe: str | None, qa: bool, scan: bool, as_json: bool, **given: Any)
         print_figures(Figures("finding clip files", bench_scan()), as_json)
         return
     resolved = resolve(RenderRecipe, "render", recipe, given, {"splits": "1,0,0"})
+    if against:
+        from spatialqa.bench.against_audiblelight import bench_against_audiblelight
+
+        print_figures(bench_against_audiblelight(resolved, audiblelight_python), as_json)
+        return
     print_figures(bench_questions(resolved) if qa else bench_render(resolved), as_json)
 
 
