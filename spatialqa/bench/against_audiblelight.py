@@ -17,7 +17,7 @@ from typing import Any
 import trimesh
 
 from spatialqa.acoustics.engines import available
-from spatialqa.bench.rendering import Figures
+from spatialqa.bench.rendering import Figures, Silent
 from spatialqa.dataset.folder import DatasetFolder
 from spatialqa.errors import RecipeError, UnfinishedError
 from spatialqa.generation.inputs import engine_for, rooms_for
@@ -143,21 +143,13 @@ def _make(maker: ShardMaker, shards: Any) -> int:
         maker.close()
 
 
-class _Silent:
-    def started(self, total: int, done: int, workers: int) -> None:
-        pass
-
-    def advanced(self, scenes: int) -> None:
-        pass
-
-
 def _banked(recipe: RenderRecipe, folder: Path) -> float:
     """Return the CPU time of a scene whose RIRs a bank holds."""
     groups = -(-recipe.scenes // recipe.scenes_per_group)
     run, plan = prepare_bank(recipe, folder / "bank", groups)
     with DatasetFolder(run.root).lock():
         began_here = DatasetFolder(run.root).claim(run_record(run, plan))
-        make_shards(run, plan, _Silent(), began_here)
+        make_shards(run, plan, Silent(), began_here)
     return _ours(
         RenderRecipe(
             rooms=f"bank:{folder / 'bank'}",

@@ -178,12 +178,14 @@ def _stored_groups(run: Run, shard: ShardPlan) -> list[tuple[dict[str, Any], lis
     return [(row, [scene for scene in scenes if scene.group_id == row["group_id"]]) for row in rows]
 
 
-class _Silent:
+class Silent:
+    """An observer of a run that shows nothing."""
+
     def started(self, total: int, done: int, workers: int) -> None:
-        pass
+        """Nothing."""
 
     def advanced(self, scenes: int) -> None:
-        pass
+        """Nothing."""
 
 
 def _bench_workers(recipe: RenderRecipe, plan: RunPlan, folder: Path) -> list[tuple[str, float, str]]:
@@ -192,7 +194,7 @@ def _bench_workers(recipe: RenderRecipe, plan: RunPlan, folder: Path) -> list[tu
     wall_s = {}
     for n in (1, workers):
         start = time.perf_counter()
-        render_dataset(replace(recipe, workers=n), folder / f"workers-{n}", _Silent())
+        render_dataset(replace(recipe, workers=n), folder / f"workers-{n}", Silent())
         wall_s[n] = time.perf_counter() - start
     return [
         ("shards", float(len(plan.shards)), ""),
@@ -204,7 +206,7 @@ def bench_questions(recipe: RenderRecipe) -> Figures:
     """Plan a recipe's scenes without audio and measure the CPU time of a whole `make-qa` over them."""
     with tempfile.TemporaryDirectory(prefix="spatialqa-bench-") as folder:
         root = Path(folder) / "planned"
-        render_dataset(replace(recipe, plan_only=True), root, _Silent())
+        render_dataset(replace(recipe, plan_only=True), root, Silent())
         before = peak_memory_gib()
         start = time.process_time()
         summary = make_qa(root, QaRecipe())

@@ -157,7 +157,7 @@ class ShardMaker:
                     acoustic = self.engine.open(room)
                 try:
                     given = isinstance(room, BankRoom) or self.run.recipe.placements is not None
-                    placer = None if given else _placer(self.run.recipe, room, acoustic)
+                    placer = None if given else placer_for(self.run.recipe, room, acoustic)
                 except SpatialQAError:
                     acoustic.close()
                     raise
@@ -359,7 +359,8 @@ def make_group_once(run: Run, slot: GroupSlot, attempt: int) -> MadeGroup:
         maker.close()
 
 
-def _placer(recipe: RenderRecipe, room: Room, acoustic: OpenRoom) -> Placer:
+def placer_for(recipe: RenderRecipe, room: Room, acoustic: OpenRoom) -> Placer:
+    """Return what places listeners and sources of a recipe in a room; raises SpatialQAError where nothing can."""
     walkable = None
     if recipe.placement == "navmesh":
         if not isinstance(acoustic, WalkableRoom):

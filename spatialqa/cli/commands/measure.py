@@ -25,6 +25,9 @@ _COMPARED = (
 @click.command(cls=RecipeCommand)
 @recipe_option
 @click.option("--qa", is_flag=True, help="Measure make-qa instead of rendering.")
+@click.option(
+    "--parts", is_flag=True, help="Measure homes, foley clips, planning, questions and the start of a command."
+)
 @click.option("--scan", is_flag=True, help="Measure the index of clip files: 200,000 names, compared with a bare walk.")
 @click.option(
     "--against",
@@ -44,6 +47,7 @@ _COMPARED = (
 def bench(
     recipe: str | None,
     qa: bool,
+    parts: bool,
     scan: bool,
     against: str | None,
     audiblelight_python: str,
@@ -59,6 +63,11 @@ def bench(
         print_figures(Figures("finding clip files", bench_scan()), as_json)
         return
     resolved = resolve(RenderRecipe, "render", recipe, given, {"splits": "1,0,0"})
+    if parts:
+        from spatialqa.bench.parts import bench_parts
+
+        print_figures(bench_parts(resolved), as_json)
+        return
     if against:
         from spatialqa.bench.against_audiblelight import bench_against_audiblelight
 
