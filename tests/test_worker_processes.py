@@ -15,7 +15,7 @@ from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.generation.fork_server import can_fork
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.tasks import CRASHES_PER_SHARD, ReportedProgress
-from spatialqa.generation.worker_processes import WorkerError, report_made
+from spatialqa.generation.worker_processes import WorkerError, report_made, server_started_early
 from spatialqa.generation.workers import on_workers
 from tests.soak import descendants
 
@@ -206,6 +206,19 @@ def test_workers_are_forks_of_one_process_that_has_loaded_the_job(tmp_path: Path
     assert {str(pid) for pid in servers} == set((tmp_path / "loaded").read_text().split())
     assert len(servers) == 1
     assert [ready for _, (_, ready) in made] == [[tmp_path]] * 2
+
+
+@linux
+def test_a_server_can_start_before_its_job_is_known(tmp_path: Path) -> None:
+    with server_started_early(["fractions"]):
+        below = {pid for pid, words in descendants(os.getpid()) if "worker_processes" in words}
+        tasks = [Task("a"), Task("b")]
+        made: list[Any] = list(on_workers(parent_of, Job(tmp_path), TWO, tasks, 2, lambda _: None, None, prepare))
+    assert {parent for _, (parent, _) in made} == below
+    assert len(below) == 1
+    with server_started_early(["fractions"]):
+        assert [words for _, words in descendants(os.getpid()) if "worker_processes" in words]
+    assert not [words for _, words in descendants(os.getpid()) if "worker_processes" in words]
 
 
 def killed_server(flag: Path, task: Task) -> Any:

@@ -7,6 +7,7 @@ forked.
 """
 
 import contextlib
+import importlib
 import os
 import pickle
 import select
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import IO, Any, NoReturn
 
 from spatialqa.core.interrupts import end_with_parent
@@ -27,11 +28,7 @@ _SERVER = (
     "import sys; sys.path[:] = sys.argv[1:]; from spatialqa.generation.fork_server import serve_forks; serve_forks()"
 )
 _MESSAGE = struct.Struct("<cqq")  # what, and two numbers
-_LOAD, _FORK, _KILL = (
-    b"L",
-    b"F",
-    b"K",
-)  # orders: bytes of a job and of how to prepare it; three descriptors; process, signal
+_IMPORT, _LOAD, _FORK, _KILL = b"I", b"L", b"F", b"K"  # orders; the first two have bytes after them
 _FORKED, _ENDED = b"f", b"e"  # answers: process; process, exit code
 
 Loaded = tuple[Callable[[Any, Any], Any], Any]  # a function and its job
@@ -56,14 +53,13 @@ class ForkServer:
     Args:
         code: what a Python runs to become the server, with the search path of modules as its arguments; it calls
             `serve_forks`.
-        job: a pickled pair of a function and its job: what forks are started with.
-        prepare: a function of a module, called as prepare(job) once it is loaded.
+        modules: imported before anything else.
 
     Raises:
         OSError: no process can be started.
     """
 
-    def __init__(self, code: str, job: bytes, prepare: Callable[[Any], None] | None = None) -> None:
+    def __init__(self, code: str, modules: Sequence[str] = ()) -> None:
         self._printed: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed in `close`
         self._socket, theirs = socket.socketpair()
         try:
@@ -86,6 +82,17 @@ class ForkServer:
         self._codes: dict[int, int] = {}
         self._ended = False
         threading.Thread(target=self._listen, daemon=True).start()
+        if modules:
+            names = " ".join(modules).encode()
+            self._order(_IMPORT, len(names), 0, then=names)
+
+    def load(self, job: bytes, prepare: Callable[[Any], None] | None = None) -> None:
+        """Load the job of all forks, before the first of them.
+
+        Args:
+            job: a pickled pair of a function and its job.
+            prepare: a function of a module, called as prepare(job) once it is loaded.
+        """
         prepared = pickle.dumps(prepare)
         self._order(_LOAD, len(job), len(prepared), then=job + prepared)
 
@@ -218,7 +225,10 @@ def serve_forks(serve: Callable[[Loaded], NoReturn]) -> NoReturn:
         if orders not in ready:
             continue
         what, first, second, descriptors = _next_order(orders)
-        if what == _LOAD:
+        if what == _IMPORT:
+            for name in (_received(orders, first) or b"").decode().split():
+                importlib.import_module(name)
+        elif what == _LOAD:
             loaded = _load(_received(orders, first), _received(orders, second))
         elif what == _KILL and first in running:
             os.kill(first, second)

@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Generator, Iterable, Mapping
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from spatialqa.acoustics.engine import Engine
+from spatialqa.acoustics.engines import engine_taken
 from spatialqa.banks.bank_rooms import BankRooms
 from spatialqa.clips.clip_table import ClipTable
 from spatialqa.clips.sound_files import misspelt_labels
@@ -24,7 +25,7 @@ from spatialqa.generation.run import Run, attributions, library_versions, prepar
 from spatialqa.generation.schedule import ShardPlan
 from spatialqa.generation.shard import ShardMaker
 from spatialqa.generation.tasks import ReportedProgress
-from spatialqa.generation.worker_processes import report_made
+from spatialqa.generation.worker_processes import report_made, server_started_early
 from spatialqa.generation.workers import on_workers
 
 IN_PROCESS_SCENES = 32  # up to this, starting workers costs more than it saves
@@ -73,10 +74,21 @@ def render_dataset(
     """
     folder = DatasetFolder(root)
     folder.refuse_foreign()
-    run, plan = prepare_run(recipe, root)
-    with folder.lock():
-        began_here = folder.claim(run_record(run, plan, qa_recipe))
-        return make_shards(run, plan, observer, began_here)
+    with _workers_started_early(recipe, folder):
+        run, plan = prepare_run(recipe, root)
+        with folder.lock():
+            began_here = folder.claim(run_record(run, plan, qa_recipe))
+            return make_shards(run, plan, observer, began_here)
+
+
+def _workers_started_early(recipe: RenderRecipe, folder: DatasetFolder) -> AbstractContextManager[None]:
+    """Begin to start workers while a new run is being planned, where it will have some on this machine."""
+    if folder.exists or recipe.ray_address or not worker_count(recipe, recipe.scenes, recipe.scenes):
+        return nullcontext()
+    modules = [__name__, "scipy.signal"]
+    if engine_taken(recipe.engine) == "geometric" and not recipe.plan_only:
+        modules.append("spatialqa.acoustics.geometric.engine")
+    return server_started_early(modules)
 
 
 def make_shards(run: Run, plan: RunPlan, observer: Observer, began_here: bool) -> RunSummary:

@@ -17,7 +17,8 @@ import tempfile
 import threading
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import IO, Any, BinaryIO, NoReturn
@@ -50,6 +51,28 @@ class _More:
 
 class WorkerError(Exception):
     """A worker raised an unexpected error: a fault of the program. Holds the traceback of the worker."""
+
+
+_early: list[ForkServer] = []
+
+
+@contextmanager
+def server_started_early(modules: Sequence[str]) -> Iterator[None]:
+    """Import what workers need in the process that they will be forked from, while the block prepares their job.
+
+    Does nothing where workers are not forks, or no process can be started. What the block does not use is ended.
+
+    Args:
+        modules: names of what is imported.
+    """
+    if can_fork() and not _early:
+        with contextlib.suppress(OSError):
+            _early.append(ForkServer(_SERVER, modules))
+    try:
+        yield
+    finally:
+        while _early:
+            _early.pop().close()
 
 
 class WorkerProcesses:
@@ -108,7 +131,7 @@ class WorkerProcesses:
             if not can_fork():
                 return _Worker(self._answers, _fresh, self._job)
             for _ in range(_SERVERS):
-                self._server = self._server or ForkServer(_SERVER, self._job, self._prepare)
+                self._server = self._server or self._loaded_server()
                 try:
                     return _Worker(self._answers, self._server.fork)
                 except ServerEndedError as error:
@@ -119,6 +142,11 @@ class WorkerProcesses:
         except OSError as error:
             raise UnfinishedError(f"a worker cannot be started ({error}); use fewer --workers, or 0") from None
         raise UnfinishedError(f"a worker cannot start: its server was killed {_SERVERS} times; run the command again")
+
+    def _loaded_server(self) -> ForkServer:
+        server = _early.pop() if _early else ForkServer(_SERVER)
+        server.load(self._job, self._prepare)
+        return server
 
     def finished(self) -> tuple[Any, Outcome]:
         """Wait for an answer; return its shard, with the record or what is wrong."""
