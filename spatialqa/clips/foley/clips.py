@@ -24,7 +24,7 @@ _STEP = 2.0**-15  # samples lie on the 16-bit grid, so the last bits of another 
 class FoleyClass:
     """One sound class: slug is the id's middle part, label and mid are AudioSet's, durations are drawn evenly.
 
-    default: whether it is used where no classes are named. A tagger hears at least half of the clips of these classes
+    default: whether it is used where no classes are named. A tagger hears half of the clips of nearly all of these
     (docs/hear-check.md).
     """
 
