@@ -1,7 +1,6 @@
 """Benchmarks parts of the pipeline by themselves: homes, foley clips, planning, questions, the start of a command."""
 
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from spatialqa.acoustics.no_engine import NoEngine
+from spatialqa.bench.memory import peak_memory_gib
 from spatialqa.bench.rendering import Figures, Silent
 from spatialqa.clips.foley.clips import CLASSES, synthesise
 from spatialqa.dataset.validation.dataset import validate_dataset
@@ -42,7 +42,7 @@ def bench_parts(recipe: RenderRecipe) -> Figures:
         make_qa(Path(name) / "first", QaRecipe())
         validate_dataset(Path(name) / "first")
         plan_s = _cpu_s(lambda: render_dataset(planned, root, Silent()))
-        before_gib = _peak_gib()
+        before_gib = peak_memory_gib()
         questions: dict[str, int] = {}
         asked_s = _cpu_s(lambda: questions.update(make_qa(root, QaRecipe()).questions))
         checked_s = _cpu_s(lambda: validate_dataset(root))
@@ -67,10 +67,6 @@ def _cpu_s(work: Callable[[], Any]) -> float:
     start = time.process_time()
     work()
     return time.process_time() - start
-
-
-def _peak_gib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def _home_s(recipe: RenderRecipe) -> float:
