@@ -1,6 +1,6 @@
 """`python -m spatialqa` is the command `spatialqa`."""
 
-from spatialqa.cli.main import main
+from spatialqa.cli.entry import main
 
 if __name__ == "__main__":
     main()

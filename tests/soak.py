@@ -41,6 +41,7 @@ LONGEST_S = 120.0  # of one start, beside five times what an undisturbed run tak
 DISK_BYTES = 128 << 20
 COMPARED = ("scenes", "groups", "rirs", "qa", "README.md", "croissant.json", "_spatialqa/shards", "_spatialqa/rejects")
 CLEAN_ENDS = (0, 1, 2, 3, 130, 143, -signal.SIGKILL)
+BEFORE_IT_BEGAN = (-signal.SIGINT, -signal.SIGTERM)  # while Python itself started
 
 
 def contents(root: Path) -> dict[str, str]:
@@ -109,7 +110,8 @@ class Soak:
                 code, printed = self._start(command, root, left, typical_s)
                 if code == 0:
                     break
-                if code not in CLEAN_ENDS or "Traceback" in printed:
+                early = code in BEFORE_IT_BEGAN and "spatialqa/" not in printed
+                if not early and (code not in CLEAN_ENDS or "Traceback" in printed):
                     return f"{command[3]} ended with {code}: {printed.strip()[-300:]}"
             else:
                 return f"{command[3]} did not end in {MOST_STARTS} starts"
@@ -166,7 +168,7 @@ class Soak:
             return True
         below = descendants(os.getpid() if what == "worker" and self.cluster else pid)
         chosen = {
-            "child": [own for own, command in below if "spatialqa.cli" in command],
+            "child": [own for own, command in below if "-m spatialqa " in command],
             "worker": [
                 own
                 for own, command in below

@@ -45,7 +45,7 @@ HEAVY = (
 
 
 def spatialqa(*arguments: object, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "spatialqa.cli.main", *map(str, arguments)]
+    command = [sys.executable, "-m", "spatialqa", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
 
 

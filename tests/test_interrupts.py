@@ -1,8 +1,12 @@
 """Ctrl-C in the midst of native code that calls back into Python ends what runs and is not lost; SIGTERM is like it."""
 
 import io
+import os
 import signal
+import subprocess
+import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +16,7 @@ import soundfile
 from spatialqa.clips.decode import read_sound_bytes
 from spatialqa.core.audio_io import decode_flac, encode_flac
 from spatialqa.core.interrupts import interrupts_wait, stop_on_signals, stopped_by
+from tests.fixtures.kills import REPOSITORY
 
 AUDIO = np.zeros((2, 48000), dtype=np.float32)
 
@@ -118,3 +123,24 @@ def test_an_ignored_signal_stays_ignored() -> None:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+def test_ctrl_c_before_the_program_is_imported_ends_it_in_silence(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("print('importing', flush=True)\nimport time\ntime.sleep(60)\n")
+    path = os.pathsep.join([str(tmp_path), str(REPOSITORY)])
+    heeded = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        started = subprocess.Popen(
+            [sys.executable, "-m", "spatialqa", "--version"],
+            env=os.environ | {"PYTHONPATH": path},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, heeded)
+    assert started.stdout is not None
+    assert started.stdout.readline() == "importing\n"
+    started.send_signal(signal.SIGINT)
+    assert started.communicate(timeout=30)[0] == ""
+    assert started.returncode == -signal.SIGINT

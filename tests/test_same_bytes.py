@@ -24,7 +24,7 @@ def _threads(count: int, kernels: str) -> dict[str, str]:
 
 
 def _start(out: Path, variables: Mapping[str, str], *before: str) -> subprocess.Popen[str]:
-    command = [*before, sys.executable, "-m", "spatialqa.cli.main", _RENDER[0], str(out), *_RENDER[1:]]
+    command = [*before, sys.executable, "-m", "spatialqa", _RENDER[0], str(out), *_RENDER[1:]]
     return subprocess.Popen(
         command, env=os.environ | variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
