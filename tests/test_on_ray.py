@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from spatialqa.core.interrupts import stop_on_signals, stopped_by
 from spatialqa.errors import RecipeError
+from spatialqa.generation import on_ray
 from spatialqa.generation.recipe import RenderRecipe
 from tests.fixtures.datasets import PLANNED
 from tests.fixtures.kills import Started, spatialqa
@@ -69,3 +71,23 @@ def test_what_is_no_address_is_refused_before_anything_is_written(address: str) 
 @pytest.mark.parametrize("address", [None, "auto", "10.0.0.1:6379", "ray://head:10001", "localhost:1"])
 def test_what_is_an_address_is_taken(address: str | None) -> None:
     assert RenderRecipe(ray_address=address).ray_address == address
+
+
+def test_a_stop_while_ray_connects_is_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray sets a handler of SIGTERM of its own when it connects, which would end the program without a word."""
+
+    def join(ray: Any, address: str) -> None:
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(number))
+        signal.raise_signal(signal.SIGTERM)
+
+    ray = pytest.importorskip("ray")
+    monkeypatch.setattr(on_ray, "_join", join)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    stop_on_signals()
+    try:
+        with pytest.raises(KeyboardInterrupt), on_ray._connected(ray, "127.0.0.1:1"):
+            pass
+        assert stopped_by() == signal.SIGTERM
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -105,9 +105,15 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
     handler = signal.getsignal(signal.SIGTERM)
     with libraries_silent():
         try:
-            _join(ray, address or "auto")
+            try:
+                _join(ray, address or "auto")
+            except SystemExit:  # by Ray's own handler of SIGTERM, which it sets while it connects
+                if main:
+                    signal.signal(signal.SIGTERM, handler)
+                signal.raise_signal(signal.SIGTERM)
+                raise
             if main:
-                signal.signal(signal.SIGTERM, handler)  # Ray sets its own
+                signal.signal(signal.SIGTERM, handler)
             yield
         finally:
             ray.shutdown()
