@@ -24,8 +24,7 @@ _STEP = 2.0**-15  # samples lie on the 16-bit grid, so the last bits of another 
 class FoleyClass:
     """One sound class: slug is the id's middle part, label and mid are AudioSet's, durations are drawn evenly.
 
-    default: whether it is used where no classes are named. A tagger hears half of the clips of nearly all of these
-    (docs/hear-check.md).
+    default: whether it is used where no classes are named: a tagger hears half of its clips (docs/hear-check.md).
     """
 
     slug: str
@@ -39,7 +38,7 @@ class FoleyClass:
 CLASSES: tuple[FoleyClass, ...] = (
     FoleyClass("bark", "Bark", "/m/05tny_", animals.bark, (2.0, 7.0)),
     FoleyClass("meow", "Meow", "/m/07qrkrw", animals.meow, (2.0, 7.0)),
-    FoleyClass("crowing", "Crowing, cock-a-doodle-doo", "/m/07qn5dc", animals.crowing, (2.5, 7.0), default=False),
+    FoleyClass("crowing", "Crowing, cock-a-doodle-doo", "/m/07qn5dc", animals.crowing, (2.5, 7.0)),
     FoleyClass("caw", "Caw", "/m/07r5c2p", animals.caw, (2.0, 7.0)),
     FoleyClass("chirp", "Chirp, tweet", "/m/07pggtn", animals.chirp, (2.0, 8.0)),
     FoleyClass("cricket", "Cricket", "/m/09xqv", animals.cricket, (3.0, 9.0)),
@@ -48,10 +47,10 @@ CLASSES: tuple[FoleyClass, ...] = (
     FoleyClass("moo", "Moo", "/m/07rpkh9", animals.moo, (2.5, 7.0), default=False),
     FoleyClass("bleat", "Bleat", "/m/07q0h5t", animals.bleat, (2.0, 6.0)),
     FoleyClass("quack", "Quack", "/m/07qdb04", animals.quack, (2.0, 6.0)),
-    FoleyClass("purr", "Purr", "/m/02yds9", animals.purr, (3.0, 9.0)),
+    FoleyClass("purr", "Purr", "/m/02yds9", animals.purr, (3.0, 9.0), default=False),
     FoleyClass("baby_cry", "Baby cry, infant cry", "/t/dd00002", people.baby_cry, (3.0, 8.0)),
     FoleyClass("laughter", "Laughter", "/m/01j3sz", people.laughter, (2.5, 7.0)),
-    FoleyClass("cough", "Cough", "/m/01b_21", people.cough, (2.0, 6.0), default=False),
+    FoleyClass("cough", "Cough", "/m/01b_21", people.cough, (2.0, 6.0)),
     FoleyClass("snoring", "Snoring", "/m/01d3sd", people.snoring, (4.0, 9.0)),
     FoleyClass("clapping", "Clapping", "/m/0l15bq", people.clapping, (2.0, 8.0)),
     FoleyClass("applause", "Applause", "/m/028ght", people.applause, (3.0, 9.0)),
@@ -72,7 +71,7 @@ CLASSES: tuple[FoleyClass, ...] = (
     FoleyClass("drip", "Drip", "/m/07r5v4s", nature.drip, (3.0, 8.0), default=False),
     FoleyClass("stream", "Stream", "/m/0j6m2", nature.stream, (4.0, 10.0)),
     FoleyClass("wind", "Wind", "/m/03m9d0z", nature.wind, (4.0, 10.0)),
-    FoleyClass("thunder", "Thunder", "/m/0ngt1", nature.thunder, (3.0, 9.0), default=False),
+    FoleyClass("thunder", "Thunder", "/m/0ngt1", nature.thunder, (3.0, 9.0)),
     FoleyClass("crackle", "Crackle", "/m/07pzfmf", nature.crackle, (4.0, 10.0)),
     FoleyClass("waves", "Waves, surf", "/m/034srq", nature.waves, (5.0, 10.0)),
     FoleyClass("faucet", "Water tap, faucet", "/m/02jz0l", nature.faucet, (3.0, 9.0), default=False),
@@ -97,8 +96,8 @@ CLASSES: tuple[FoleyClass, ...] = (
     FoleyClass("reversing_beeps", "Reversing beeps", "/m/02rhddq", alarms.reversing_beeps, (3.0, 9.0)),
     FoleyClass("whistle", "Whistle", "/m/0l156k", alarms.whistle, (1.5, 6.0)),
     FoleyClass("buzzer", "Buzzer", "/m/030rvx", alarms.buzzer, (1.5, 5.0)),
-    FoleyClass("acoustic_guitar", "Acoustic guitar", "/m/042v_gx", music.acoustic_guitar, (3.0, 8.0)),
-    FoleyClass("banjo", "Banjo", "/m/018j2", music.banjo, (3.0, 7.0)),
+    FoleyClass("acoustic_guitar", "Acoustic guitar", "/m/042v_gx", music.acoustic_guitar, (3.0, 8.0), default=False),
+    FoleyClass("banjo", "Banjo", "/m/018j2", music.banjo, (3.0, 7.0), default=False),
     FoleyClass("piano", "Piano", "/m/05r5c", music.piano, (3.0, 7.0)),
     FoleyClass("marimba", "Marimba, xylophone", "/m/0dwsp", percussion.marimba, (2.5, 7.0)),
     FoleyClass("glockenspiel", "Glockenspiel", "/m/0dwtp", percussion.glockenspiel, (2.5, 7.0)),
