@@ -24,9 +24,6 @@ from typing import IO, Any, NoReturn
 from spatialqa.core.interrupts import end_with_parent
 from spatialqa.generation.light_imports import without_heavy_libraries
 
-_SERVER = (
-    "import sys; sys.path[:] = sys.argv[1:]; from spatialqa.generation.fork_server import serve_forks; serve_forks()"
-)
 _MESSAGE = struct.Struct("<cqq")  # what, and two numbers
 _IMPORT, _LOAD, _FORK, _KILL = b"I", b"L", b"F", b"K"  # orders; the first two have bytes after them
 _FORKED, _ENDED = b"f", b"e"  # answers: process; process, exit code
