@@ -16,12 +16,14 @@ from spatialqa.cli.preview import show
 from spatialqa.core.audio_io import write_scene_wav
 from spatialqa.dataset.reading import read_rows
 from spatialqa.errors import ClipError, DatasetError, RecipeError
-from spatialqa.models.bat.answer import Answerer, answer, fit, listen, read_binaural
+from spatialqa.models.bat.answer import answer
+from spatialqa.models.bat.answerer import Answerer
 from spatialqa.models.bat.checkpoint import pack
 from spatialqa.models.bat.llm import tiny_llm, tiny_tokenizer
 from spatialqa.models.bat.model import BAT, BATConfig
 from spatialqa.models.bat.questions import open_scenes
 from spatialqa.models.bat.recipe import AnswerRecipe
+from spatialqa.models.bat.recording import fit, listen, read_binaural
 from spatialqa.models.data.loading import loader
 from spatialqa.models.training.checkpoint import ModelError, save
 from spatialqa.scoring.score import score

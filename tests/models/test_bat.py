@@ -341,6 +341,23 @@ def test_checkpointing_changes_nothing_but_memory(folder: str) -> None:
     assert all(torch.allclose(grads[0][name], grads[1][name], atol=1e-6) for name in grads[0])
 
 
+@pytest.mark.parametrize("rank", [0, 3])
+def test_attention_by_matrix_products_changes_no_loss_and_no_gradient(rank: int, folder: str) -> None:
+    losses, grads = [], []
+    for by_products in (False, True):
+        model = (adapted(folder) if rank else mini()).train()
+        if by_products:
+            model.attend_by_products()
+        loss = model(sound(), model.encode(QUESTIONS, ANSWERS))
+        loss.backward()
+        losses.append(loss.item())
+        grads.append({name: p.grad for name, p in model.named_parameters() if p.grad is not None})
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+    assert grads[0].keys() == grads[1].keys()
+    for name, fused in grads[0].items():
+        assert (fused - grads[1][name]).abs().max() <= 1e-4 * fused.abs().max() + 1e-6, name
+
+
 def test_bfloat16_holds_the_language_model_and_changes_little(folder: str) -> None:
     config = replace(MINI, llm=folder, lora_rank=3)
     torch.manual_seed(0)

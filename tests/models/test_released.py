@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from spatialqa.cli.main import cli
 from spatialqa.errors import DatasetError, RecipeError
-from spatialqa.models.bat.answer import Answerer
+from spatialqa.models.bat.answerer import Answerer
 from spatialqa.models.bat.checkpoint import load_released
 from spatialqa.models.bat.llm import tiny_llm, tiny_tokenizer
 from spatialqa.models.bat.model import BAT, BATConfig

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from spatialqa.errors import DatasetError
-from spatialqa.models.bat.answer import _claim
+from spatialqa.models.bat.answers_file import claim_answers
 from spatialqa.models.bat.recipe import AnswerRecipe
 from spatialqa.models.spatial_ast.losses import parameter_groups
 from spatialqa.models.spatial_ast.model import SpatialAST
@@ -40,17 +40,17 @@ def test_a_training_run_whose_record_is_damaged(data: Path, tmp_path: Path, text
 def test_answers_whose_record_is_damaged(data: Path, tmp_path: Path, text: str) -> None:
     to, weights = tmp_path / "answers.jsonl", tmp_path / "best.pt"
     weights.touch()
-    assert _claim(to, data, AnswerRecipe(), [weights]) == set()
+    assert claim_answers(to, data, AnswerRecipe(), [weights]) == set()
     to.write_text('{"qa_id": "a", "prediction": "b"}\n')
-    assert _claim(to, data, AnswerRecipe(), [weights]) == {"a"}
+    assert claim_answers(to, data, AnswerRecipe(), [weights]) == {"a"}
     record = tmp_path / "answers.jsonl.run.json"
     record.write_text(text)
     with pytest.raises(DatasetError, match=r"run.json: .*remove answers.jsonl and answers.jsonl.run.json") as caught:
-        _claim(to, data, AnswerRecipe(), [weights])
+        claim_answers(to, data, AnswerRecipe(), [weights])
     assert "\n" not in str(caught.value)
     to.unlink()
     record.unlink()
-    assert _claim(to, data, AnswerRecipe(), [weights]) == set()
+    assert claim_answers(to, data, AnswerRecipe(), [weights]) == set()
 
 
 # --- optimizers of earlier versions -----------------------------------------------------------------------------------

@@ -315,6 +315,13 @@ def test_a_grounded_model_goes_on_with_the_classes_of_the_encoder_that_is_named(
     assert torch.equal(again.bat.encoder_projector.query, first.bat.encoder_projector.query)
 
 
+@pytest.mark.parametrize(("amp", "attention"), [("bf16", "eager"), ("auto", "sdpa"), ("off", "sdpa")])
+def test_bfloat16_on_a_cpu_attends_by_matrix_products(amp: str, attention: str) -> None:
+    made = new_encoder_lm(replace(QUICK, amp=amp), encoder_of(), Process(0, 1, torch.device("cpu")))
+    assert made.bat.llm.config._attn_implementation == attention
+    assert made.bat.encoder_projector.qformer.config._attn_implementation == attention
+
+
 # --- validation
 
 

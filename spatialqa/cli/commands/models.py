@@ -190,7 +190,7 @@ def listen_command(recording: Path, question: str, model: Path, gain_db: float |
     """Ask a trained bat a QUESTION about a binaural RECORDING with two channels, left and right."""
     resolved = resolve(AnswerRecipe, "answer", None, given, {})
     _need_models("listen")
-    from spatialqa.models.bat.answer import listen
+    from spatialqa.models.bat.recording import listen
 
     click.echo(listen(recording, question, model, resolved, gain_db))
 

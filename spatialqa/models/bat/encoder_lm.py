@@ -79,6 +79,8 @@ def new_encoder_lm(recipe: BATRecipe, encoder: SpatialAST, process: Process, nam
         bat = BAT(config, checkpointing=recipe.gradient_checkpointing, **options)
     if bat.grounding is not None:
         bat.grounding.take_over(encoder)
+    if process.device.type == "cpu" and recipe.amp == "bf16":
+        bat.attend_by_products()
     model = EncoderLM(encoder, bat, recipe.encoder_frozen, recipe.masking)
     if recipe.parallel == "fsdp" and process.world > 1:
         share_layers(model, process.device)

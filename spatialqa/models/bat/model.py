@@ -242,6 +242,16 @@ class BAT(nn.Module):
         # of a slice of the states torch would multiply each example by a copy of a frozen matrix of its own
         llm.get_output_embeddings().register_forward_pre_hook(lambda _, states: (states[0].contiguous(),))
 
+    def attend_by_products(self) -> None:
+        """Compute attention by matrix products, not by torch's fused kernel.
+
+        In bfloat16 on a CPU the backward pass of the fused kernel takes a third of a training step. In float32, and on
+        a GPU, the fused kernel is faster.
+        """
+        for transformer in (self.llm, self.encoder_projector.qformer):
+            whole = transformer.get_base_model() if hasattr(transformer, "get_base_model") else transformer
+            whole.set_attn_implementation("eager")
+
     def audio(self, tokens: Tensor) -> Tensor:
         """Return the embeddings, (B, queries, llm width), of the encoder's tokens, (B, n, encoder_width).
 
