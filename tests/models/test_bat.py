@@ -358,6 +358,36 @@ def test_attention_by_matrix_products_changes_no_loss_and_no_gradient(rank: int,
         assert (fused - grads[1][name]).abs().max() <= 1e-4 * fused.abs().max() + 1e-6, name
 
 
+def test_compiling_is_for_training_alone_and_changes_no_gradient(folder: str) -> None:
+    model, calls = adapted(folder), []
+
+    def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+        graph = torch.compile(function, backend="aot_eager", dynamic=True)
+
+        def counted(*args: Any, **options: Any) -> Any:
+            calls.append(function)
+            return graph(*args, **options)
+
+        return counted
+
+    texts = [model.encode(QUESTIONS, ANSWERS), model.encode(QUESTIONS[:2], ANSWERS[:2])]
+    grads = []
+    for compiling in (False, True):
+        if compiling:
+            model.compile_for_training(compiled)
+        model.zero_grad()
+        for text in texts:
+            model(sound(len(text.ids)), text).backward()
+        grads.append({name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None})
+    assert len(calls) == 2 * len(texts)
+    for name, plain in grads[0].items():
+        assert (plain - grads[1][name]).abs().max() <= 1e-4 * plain.abs().max() + 1e-6, name
+    with torch.no_grad():
+        model(sound(), texts[0])
+    model.generate(sound(), QUESTIONS, beams=1, max_new_tokens=3)
+    assert len(calls) == 2 * len(texts)
+
+
 def test_bfloat16_holds_the_language_model_and_changes_little(folder: str) -> None:
     config = replace(MINI, llm=folder, lora_rank=3)
     torch.manual_seed(0)

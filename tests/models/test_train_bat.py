@@ -322,6 +322,12 @@ def test_bfloat16_on_a_cpu_attends_by_matrix_products(amp: str, attention: str) 
     assert made.bat.encoder_projector.qformer.config._attn_implementation == attention
 
 
+def test_compiling_without_a_compiler_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(RecipeError, match=r"^compile: needs a C\+\+ compiler, and no-such-compiler is not found"):
+        new_encoder_lm(replace(QUICK, compile=True), encoder_of(), Process(0, 1, torch.device("cpu")))
+
+
 # --- validation
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from spatialqa.models.bat.questions import QuestionBatch, QuestionSet
 from spatialqa.models.bat.recipe import BATRecipe
 from spatialqa.models.spatial_ast.model import SpatialAST
 from spatialqa.models.training.checkpoint import ModelError, weights_file
-from spatialqa.models.training.process import Process
+from spatialqa.models.training.process import Process, compiled
 from spatialqa.models.training.run_folder import LOSS
 
 
@@ -81,6 +82,8 @@ def new_encoder_lm(recipe: BATRecipe, encoder: SpatialAST, process: Process, nam
         bat.grounding.take_over(encoder)
     if process.device.type == "cpu" and recipe.amp == "bf16":
         bat.attend_by_products()
+    if recipe.compile:
+        bat.compile_for_training(partial(compiled, device=process.device, dynamic=True))
     model = EncoderLM(encoder, bat, recipe.encoder_frozen, recipe.masking)
     if recipe.parallel == "fsdp" and process.world > 1:
         share_layers(model, process.device)

@@ -16,7 +16,7 @@ weights' training; SmolLM2 and tiny put nothing there.
 import dataclasses
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -252,6 +252,14 @@ class BAT(nn.Module):
             whole = transformer.get_base_model() if hasattr(transformer, "get_base_model") else transformer
             whole.set_attn_implementation("eager")
 
+    def compile_for_training(self, compiled: Callable[[Any], Any]) -> None:
+        """Compile the Q-Former and the language model where gradients are computed; answering stays as it is.
+
+        compiled: returns a function as torch.compile has it.
+        """
+        for part in (self.encoder_projector, self.llm):
+            setattr(part, "forward", _in_training(compiled(part.forward), part.forward))  # noqa: B010  mypy: a method
+
     def audio(self, tokens: Tensor) -> Tensor:
         """Return the embeddings, (B, queries, llm width), of the encoder's tokens, (B, n, encoder_width).
 
@@ -387,6 +395,15 @@ def _in_a_question(name: str, text: str, tokenizer: Any) -> list[int]:
         ) from None
     within = [start < first + len(spoken) and end > first for start, end in read["offset_mapping"]]
     return [token for token, inside in zip(read["input_ids"], within, strict=True) if inside]
+
+
+def _in_training(compiled: Callable[..., Any], plain: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that is the compiled one where gradients are computed, and the plain one elsewhere."""
+
+    def forward(*args: Any, **options: Any) -> Any:
+        return (compiled if torch.is_grad_enabled() else plain)(*args, **options)
+
+    return forward
 
 
 def _end_together(sequence: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

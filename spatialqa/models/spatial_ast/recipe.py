@@ -107,7 +107,6 @@ class TrainRecipe(TrainingKeys):
     shuffle_labels: bool = key(False, "control: train every scene with the labels of another one")
     seed: int = key(0, "seed of weights, order and masking", minimum=0, maximum=LARGEST_SEED)
     run: str = key("spatialqa-model", "folder of checkpoints, logs and plots", path=True, execution=True)
-    compile: bool = key(False, "compile the model (torch.compile)", execution=True)
     workers: int = key(
         0,
         "number of processes that decode scenes; 0 decodes in the training process",

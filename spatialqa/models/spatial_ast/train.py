@@ -56,7 +56,7 @@ from spatialqa.models.spatial_ast.recipe import OF_PRESET, TrainRecipe
 from spatialqa.models.spatial_ast.report import SOUNDS, SpatialASTReport
 from spatialqa.models.training.checkpoint import BEST, initial_weights, read_weights, weights_file
 from spatialqa.models.training.loop import Plan, Schedule, StepResult, Trainer, is_finished, say_finished
-from spatialqa.models.training.process import Process, join
+from spatialqa.models.training.process import Process, compiled, join
 from spatialqa.models.training.run_folder import claimed, threads_of
 
 FEW_SCENES = 2000  # fewer train no useful model
@@ -275,7 +275,7 @@ class SpatialASTTrainer(Trainer[Batch]):
         self.schedule = Schedule(peak, recipe.min_lr, recipe.warmup, per_stage=True)
         self.optimizer = self._new_optimizer()
         self.held_out = open_held_out(folders, vocabulary, recipe, self.model, left_out) if process.main else None
-        self.module = torch.compile(self.model) if recipe.compile else self.model
+        self.module = compiled(self.model, process.device) if recipe.compile else self.model
         if process.world > 1:
             self.module = nn.parallel.DistributedDataParallel(self.module)
 

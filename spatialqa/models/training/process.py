@@ -2,9 +2,12 @@
 
 import contextlib
 import os
+import shutil
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -92,6 +95,23 @@ def choose_device(device: str) -> torch.device:
     if device == "cuda" and not torch.cuda.is_available():
         raise RecipeError("device cuda: torch finds no GPU here; use --device auto")
     return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def compiled(what: Any, device: torch.device, dynamic: bool | None = None) -> Any:
+    """Return a module or a function as torch.compile has it; it is compiled when it is called first.
+
+    Args:
+        what: to compile.
+        device: that it computes on.
+        dynamic: whether the shapes of its inputs change from call to call; see torch.compile.
+
+    Raises:
+        RecipeError: it computes on a CPU, and there is no C++ compiler.
+    """
+    compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
+    if device.type == "cpu" and shutil.which(compiler) is None:
+        raise RecipeError(f"compile: needs a C++ compiler, and {compiler} is not found: install one, or leave it out")
+    return torch.compile(what, dynamic=dynamic)
 
 
 def autocast(device: torch.device, amp: str) -> torch.autocast:

@@ -24,6 +24,7 @@ class ComputeKeys:
     device: str = key(
         "auto", "device; auto uses a GPU if there is one", choices=("auto", "cpu", "cuda"), execution=True
     )
+    compile: bool = key(False, "compile the model (torch.compile), on a CPU with a C++ compiler", execution=True)
     amp: str = key("auto", "use bf16 for matrix products; auto does so on a GPU", choices=("auto", "bf16", "off"))
     threads: int | None = key(
         None,
