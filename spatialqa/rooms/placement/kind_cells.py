@@ -4,6 +4,7 @@ A kind of things (see `heights`) has a band of heights. Within it a place lies a
 distance, and then anywhere at that distance: a thin shell around the head is even in azimuth and in height.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -15,6 +16,7 @@ from spatialqa.rooms.placement.heights import Band
 from spatialqa.rooms.placement.surface_distance import IntArray
 
 _STEP_M = 0.1
+_WHOLE = 5  # steps that a listener has all of, or else none: a half metre
 _LEAST_SHARE = 0.03  # of a kind's points; a thinner slice above or below the ears is not worth a draw of its own
 _STEPS = 40  # halvings of an interval
 _Row = tuple[str, bool]  # a kind, and whether above the ears
@@ -25,7 +27,7 @@ class KindCells:
 
     ids: int64 (n,), what the caller calls the points. points: float64 (n, 3), world metres. offset: float64 (n, 3),
     the same from the centre of the head. height_m: float64 (n,), above the floor. kinds: the band of heights of each.
-    offered: the kinds that have points.
+    limits_m: the least and the greatest distance of a point. offered: the kinds that have points.
     """
 
     def __init__(
@@ -35,12 +37,14 @@ class KindCells:
         offset: FloatArray,
         height_m: FloatArray,
         kinds: Mapping[str, Band],
-        min_distance_m: float,
+        limits_m: tuple[float, float],
     ) -> None:
         self.n_points = len(points)
         self._ids, self._points = ids, points
         distance = np.sqrt((offset * offset).sum(axis=1))
-        self._step = np.maximum((distance - min_distance_m) / _STEP_M, 0.0).astype(np.int64)
+        nearest, farthest = limits_m
+        self._step = np.maximum((distance - nearest) / _STEP_M, 0.0).astype(np.int64)
+        self._n_allowed = math.ceil((farthest - nearest) / _STEP_M - 1e-9)
         self._n_steps = int(self._step.max()) + 1 if len(points) else 1
         self._members: dict[_Row, IntArray] = {}
         above = offset[:, 1] > 0
@@ -66,8 +70,8 @@ class KindCells:
             rows.append((kind, bool(u < above[kind]) if len(sides) > 1 else sides[0]))
         different = sorted(set(rows))
         counts = np.array([float(rows.count(row)) for row in different])
-        held = np.stack([np.bincount(self._step[self._members[row]], minlength=self._n_steps) for row in different])
-        fitted = dict(zip(different, even_shares(held > 0, counts), strict=True))
+        reached = np.stack([self._reached(row) for row in different])
+        fitted = dict(zip(different, even_shares(reached, counts), strict=True))
         taken: list[int] = []
         for row, distance_u in zip(rows, strata(len(rows), rng), strict=True):
             point = self._take(row, fitted[row], distance_u, taken, rng)
@@ -75,6 +79,18 @@ class KindCells:
                 break
             taken.append(point)
         return [int(self._ids[point]) for point in taken]
+
+    def _reached(self, row: _Row) -> BoolArray:
+        """Return at which steps of distance a row is drawn: bool (n_steps,).
+
+        A room ends within a half metre, whose first steps would then have more sources than its last ones. So a half
+        metre is used where every step of it has a point. Where no half metre is whole, all steps that have one are.
+        """
+        held = np.bincount(self._step[self._members[row]], minlength=self._n_steps) > 0
+        further = len(held) + np.arange(-len(held) % _WHOLE)
+        padded = np.append(held, further >= self._n_allowed)
+        whole = np.repeat(padded.reshape(-1, _WHOLE).all(axis=1), _WHOLE)[: len(held)]
+        return whole if whole.any() else held
 
     def _take(
         self, row: _Row, shares: FloatArray, distance_u: float, taken: Sequence[int], rng: np.random.Generator

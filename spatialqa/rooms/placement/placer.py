@@ -293,7 +293,8 @@ class Placer:
     def _kind_cells(self, listener: Pose) -> KindCells:
         ids, pool = self._reachable(listener), self._pool
         offset = pool.points[ids] - np.asarray(listener.position)
-        return KindCells(ids, pool.points[ids], offset, pool.height_m[ids], self.kinds, self.min_distance_m)
+        limits = (self.min_distance_m, self.max_distance_m)
+        return KindCells(ids, pool.points[ids], offset, pool.height_m[ids], self.kinds, limits)
 
     def _reachable(self, listener: Pose) -> IntArray:
         """Return the points of the pool that can be sources of a listener: their indices, int64 (n,)."""
