@@ -18,6 +18,7 @@ from torch.nn import functional
 from spatialqa.core.geometry import spherical
 from spatialqa.models.spatial_ast.checkpoint import load_audiomae, load_checkpoint
 from spatialqa.models.spatial_ast.model import (
+    AT_ONCE,
     N_CUES,
     PRESETS,
     SpatialAST,
@@ -433,6 +434,14 @@ def test_bfloat16_changes_little_and_leaves_the_front_end_alone() -> None:
             rough = model(waveform)
     for a, b in zip(exact, rough, strict=True):
         assert torch.allclose(a, b.float(), atol=0.05 * float(a.std()) + 0.02)
+
+
+def test_the_front_end_gives_a_sound_the_same_maps_in_any_batch() -> None:
+    model = SpatialAST(PRESETS["tiny"]).eval()
+    waveform = 0.1 * torch.randn(AT_ONCE + 3, 2, 8000, generator=torch.Generator().manual_seed(0))
+    together = model.maps(waveform)
+    for row, alone in enumerate(waveform):
+        assert torch.equal(together[row], model.maps(alone[None])[0])
 
 
 def test_it_is_one_graph_for_the_compiler() -> None:

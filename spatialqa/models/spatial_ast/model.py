@@ -29,6 +29,7 @@ from spatialqa.models.training.checkpoint import ModelError
 
 TABLE_S = 10.0  # what the positional table's n_frames stand for
 N_CUES = 9
+AT_ONCE = 4  # waveforms that a CPU transforms together: the spectra of more do not fit its caches
 N_DISTANCES, N_AZIMUTHS, N_ELEVATIONS = 21, 360, 180
 MIRRORED = {  # where each map comes from, and its sign, when the ears change places
     "mel": {"binaural": ([1, 0], [1.0, 1.0]), "mono": ([0], [1.0])},
@@ -510,6 +511,8 @@ class SpatialAST(nn.Module):
         c = self.config
         if waveform.dim() != 3 or waveform.shape[1] != 2 or waveform.shape[2] <= c.n_fft // 2:
             raise ModelError(f"waveforms have the shape (B, 2, n), n above {c.n_fft // 2}; got {tuple(waveform.shape)}")
+        if waveform.device.type == "cpu" and len(waveform) > AT_ONCE and not torch.compiler.is_compiling():
+            return torch.cat([self.maps(part) for part in waveform.split(AT_ONCE)])
         with torch.autocast(waveform.device.type, enabled=False):
             waveform = waveform.float()
             ears = waveform.mean(1, keepdim=True) if c.channels == "mono" else waveform
