@@ -18,7 +18,7 @@ import pytest
 from spatialqa.dataset.reading import read_rows
 from spatialqa.models.training.run_folder import read_log
 
-FEW = ["--scenes", "80", "--workers", "0"]
+FEW = ["--scenes", "80", "--workers", "0", "--engine-config", "indirect_ray_count=200"]
 EARS = ["train-baseline", "single", "--recipe", "baseline-tiny", "--threads", "1", "--run", "ears"]
 EARS += ["--class-epochs", "2", "--joint-epochs", "5", "--batch-size", "16"]
 BAT = ["train-baseline", "single", "pairs", "--recipe", "bat-tiny", "--encoder", "ears", "--threads", "1"]
