@@ -13,7 +13,8 @@ import pytest
 
 from spatialqa.errors import RoomError
 from spatialqa.rooms.materials import guess_material
-from spatialqa.rooms.mesh.gltf import buffers, read_gltf
+from spatialqa.rooms.mesh.gltf import read_gltf
+from spatialqa.rooms.mesh.gltf_data import buffers
 from spatialqa.rooms.mesh.mesh_rooms import MeshRooms
 from spatialqa.rooms.mesh.reading import read_parts
 from tests.rooms.gltf_files import COMPONENTS, FACES, SQUARE, File, glb

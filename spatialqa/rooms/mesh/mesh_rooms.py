@@ -15,7 +15,7 @@ from spatialqa.core.strict_yaml import read_yaml
 from spatialqa.errors import RoomError, shown
 from spatialqa.rooms.materials import material
 from spatialqa.rooms.mesh.cache import KnownContents, MeshCache
-from spatialqa.rooms.mesh.gltf import buffers
+from spatialqa.rooms.mesh.gltf_data import buffers
 from spatialqa.rooms.mesh.part_materials import DEFAULT, PartMaterial, PartMaterials, read_part_materials
 from spatialqa.rooms.mesh.parts import MeshPart
 from spatialqa.rooms.mesh.rays import RayCaster, ray_efficiency
