@@ -52,7 +52,7 @@ def test_a_change_of_the_whole_set_is_noticed(copy: Path, name: str) -> None:
 def test_a_change_of_a_single_scene_is_noticed(copy: Path, name: str) -> None:
     noticed, total = single_scenes(copy, name, validate_dataset)
     assert total == 24
-    assert noticed >= 23
+    assert noticed >= 22  # docs/reliability.md has the shares of 456 scenes; of 98 %, 22 or more are found in 99 %
 
 
 def test_swapped_ears_are_noticed_where_the_levels_of_the_ears_tell_nothing(copy: Path) -> None:
