@@ -37,7 +37,7 @@ RUN_BY_OTHER_TESTS = {  # Python blocks
 }
 _CHEAP = ("--duration-s", "1", "--workers", "0", "--sample-rate", "16000")
 _WITH_AUDIO = ("tour.md", "how-to/score-llm.md", "labels.md")  # elsewhere commands plan: others test what they render
-_SCENES = {"tour.md": "8"}  # elsewhere four are enough
+_SCENES = {"tour.md": "24"}  # elsewhere four are enough
 
 
 class Block(NamedTuple):
