@@ -470,14 +470,20 @@ def test_every_second_question_is_turned_in_training(small: Path, encoder: Path,
     trainer = BATTrainer([small], calm, process, encoder / "best.pt", Contamination(TrainingProvenance()), 0.0)
     asked = trainer.stages[0]
     rows = asked.batches(calm.batch_size, calm.seed, "0/0")[0]
-    losses = []
-    for flipped in (asked.flipped(calm.seed, "0/0"), None):
+    turned = asked.flipped(calm.seed, "0/0")
+    losses, each = [], []
+    for flipped in (turned, None):
         sound, text, _ = encoded_part(trainer.module, asked.read(rows, flipped), process.device)
         with torch.no_grad():
             losses.append(float(trainer.module.bat(sound, text)))
+            each.append(trainer.module.bat(sound, text, each=True))
     trainer.close()
     assert first == pytest.approx(losses[0], rel=1e-6)
-    assert abs(first - losses[1]) > 1e-4  # more than ten times what the two computations of one loss may differ by
+    assert first != pytest.approx(losses[1], rel=1e-6)
+    change = (each[0] - each[1]).abs()
+    assert 0 < turned[rows].sum() < len(rows)
+    assert change[~turned[rows]].max() < 1e-5  # rounding
+    assert change[turned[rows]].max() > 1e-4
 
 
 @pytest.mark.parametrize("frozen", [True, False])
