@@ -41,7 +41,7 @@ def install(options: Sequence[str] = ()) -> None:
     with tempfile.TemporaryDirectory() as folder:
         wanted = Path(folder) / "wanted.txt"
         wanted.write_text(f"{DISTRIBUTION}=={VERSION} --hash=sha256:{SHA256}\n", encoding="utf-8")
-        _pip("download", "--no-deps", "--no-binary", ":all:", "--dest", folder, "-r", str(wanted))
+        _pip("download", "--no-deps", "--no-binary", DISTRIBUTION, "--dest", folder, "-r", str(wanted))
         wheel = library_wheel(Path(folder) / f"{_NAME}-{VERSION}.tar.gz", Path(folder))
         _pip("install", "--no-deps", *options, str(wheel))
 
