@@ -45,6 +45,16 @@ def test_a_half_metre_that_the_recipe_cuts_short_counts_as_whole(farthest: float
     assert found.max() > farthest - 0.05
 
 
+def test_where_whole_half_metres_are_used_up_other_places_are_taken() -> None:
+    away = np.arange(0.5, 1.4, 0.01)
+    offset = np.stack([away, np.zeros_like(away), np.zeros_like(away)], axis=1)
+    cells = KindCells(np.arange(len(away)), offset, offset, offset[:, 1], {"anywhere": (-1.0, 1.0)}, (0.5, 10.0))
+    for seed in range(20):
+        first, second = cells.draw(["anywhere"] * 2, {"anywhere": 0.5}, np.random.default_rng(seed))
+        assert away[first] < 1.0
+        assert abs(away[first] - away[second]) >= 0.3
+
+
 def test_all_steps_count_where_no_half_metre_is_whole() -> None:
     found = drawn((0.6, 0.95))
     assert found.min() < 0.65

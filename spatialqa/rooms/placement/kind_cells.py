@@ -100,6 +100,8 @@ class KindCells:
         own = own[self._apart(own, taken)]
         held = np.bincount(self._step[own], minlength=self._n_steps) > 0
         left = np.where(held, shares, 0.0)
+        if not left.any():  # other places have used up the whole half metres
+            left = held.astype(np.float64)
         if not left.any():
             return None
         # The nearest step that is left, on either side of the one that was drawn.
