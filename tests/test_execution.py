@@ -181,8 +181,12 @@ def test_a_second_render_is_refused_and_harms_nothing(small: Path, tmp_path: Pat
     root = tmp_path / "data"
     first = Started(render_command(recipe, root))
     assert first.reaches((root / "_spatialqa/run.json").exists), first.printed
-    refused = [Started(render_command(path, root)) for path in (recipe, other)]
-    assert [second.wait() for second in refused] == [2, 2], [second.printed for second in refused]
+    first.process.send_signal(signal.SIGSTOP)  # so that it does not end before the others have started
+    try:
+        refused = [Started(render_command(path, root)) for path in (recipe, other)]
+        assert [second.wait() for second in refused] == [2, 2], [second.printed for second in refused]
+    finally:
+        first.process.send_signal(signal.SIGCONT)
     assert first.wait() == 0, first.printed
     assert all("another spatialqa command" in second.printed for second in refused)
     assert hashes(root) == hashes(small)
