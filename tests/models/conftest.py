@@ -7,7 +7,8 @@ import torch
 
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.models.bat.checkpoint import pack
-from spatialqa.models.bat.model import BAT, BATConfig
+from spatialqa.models.bat.config import BATConfig
+from spatialqa.models.bat.model import BAT
 from spatialqa.models.data.provenance import TrainingProvenance
 from spatialqa.models.training.checkpoint import save
 from spatialqa.qa.recipe import QaRecipe

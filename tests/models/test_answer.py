@@ -19,8 +19,9 @@ from spatialqa.errors import ClipError, DatasetError, RecipeError
 from spatialqa.models.bat.answer import answer
 from spatialqa.models.bat.answerer import Answerer
 from spatialqa.models.bat.checkpoint import pack
+from spatialqa.models.bat.config import BATConfig
 from spatialqa.models.bat.llm import tiny_llm, tiny_tokenizer
-from spatialqa.models.bat.model import BAT, BATConfig
+from spatialqa.models.bat.model import BAT
 from spatialqa.models.bat.questions import open_scenes
 from spatialqa.models.bat.recipe import AnswerRecipe
 from spatialqa.models.bat.recording import fit, listen, read_binaural

@@ -20,8 +20,9 @@ from torch.nn import functional  # noqa: E402
 
 from spatialqa.errors import MissingDependencyError  # noqa: E402
 from spatialqa.models.bat.checkpoint import load_bat, load_released, pack, save_bat, unpack  # noqa: E402
+from spatialqa.models.bat.config import PRESETS, BATConfig  # noqa: E402
 from spatialqa.models.bat.llm import PROMPT, tiny_llm, tiny_tokenizer  # noqa: E402
-from spatialqa.models.bat.model import BAT, IGNORED, PRESETS, BATConfig, Projector  # noqa: E402
+from spatialqa.models.bat.model import BAT, IGNORED, Projector  # noqa: E402
 from spatialqa.models.bat.recipe import BATRecipe  # noqa: E402
 from spatialqa.models.spatial_ast.model import PRESETS as ENCODERS  # noqa: E402
 from spatialqa.models.spatial_ast.model import SpatialAST  # noqa: E402

@@ -9,9 +9,10 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from spatialqa.core.ontology import ontology  # noqa: E402
+from spatialqa.models.bat.config import BATConfig  # noqa: E402
 from spatialqa.models.bat.grounding import Grounding  # noqa: E402
-from spatialqa.models.bat.llm import tiny_tokenizer  # noqa: E402
-from spatialqa.models.bat.model import PROMPT, BATConfig, make_grounding  # noqa: E402
+from spatialqa.models.bat.llm import PROMPT, tiny_tokenizer  # noqa: E402
+from spatialqa.models.bat.model import make_grounding  # noqa: E402
 from spatialqa.qa.ask import ask  # noqa: E402
 from spatialqa.qa.ask_options import AskOptions  # noqa: E402
 from spatialqa.qa.spoken_name import bare_name  # noqa: E402

@@ -12,9 +12,10 @@ from torch.nn import functional  # noqa: E402
 
 from spatialqa.errors import RecipeError  # noqa: E402
 from spatialqa.models.bat.checkpoint import load_bat, pack, save_bat, unpack  # noqa: E402
+from spatialqa.models.bat.config import BATConfig  # noqa: E402
 from spatialqa.models.bat.grounding import Grounding, encoder_class_names  # noqa: E402
 from spatialqa.models.bat.llm import tiny_llm, tiny_tokenizer  # noqa: E402
-from spatialqa.models.bat.model import BAT, BATConfig, make_grounding  # noqa: E402
+from spatialqa.models.bat.model import BAT, make_grounding  # noqa: E402
 from spatialqa.models.spatial_ast.model import SpatialAST, SpatialASTConfig  # noqa: E402
 from spatialqa.models.training.checkpoint import ModelError, save  # noqa: E402
 from spatialqa.qa.spoken_name import sound_of  # noqa: E402

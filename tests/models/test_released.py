@@ -17,8 +17,9 @@ from spatialqa.cli.main import cli
 from spatialqa.errors import DatasetError, RecipeError
 from spatialqa.models.bat.answerer import Answerer
 from spatialqa.models.bat.checkpoint import load_released
+from spatialqa.models.bat.config import BATConfig
 from spatialqa.models.bat.llm import tiny_llm, tiny_tokenizer
-from spatialqa.models.bat.model import BAT, BATConfig
+from spatialqa.models.bat.model import BAT
 from spatialqa.models.bat.recipe import AnswerRecipe
 from spatialqa.models.data.scene_index import paper_vocabulary
 from spatialqa.models.spatial_ast.checkpoint import load_checkpoint, read_encoder, start_from

@@ -16,8 +16,9 @@ from typing import Any, TypeGuard
 import torch
 from torch import Tensor, nn
 
+from spatialqa.models.bat.config import PRESETS, BATConfig
 from spatialqa.models.bat.llm import TINY, need, tiny_llm, tiny_tokenizer
-from spatialqa.models.bat.model import BAT, PRESETS, BATConfig, Projector, make_grounding
+from spatialqa.models.bat.model import BAT, Projector, make_grounding
 from spatialqa.models.spatial_ast.model import SpatialAST, SpatialASTConfig
 from spatialqa.models.training.checkpoint import ModelError, read_weights, save
 

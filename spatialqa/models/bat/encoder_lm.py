@@ -14,7 +14,8 @@ from spatialqa.core import seeds
 from spatialqa.core.console import stderr
 from spatialqa.errors import RecipeError
 from spatialqa.models.bat.checkpoint import load_bat
-from spatialqa.models.bat.model import BAT, IGNORED, PRESETS, Text
+from spatialqa.models.bat.config import PRESETS
+from spatialqa.models.bat.model import BAT, IGNORED, Text
 from spatialqa.models.bat.questions import QuestionBatch, QuestionSet
 from spatialqa.models.bat.recipe import BATRecipe
 from spatialqa.models.spatial_ast.model import SpatialAST
