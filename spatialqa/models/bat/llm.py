@@ -76,6 +76,7 @@ def make_llm(
         options |= _four_bits()
     if name == SMOLLM2:
         file = _smollm2()
+        options = _unpacked() | options
         return _read(str(file.parent), {"gguf_file": file.name}, options, SMOLLM2)
     if (Path(name).is_absolute() or name[0] in ".~" or name.count("/") > 1) and not Path(name).is_dir():
         raise ModelError(f"llm {name}: no such folder")
@@ -223,6 +224,14 @@ def _four_bits() -> dict[str, Any]:
 
     form = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16)
     return {"quantization_config": form, "device_map": {"": torch.cuda.current_device()}}
+
+
+def _unpacked() -> dict[str, Any]:
+    """Return options that read a GGUF file as plain matrices, against which transformers would else advise."""
+    import transformers
+
+    config = getattr(transformers, "GgufConfig", None)  # older versions have no other way
+    return {"quantization_config": config(dequantize=True)} if config else {}
 
 
 def _read(source: str, kind: dict[str, str], options: dict[str, Any], name: str) -> tuple[Any, Any]:
