@@ -3,6 +3,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from spatialqa.models.bat.recipe import BATRecipe, Stage, stages
 from spatialqa.models.bat.train import BATTrainer, identity_of, inherited_provenance, train
 from spatialqa.models.data.provenance import Contamination, TrainingProvenance
 from spatialqa.models.training.checkpoint import ModelError, save
-from spatialqa.models.training.process import Process
+from spatialqa.models.training.process import Process, compiled
 from spatialqa.models.training.run_folder import claim, read_log
 from tests.fixtures.kills import call, kill_when
 from tests.fixtures.records import recorded
@@ -326,6 +327,19 @@ def test_compiling_without_a_compiler_says_what_to_install(monkeypatch: pytest.M
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(RecipeError, match=r"^compile: needs a C\+\+ compiler, and no-such-compiler is not found"):
         new_encoder_lm(replace(QUICK, compile=True), encoder_of(), Process(0, 1, torch.device("cpu")))
+
+
+def test_what_a_killed_compiler_left_is_not_taken_for_a_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    for name, content, age_s in (("killed", b"", 3600), ("running", b"", 0), ("whole", b"ELF", 3600)):
+        library = tmp_path / "ab" / f"{name}.so"
+        library.parent.mkdir(exist_ok=True)
+        library.write_bytes(content)
+        os.utime(library, (time.time() - age_s,) * 2)
+    compiled(torch.nn.Identity(), torch.device("cpu"))
+    assert sorted(path.stem for path in tmp_path.rglob("*.so")) == ["running", "whole"]
 
 
 # --- validation

@@ -4,16 +4,21 @@ import contextlib
 import os
 import shutil
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from spatialqa.core.files import default_cache
 from spatialqa.errors import RecipeError
+
+_LINKED_WITHIN_S = 60.0  # an empty library that is older is no longer being written
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,8 @@ def choose_device(device: str) -> torch.device:
 def compiled(what: Any, device: torch.device, dynamic: bool | None = None) -> Any:
     """Return a module or a function as torch.compile has it; it is compiled when it is called first.
 
+    What was compiled is kept in spatialqa's cache, unless $TORCHINDUCTOR_CACHE_DIR names another folder.
+
     Args:
         what: to compile.
         device: that it computes on.
@@ -111,6 +118,12 @@ def compiled(what: Any, device: torch.device, dynamic: bool | None = None) -> An
     compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
     if device.type == "cpu" and shutil.which(compiler) is None:
         raise RecipeError(f"compile: needs a C++ compiler, and {compiler} is not found: install one, or leave it out")
+    kept = Path(os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(default_cache() / "compiled")))
+    for library in kept.rglob("*.so"):
+        # a compiler that was killed leaves an empty file, which torch would take for the library in every later run
+        with contextlib.suppress(FileNotFoundError):  # removed by another process
+            if library.stat().st_size == 0 and time.time() - library.stat().st_mtime > _LINKED_WITHIN_S:
+                library.unlink()
     return torch.compile(what, dynamic=dynamic)
 
 
