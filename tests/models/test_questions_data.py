@@ -104,7 +104,7 @@ def test_a_rationale_stands_before_its_answer(small: Path, tmp_path: Path) -> No
     before = [text.removesuffix(answer) for text, answer in zip(told.answer, plain.answer, strict=True)]
     assert before == ["" if row["rationale"] is None else f"{row['rationale']} -> " for row in table]
     assert any(before)
-    with pytest.raises(DatasetError, match="no question of the train split has a rationale; run `spatialqa make-qa"):
+    with pytest.raises(DatasetError, match="no question in the train split has a rationale; run `spatialqa make-qa"):
         read_questions(scenes, "qa", rationale=True)
 
 

@@ -131,15 +131,15 @@ def read_questions(
                     explained += 1
                 for name in _COLUMNS:
                     columns[name].append(row[name])
+    of = f" of type {', '.join(types)}" if types is not None else ""
     if not rows:
-        of = f" of type {', '.join(types)}" if types is not None else ""
         raise NoQuestionsError(
             f"{', '.join(map(str, roots))}: nothing{of} is asked in the {scenes.split} split; see --types of make-qa"
         )
     if rationale and not explained:
         raise DatasetError(
-            f"{', '.join(map(str, roots))}: no question of the {scenes.split} split has a rationale; run `spatialqa "
-            f"make-qa --rationale --rationale-form brief`, or train without --rationale"
+            f"{', '.join(map(str, roots))}: no question{of} in the {scenes.split} split has a rationale; run "
+            f"`spatialqa make-qa --rationale --rationale-form brief`, or train without --rationale"
         )
     qa_id, _, kind, subtype, question, answer = columns.values()
     return Questions(qa_id, kind, subtype, question, answer, np.array(rows, dtype=np.int64))

@@ -15,7 +15,6 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from spatialqa.core.files import default_cache
 from spatialqa.errors import RecipeError
 
 _LINKED_WITHIN_S = 60.0  # an empty library that is older is no longer being written
@@ -105,8 +104,6 @@ def choose_device(device: str) -> torch.device:
 def compiled(what: Any, device: torch.device, dynamic: bool | None = None) -> Any:
     """Return a module or a function as torch.compile has it; it is compiled when it is called first.
 
-    What was compiled is kept in spatialqa's cache, unless $TORCHINDUCTOR_CACHE_DIR names another folder.
-
     Args:
         what: to compile.
         device: that it computes on.
@@ -118,8 +115,9 @@ def compiled(what: Any, device: torch.device, dynamic: bool | None = None) -> An
     compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
     if device.type == "cpu" and shutil.which(compiler) is None:
         raise RecipeError(f"compile: needs a C++ compiler, and {compiler} is not found: install one, or leave it out")
-    kept = Path(os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(default_cache() / "compiled")))
-    for library in kept.rglob("*.so"):
+    from torch._inductor.codecache import cache_dir
+
+    for library in Path(cache_dir()).rglob("*.so"):
         # a compiler that was killed leaves an empty file, which torch would take for the library in every later run
         with contextlib.suppress(FileNotFoundError):  # removed by another process
             if library.stat().st_size == 0 and time.time() - library.stat().st_mtime > _LINKED_WITHIN_S:
