@@ -18,6 +18,7 @@ import yaml
 from spatialqa.clips.foley.clips import FoleyClips
 from spatialqa.core.audio_io import decode_flac
 from spatialqa.dataset.folder import DatasetFolder
+from spatialqa.dataset.json_records import RunRecord
 from spatialqa.dataset.reading import read_audio, read_scenes, scene_files
 from spatialqa.dataset.validation.dataset import validate_dataset
 from spatialqa.errors import ClipGoneError, DatasetError
@@ -97,6 +98,19 @@ def test_a_run_that_is_stopped_before_its_first_shard_leaves_no_folder(tmp_path:
     render = Started(render_command(recipe, root))
     assert render.reaches((root / "_spatialqa/run.json").exists), render.printed
     assert render.send(signal.SIGTERM) == 143
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_stop_while_the_folder_is_claimed_gives_it_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def claim_and_stop(self: DatasetFolder, run: RunRecord) -> bool:
+        began = claim(self, run)
+        signal.raise_signal(signal.SIGINT)
+        return began
+
+    claim = DatasetFolder.claim
+    monkeypatch.setattr(DatasetFolder, "claim", claim_and_stop)
+    with pytest.raises(KeyboardInterrupt):
+        render(SMALL, tmp_path / "new/data")
     assert not (tmp_path / "new").exists()
 
 

@@ -147,9 +147,9 @@ def _banked(recipe: RenderRecipe, folder: Path) -> float:
     """Return the CPU time of a scene whose RIRs a bank holds."""
     groups = -(-recipe.scenes // recipe.scenes_per_group)
     run, plan = prepare_bank(recipe, folder / "bank", groups)
-    with DatasetFolder(run.root).lock():
-        began_here = DatasetFolder(run.root).claim(run_record(run, plan))
-        make_shards(run, plan, Silent(), began_here)
+    bank = DatasetFolder(run.root)
+    with bank.lock(), bank.claimed(run_record(run, plan)):
+        make_shards(run, plan, Silent())
     return _ours(
         RenderRecipe(
             rooms=f"bank:{folder / 'bank'}",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from spatialqa.core.files import FileRecord, sha256_of, temporary_name, unfinished
+from spatialqa.core.interrupts import interrupts_wait
 from spatialqa.core.names import SPLITS
 from spatialqa.dataset.json_records import (
     QuestionsRecord,
@@ -92,6 +93,23 @@ class DatasetFolder:
         stale = replace(before.manifest, stale=True) if before and before.manifest else None
         write_record(self.meta / RUN_FILE, replace(run, manifest=stale))
         return before is None and not self._shard_files()
+
+    @contextlib.contextmanager
+    def claimed(self, run: RunRecord) -> Iterator[None]:
+        """Claim the folder for the block; give it up where the block fails, the run began here and made nothing.
+
+        Raises:
+            DatasetError: see `claim`.
+        """
+        began_here = False
+        try:
+            with interrupts_wait():
+                began_here = self.claim(run)
+            yield
+        except BaseException:
+            if began_here:
+                self.unclaim()
+            raise
 
     def engine_used(self) -> str | None:
         """Return the name of the engine that made what is here, by the run record or else by a shard, or None."""

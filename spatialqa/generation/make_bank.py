@@ -100,9 +100,8 @@ def make_bank(recipe: RenderRecipe, root: Path, groups: int, observer: Observer)
     folder = DatasetFolder(root)
     folder.refuse_foreign()
     run, plan = prepare_bank(bank_recipe(recipe), root, groups)
-    with folder.lock():
-        began_here = folder.claim(run_record(run, plan))
-        summary = make_shards(run, plan, observer, began_here)
+    with folder.lock(), folder.claimed(run_record(run, plan)):
+        summary = make_shards(run, plan, observer)
     return BankSummary(
         root,
         sum(record.groups for record in folder.each_shard()),

@@ -108,16 +108,11 @@ def rebuild(source: Path, root: Path, overrides: Mapping[str, Any], observer: Ob
         with folder.lock():
             record = replace(run, recipe=asdict(recipe), engine=identity, machine=machine_facts())
             record = replace(record, export=None, manifest=None, rebuilt=RebuildRecord(tuple(differences)))
-            began_here = folder.claim(record)
-            try:
+            with folder.claimed(record):
                 held = digest([here, inputs.rooms.content_hash(), clips_hash(inputs.clips.records())])
                 same_engine = run.fingerprint["engine"]["sha256"] == identity.sha256
                 job = RebuildJob(source, root, recipe, held, same_engine)
                 return _Rebuild(job, run, inputs, differences, observer).run_all()
-            except BaseException:
-                if began_here:
-                    folder.unclaim()
-                raise
 
 
 def _recipe(source: Path, run: RunRecord, export: ExportRecord, overrides: Mapping[str, Any]) -> RenderRecipe:

@@ -76,9 +76,8 @@ def render_dataset(
     folder.refuse_foreign()
     with _workers_started_early(recipe, folder):
         run, plan = prepare_run(recipe, root)
-        with folder.lock():
-            began_here = folder.claim(run_record(run, plan, qa_recipe))
-            return make_shards(run, plan, observer, began_here)
+        with folder.lock(), folder.claimed(run_record(run, plan, qa_recipe)):
+            return make_shards(run, plan, observer)
 
 
 def _workers_started_early(recipe: RenderRecipe, folder: DatasetFolder) -> AbstractContextManager[None]:
@@ -89,22 +88,6 @@ def _workers_started_early(recipe: RenderRecipe, folder: DatasetFolder) -> Abstr
     if engine_taken(recipe.engine) == "geometric" and not recipe.plan_only:
         modules.append("spatialqa.acoustics.geometric.engine")
     return server_started_early(modules)
-
-
-def make_shards(run: Run, plan: RunPlan, observer: Observer, began_here: bool) -> RunSummary:
-    """Make the shards of a run that are missing in its folder, which is claimed and locked.
-
-    Raises:
-        SpatialQAError: a shard could not be made. A folder that began here and holds nothing yet is given up, as it is
-            when the run is interrupted.
-    """
-    folder = DatasetFolder(run.root)
-    try:
-        return _render(run, plan, folder, observer)
-    except BaseException:
-        if began_here:
-            folder.unclaim()
-        raise
 
 
 @dataclass
@@ -128,7 +111,13 @@ class _Totals:
         self.room_sizes_m.update(record.room_sizes_m)
 
 
-def _render(run: Run, plan: RunPlan, folder: DatasetFolder, observer: Observer) -> RunSummary:
+def make_shards(run: Run, plan: RunPlan, observer: Observer) -> RunSummary:
+    """Make the shards of a run that are missing in its folder, which is claimed and locked.
+
+    Raises:
+        SpatialQAError: a shard could not be made.
+    """
+    folder = DatasetFolder(run.root)
     folder.sweep()
     commit_text(folder.root, CLIP_REJECTS, reject_lines(run))
     totals = _Totals()

@@ -114,19 +114,13 @@ def import_spatialsoundqa(
     hashes = {name: sha256_of(path) for path, name in _names([*files.paths, *place_files]).items()}
     folder = DatasetFolder(root)
     folder.refuse_foreign()
-    with folder.lock():
-        began_here = folder.claim(_run_record(hashes))
-        try:
-            importer = _Importer(folder, known, progress, _names(files.paths))
-            for ours, paths in files.of_split.items():
-                importer.add(ours, paths)
-            summary = importer.finish(source)
-            told = tuple(str(path) for path in place_files)
-            return replace(summary, passed_over=files.passed_over, place_files=told)
-        except BaseException:
-            if began_here:
-                folder.unclaim()
-            raise
+    with folder.lock(), folder.claimed(_run_record(hashes)):
+        importer = _Importer(folder, known, progress, _names(files.paths))
+        for ours, paths in files.of_split.items():
+            importer.add(ours, paths)
+        summary = importer.finish(source)
+        told = tuple(str(path) for path in place_files)
+        return replace(summary, passed_over=files.passed_over, place_files=told)
 
 
 def _names(paths: Sequence[Path]) -> dict[Path, str]:
