@@ -106,6 +106,8 @@ def test_a_rationale_stands_before_its_answer(small: Path, tmp_path: Path) -> No
     assert any(before)
     with pytest.raises(DatasetError, match="no question in the train split has a rationale; run `spatialqa make-qa"):
         read_questions(scenes, "qa", rationale=True)
+    with pytest.raises(DatasetError, match="no question of type A in the train split has a rationale"):
+        read_questions(scenes, "qa", ["A"], rationale=True)
 
 
 # --- what the encoder makes of scenes
