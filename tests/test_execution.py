@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from spatialqa.dataset.json_records import RunRecord
 from spatialqa.dataset.reading import read_audio, read_scenes, scene_files
 from spatialqa.dataset.validation.dataset import validate_dataset
 from spatialqa.errors import ClipGoneError, DatasetError
+from spatialqa.generation import runner
 from spatialqa.generation.inputs import engine_for
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.rerender import rerender_scenes
@@ -361,3 +363,28 @@ def test_the_audio_is_there_to_be_heard(small: Path) -> None:
         for scene, flac in read_audio(path):
             audio, _ = decode_flac(flac)
             assert 10 * np.log10(np.mean(audio**2)) > -90, scene.scene_id
+
+
+def test_workers_use_the_engine_that_was_opened_while_the_run_was_planned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def held() -> Any:
+        return runner._engine
+
+    monkeypatch.setattr(runner, "_engine", None)
+    monkeypatch.setattr(runner, "kernels_are_kept", lambda: False)
+    recipe = RenderRecipe(scenes=4, engine="auto")
+    runner.open_engine_early(recipe, tmp_path)
+    assert held() is None  # planning compiles
+    monkeypatch.setattr(runner, "kernels_are_kept", lambda: True)
+    runner.open_engine_early(recipe, tmp_path)
+    run, _ = prepare_run(recipe, tmp_path)
+    opened = held()
+    assert opened[0] == run.recipe
+    assert opened[1].identity == run.identity
+    runner._prepare(run)
+    assert held() is opened
+    other = replace(run, recipe=replace(run.recipe, preset="reference"))
+    runner._prepare(other)
+    assert held() is not opened
+    assert held()[0] == other.recipe

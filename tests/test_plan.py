@@ -60,6 +60,19 @@ def test_two_workers_share_192_scenes_evenly() -> None:
         assert max(busy) <= 1.06 * sum(costs) / 2
 
 
+def test_long_shards_are_made_first_and_short_ones_last() -> None:
+    recipe = RenderRecipe(scenes=192)
+    shards = plan_run(recipe, ProceduralRooms(), FoleyClips().records()).shards
+    order = shards.longest_first(range(len(shards)))
+    assert sorted(order) == list(range(len(shards)))
+    made = [(shards[index].split, shards[index].n_scenes) for index in order]
+    assert {split for split, _ in made[:2]} == {"validation", "test"}
+    assert made[2:-3] == [("train", 16)] * 9
+    assert sorted(made[-3:]) == [("test", 3), ("train", 10), ("validation", 3)]
+    some = [index for index in range(len(shards)) if index % 3]
+    assert shards.longest_first(some) == [index for index in order if index % 3]
+
+
 def test_a_huge_run_is_laid_out_shard_by_shard() -> None:
     layout = lay_out(RECIPE, "train", ["a", "b"], 10**9)
     plans = ShardPlans([lay_out(RECIPE, "train", ["a", "b"], 200), layout])

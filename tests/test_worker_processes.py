@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from spatialqa.errors import DatasetError, RecipeError
-from spatialqa.generation.fork_server import can_fork
+from spatialqa.generation.fork_server import Early, can_fork
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.tasks import CRASHES_PER_SHARD, ReportedProgress
 from spatialqa.generation.worker_processes import WorkerError, report_made, server_started_early
@@ -210,15 +210,47 @@ def test_workers_are_forks_of_one_process_that_has_loaded_the_job(tmp_path: Path
 
 @linux
 def test_a_server_can_start_before_its_job_is_known(tmp_path: Path) -> None:
-    with server_started_early(["fractions"]):
+    with server_started_early(Early(("fractions",))):
         below = {pid for pid, words in descendants(os.getpid()) if "worker_processes" in words}
         tasks = [Task("a"), Task("b")]
         made: list[Any] = list(on_workers(parent_of, Job(tmp_path), TWO, tasks, 2, lambda _: None, None, prepare))
     assert {parent for _, (parent, _) in made} == below
     assert len(below) == 1
-    with server_started_early(["fractions"]):
+    with server_started_early(Early(("fractions",))):
         assert [words for _, words in descendants(os.getpid()) if "worker_processes" in words]
     assert not [words for _, words in descendants(os.getpid()) if "worker_processes" in words]
+
+
+def noted_early(folder: Path, fails: bool) -> None:
+    """Note which process calls this, and fail."""
+    with (folder / "early").open("a") as file:
+        file.write(f"{os.getpid()}\n")
+    if fails:
+        raise RuntimeError("as the job will")
+
+
+@linux
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_server_gets_ready_for_a_job_that_is_being_prepared(tmp_path: Path, fails: bool) -> None:
+    tasks = [Task("a"), Task("b")]
+    early = Early((__name__, "fractions"), "noted_early", (tmp_path, fails))
+    with server_started_early(early), server_started_early(early):
+        made: list[Any] = list(on_workers(parent_of, Job(tmp_path), TWO, tasks, 2, lambda _: None, None, prepare))
+    assert {str(parent) for _, (parent, _) in made} == set((tmp_path / "early").read_text().split())
+    assert (tmp_path / "early").read_text().count("\n") == 1
+
+
+def slept_early(seconds: float) -> None:
+    """Take long."""
+    time.sleep(seconds)
+
+
+@linux
+def test_a_server_that_is_not_needed_is_ended_at_once() -> None:
+    start = time.monotonic()
+    with server_started_early(Early((__name__,), "slept_early", (60.0,))):
+        pass
+    assert time.monotonic() - start < 30.0
 
 
 def killed_server(flag: Path, task: Task) -> Any:

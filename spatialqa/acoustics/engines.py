@@ -16,6 +16,14 @@ def engine_taken(name: str) -> str:
     return AUTO if name == "auto" else name
 
 
+def kernels_are_kept() -> bool:
+    """Tell whether the kernels of geometric have been compiled already, which takes about half a minute."""
+    from spatialqa.acoustics import geometric
+    from spatialqa.core.compiled import are_kept
+
+    return are_kept(Path(geometric.__path__[0]) / "late_synthesis.py")
+
+
 class Availability(NamedTuple):
     """Whether an engine can be used here, and if not, what to do."""
 

@@ -1,12 +1,11 @@
 """Prints the results of commands."""
 
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from spatialqa.acoustics.engines import engine_taken
+from spatialqa.acoustics.engines import engine_taken, kernels_are_kept
 from spatialqa.cli.results import command_line
 from spatialqa.core.console import stderr, stdout
 from spatialqa.errors import one_line
@@ -170,9 +169,6 @@ def note_of_compilation(recipe: "RenderRecipe") -> str | None:
     """Return a line for a render that compiles the kernels of its engine, where none are kept from an earlier one."""
     if recipe.plan_only or recipe.rooms.startswith("bank:") or engine_taken(recipe.engine) != "geometric":
         return None
-    from spatialqa.acoustics import geometric
-    from spatialqa.core.compiled import are_kept
-
-    if are_kept(Path(geometric.__path__[0]) / "late_synthesis.py"):
+    if kernels_are_kept():
         return None
     return "the kernels of the engine are compiled once, which takes about half a minute"

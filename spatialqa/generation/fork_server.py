@@ -18,17 +18,29 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
-from typing import IO, Any, NoReturn
+from collections.abc import Callable
+from typing import IO, Any, NamedTuple, NoReturn
 
 from spatialqa.core.interrupts import end_with_parent
 from spatialqa.generation.light_imports import without_heavy_libraries
 
 _MESSAGE = struct.Struct("<cqq")  # what, and two numbers
-_IMPORT, _LOAD, _FORK, _KILL = b"I", b"L", b"F", b"K"  # orders; the first two have bytes after them
+_READY, _LOAD, _FORK, _KILL = b"R", b"L", b"F", b"K"  # orders; the first two have bytes after them
 _FORKED, _ENDED = b"f", b"e"  # answers: process; process, exit code
 
 Loaded = tuple[Callable[[Any, Any], Any], Any]  # a function and its job
+
+
+class Early(NamedTuple):
+    """What a server does before it is given a job, while that is still being prepared.
+
+    modules: names of what it imports. function: the name of a function of the first of them, called with `arguments`
+    thereafter; what it raises is ignored, because the job is sure to meet it too.
+    """
+
+    modules: tuple[str, ...]
+    function: str | None = None
+    arguments: tuple[Any, ...] = ()
 
 
 def can_fork() -> bool:
@@ -50,13 +62,13 @@ class ForkServer:
     Args:
         code: what a Python runs to become the server, with the search path of modules as its arguments; it calls
             `serve_forks`.
-        modules: imported before anything else.
+        early: what it does before anything else.
 
     Raises:
         OSError: no process can be started.
     """
 
-    def __init__(self, code: str, modules: Sequence[str] = ()) -> None:
+    def __init__(self, code: str, early: Early | None = None) -> None:
         self._printed: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed in `close`
         self._socket, theirs = socket.socketpair()
         try:
@@ -79,9 +91,9 @@ class ForkServer:
         self._codes: dict[int, int] = {}
         self._ended = False
         threading.Thread(target=self._listen, daemon=True).start()
-        if modules:
-            names = " ".join(modules).encode()
-            self._order(_IMPORT, len(names), 0, then=names)
+        if early:
+            what = pickle.dumps(early)
+            self._order(_READY, len(what), 0, then=what)
 
     def load(self, job: bytes, prepare: Callable[[Any], None] | None = None) -> None:
         """Load the job of all forks, before the first of them.
@@ -121,8 +133,13 @@ class ForkServer:
                 raise subprocess.TimeoutExpired("a worker", timeout_s or 0.0)
             return self._codes.pop(pid, -signal.SIGKILL)
 
-    def close(self) -> None:
-        """End the server, whose processes have ended or are to end with it."""
+    def close(self, at_once: bool = False) -> None:
+        """End the server, whose processes have ended or are to end with it.
+
+        at_once: do not wait for what it is doing.
+        """
+        if at_once:
+            self._process.kill()
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._process.wait()
@@ -222,9 +239,8 @@ def serve_forks(serve: Callable[[Loaded], NoReturn]) -> NoReturn:
         if orders not in ready:
             continue
         what, first, second, descriptors = _next_order(orders)
-        if what == _IMPORT:
-            for name in (_received(orders, first) or b"").decode().split():
-                importlib.import_module(name)
+        if what == _READY:
+            _get_ready(_received(orders, first))
         elif what == _LOAD:
             loaded = _load(_received(orders, first), _received(orders, second))
         elif what == _KILL and first in running:
@@ -253,6 +269,16 @@ def _next_order(orders: socket.socket) -> tuple[bytes, int, int, list[int]]:
         os._exit(0)
     what, first, second = _MESSAGE.unpack(message + rest)
     return what, first, second, list(descriptors)
+
+
+def _get_ready(early: bytes | None) -> None:
+    if early is None:
+        os._exit(0)
+    wanted: Early = pickle.loads(early)
+    modules = [importlib.import_module(name) for name in wanted.modules]
+    if wanted.function:
+        with contextlib.suppress(Exception):
+            getattr(modules[0], wanted.function)(*wanted.arguments)
 
 
 def _load(job: bytes | None, prepare: bytes | None) -> Loaded:

@@ -26,11 +26,12 @@ from spatialqa.dataset.manifest import CARD, write_manifest
 from spatialqa.dataset.reading import read_rows, schema_of
 from spatialqa.dataset.record_checks import check_shard_name
 from spatialqa.errors import DamagedError, DatasetError, RecipeError
+from spatialqa.generation.early_start import worker_count
 from spatialqa.generation.rebuild_shard import RebuildJob, StoredShard, rebuild_on_worker, rebuild_shard
 from spatialqa.generation.recipe import RenderRecipe, absolute_paths
 from spatialqa.generation.replay import StoredRun
 from spatialqa.generation.run import clips_hash, library_versions, machine_facts
-from spatialqa.generation.runner import Observer, worker_count
+from spatialqa.generation.runner import Observer
 from spatialqa.generation.workers import on_workers
 
 Row = dict[str, Any]

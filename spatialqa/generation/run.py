@@ -58,13 +58,23 @@ class Run:
         return digest(self.fingerprint)
 
 
+def settled(recipe: RenderRecipe, root: Path) -> RenderRecipe:
+    """Return the recipe of a run into a folder with its paths absolute, its roots found, and its engine named.
+
+    Raises:
+        RoomError, ClipError: a root is nowhere.
+        RecipeError: the cache is a file.
+    """
+    return with_engine_named(with_roots(absolute_paths(recipe)), DatasetFolder(root))
+
+
 def prepare_run(recipe: RenderRecipe, root: Path) -> tuple[Run, RunPlan]:
     """Open what a recipe names and lay out the run; renders nothing and writes nothing.
 
     Raises:
         SpatialQAError: rooms, clips or engine cannot be used, or are too few for the recipe.
     """
-    recipe = with_engine_named(with_roots(absolute_paths(recipe)), DatasetFolder(root))
+    recipe = settled(recipe, root)
     identity = engine_for(recipe).identity
     rooms = rooms_for(recipe)
     if isinstance(rooms, BankRooms):
@@ -117,7 +127,7 @@ def prepare_bank(recipe: RenderRecipe, root: Path, n_groups: int) -> tuple[Run, 
     Raises:
         SpatialQAError: rooms or engine cannot be used, or there are too few houses.
     """
-    recipe = with_engine_named(with_roots(absolute_paths(recipe)), DatasetFolder(root))
+    recipe = settled(recipe, root)
     if recipe.yaws_per_group > 1:
         raise RecipeError("yaws_per_group has an effect on scenes only, and a bank has none: leave it out")
     if heads := heads_for(recipe):

@@ -1,14 +1,13 @@
 """Executes the shards of a run, in this process or on workers, and skips those that are committed already."""
 
-import os
 from collections.abc import Generator, Iterable, Mapping
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from spatialqa.acoustics.engine import Engine
-from spatialqa.acoustics.engines import engine_taken
+from spatialqa.acoustics.engines import kernels_are_kept
 from spatialqa.banks.bank_rooms import BankRooms
 from spatialqa.clips.clip_table import ClipTable
 from spatialqa.clips.sound_files import misspelt_labels
@@ -18,17 +17,24 @@ from spatialqa.dataset.folder import DatasetFolder, changed_keys
 from spatialqa.dataset.json_records import ShardRecord, json_lines
 from spatialqa.dataset.manifest import CARD, CLIP_REJECTS, write_manifest
 from spatialqa.errors import DatasetError
+from spatialqa.generation.early_start import worker_count, workers_started_early
 from spatialqa.generation.inputs import engine_for
 from spatialqa.generation.plan import RunPlan
 from spatialqa.generation.recipe import RenderRecipe
-from spatialqa.generation.run import Run, attributions, library_versions, prepare_run, reject_lines, run_record
+from spatialqa.generation.run import (
+    Run,
+    attributions,
+    library_versions,
+    prepare_run,
+    reject_lines,
+    run_record,
+    settled,
+)
 from spatialqa.generation.schedule import ShardPlan
 from spatialqa.generation.shard import ShardMaker
 from spatialqa.generation.tasks import ReportedProgress
-from spatialqa.generation.worker_processes import report_made, server_started_early
+from spatialqa.generation.worker_processes import report_made
 from spatialqa.generation.workers import on_workers
-
-IN_PROCESS_SCENES = 32  # up to this, starting workers costs more than it saves
 
 
 class Observer(Protocol):
@@ -74,20 +80,10 @@ def render_dataset(
     """
     folder = DatasetFolder(root)
     folder.refuse_foreign()
-    with _workers_started_early(recipe, folder):
+    with workers_started_early(recipe, root):
         run, plan = prepare_run(recipe, root)
         with folder.lock(), folder.claimed(run_record(run, plan, qa_recipe)):
             return make_shards(run, plan, observer)
-
-
-def _workers_started_early(recipe: RenderRecipe, folder: DatasetFolder) -> AbstractContextManager[None]:
-    """Begin to start workers while a new run is being planned, where it will have some on this machine."""
-    if folder.exists or recipe.ray_address or not worker_count(recipe, recipe.scenes, recipe.scenes):
-        return nullcontext()
-    modules = [__name__, "scipy.signal"]
-    if engine_taken(recipe.engine) == "geometric" and not recipe.plan_only:
-        modules.append("spatialqa.acoustics.geometric.engine")
-    return server_started_early(modules)
 
 
 @dataclass
@@ -133,7 +129,8 @@ def make_shards(run: Run, plan: RunPlan, observer: Observer) -> RunSummary:
     workers = worker_count(run.recipe, plan.size - done, len(missing))
     observer.started(plan.size, done, workers)
     if missing:
-        with closing(_made(run, (plan.shards[index] for index in missing), workers, observer)) as made:
+        shards = (plan.shards[index] for index in plan.shards.longest_first(missing))
+        with closing(_made(run, shards, workers, observer)) as made:
             for _, record in made:
                 totals.add(record)
     if not (totals.scenes if run.makes == "scenes" else totals.groups):
@@ -170,17 +167,6 @@ def _first_reason(folder: DatasetFolder) -> str:
     return f"the first of the rejects: {json_lines([first]).strip()}" if first else "see _spatialqa/rejects"
 
 
-def worker_count(recipe: RenderRecipe, scenes: int, shards: int) -> int:
-    """Return how many workers to use; 0 is this process."""
-    if recipe.workers is not None:
-        return min(recipe.workers, shards)
-    if recipe.ray_address:
-        return shards  # as many as the cluster has cores, which is known once it has been reached
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = min(cores, shards)
-    return 0 if workers <= 1 or scenes <= IN_PROCESS_SCENES else workers
-
-
 def _made(
     run: Run, shards: Iterable[ShardPlan], workers: int, observer: Observer
 ) -> Generator[tuple[ShardPlan, ShardRecord], None, None]:
@@ -205,22 +191,38 @@ def _made(
         maker.close()
 
 
-_engine: Engine | None = None  # what a worker process was forked with
+_engine: tuple[RenderRecipe, Engine] | None = None  # what a worker process was forked with
 _maker: ShardMaker | None = None  # one a worker process: it keeps its room, its clips and its engine
 
 
-def _prepare(run: Run) -> None:
-    """Load what the shards of a run need, before workers are forked; of engines only ours, which has no threads."""
+def open_engine_early(recipe: RenderRecipe, root: Path) -> None:
+    """Open the engine of a run that is being planned, in the process that its workers are forked from.
+
+    Where its kernels are still to be compiled, planning does that, and this process waits for them.
+    """
+    if kernels_are_kept():
+        _open_engine(settled(recipe, root))
+
+
+def _open_engine(recipe: RenderRecipe) -> None:
+    """Open the engine of a recipe for the processes that are forked from this one; of engines only ours can be."""
     global _engine
+    from spatialqa.acoustics.geometric.engine import GeometricEngine
+
+    if _engine is not None and _engine[0] == recipe:
+        return
+    engine = engine_for(recipe)
+    if isinstance(engine, GeometricEngine):  # it has no threads
+        engine.ears.prepare()
+        _engine = recipe, engine
+
+
+def _prepare(run: Run) -> None:
+    """Load what the shards of a run need, before workers are forked."""
     import scipy.signal  # noqa: F401  of reverberation times; half a second of CPU time
 
     if run.identity.name == "geometric" and not isinstance(run.rooms, BankRooms):
-        from spatialqa.acoustics.geometric.engine import GeometricEngine
-
-        engine = engine_for(run.recipe)
-        if isinstance(engine, GeometricEngine):
-            engine.ears.prepare()
-            _engine = engine
+        _open_engine(run.recipe)
 
 
 def _make_on_worker(run: Run, shard: ShardPlan) -> ShardRecord:
@@ -231,5 +233,6 @@ def _make_on_worker(run: Run, shard: ShardPlan) -> ShardRecord:
             f"a worker has other libraries ({'; '.join(differences)}): install the same versions everywhere"
         )
     if _maker is None or _maker.run.fingerprint_hash != run.fingerprint_hash or _maker.run.root != run.root:
-        _maker = ShardMaker(run, _engine or engine_for(run.recipe))
+        forked_with = _engine[1] if _engine is not None and _engine[0] == run.recipe else None
+        _maker = ShardMaker(run, forked_with or engine_for(run.recipe))
     return _maker.make(shard, report_made)

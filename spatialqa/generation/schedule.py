@@ -104,6 +104,22 @@ class ShardPlans(Sequence[ShardPlan]):
         for layout in self.splits:
             yield from (shard_name(layout.split, index, layout.n_shards) for index in range(layout.n_shards))
 
+    def longest_first(self, indices: Sequence[int]) -> list[int]:
+        """Return the indices of shards in an order in which workers end at about the same time.
+
+        A shard takes the longer the more groups it has. The last one of a split may have few, and comes at the end.
+        """
+
+        def rank(index: int) -> tuple[bool, float, int]:
+            at = index
+            for layout in self.splits:
+                if at < layout.n_shards:
+                    return at == layout.n_shards - 1, -layout.n_groups / layout.n_shards, index
+                at -= layout.n_shards
+            raise IndexError(index)
+
+        return sorted(indices, key=rank)
+
     @property
     def n_groups(self) -> int:
         """How many listener groups there are."""

@@ -17,7 +17,7 @@ import tempfile
 import threading
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -27,7 +27,15 @@ from spatialqa.core.interrupts import end_with_parent, stop_on_signals
 from spatialqa.dataset.json_records import ShardRecord
 from spatialqa.errors import SpatialQAError, UnfinishedError
 from spatialqa.generation import fork_server
-from spatialqa.generation.fork_server import ForkedProcess, ForkServer, Loaded, ServerEndedError, can_fork, environment
+from spatialqa.generation.fork_server import (
+    Early,
+    ForkedProcess,
+    ForkServer,
+    Loaded,
+    ServerEndedError,
+    can_fork,
+    environment,
+)
 from spatialqa.generation.isolation import signal_name
 from spatialqa.generation.light_imports import without_heavy_libraries
 from spatialqa.generation.tasks import Made, WorkerDiedError
@@ -57,22 +65,27 @@ _early: list[ForkServer] = []
 
 
 @contextmanager
-def server_started_early(modules: Sequence[str]) -> Iterator[None]:
-    """Import what workers need in the process that they will be forked from, while the block prepares their job.
+def server_started_early(early: Early) -> Iterator[None]:
+    """Start the process that workers will be forked from, while the block prepares their job.
 
-    Does nothing where workers are not forks, or no process can be started. What the block does not use is ended.
+    Does nothing where workers are not forks, where no process can be started, or within another such block. What the
+    block does not use is ended.
 
     Args:
-        modules: names of what is imported.
+        early: what that process does in the meantime.
     """
+    started: list[ForkServer] = []
     if can_fork() and not _early:
         with contextlib.suppress(OSError):
-            _early.append(ForkServer(_SERVER, modules))
+            started.append(ForkServer(_SERVER, early))
+    _early.extend(started)
     try:
         yield
     finally:
-        while _early:
-            _early.pop().close()
+        for server in started:
+            if server in _early:
+                _early.remove(server)
+                server.close(at_once=True)
 
 
 class WorkerProcesses:

@@ -38,24 +38,16 @@ def render(out: Path, recipe: str | None, source: Path | None, as_json: bool, **
     supervisor.supervise(out)
     if supervisor.available:  # else this is the process of another program
         without_heavy_libraries()
-    from spatialqa.cli.output import note_of_compilation, print_lines, print_summary
+    from spatialqa.cli.output import note_of_compilation, print_summary
     from spatialqa.core.console import RenderProgress
     from spatialqa.dataset.folder import DatasetFolder
-    from spatialqa.generation.placements import refuse_changed
-    from spatialqa.generation.rebuild import is_recipes_export, rebuild
-    from spatialqa.generation.runner import render_dataset
+    from spatialqa.generation.early_start import workers_started_early
     from spatialqa.generation.stored_recipe import stored_values
 
     if source and recipe:
         raise RecipeError("--from and --recipe both name a recipe: use only one")
-    if source and is_recipes_export(source):
-        with RenderProgress() as progress:
-            report = rebuild(source, out, {k: v for k, v in given.items() if v is not None}, progress)
-        if as_json:
-            print_json({"root": out, "complete": report.complete, "lines": report.lines()})
-        else:
-            print_lines(report.lines())
-        sys.exit(0 if report.complete else FOUND)
+    if source:
+        _rebuild_export(source, out, as_json, given)
     run = DatasetFolder(source).read_run() if source else None
     stored = stored_values(DatasetFolder(source)) if source else {}
     base = {name: value for name, value in stored.items() if name not in execution_keys(RenderRecipe)}
@@ -63,14 +55,36 @@ def render(out: Path, recipe: str | None, source: Path | None, as_json: bool, **
     qa = read_recipe(recipe).get("make-qa", {}) if recipe else (run.qa_recipe if run else {})
     build(QaRecipe, qa, f"recipe {recipe}")
     if run and given.get("placements") is None:
+        from spatialqa.generation.placements import refuse_changed
+
         refuse_changed(resolved.placements, run.fingerprint.get("placements"), str(source))
-    with RenderProgress(note=note_of_compilation(resolved)) as progress:
-        summary = render_dataset(resolved, out, progress, qa)
+    with workers_started_early(resolved, out):
+        from spatialqa.generation.runner import render_dataset
+
+        with RenderProgress(note=note_of_compilation(resolved)) as progress:
+            summary = render_dataset(resolved, out, progress, qa)
     if as_json:
         print_json(render_facts(summary))
         return
     print_summary(summary)
     print_next("make-qa", out)
+
+
+def _rebuild_export(source: Path, out: Path, as_json: bool, given: dict[str, Any]) -> None:
+    """Rebuild an export as recipes scene by scene, and exit; return where the source is none."""
+    from spatialqa.cli.output import print_lines
+    from spatialqa.core.console import RenderProgress
+    from spatialqa.generation.rebuild import is_recipes_export, rebuild
+
+    if not is_recipes_export(source):
+        return
+    with RenderProgress() as progress:
+        report = rebuild(source, out, {k: v for k, v in given.items() if v is not None}, progress)
+    if as_json:
+        print_json({"root": out, "complete": report.complete, "lines": report.lines()})
+    else:
+        print_lines(report.lines())
+    sys.exit(0 if report.complete else FOUND)
 
 
 @click.command(cls=RecipeCommand)
