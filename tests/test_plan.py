@@ -66,11 +66,13 @@ def test_long_shards_are_made_first_and_short_ones_last() -> None:
     order = shards.longest_first(range(len(shards)))
     assert sorted(order) == list(range(len(shards)))
     made = [(shards[index].split, shards[index].n_scenes) for index in order]
-    assert {split for split, _ in made[:2]} == {"validation", "test"}
-    assert made[2:-3] == [("train", 16)] * 9
-    assert sorted(made[-3:]) == [("test", 3), ("train", 10), ("validation", 3)]
+    assert made[:2] == [("validation", 16), ("test", 16)]  # a group has a scene or two, and each group its simulation
+    assert made[2:-2] == [("train", 16)] * 9 + [("train", 10)]
+    assert made[-2:] == [("validation", 3), ("test", 3)]
     some = [index for index in range(len(shards)) if index % 3]
     assert shards.longest_first(some) == [index for index in order if index % 3]
+    one_split = plan_run(replace(recipe, splits="1,0,0"), ProceduralRooms(), FoleyClips().records()).shards
+    assert one_split.longest_first(range(12)) == list(range(12))
 
 
 def test_a_huge_run_is_laid_out_shard_by_shard() -> None:

@@ -7,6 +7,7 @@ forked.
 """
 
 import contextlib
+import gc
 import importlib
 import os
 import pickle
@@ -221,6 +222,7 @@ def serve_forks(serve: Callable[[Loaded], NoReturn]) -> NoReturn:
     """
     end_with_parent()
     without_heavy_libraries()
+    gc.disable()  # imports leave no garbage; a search in a fork would copy the memory that forks share
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     orders = socket.socket(fileno=os.dup(0))
     woken, wake = os.pipe()
@@ -246,8 +248,10 @@ def serve_forks(serve: Callable[[Loaded], NoReturn]) -> NoReturn:
         elif what == _KILL and first in running:
             os.kill(first, second)
         elif what == _FORK:
+            gc.freeze()
             pid = os.fork()
             if pid == 0:
+                gc.enable()
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 for standard, descriptor in enumerate(descriptors):

@@ -13,6 +13,8 @@ from spatialqa.generation.allocation import allocate, in_turns
 from spatialqa.generation.placements import PlacedScene
 from spatialqa.generation.recipe import RenderRecipe
 
+_SCENES_A_GROUP = 4  # a group without its scenes takes as long as so many scenes
+
 
 @dataclass(frozen=True)
 class GroupSlot:
@@ -57,6 +59,11 @@ class ShardPlan:
     def n_scenes(self) -> int:
         """How many scenes the shard is to hold."""
         return sum(len(slot.scene_ids) for slot in self.groups)
+
+
+def _cost(shard: ShardPlan) -> int:
+    """Return about how long a shard takes: a group is simulated, and often has a room of its own."""
+    return shard.n_scenes + _SCENES_A_GROUP * max(1, len(shard.groups))
 
 
 def shard_name(split: str, index: int, of: int) -> str:
@@ -107,16 +114,18 @@ class ShardPlans(Sequence[ShardPlan]):
     def longest_first(self, indices: Sequence[int]) -> list[int]:
         """Return the indices of shards in an order in which workers end at about the same time.
 
-        A shard takes the longer the more groups it has. The last one of a split may have few, and comes at the end.
+        Only the last shard of a split can be shorter than its others, and only those are laid out for it.
         """
+        costs, first = [], 0
+        for layout in self.splits:
+            last = first + layout.n_shards - 1
+            if last >= first:
+                costs.append((last, _cost(self[first]), _cost(self[last])))
+            first = last + 1
 
-        def rank(index: int) -> tuple[bool, float, int]:
-            at = index
-            for layout in self.splits:
-                if at < layout.n_shards:
-                    return at == layout.n_shards - 1, -layout.n_groups / layout.n_shards, index
-                at -= layout.n_shards
-            raise IndexError(index)
+        def rank(index: int) -> tuple[int, int]:
+            last, cost, cost_of_last = next(split for split in costs if index <= split[0])
+            return -(cost_of_last if index == last else cost), index
 
         return sorted(indices, key=rank)
 
