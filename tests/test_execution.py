@@ -111,8 +111,12 @@ def test_a_stop_while_the_folder_is_claimed_gives_it_up(tmp_path: Path, monkeypa
 
     claim = DatasetFolder.claim
     monkeypatch.setattr(DatasetFolder, "claim", claim_and_stop)
-    with pytest.raises(KeyboardInterrupt):
-        render(SMALL, tmp_path / "new/data")
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it for jobs in the background
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            render(SMALL, tmp_path / "new/data")
+    finally:
+        signal.signal(signal.SIGINT, handler)
     assert not (tmp_path / "new").exists()
 
 

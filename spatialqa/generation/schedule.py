@@ -13,7 +13,7 @@ from spatialqa.generation.allocation import allocate, in_turns
 from spatialqa.generation.placements import PlacedScene
 from spatialqa.generation.recipe import RenderRecipe
 
-_SCENES_A_GROUP = 4  # a group without its scenes takes as long as so many scenes
+_SCENES_A_GROUP = 4  # the time that a group takes without its scenes, in scenes
 
 
 @dataclass(frozen=True)
