@@ -49,7 +49,7 @@ def main() -> None:
         code = _run()
     finally:
         supervisor.finished(code)
-    gc.freeze()  # Python would search all that libraries have made for garbage before it ends: a third of a second
+    gc.freeze()  # before it ends, Python would search all that was made for garbage: up to a third of a second
     if code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
         supervisor.leave(code)
     sys.exit(code)
