@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
@@ -23,7 +24,8 @@ from spatialqa.dataset.json_records import RunRecord
 from spatialqa.dataset.reading import read_audio, read_scenes, scene_files
 from spatialqa.dataset.validation.dataset import validate_dataset
 from spatialqa.errors import ClipGoneError, DatasetError
-from spatialqa.generation import runner
+from spatialqa.generation import early_start, runner
+from spatialqa.generation.fork_server import Early
 from spatialqa.generation.inputs import engine_for
 from spatialqa.generation.recipe import RenderRecipe
 from spatialqa.generation.rerender import rerender_scenes
@@ -381,6 +383,9 @@ def test_workers_use_the_engine_that_was_opened_while_the_run_was_planned(
     runner.open_engine_early(recipe, tmp_path)
     assert held() is None  # planning compiles
     monkeypatch.setattr(runner, "kernels_are_kept", lambda: True)
+    for other in (replace(recipe, engine="soundspaces"), replace(recipe, rooms=f"bank:{tmp_path}")):
+        runner.open_engine_early(other, tmp_path)
+        assert held() is None  # they have threads, and are not for forks
     runner.open_engine_early(recipe, tmp_path)
     run, _ = prepare_run(recipe, tmp_path)
     opened = held()
@@ -388,7 +393,26 @@ def test_workers_use_the_engine_that_was_opened_while_the_run_was_planned(
     assert opened[1].identity == run.identity
     runner._prepare(run)
     assert held() is opened
-    other = replace(run, recipe=replace(run.recipe, preset="reference"))
-    runner._prepare(other)
+    reference = replace(run, recipe=replace(run.recipe, preset="reference"))
+    runner._prepare(reference)
     assert held() is not opened
-    assert held()[0] == other.recipe
+    assert held()[0] == reference.recipe
+
+
+@pytest.mark.parametrize(
+    ("overrides", "opens"),
+    [({}, True), ({"rooms": "bank:b"}, False), ({"plan_only": True}, False), ({"workers": 0}, None)],
+)
+def test_what_workers_do_while_their_run_is_planned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overrides: dict[str, Any], opens: bool | None
+) -> None:
+    orders: list[Early] = []
+
+    def note(early: Early) -> AbstractContextManager[None]:
+        orders.append(early)
+        return nullcontext()
+
+    monkeypatch.setattr(early_start, "server_started_early", note)
+    recipe = RenderRecipe(**{"scenes": 40, "workers": 2, **overrides})
+    with early_start.workers_started_early(recipe, tmp_path / "new"):
+        assert [early.function is not None for early in orders] == ([] if opens is None else [opens])

@@ -134,3 +134,44 @@ def test_a_child_ends_with_its_parent(tmp_path: Path) -> None:
             return
         time.sleep(0.05)
     raise AssertionError(f"{pid} goes on")
+
+
+AS_IT_FORKS = """
+import os, signal, sys, time
+from pathlib import Path
+from spatialqa.cli import supervisor
+from spatialqa.core.interrupts import stop_on_signals
+
+fork = os.fork
+
+def forked():
+    pid = fork()
+    if pid:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(pid, signal.SIGKILL if sys.argv[2] == "dead" else signal.SIGCONT)
+    return pid
+
+os.fork = forked
+stop_on_signals()
+supervisor.available = True
+try:
+    supervisor.supervise(Path(sys.argv[1]))
+    time.sleep(60)
+except KeyboardInterrupt:
+    Path(sys.argv[1], "stopped").touch()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("child", ["lives", "dead"])
+def test_a_signal_that_comes_as_it_forks_is_handed_on(tmp_path: Path, child: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", AS_IT_FORKS, str(tmp_path), child],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 128 + signal.SIGTERM
+    assert done.stderr == "spatialqa: stopped by SIGTERM; run the same command again to resume\n"
+    assert (tmp_path / "stopped").exists() == (child == "lives")

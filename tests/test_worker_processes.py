@@ -253,6 +253,13 @@ def test_a_server_that_is_not_needed_is_ended_at_once() -> None:
     assert time.monotonic() - start < 30.0
 
 
+@linux
+def test_what_cannot_be_pickled_starts_no_server_early() -> None:
+    before = descendants(os.getpid())
+    with server_started_early(Early((__name__,), "slept_early", (lambda: 60.0,))):
+        assert descendants(os.getpid()) == before
+
+
 def killed_server(flag: Path, task: Task) -> Any:
     """Kill the server of this worker, once."""
     if not flag.exists():

@@ -22,6 +22,7 @@ from spatialqa.core.interrupts import end_with_parent
 GRACE_S = 15.0  # for a command to stop by itself; native code does not hear a signal
 AGAIN_S = 1.0  # a second signal that comes later than this is meant: the child is killed
 MOST_STARTS = 10  # of a child, while no shard gets done
+_STOPS = (signal.SIGINT, signal.SIGTERM)
 _SHOW_CURSOR = "\x1b[?25h"
 
 available = False  # the command line sets it: a program that imports us is not forked
@@ -44,14 +45,18 @@ def supervise(out: Path | None = None) -> None:
     starts, done = 0, _shards(out)
     while True:
         reader, writer = os.pipe()
+        # Python forgets a signal that comes to a child at its very beginning, and this process knows no child as yet
+        unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
         pid = os.fork()
         if pid == 0:
             os.close(reader)
             end_with_parent()
             _report = writer
+            signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
             return
         os.close(writer)
         with _relaying(pid) as stop:
+            signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
             code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         orderly = _read(reader)
         if orderly:
@@ -119,7 +124,7 @@ def _relaying(child: int) -> Iterator[list[int]]:
         came.append(number)
 
     handlers = {signal.SIGALRM: kill}
-    handlers |= {n: relay for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) != signal.SIG_IGN}
+    handlers |= {n: relay for n in _STOPS if signal.getsignal(n) != signal.SIG_IGN}
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield came

@@ -26,7 +26,8 @@ def workers_started_early(recipe: RenderRecipe, root: Path) -> AbstractContextMa
     if DatasetFolder(root).exists or recipe.ray_address or not worker_count(recipe, recipe.scenes, recipe.scenes):
         return nullcontext()
     modules = ["spatialqa.generation.runner"]
-    simulates = engine_taken(recipe.engine) == "geometric" and not recipe.plan_only
+    banked = recipe.rooms.startswith("bank:")
+    simulates = engine_taken(recipe.engine) == "geometric" and not recipe.plan_only and not banked
     if simulates:
         modules.append("spatialqa.acoustics.geometric.engine")
     early = Early((*modules, "scipy.signal"), "open_engine_early" if simulates else None, (recipe, root))

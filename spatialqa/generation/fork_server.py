@@ -67,9 +67,11 @@ class ForkServer:
 
     Raises:
         OSError: no process can be started.
+        PicklingError, TypeError, AttributeError: `early` cannot be pickled.
     """
 
     def __init__(self, code: str, early: Early | None = None) -> None:
+        ready = pickle.dumps(early)
         self._printed: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed in `close`
         self._socket, theirs = socket.socketpair()
         try:
@@ -93,8 +95,7 @@ class ForkServer:
         self._ended = False
         threading.Thread(target=self._listen, daemon=True).start()
         if early:
-            what = pickle.dumps(early)
-            self._order(_READY, len(what), 0, then=what)
+            self._order(_READY, len(ready), 0, then=ready)
 
     def load(self, job: bytes, prepare: Callable[[Any], None] | None = None) -> None:
         """Load the job of all forks, before the first of them.

@@ -200,8 +200,9 @@ def open_engine_early(recipe: RenderRecipe, root: Path) -> None:
 
     Where its kernels are still to be compiled, planning does that, and this process waits for them.
     """
-    if kernels_are_kept():
-        _open_engine(settled(recipe, root))
+    recipe = settled(recipe, root)
+    if recipe.engine == "geometric" and kernels_are_kept():
+        _open_engine(recipe)
 
 
 def _open_engine(recipe: RenderRecipe) -> None:

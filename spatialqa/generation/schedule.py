@@ -123,11 +123,11 @@ class ShardPlans(Sequence[ShardPlan]):
                 costs.append((last, _cost(self[first]), _cost(self[last])))
             first = last + 1
 
-        def rank(index: int) -> tuple[int, int]:
+        def cost_of(index: int) -> int:
             last, cost, cost_of_last = next(split for split in costs if index <= split[0])
-            return -(cost_of_last if index == last else cost), index
+            return cost_of_last if index == last else cost
 
-        return sorted(indices, key=rank)
+        return sorted(indices, key=cost_of, reverse=True)
 
     @property
     def n_groups(self) -> int:

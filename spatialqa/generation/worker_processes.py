@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import IO, Any, BinaryIO, NoReturn
 
-from spatialqa.core.interrupts import end_with_parent, stop_on_signals
+from spatialqa.core.interrupts import end_with_parent, interrupts_wait, stop_on_signals
 from spatialqa.dataset.json_records import ShardRecord
 from spatialqa.errors import SpatialQAError, UnfinishedError
 from spatialqa.generation import fork_server
@@ -68,18 +68,18 @@ _early: list[ForkServer] = []
 def server_started_early(early: Early) -> Iterator[None]:
     """Start the process that workers will be forked from, while the block prepares their job.
 
-    Does nothing where workers are not forks, where no process can be started, or within another such block. What the
-    block does not use is ended.
+    Does nothing where workers are not forks, where no process can be started, within another such block, and where
+    `early` cannot be pickled, since neither can the job. What the block does not use is ended.
 
     Args:
         early: what that process does in the meantime.
     """
     started: list[ForkServer] = []
-    if can_fork() and not _early:
-        with contextlib.suppress(OSError):
-            started.append(ForkServer(_SERVER, early))
-    _early.extend(started)
     try:
+        with contextlib.suppress(OSError, pickle.PicklingError, TypeError, AttributeError), interrupts_wait():
+            if can_fork() and not _early:
+                started.append(ForkServer(_SERVER, early))
+                _early.extend(started)
         yield
     finally:
         for server in started:
