@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
@@ -416,3 +417,34 @@ def test_what_workers_do_while_their_run_is_planned(
     recipe = RenderRecipe(**{"scenes": 40, "workers": 2, **overrides})
     with early_start.workers_started_early(recipe, tmp_path / "new"):
         assert [early.function is not None for early in orders] == ([] if opens is None else [opens])
+
+
+def test_shards_are_made_longest_first(small: Path) -> None:
+    _, plan = prepare_run(SMALL, small)
+    names = list(plan.shards.names())
+    wanted = [names[index] for index in plan.shards.longest_first(range(len(names)))]
+    records = (small / "_spatialqa/shards").glob("*.json")
+    assert [path.stem for path in sorted(records, key=lambda path: path.stat().st_mtime_ns)] == wanted
+    assert wanted != names
+
+
+LOADED = """
+import sys
+from spatialqa.cli.main import run_here
+from spatialqa.generation import early_start
+
+def note(early):
+    print("spatialqa.generation.runner" in sys.modules)
+    sys.exit(0)
+
+early_start.server_started_early = note
+run_here()
+"""
+
+
+def test_the_command_starts_workers_before_its_own_imports(tmp_path: Path) -> None:
+    words = ["render", str(tmp_path / "new"), "--scenes", "40", "--workers", "2"]
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, *words], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "False\n"

@@ -13,7 +13,7 @@ from spatialqa.generation.allocation import allocate, in_turns
 from spatialqa.generation.placements import PlacedScene
 from spatialqa.generation.recipe import RenderRecipe
 
-_SCENES_A_GROUP = 4  # the time that a group takes without its scenes, in scenes
+_SCENES_A_GROUP = 5  # the time that a group takes without its scenes, in scenes
 
 
 @dataclass(frozen=True)
