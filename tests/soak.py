@@ -55,13 +55,15 @@ def contents(root: Path) -> dict[str, str]:
 
 
 def descendants(pid: int) -> list[tuple[int, str]]:
-    """Return the processes below a process, with their command lines."""
+    """Return the processes below a process, with their command lines, without the `ps` that lists them."""
     found = []
-    listed = subprocess.run(["ps", "-ww", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    with subprocess.Popen(["ps", "-ww", "-eo", "pid=,ppid=,args="], stdout=subprocess.PIPE, text=True) as ps:
+        listed = ps.communicate()[0]
     children: dict[int, list[tuple[int, str]]] = {}
     for line in listed.splitlines():
         own, parent, command = line.split(None, 2)
-        children.setdefault(int(parent), []).append((int(own), command))
+        if int(own) != ps.pid:
+            children.setdefault(int(parent), []).append((int(own), command))
     waiting = [pid]
     while waiting:
         below = children.get(waiting.pop(), [])
