@@ -259,6 +259,75 @@ def test_the_loss_is_the_mean_over_the_tokens_of_answers_and_ends() -> None:
     assert model(tokens, text, each=True).tolist() == pytest.approx(means, rel=1e-5)
 
 
+NAMES = ("dog", "cat", "piano")
+
+
+def read_lengths(model: BAT, *given: Any) -> list[tuple[int, ...]]:
+    """Return the rows and positions of everything that the language model reads for a loss."""
+    seen: list[tuple[int, ...]] = []
+    hook = model.llm.register_forward_pre_hook(
+        lambda _, args, kwargs: seen.append(tuple(kwargs["inputs_embeds"].shape[:2])), with_kwargs=True
+    )
+    model(*given)
+    hook.remove()
+    return seen
+
+
+@pytest.mark.parametrize("names", [(), NAMES])
+def test_questions_about_one_sound_have_the_loss_and_gradients_that_they_have_apart(
+    folder: str, names: tuple[str, ...]
+) -> None:
+    for model in (mini(names=names), adapted(folder, names=names)):
+        of = torch.tensor([1, 0, 1, 0, 0, 1])
+        text, tokens = model.encode(QUESTIONS * 2, ANSWERS * 2), sound(2)
+        found = []
+        for given in ((tokens, text, of), (tokens[of], text)):
+            model.zero_grad()
+            loss = model(*given)
+            loss.backward()
+            found.append({name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None})
+            found[-1] |= {"loss": loss.detach(), "each": model(*given, each=True).detach()}
+        assert found[0].keys() == found[1].keys()
+        for name, value in found[0].items():
+            assert torch.allclose(value, found[1][name], atol=1e-5, rtol=1e-4), name
+
+
+def test_a_sound_and_the_beginning_of_the_prompt_are_read_once_for_all_its_questions() -> None:
+    model, tokens, of = mini(), sound(2), torch.tensor([1, 0, 1, 0, 0, 1])
+    text = model.encode(QUESTIONS * 2, ANSWERS * 2)
+    beginning = TOKENIZER(PROMPT.partition("{question}")[0])["input_ids"]
+    assert text.ids[0, : text.shared].tolist() == beginning
+    queries, length = MINI.queries, text.ids.shape[1]
+    assert read_lengths(model, tokens, text, of) == [(2, queries + text.shared), (6, length - text.shared)]
+    # too few questions for a sound: a second reading would cost more than it saves
+    five = sound(5)[torch.arange(6) % 5]
+    assert read_lengths(model, sound(5), text, torch.arange(6) % 5) == [(6, queries + length)]
+    assert read_lengths(model, five, text) == [(6, queries + length)]
+    with pytest.raises(ModelError, match="sounds are given for 5 questions, and there are 6"):
+        model(tokens, text, of[:5])
+
+
+def test_prompts_that_are_all_alike_share_no_token_of_an_answer() -> None:
+    model, of = mini(), torch.zeros(4, dtype=torch.int64)
+    text = model.encode(["Which?"] * 4, ["No"] * 4)
+    assert text.labels is not None
+    assert 0 < text.shared < text.first
+    assert torch.allclose(model(sound(1), text, of), model(sound(1)[of], text), atol=1e-6)
+
+
+def test_logits_are_computed_where_an_answer_is_predicted_and_nowhere_else() -> None:
+    model, tokens = mini(), sound()
+    text = model.encode(QUESTIONS, ANSWERS)
+    seen: list[tuple[int, ...]] = []
+    head = model.llm.get_output_embeddings()
+    hook = head.register_forward_hook(lambda _, states, logits: seen.append(tuple(logits.shape)))
+    model(tokens, text)
+    model.generate(tokens, QUESTIONS, beams=1, max_new_tokens=1)
+    hook.remove()
+    assert text.labels is not None
+    assert seen == [(int((text.labels != IGNORED).sum()), len(TOKENIZER)), (3, 1, len(TOKENIZER))]
+
+
 def test_what_stands_in_the_padding_is_never_seen() -> None:
     model, tokens = mini(), sound()
     text = model.encode(QUESTIONS, ANSWERS)
@@ -336,7 +405,7 @@ def test_checkpointing_changes_nothing_but_memory(folder: str) -> None:
         torch.manual_seed(0)
         model = BAT(replace(MINI, llm=folder, lora_rank=3), checkpointing=checkpointing).train()
         assert any(getattr(m, "gradient_checkpointing", False) for m in model.llm.modules()) == checkpointing
-        model(sound(), model.encode(QUESTIONS, ANSWERS)).backward()
+        model(sound(2), model.encode(QUESTIONS, ANSWERS), torch.tensor([0, 1, 1])).backward()
         grads.append({name: p.grad for name, p in model.named_parameters() if p.grad is not None})
     assert grads[0].keys() == grads[1].keys()
     assert all(torch.allclose(grads[0][name], grads[1][name], atol=1e-6) for name in grads[0])
@@ -349,7 +418,7 @@ def test_attention_by_matrix_products_changes_no_loss_and_no_gradient(rank: int,
         model = (adapted(folder) if rank else mini()).train()
         if by_products:
             model.attend_by_products()
-        loss = model(sound(), model.encode(QUESTIONS, ANSWERS))
+        loss = model(sound(2), model.encode(QUESTIONS, ANSWERS), torch.tensor([0, 1, 1]))
         loss.backward()
         losses.append(loss.item())
         grads.append({name: p.grad for name, p in model.named_parameters() if p.grad is not None})
@@ -377,16 +446,16 @@ def test_compiling_is_for_training_alone_and_changes_no_gradient(folder: str) ->
         if compiling:
             model.compile_for_training(compiled)
         model.zero_grad()
-        for text in texts:
-            model(sound(len(text.ids)), text).backward()
+        model(sound(2), texts[0], torch.tensor([0, 1, 1])).backward()
+        model(sound(2), texts[1]).backward()
         grads.append({name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None})
-    assert len(calls) == 2 * len(texts)
+    assert len(calls) == 3 + 2  # the language model twice for shared sounds
     for name, plain in grads[0].items():
         assert (plain - grads[1][name]).abs().max() <= 1e-4 * plain.abs().max() + 1e-6, name
     with torch.no_grad():
         model(sound(), texts[0])
     model.generate(sound(), QUESTIONS, beams=1, max_new_tokens=3)
-    assert len(calls) == 2 * len(texts)
+    assert len(calls) == 3 + 2
 
 
 def test_bfloat16_holds_the_language_model_and_changes_little(folder: str) -> None:

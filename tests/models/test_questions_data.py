@@ -205,6 +205,53 @@ def test_questions_of_a_batch_are_of_about_the_same_length_and_batches_come_in_a
     assert np.mean(np.diff(first) < 0) > 0.2
 
 
+def about(n_scenes: int, each: int) -> QuestionSet:
+    """As many questions about each of some scenes."""
+    asked = made_up(n_scenes * each)
+    questions = replace(asked.questions, scene=np.arange(n_scenes * each) % n_scenes)
+    rows = np.zeros((n_scenes, 2, 1, 1), dtype=np.float16)
+    return QuestionSet(questions, rows, asked.length)
+
+
+@pytest.mark.parametrize(("per_scene", "most", "least"), [(1, 8.0, 7.0), (2, 4.5, 3.9), (4, 2.5, 1.9)])
+def test_questions_of_a_scene_can_share_a_batch(per_scene: int, most: float, least: float) -> None:
+    asked = about(500, 8)
+    epochs = [asked.batches(8, 0, f"0/{k}", per_scene) for k in range(2)]
+    for batches in epochs:
+        assert sorted(np.concatenate(batches).tolist()) == list(range(4000))
+        assert least < np.mean([len(set(asked.questions.scene[rows].tolist())) for rows in batches]) < most
+    assert not np.array_equal(epochs[0], epochs[1])
+    assert np.array_equal(asked.batches(8, 0, "0/1", per_scene), epochs[1])
+    # the scenes of a batch are any, and so are the questions of a scene that are asked together
+    if per_scene > 1:
+        partners = [{frozenset(rows.tolist()) for rows in batches} for batches in epochs]
+        assert not partners[0] & partners[1]
+
+
+def test_questions_of_a_scene_in_a_batch_are_turned_and_silenced_together() -> None:
+    asked = about(200, 4)
+    scene = asked.questions.scene
+    for drawn in (asked.flipped(0, "0/0", 2), asked.silenced(0, "0/0", 0.5, 2)):
+        assert all(len(set(drawn[scene == k].tolist())) == 1 for k in range(200))
+        assert 0.3 < drawn.mean() < 0.7
+    one = asked.flipped(0, "0/0")
+    assert np.mean([len(set(one[scene == k].tolist())) == 1 for k in range(200)]) < 0.3
+
+
+def test_a_sound_is_in_a_batch_once_as_it_is_turned_or_silenced() -> None:
+    asked = made_up(30)
+    quiet = np.full(asked.rows.shape[2:], 7.0, dtype=np.float16)
+    asked = QuestionSet(asked.questions, asked.rows, asked.length, quiet=quiet)
+    rows = np.array([8, 2, 1, 9, 15, 16])  # of the scenes 1, 2, 1, 2, 1, 2
+    batch = asked.read(rows)
+    assert batch.sound[:, 0, 0].tolist() == [1, 2]
+    assert batch.of.tolist() == [0, 1, 0, 1, 0, 1]
+    flipped, silenced = np.isin(np.arange(30), [1, 16]), np.isin(np.arange(30), [9, 2])
+    batch = asked.read(rows, flipped, silenced)
+    assert batch.sound[:, 0, 0].tolist() == [1, 7, 101, 102]
+    assert batch.of.tolist() == [0, 1, 2, 1, 0, 3]
+
+
 def test_a_sample_has_as_many_of_each_type_as_there_are() -> None:
     asked = made_up(99)
     assert Counter(asked.sample(40, 0).questions.type) == {"A": 20, "E": 20}

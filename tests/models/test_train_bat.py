@@ -104,10 +104,11 @@ def test_a_plan_counts_steps_of_stages_with_a_pass_cut_short() -> None:
 
 
 def test_a_batch_is_cut_into_parts_that_together_are_all_of_it() -> None:
-    batch = made_up(20).read(np.arange(7))
+    batch = made_up(20).read(np.array([3, 10, 9, 4, 2, 18, 11]))  # of the scenes 3, 3, 2, 4, 2, 4, 4
     parts = list(cut(batch, 3))
     assert [len(part.questions) for part in parts] == [3, 2, 2]
-    assert torch.equal(torch.cat([part.sound for part in parts]), batch.sound)
+    assert torch.equal(torch.cat([part.sound[part.of] for part in parts]), batch.sound[batch.of])
+    assert [len(part.sound) for part in parts] == [2, 2, 1]
     assert [a for part in parts for a in part.answers] == batch.answers
     assert len(list(cut(batch, 99))) == 7
 
@@ -165,6 +166,32 @@ def test_a_batch_in_parts_gives_the_same_steps(small: Path, encoder: Path, tmp_p
     assert parts == pytest.approx(whole, rel=1e-4)
 
 
+def test_questions_of_a_scene_are_trained_on_together(small: Path, encoder: Path, tmp_path: Path) -> None:
+    recipe = replace(QUICK, encoder=str(encoder), questions_per_scene=4, silent_share=0.2, mirror=True)
+    heard: list[float] = []
+
+    class Counted(BATTrainer):
+        def backward(self, batch: Any) -> Any:
+            heard.append(sum(len(part.sound) for part in batch) / sum(len(part.of) for part in batch))
+            return super().backward(batch)
+
+    process = Process(0, 1, torch.device("cpu"))
+    for each in (1, 4):
+        run = replace(recipe, questions_per_scene=each, run=str(tmp_path / f"of {each}"))
+        Counted([small], run, process, encoder / "best.pt", Contamination(TrainingProvenance()), 0.0).train()
+        assert (np.mean(heard) < 0.6) == (each == 4)
+        heard.clear()
+    whole = replace(recipe, run=str(tmp_path / "whole"))
+    train([small], whole)
+    losses = logged(tmp_path / "whole")
+    assert float(losses[-1][3]) < float(losses[0][3])
+    train([small], replace(recipe, run=str(tmp_path / "stopped"), time_limit_min=0.0))
+    train([small], replace(recipe, run=str(tmp_path / "stopped")))
+    assert logged(tmp_path / "stopped") == losses
+    assert "questions_per_scene" not in replace(recipe, questions_per_scene=1).identity()
+    assert recipe.identity()["questions_per_scene"] == 4
+
+
 def in_two_processes(recipe: BATRecipe, small: Path, script: Path, before: str = "") -> list[str]:
     """Train under torchrun and return what the processes print of themselves.
 
@@ -200,7 +227,11 @@ def said(lines: list[str], name: str) -> list[float]:
 
 @pytest.mark.parametrize(
     ("how", "shared"),
-    [({}, 0), ({"lora_rank": 4, "llm_layers": 2, "parallel": "fsdp"}, 18)],  # nine tensors in each layer of LLaMA
+    [
+        ({"questions_per_scene": 4}, 0),
+        ({"lora_rank": 4, "llm_layers": 2, "parallel": "fsdp"}, 18),  # nine tensors in each layer of LLaMA
+        ({"lora_rank": 4, "llm_layers": 2, "parallel": "fsdp", "questions_per_scene": 4}, 18),
+    ],
 )
 def test_two_processes_take_the_steps_of_one_and_may_share_out_a_frozen_llm(
     how: dict[str, Any], shared: int, small: Path, encoder: Path, tmp_path: Path
@@ -487,10 +518,10 @@ def test_every_second_question_is_turned_in_training(small: Path, encoder: Path,
     turned = asked.flipped(calm.seed, "0/0")
     losses, each = [], []
     for flipped in (turned, None):
-        sound, text, _ = encoded_part(trainer.module, asked.read(rows, flipped), process.device)
+        part = encoded_part(trainer.module, asked.read(rows, flipped), process.device)
         with torch.no_grad():
-            losses.append(float(trainer.module.bat(sound, text)))
-            each.append(trainer.module.bat(sound, text, each=True))
+            losses.append(float(trainer.module.bat(part.sound, part.text, part.of)))
+            each.append(trainer.module.bat(part.sound, part.text, part.of, each=True))
     trainer.close()
     assert first == pytest.approx(losses[0], rel=1e-6)
     assert first != pytest.approx(losses[1], rel=1e-6)
@@ -510,7 +541,8 @@ def test_a_share_of_the_questions_is_asked_in_silence(small: Path, encoder: Path
         trainer = BATTrainer([small], recipe, process, encoder / "best.pt", Contamination(TrainingProvenance()), 0.0)
         asked = trainer.stages[1]
         chosen = asked.silenced(0, "1/0", recipe.silent_share) if recipe.silent_share else None
-        heard[name] = asked.read(np.arange(len(asked)), silenced=chosen).sound
+        batch = asked.read(np.arange(len(asked)), silenced=chosen)
+        heard[name] = batch.sound[batch.of]
         trainer.close()
     assert torch.equal(heard["all"], heard["control"])
     assert chosen is not None

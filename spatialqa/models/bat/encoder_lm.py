@@ -106,6 +106,7 @@ def share_layers(model: EncoderLM, device: torch.device) -> None:
         raise RecipeError(
             "parallel fsdp distributes a frozen language model that is not in 4 bits: use ddp, or --lora-rank 8"
         )
+    model.bat.reads_once = False  # all processes must go through the layers equally often
     mesh = init_device_mesh(device.type, (dist.get_world_size(),))
     for layer in layers:
         fully_shard(layer, mesh=mesh, ignored_params=trained.intersection(layer.parameters()))
@@ -135,13 +136,15 @@ def cut(batch: QuestionBatch, parts: int) -> Iterator[QuestionBatch]:
     """Yield a batch in this many parts, or in as many as it has questions."""
     for rows in np.array_split(np.arange(len(batch.questions)), min(parts, len(batch.questions))):
         columns = (batch.questions, batch.answers, batch.types)
-        yield QuestionBatch(batch.sound[rows[0] : rows[-1] + 1], *([column[k] for k in rows] for column in columns))
+        sounds, of = batch.of[rows].unique(return_inverse=True)
+        yield QuestionBatch(batch.sound[sounds], of, *([column[k] for k in rows] for column in columns))
 
 
 class EncodedPart(NamedTuple):
-    """Some questions on the device, and on how many of the text's tokens the loss is; sound as in QuestionBatch."""
+    """Some questions on the device, and on how many of the text's tokens the loss is; see QuestionBatch."""
 
     sound: Tensor
+    of: Tensor
     text: Text
     n_answered: int
 
@@ -151,7 +154,8 @@ def encoded_part(model: EncoderLM, batch: QuestionBatch, device: torch.device) -
     text = model.bat.encode(batch.questions, batch.answers)
     assert text.labels is not None
     count = int((text.labels != IGNORED).sum())
-    return EncodedPart(batch.sound.to(device, non_blocking=True), text.to(device), count)
+    sound, of = (x.to(device, non_blocking=True) for x in (batch.sound, batch.of))
+    return EncodedPart(sound, of, text.to(device), count)
 
 
 def measure(model: EncoderLM, questions: QuestionSet, batch_size: int, autocast: torch.autocast) -> dict[str, float]:
@@ -162,8 +166,8 @@ def measure(model: EncoderLM, questions: QuestionSet, batch_size: int, autocast:
     with torch.no_grad(), autocast:
         for rows in questions.in_order(batch_size):
             batch = questions.read(rows)
-            sound, text, _ = encoded_part(model, batch, device)
-            each = model.bat(model.tokens(sound), text, each=True).float().tolist()
+            part = encoded_part(model, batch, device)
+            each = model.bat(model.tokens(part.sound), part.text, part.of, each=True).float().tolist()
             for kind, loss in zip(batch.types, each, strict=True):
                 found.setdefault(kind, []).append(loss)
     every = [loss for losses in found.values() for loss in losses]

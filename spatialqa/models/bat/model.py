@@ -13,6 +13,7 @@ language model's own tokenizer makes of the text, so LLaMA's <s> stands between 
 weights' training; SmolLM2 and tiny put nothing there.
 """
 
+import inspect
 import os
 import warnings
 from collections.abc import Callable, Sequence
@@ -30,6 +31,7 @@ from spatialqa.models.training.checkpoint import ModelError
 from spatialqa.qa.spoken_name import bare_name, bare_sound, sound_of
 
 IGNORED = -100
+SHARED_FROM = 0.75  # sounds per question; with more of them, reading each once costs more than it saves
 ADAPTED = ("q_proj", "v_proj")
 
 
@@ -38,13 +40,14 @@ class Text:
     """Prompts, and answers where there are any, padded at the end.
 
     ids: int64 (B, L). mask: bool (B, L), false at padding. labels: int64 (B, L), IGNORED but on an answer and its eos;
-    None without answers. first: the least position of an answer.
+    None without answers. first: the least position of an answer. shared: with how many tokens all prompts begin alike.
     """
 
     ids: Tensor
     mask: Tensor
     labels: Tensor | None
     first: int
+    shared: int
 
     @property
     def prompt(self) -> Tensor:
@@ -55,7 +58,7 @@ class Text:
         """Return the same on a device."""
         labels = None if self.labels is None else self.labels.to(device, non_blocking=True)
         ids, mask = (x.to(device, non_blocking=True) for x in (self.ids, self.mask))
-        return Text(ids, mask, labels, self.first)
+        return Text(ids, mask, labels, self.first, self.shared)
 
 
 class Projector(nn.Module):
@@ -144,8 +147,11 @@ class BAT(nn.Module):
         self.llm = _adapted(llm, config) if config.lora_rank else llm.requires_grad_(True)
         whole = getattr(llm.config, "max_position_embeddings", None) or 4096
         self.longest = whole - config.queries
-        # of a slice of the states torch would multiply each example by a copy of a frozen matrix of its own
-        llm.get_output_embeddings().register_forward_pre_hook(lambda _, states: (states[0].contiguous(),))
+        # the name since transformers 5.20, and the one before
+        self.cache_name = "cache" if "cache" in inspect.signature(llm.forward).parameters else "past_key_values"
+        self.reads_once = not checkpointing  # a sound for all its questions: activations are kept from reading it
+        self._wanted: Tensor | None = None
+        llm.get_output_embeddings().register_forward_pre_hook(self._wanted_states)
 
     def attend_by_products(self) -> None:
         """Compute attention by matrix products, not by torch's fused kernel.
@@ -208,7 +214,9 @@ class BAT(nn.Module):
             ids[row, :n] = torch.tensor(start + end)
             labels[row, len(start) : n] = ids[row, len(start) : n]
             mask[row, :n] = True
-        return Text(ids, mask, None if answers is None else labels, min(map(len, before)))
+        first = min(map(len, before))
+        alike = (ids == ids[:1]).all(0)[: first - 1].long()
+        return Text(ids, mask, None if answers is None else labels, first, int(alike.cumprod(0).sum()))
 
     def _ids(self, texts: list[str], special: bool = True) -> list[list[int]]:
         """Return the tokens of texts, with what the tokenizer puts before a text; no text can spell a special token."""
@@ -220,33 +228,71 @@ class BAT(nn.Module):
                 row.pop()
         return rows
 
-    def forward(self, tokens: Tensor, text: Text, each: bool = False) -> Tensor:
+    def forward(self, tokens: Tensor, text: Text, of: Tensor | None = None, each: bool = False) -> Tensor:
         """Return the mean cross-entropy of the answers' tokens, or with `each` every example's own mean, (B,).
 
         Args:
-            tokens: of the encoder, float (B, n, encoder_width).
-            text: from `encode`, with answers.
+            tokens: of the encoder, float (S, n, encoder_width).
+            text: B questions with answers, from `encode`.
+            of: int64 (B,), which of the S sounds each question is about; by default each question has its own. The
+                language model reads a sound, and what all prompts begin with, once for all its questions.
             each: a loss for each example; their mean weighs a short answer as much as a long one.
         """
         if text.labels is None:
             raise ModelError("a loss needs answers")
-        embeddings = self._embeddings(tokens, text)
+        if of is not None and len(of) != len(text.ids):
+            raise ModelError(f"sounds are given for {len(of)} questions, and there are {len(text.ids)}")
         labels = text.labels[:, text.first :]
-        # Padding is at the end, where no token that counts can see it: so the only mask is causality.
-        logits = self.llm(inputs_embeds=embeddings, use_cache=False, logits_to_keep=labels.shape[1] + 1).logits
         counted = labels != IGNORED
-        said = functional.cross_entropy(logits[:, :-1][counted].float(), labels[counted], reduction="none")
+        logits = self._logits(tokens, text, of, functional.pad(counted, (0, 1)))  # a state predicts the next token
+        said = functional.cross_entropy(logits.float(), labels[counted], reduction="none")
         loss = said.new_zeros(counted.shape).masked_scatter(counted, said)
         return loss.sum(1) / counted.sum(1) if each else loss.sum() / counted.sum()
+
+    def _logits(self, tokens: Tensor, text: Text, of: Tensor | None, wanted: Tensor) -> Tensor:
+        """Return the logits (N, vocabulary) at N wanted positions; wanted: bool (B, k), of the last k of each row."""
+        # Padding is at the end, where no token that counts can see it: so the only mask is causality.
+        if of is None or not self.reads_once or len(tokens) > SHARED_FROM * len(of):
+            sounds = tokens if of is None else tokens[of]
+            return self._read(self._embeddings(sounds, text), wanted, use_cache=False).logits
+        heard, words = self.audio(tokens), self._words(tokens[of], text)
+        one_each = torch.empty(len(tokens), dtype=torch.int64, device=of.device)
+        one_each[of] = torch.arange(len(of), device=of.device)
+        opening = torch.cat([heard.to(words.dtype), words[one_each, : text.shared]], dim=1)
+        known = self._read(opening, wanted.new_zeros(len(tokens), 1), use_cache=True)[self.cache_name]
+        known.batch_select_indices(of)
+        rest = words[:, text.shared :]
+        return self._read(rest, wanted, use_cache=True, **{self.cache_name: known}).logits
+
+    def _read(self, embeddings: Tensor, wanted: Tensor, **options: Any) -> Any:
+        """Return what the language model makes of embeddings, with the logits at wanted positions; see _logits."""
+        self._wanted = wanted
+        try:
+            return self.llm(inputs_embeds=embeddings, logits_to_keep=wanted.shape[1], **options)
+        finally:
+            self._wanted = None
+
+    def _wanted_states(self, _: nn.Module, states: tuple[Tensor, ...]) -> tuple[Tensor]:
+        """Return the states, (B, n, width), that become logits: in training those that predict an answer, (N, width).
+
+        The logits of the others, as large as the vocabulary, would be computed and thrown away. Without contiguous()
+        torch would multiply each example by a copy of a frozen matrix of its own.
+        """
+        return (states[0].contiguous() if self._wanted is None else states[0][self._wanted],)
 
     def _embeddings(self, tokens: Tensor, text: Text) -> Tensor:
         if len(tokens) != len(text.ids):
             raise ModelError(f"{len(tokens)} sounds for {len(text.ids)} questions: each question needs its own")
-        heard, embedding = self.audio(tokens), self.llm.get_input_embeddings()
-        words = embedding(text.ids)
+        heard, words = self.audio(tokens), self._words(tokens, text)
+        return torch.cat([heard.to(words.dtype), words], dim=1)
+
+    def _words(self, tokens: Tensor, text: Text) -> Tensor:
+        """Return the embeddings of texts, (B, L, llm width); tokens: of the encoder, of the sound of each."""
+        embedding = self.llm.get_input_embeddings()
+        words: Tensor = embedding(text.ids)
         if self.grounding is not None:
             words = self.grounding(tokens.to(self.grounding.head.weight.dtype), words, text.prompt, embedding)
-        return torch.cat([heard.to(words.dtype), words], dim=1)
+        return words
 
     @torch.no_grad()
     def generate(

@@ -224,9 +224,14 @@ def _maker(encoder: SpatialAST, frozen: bool, ears: str, mirror: bool) -> Callab
 
 @dataclass(frozen=True, eq=False)
 class QuestionBatch:
-    """Questions and answers. sound: float32 (B, ...), the encoder's tokens or maps of the scene of each."""
+    """Questions and answers.
+
+    sound: float32 (S, ...), the encoder's tokens or maps of every scene that is asked about, once as it is, flipped or
+    silenced. of: int64 (B,), which of them each question is about.
+    """
 
     sound: Tensor
+    of: Tensor
     questions: list[str]
     answers: list[str]
     types: list[str]
@@ -276,33 +281,68 @@ class QuestionSet:
         chosen = np.sort(order[np.argsort(turn, kind="stable")[:n]])
         return self._take(chosen)
 
-    def batches(self, batch_size: int, seed: int, epoch: str) -> list[Rows]:
+    def batches(self, batch_size: int, seed: int, epoch: str, per_scene: int = 1) -> list[Rows]:
         """Return an epoch: every question at most once, in whole batches unless there are too few for one.
 
         The last few that make no whole batch are left out; they are others in every epoch.
+
+        Args:
+            batch_size: questions in a batch.
+            seed: with the epoch, decides the order.
+            epoch: which one.
+            per_scene: up to how many questions of a scene stand together, most of them in one batch.
         """
         rng = seeds.rng(seed, "questions", epoch)
         order = rng.permutation(len(self))
+        length = self.length
+        if per_scene > 1:
+            order, length = self._together(order, per_scene)
         size = min(batch_size, len(order))
         order = order[: len(order) // size * size]
         parts = []
         for start in range(0, len(order), POOLED * size):
             pool = order[start : start + POOLED * size]
-            parts += list(pool[np.argsort(self.length[pool], kind="stable")].reshape(-1, size))
+            parts += list(pool[np.argsort(length[pool], kind="stable")].reshape(-1, size))
         return [parts[k] for k in rng.permutation(len(parts))]
+
+    def _together(self, order: Rows, per_scene: int) -> tuple[Rows, Rows]:
+        """Return the order with up to per_scene questions of a scene together, and of each the longest of these."""
+        scene = self.questions.scene
+        by_scene = order[np.argsort(scene[order], kind="stable")]
+        starts = np.flatnonzero(np.diff(scene[by_scene], prepend=-1))
+        nth = np.arange(len(order)) - np.repeat(starts, np.diff(starts, append=len(order)))
+        group = np.cumsum(nth % per_scene == 0) - 1  # of each row of by_scene
+        longest = np.zeros(group[-1] + 1, dtype=np.int64)
+        np.maximum.at(longest, group, self.length[by_scene])
+        # a group stands where its first question stands in the order, and has a length of its own to sort by
+        place = np.empty(len(order), dtype=np.int64)
+        place[order] = np.arange(len(order))
+        at = place[by_scene[nth % per_scene == 0]]
+        length = np.zeros(len(order), dtype=np.int64)
+        length[by_scene] = longest[group] * len(order) + at[group]
+        return by_scene[np.argsort(at[group], kind="stable")], length
 
     def in_order(self, batch_size: int) -> list[Rows]:
         """Return every question once, by length."""
         order = np.argsort(self.length, kind="stable")
         return [order[k : k + batch_size] for k in range(0, len(order), batch_size)]
 
-    def flipped(self, seed: int, epoch: str) -> npt.NDArray[np.bool_]:
-        """Return which questions an epoch flips left-right in sound and text (augmentation): about half of them."""
-        return seeds.rng(seed, "mirror", epoch).random(len(self)) < 0.5
+    def flipped(self, seed: int, epoch: str, per_scene: int = 1) -> npt.NDArray[np.bool_]:
+        """Return which questions an epoch flips left-right in sound and text (augmentation): about half of them.
 
-    def silenced(self, seed: int, epoch: str, share: float) -> npt.NDArray[np.bool_]:
-        """Return of which questions an epoch silences the audio (audio dropout): about this share of them."""
-        return seeds.rng(seed, "silent", epoch).random(len(self)) < share
+        With more than one per scene, questions of a scene are flipped together.
+        """
+        return self._drawn(seeds.rng(seed, "mirror", epoch), per_scene) < 0.5
+
+    def silenced(self, seed: int, epoch: str, share: float, per_scene: int = 1) -> npt.NDArray[np.bool_]:
+        """Return of which questions an epoch silences the audio (audio dropout): about this share of them.
+
+        With more than one per scene, questions of a scene are silenced together.
+        """
+        return self._drawn(seeds.rng(seed, "silent", epoch), per_scene) < share
+
+    def _drawn(self, rng: np.random.Generator, per_scene: int) -> npt.NDArray[np.float64]:
+        return rng.random(len(self)) if per_scene == 1 else rng.random(len(self.rows))[self.questions.scene]
 
     def read(
         self,
@@ -318,19 +358,32 @@ class QuestionSet:
             silenced: bool (questions,), those with silence in the place of their sound.
         """
         own = np.zeros(len(rows), dtype=np.bool_) if flipped is None else flipped[rows]
+        silent = np.zeros(len(rows), dtype=np.bool_) if silenced is None else silenced[rows]
+        asked: Rows = np.stack([self.questions.scene[rows], own.astype(np.int64), silent.astype(np.int64)], axis=1)
+        (scene, turned, hushed), of = _distinct(asked)
         stored = self.rows.shape[1] > 1
-        sound = self.rows[self.questions.scene[rows], own.astype(np.int64) * stored].astype(np.float32)
-        if own.any() and not stored:
+        sound = self.rows[scene, turned * stored].astype(np.float32)
+        if turned.any() and not stored:
             assert self.swapped is not None
-            sound[own] = self.swapped(torch.from_numpy(sound[own])).numpy()
-        if silenced is not None:
+            sound[turned == 1] = self.swapped(torch.from_numpy(sound[turned == 1])).numpy()
+        if hushed.any():
             assert self.quiet is not None
-            sound[silenced[rows]] = self.quiet
+            sound[hushed == 1] = self.quiet
         texts = [
             [mirrored(column[k]) if turn else column[k] for k, turn in zip(rows, own, strict=True)]
             for column in (self.questions.question, self.questions.answer)
         ]
-        return QuestionBatch(torch.from_numpy(sound), texts[0], texts[1], [self.questions.type[k] for k in rows])
+        types = [self.questions.type[k] for k in rows]
+        return QuestionBatch(torch.from_numpy(sound), torch.from_numpy(of), texts[0], texts[1], types)
+
+
+def _distinct(rows: Rows) -> tuple[Rows, Rows]:
+    """Return the columns of the distinct rows, in the order of their first occurrence, and which one each row is."""
+    _, first, which = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return rows[first[order]].T, rank[which.reshape(-1)]
 
 
 def mirrored(text: str) -> str:

@@ -110,6 +110,13 @@ class BATRecipe(LLMKeys, TrainingKeys):
         False, "left-right flip augmentation of every second question, in audio and text; not in the paper"
     )
     batch_size: int = key(16, "questions per step, over all processes", minimum=1, maximum=MOST_AT_ONCE)
+    questions_per_scene: int = key(
+        1,
+        "up to how many questions of a scene to ask together, so that its audio is read once for all of them",
+        minimum=1,
+        maximum=MOST_AT_ONCE,
+        before=1,
+    )
     accumulate: int = key(
         1,
         "gradient accumulation: number of parts of a batch",

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
 
@@ -171,13 +172,15 @@ class BATTrainer(Trainer[list[EncodedPart]]):
         """Yield this process's share of every batch that is left of the epoch, cut into parts to accumulate."""
         recipe, state, process = self.recipe, self.state, self.process
         questions, epoch = self.stages[state.stage], f"{state.stage}/{state.epoch}"
-        flipped = questions.flipped(recipe.seed, epoch) if recipe.mirror else None
-        silenced = questions.silenced(recipe.seed, epoch, recipe.silent_share) if recipe.silent_share else None
-        batches = questions.batches(recipe.batch_size, recipe.seed, epoch)[
+        each, ranks = recipe.questions_per_scene, range(process.world)
+        flipped = questions.flipped(recipe.seed, epoch, each) if recipe.mirror else None
+        silenced = questions.silenced(recipe.seed, epoch, recipe.silent_share, each) if recipe.silent_share else None
+        batches = questions.batches(recipe.batch_size, recipe.seed, epoch, each)[
             : self.plan.batches(state.stage, state.epoch)
         ]
         for rows in batches[state.batch :]:
-            batch = questions.read(rows[process.rank :: process.world], flipped, silenced)
+            shares = np.array_split(rows, process.world) if each > 1 else [rows[k :: process.world] for k in ranks]
+            batch = questions.read(shares[process.rank], flipped, silenced)
             yield [encoded_part(self.module, part, process.device) for part in cut(batch, recipe.accumulate)]
 
     def backward(self, batch: list[EncodedPart]) -> StepResult:
@@ -186,9 +189,10 @@ class BATTrainer(Trainer[list[EncodedPart]]):
         answered = torch.tensor(float(sum(part.n_answered for part in batch)), device=process.device)
         everywhere = float(process.mean(answered)) * process.world
         total = torch.zeros((), device=process.device)
-        for sound, text, count in batch:
+        for part in batch:
             with self.autocast:
-                loss = self.module.bat(self.module.tokens(sound), text) * (count / everywhere)
+                loss = self.module.bat(self.module.tokens(part.sound), part.text, part.of)
+                loss = loss * (part.n_answered / everywhere)
             loss.backward()
             total += loss.detach()
         self._add_gradients()
