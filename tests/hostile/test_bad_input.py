@@ -398,6 +398,8 @@ CASES: list[Case] = [
         ("--encoder", "bytes", "cannot be read as weights"),
         ("--encoder", "pipe", "no such file"),
         ("--queries", HUGE, "at most 1,024"),
+        ("--questions-per-scene", "0", "at least 1"),
+        ("--questions-per-scene", HUGE, "at most 100,000"),
         ("--beta1", "1", "at most 0.999999"),
         ("--curriculum", "A:1e300", "'A:1e300' is"),
         ("--curriculum", LONG, "too long"),
