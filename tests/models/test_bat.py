@@ -292,6 +292,43 @@ def test_questions_about_one_sound_have_the_loss_and_gradients_that_they_have_ap
             assert torch.allclose(value, found[1][name], atol=1e-5, rtol=1e-4), name
 
 
+def other_llm(kind: str, folder: Path) -> str:
+    """Write a small language model of random weights that is no LLaMA."""
+    import transformers
+
+    sizes = {"vocab_size": len(TOKENIZER), "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    ends = {"bos_token_id": None, "eos_token_id": 0, "pad_token_id": 0}
+    config = {
+        "mistral": lambda: transformers.MistralConfig(
+            **sizes, **ends, intermediate_size=64, num_key_value_heads=1, sliding_window=6
+        ),
+        "opt": lambda: transformers.OPTConfig(**sizes, **ends, ffn_dim=64, word_embed_proj_dim=32),
+        "lfm2": lambda: transformers.Lfm2Config(
+            **sizes, **ends, intermediate_size=64, num_key_value_heads=1, layer_types=["conv", "full_attention"]
+        ),
+    }[kind]()
+    torch.manual_seed(4)
+    transformers.AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    TOKENIZER.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.mark.parametrize(("kind", "shares"), [("mistral", True), ("opt", True), ("lfm2", False)])
+def test_other_language_models_share_sounds_where_their_cache_has_a_row_for_each(
+    kind: str, shares: bool, tmp_path: Path
+) -> None:
+    model = adapted(other_llm(kind, tmp_path))
+    assert model.can_share == shares
+    of, tokens = torch.tensor([1, 0, 1, 0, 0, 1]), sound(2)
+    text = model.encode(QUESTIONS * 2, ANSWERS * 2)
+    together, apart = model(tokens, text, of, each=True), model(tokens[of], text, each=True)
+    assert torch.allclose(together, apart, atol=1e-4)
+    assert len(read_lengths(model, tokens, text, of)) == (2 if shares else 1)
+    # prompts that begin with nothing in common share the audio alone
+    alone = model(tokens, replace(text, shared=0), of, each=True)
+    assert torch.allclose(alone, apart, atol=1e-4)
+
+
 def test_a_sound_and_the_beginning_of_the_prompt_are_read_once_for_all_its_questions() -> None:
     model, tokens, of = mini(), sound(2), torch.tensor([1, 0, 1, 0, 0, 1])
     text = model.encode(QUESTIONS * 2, ANSWERS * 2)

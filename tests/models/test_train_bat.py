@@ -190,6 +190,10 @@ def test_questions_of_a_scene_are_trained_on_together(small: Path, encoder: Path
     assert logged(tmp_path / "stopped") == losses
     assert "questions_per_scene" not in replace(recipe, questions_per_scene=1).identity()
     assert recipe.identity()["questions_per_scene"] == 4
+    with pytest.raises(RecipeError, match="questions_per_scene and gradient_checkpointing exclude each other"):
+        replace(recipe, gradient_checkpointing=True)
+    with pytest.raises(RecipeError, match="questions_per_scene and parallel fsdp exclude each other: set only one"):
+        replace(recipe, parallel="fsdp")
 
 
 def in_two_processes(recipe: BATRecipe, small: Path, script: Path, before: str = "") -> list[str]:
@@ -228,9 +232,9 @@ def said(lines: list[str], name: str) -> list[float]:
 @pytest.mark.parametrize(
     ("how", "shared"),
     [
+        ({}, 0),
         ({"questions_per_scene": 4}, 0),
         ({"lora_rank": 4, "llm_layers": 2, "parallel": "fsdp"}, 18),  # nine tensors in each layer of LLaMA
-        ({"lora_rank": 4, "llm_layers": 2, "parallel": "fsdp", "questions_per_scene": 4}, 18),
     ],
 )
 def test_two_processes_take_the_steps_of_one_and_may_share_out_a_frozen_llm(

@@ -79,6 +79,8 @@ def new_encoder_lm(recipe: BATRecipe, encoder: SpatialAST, process: Process, nam
         stderr.print(f"--init {recipe.init}: all {sum(1 for _ in bat.parameters())} tensors of BAT are loaded")
     else:
         bat = BAT(config, checkpointing=recipe.gradient_checkpointing, **options)
+    if recipe.questions_per_scene > 1 and not bat.can_share:
+        raise ModelError(f"llm {recipe.llm}: has no cache that questions can share; leave out --questions-per-scene")
     if bat.grounding is not None:
         bat.grounding.take_over(encoder)
     if process.device.type == "cpu" and recipe.amp == "bf16":
@@ -106,7 +108,7 @@ def share_layers(model: EncoderLM, device: torch.device) -> None:
         raise RecipeError(
             "parallel fsdp distributes a frozen language model that is not in 4 bits: use ddp, or --lora-rank 8"
         )
-    model.bat.reads_once = False  # all processes must go through the layers equally often
+    model.bat.can_share = False  # all processes must go through the layers equally often
     mesh = init_device_mesh(device.type, (dist.get_world_size(),))
     for layer in layers:
         fully_shard(layer, mesh=mesh, ignored_params=trained.intersection(layer.parameters()))

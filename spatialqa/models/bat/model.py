@@ -31,7 +31,8 @@ from spatialqa.models.training.checkpoint import ModelError
 from spatialqa.qa.spoken_name import bare_name, bare_sound, sound_of
 
 IGNORED = -100
-SHARED_FROM = 0.75  # sounds per question; with more of them, reading each once costs more than it saves
+SHARED_UP_TO = 0.75  # sounds per question; with more of them, reading each once costs more than it saves
+SELECTABLE = {"full_attention", "sliding_attention"}  # layers whose cache has a row for each sound
 ADAPTED = ("q_proj", "v_proj")
 
 
@@ -147,9 +148,14 @@ class BAT(nn.Module):
         self.llm = _adapted(llm, config) if config.lora_rank else llm.requires_grad_(True)
         whole = getattr(llm.config, "max_position_embeddings", None) or 4096
         self.longest = whole - config.queries
-        # the name since transformers 5.20, and the one before
-        self.cache_name = "cache" if "cache" in inspect.signature(llm.forward).parameters else "past_key_values"
-        self.reads_once = not checkpointing  # a sound for all its questions: activations are kept from reading it
+        # names in newer and older versions of transformers
+        known = [name for name in ("cache", "past_key_values") if name in inspect.signature(llm.forward).parameters]
+        self.cache_name = known[0] if known else ""
+        layers = set(getattr(llm.config, "layer_types", None) or ())
+        stateful = getattr(llm, "_is_stateful", False) or not layers <= SELECTABLE
+        # with checkpointing, transformers keeps no cache
+        self.can_share = bool(known) and not stateful and not checkpointing
+        self._selects = True
         self._wanted: Tensor | None = None
         llm.get_output_embeddings().register_forward_pre_hook(self._wanted_states)
 
@@ -168,6 +174,7 @@ class BAT(nn.Module):
 
         compiled: returns a function as torch.compile has it.
         """
+        self._selects = False  # a number of rows that depends on the data would cut the graph
         for part in (self.encoder_projector, self.llm):
             setattr(part, "forward", _in_training(compiled(part.forward), part.forward))  # noqa: B010  mypy: a method
 
@@ -252,25 +259,26 @@ class BAT(nn.Module):
     def _logits(self, tokens: Tensor, text: Text, of: Tensor | None, wanted: Tensor) -> Tensor:
         """Return the logits (N, vocabulary) at N wanted positions; wanted: bool (B, k), of the last k of each row."""
         # Padding is at the end, where no token that counts can see it: so the only mask is causality.
-        if of is None or not self.reads_once or len(tokens) > SHARED_FROM * len(of):
+        if of is None or not self.can_share or len(tokens) > SHARED_UP_TO * len(of):
             sounds = tokens if of is None else tokens[of]
-            return self._read(self._embeddings(sounds, text), wanted, use_cache=False).logits
+            return self._read(self._embeddings(sounds, text), wanted, use_cache=False)[0]
         heard, words = self.audio(tokens), self._words(tokens[of], text)
-        one_each = torch.empty(len(tokens), dtype=torch.int64, device=of.device)
+        one_each = torch.zeros(len(tokens), dtype=torch.int64, device=of.device)
         one_each[of] = torch.arange(len(of), device=of.device)
         opening = torch.cat([heard.to(words.dtype), words[one_each, : text.shared]], dim=1)
-        known = self._read(opening, wanted.new_zeros(len(tokens), 1), use_cache=True)[self.cache_name]
-        known.batch_select_indices(of)
-        rest = words[:, text.shared :]
-        return self._read(rest, wanted, use_cache=True, **{self.cache_name: known}).logits
+        _, cache = self._read(opening, wanted.new_zeros(len(tokens), 1), use_cache=True)
+        cache.batch_select_indices(of)
+        return self._read(words[:, text.shared :], wanted, use_cache=True, **{self.cache_name: cache})[0]
 
-    def _read(self, embeddings: Tensor, wanted: Tensor, **options: Any) -> Any:
-        """Return what the language model makes of embeddings, with the logits at wanted positions; see _logits."""
-        self._wanted = wanted
+    def _read(self, embeddings: Tensor, wanted: Tensor, **options: Any) -> tuple[Tensor, Any]:
+        """Return the logits at wanted positions of embeddings, see _logits, and the language model's cache, if any."""
+        self._wanted = wanted if self._selects else None
         try:
-            return self.llm(inputs_embeds=embeddings, logits_to_keep=wanted.shape[1], **options)
+            made = self.llm(inputs_embeds=embeddings, logits_to_keep=wanted.shape[1], **options)
         finally:
             self._wanted = None
+        logits = made.logits if self._selects else made.logits[wanted]
+        return logits, made[self.cache_name] if options["use_cache"] else None
 
     def _wanted_states(self, _: nn.Module, states: tuple[Tensor, ...]) -> tuple[Tensor]:
         """Return the states, (B, n, width), that become logits: in training those that predict an answer, (N, width).

@@ -294,19 +294,22 @@ class QuestionSet:
         """
         rng = seeds.rng(seed, "questions", epoch)
         order = rng.permutation(len(self))
-        length = self.length
+        key = self.length
         if per_scene > 1:
-            order, length = self._together(order, per_scene)
+            order, key = self._together(order, per_scene)
         size = min(batch_size, len(order))
         order = order[: len(order) // size * size]
         parts = []
         for start in range(0, len(order), POOLED * size):
             pool = order[start : start + POOLED * size]
-            parts += list(pool[np.argsort(length[pool], kind="stable")].reshape(-1, size))
+            parts += list(pool[np.argsort(key[pool], kind="stable")].reshape(-1, size))
         return [parts[k] for k in rng.permutation(len(parts))]
 
     def _together(self, order: Rows, per_scene: int) -> tuple[Rows, Rows]:
-        """Return the order with up to per_scene questions of a scene together, and of each the longest of these."""
+        """Return the order with up to per_scene questions of a scene together, and a key to sort questions by.
+
+        The key sorts these groups by their longest question and keeps each together.
+        """
         scene = self.questions.scene
         by_scene = order[np.argsort(scene[order], kind="stable")]
         starts = np.flatnonzero(np.diff(scene[by_scene], prepend=-1))
@@ -314,13 +317,13 @@ class QuestionSet:
         group = np.cumsum(nth % per_scene == 0) - 1  # of each row of by_scene
         longest = np.zeros(group[-1] + 1, dtype=np.int64)
         np.maximum.at(longest, group, self.length[by_scene])
-        # a group stands where its first question stands in the order, and has a length of its own to sort by
+        # a group stands where its first question stands in the order
         place = np.empty(len(order), dtype=np.int64)
         place[order] = np.arange(len(order))
         at = place[by_scene[nth % per_scene == 0]]
-        length = np.zeros(len(order), dtype=np.int64)
-        length[by_scene] = longest[group] * len(order) + at[group]
-        return by_scene[np.argsort(at[group], kind="stable")], length
+        key = np.zeros(len(order), dtype=np.int64)
+        key[by_scene] = longest[group] * len(order) + at[group]
+        return by_scene[np.argsort(at[group], kind="stable")], key
 
     def in_order(self, batch_size: int) -> list[Rows]:
         """Return every question once, by length."""

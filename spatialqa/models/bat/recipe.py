@@ -171,6 +171,9 @@ class BATRecipe(LLMKeys, TrainingKeys):
         stages(self.curriculum)
         if self.silence and self.ears != "both":
             raise RecipeError("silence and ears same are both controls: set only one")
+        if self.questions_per_scene > 1 and (self.gradient_checkpointing or self.parallel == "fsdp"):
+            other = "gradient_checkpointing" if self.gradient_checkpointing else "parallel fsdp"
+            raise RecipeError(f"questions_per_scene and {other} exclude each other: set only one")
 
     @property
     def stages(self) -> tuple[Stage, ...]:

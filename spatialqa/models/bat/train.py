@@ -172,15 +172,18 @@ class BATTrainer(Trainer[list[EncodedPart]]):
         """Yield this process's share of every batch that is left of the epoch, cut into parts to accumulate."""
         recipe, state, process = self.recipe, self.state, self.process
         questions, epoch = self.stages[state.stage], f"{state.stage}/{state.epoch}"
-        each, ranks = recipe.questions_per_scene, range(process.world)
-        flipped = questions.flipped(recipe.seed, epoch, each) if recipe.mirror else None
-        silenced = questions.silenced(recipe.seed, epoch, recipe.silent_share, each) if recipe.silent_share else None
-        batches = questions.batches(recipe.batch_size, recipe.seed, epoch, each)[
+        per_scene, share = recipe.questions_per_scene, recipe.silent_share
+        flipped = questions.flipped(recipe.seed, epoch, per_scene) if recipe.mirror else None
+        silenced = questions.silenced(recipe.seed, epoch, share, per_scene) if share else None
+        batches = questions.batches(recipe.batch_size, recipe.seed, epoch, per_scene)[
             : self.plan.batches(state.stage, state.epoch)
         ]
         for rows in batches[state.batch :]:
-            shares = np.array_split(rows, process.world) if each > 1 else [rows[k :: process.world] for k in ranks]
-            batch = questions.read(shares[process.rank], flipped, silenced)
+            if per_scene > 1:  # neighbours in the batch share a scene
+                own = np.array_split(rows, process.world)[process.rank]
+            else:
+                own = rows[process.rank :: process.world]
+            batch = questions.read(own, flipped, silenced)
             yield [encoded_part(self.module, part, process.device) for part in cut(batch, recipe.accumulate)]
 
     def backward(self, batch: list[EncodedPart]) -> StepResult:
