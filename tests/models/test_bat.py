@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,14 @@ from torch.nn import functional  # noqa: E402
 from spatialqa.errors import MissingDependencyError  # noqa: E402
 from spatialqa.models.bat.checkpoint import load_bat, load_released, pack, save_bat, unpack  # noqa: E402
 from spatialqa.models.bat.config import PRESETS, BATConfig  # noqa: E402
+from spatialqa.models.bat.encoder_lm import new_encoder_lm  # noqa: E402
 from spatialqa.models.bat.llm import PROMPT, tiny_llm, tiny_tokenizer  # noqa: E402
 from spatialqa.models.bat.model import BAT, IGNORED, Projector  # noqa: E402
 from spatialqa.models.bat.recipe import BATRecipe  # noqa: E402
 from spatialqa.models.spatial_ast.model import PRESETS as ENCODERS  # noqa: E402
 from spatialqa.models.spatial_ast.model import SpatialAST  # noqa: E402
 from spatialqa.models.training.checkpoint import ModelError, read_weights  # noqa: E402
+from spatialqa.models.training.process import Process  # noqa: E402
 
 MINI = BATConfig(
     llm="tiny",
@@ -324,6 +327,15 @@ def test_other_language_models_share_sounds_where_their_cache_has_a_row_for_each
     together, apart = model(tokens, text, of, each=True), model(tokens[of], text, each=True)
     assert torch.allclose(together, apart, atol=1e-4)
     assert len(read_lengths(model, tokens, text, of)) == (2 if shares else 1)
+    recipe = BATRecipe(llm=str(tmp_path), normalise="none", questions_per_scene=2, queries=2, qformer_layers=1)
+    recipe = replace(recipe, qformer_width=32, qformer_heads=2)
+    process = Process(0, 1, torch.device("cpu"))
+    encoder = SpatialAST(replace(ENCODERS["tiny"], embed_dim=24, depth=1, n_classes=5))
+    if shares:
+        assert new_encoder_lm(recipe, encoder, process).bat.can_share
+    else:
+        with pytest.raises(ModelError, match=r"has no cache that questions can share; leave out --questions-per-scene"):
+            new_encoder_lm(recipe, encoder, process)
     # prompts that begin with nothing in common share the audio alone
     alone = model(tokens, replace(text, shared=0), of, each=True)
     assert torch.allclose(alone, apart, atol=1e-4)
@@ -493,6 +505,24 @@ def test_compiling_is_for_training_alone_and_changes_no_gradient(folder: str) ->
         model(sound(), texts[0])
     model.generate(sound(), QUESTIONS, beams=1, max_new_tokens=3)
     assert len(calls) == 3 + 2
+
+
+def test_a_compiled_language_model_is_one_graph_up_to_its_logits(folder: str) -> None:
+    n_graphs = []
+    for selects in (False, True):
+        torch._dynamo.reset()
+        graphs: list[Any] = []
+
+        def counted(graph: Any, inputs: Any, graphs: list[Any] = graphs) -> Any:
+            graphs.append(graph)
+            return graph.forward
+
+        model = BAT(replace(MINI, llm=folder, lora_rank=0), tokenizer=TOKENIZER)
+        model.compile_for_training(partial(torch.compile, backend=counted, dynamic=True))
+        model._selects = model._selects or selects
+        model(sound(), model.encode(QUESTIONS, ANSWERS)).backward()
+        n_graphs.append(len(graphs))
+    assert n_graphs[0] < n_graphs[1]
 
 
 def test_bfloat16_holds_the_language_model_and_changes_little(folder: str) -> None:

@@ -23,7 +23,7 @@ from spatialqa.models.bat.checkpoint import load_bat, save_bat
 from spatialqa.models.bat.curriculum import plan_of, warmup_steps
 from spatialqa.models.bat.encoder_lm import cut, encoded_part, new_encoder_lm
 from spatialqa.models.bat.recipe import BATRecipe, Stage, stages
-from spatialqa.models.bat.train import BATTrainer, identity_of, inherited_provenance, train
+from spatialqa.models.bat.train import BATTrainer, identity_of, inherited_provenance, own_rows, train
 from spatialqa.models.data.provenance import Contamination, TrainingProvenance
 from spatialqa.models.training.checkpoint import ModelError, save
 from spatialqa.models.training.process import Process, compiled
@@ -196,6 +196,15 @@ def test_questions_of_a_scene_are_trained_on_together(small: Path, encoder: Path
         replace(recipe, parallel="fsdp")
 
 
+def test_processes_keep_the_questions_of_a_scene_together() -> None:
+    rows = np.arange(10)
+    for per_scene, first in ((1, [0, 3, 6, 9]), (4, [0, 1, 2, 3])):
+        shares = [own_rows(rows, rank, 3, per_scene) for rank in range(3)]
+        assert shares[0].tolist() == first
+        assert [len(share) for share in shares] == [4, 3, 3]
+        assert sorted(np.concatenate(shares).tolist()) == list(range(10))
+
+
 def in_two_processes(recipe: BATRecipe, small: Path, script: Path, before: str = "") -> list[str]:
     """Train under torchrun and return what the processes print of themselves.
 
@@ -217,6 +226,7 @@ def in_two_processes(recipe: BATRecipe, small: Path, script: Path, before: str =
         f"train_bat.new_encoder_lm = keep\n{before}"
         f"train_bat.train([pathlib.Path({str(small)!r})], BATRecipe(**{values!r}))\n"
         "held = [*made[0].trained().values(), *made[0].encoder.buffers()]\n"
+        "say(f'shares {made[0].bat.can_share:d}\\n')\n"
         "say(f'weights {sum(float(w.detach().double().abs().sum()) for w in held)}\\n')\n"
     )
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
@@ -244,6 +254,7 @@ def test_two_processes_take_the_steps_of_one_and_may_share_out_a_frozen_llm(
     train([small], replace(calm, run=str(tmp_path / "one")))
     lines = in_two_processes(replace(calm, run=str(tmp_path / "two")), small, tmp_path / "go.py")
     assert said(lines, "shared") == [shared, shared]
+    assert said(lines, "shares") == [not shared] * 2  # or they might not go through the layers equally often
     assert said(lines, "waits") == [2, 2]  # days: one may make a cache for as long
     one, two = ([float(row[3]) for row in logged(tmp_path / name)] for name in ("one", "two"))
     assert two == pytest.approx(one, rel=1e-4)

@@ -148,13 +148,8 @@ class BAT(nn.Module):
         self.llm = _adapted(llm, config) if config.lora_rank else llm.requires_grad_(True)
         whole = getattr(llm.config, "max_position_embeddings", None) or 4096
         self.longest = whole - config.queries
-        # names in newer and older versions of transformers
-        known = [name for name in ("cache", "past_key_values") if name in inspect.signature(llm.forward).parameters]
-        self.cache_name = known[0] if known else ""
-        layers = set(getattr(llm.config, "layer_types", None) or ())
-        stateful = getattr(llm, "_is_stateful", False) or not layers <= SELECTABLE
-        # with checkpointing, transformers keeps no cache
-        self.can_share = bool(known) and not stateful and not checkpointing
+        self.cache_name = _cache_name(llm)
+        self.can_share = self.cache_name != "" and not checkpointing  # with checkpointing, transformers keeps no cache
         self._selects = True
         self._wanted: Tensor | None = None
         llm.get_output_embeddings().register_forward_pre_hook(self._wanted_states)
@@ -328,6 +323,15 @@ class BAT(nn.Module):
             self.train(was_training)
         said: list[str] = self.tokenizer.batch_decode(ids, skip_special_tokens=True)
         return [answer.strip() for answer in said]
+
+
+def _cache_name(llm: Any) -> str:
+    """Return the argument of a language model that takes a cache with a row for each sound; "" where it has none."""
+    layers = set(getattr(llm.config, "layer_types", None) or ())
+    if getattr(llm, "_is_stateful", False) or not layers <= SELECTABLE:
+        return ""
+    taken = inspect.signature(llm.forward).parameters
+    return next((name for name in ("cache", "past_key_values") if name in taken), "")  # in newer and older transformers
 
 
 def make_grounding(config: BATConfig, tokenizer: Any, llm_width: int) -> Grounding | None:

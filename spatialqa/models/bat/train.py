@@ -44,6 +44,7 @@ from spatialqa.models.bat.questions import open_scenes
 from spatialqa.models.bat.recipe import BATRecipe
 from spatialqa.models.bat.report import BATReport
 from spatialqa.models.data.provenance import Contamination, TrainingProvenance, contamination_of, provenance_of
+from spatialqa.models.data.scene_index import Rows
 from spatialqa.models.spatial_ast.checkpoint import load_checkpoint
 from spatialqa.models.training.checkpoint import BEST, initial_weights, missing, read_weights, weights_file
 from spatialqa.models.training.loop import Schedule, StepResult, Trainer, is_finished, say_finished
@@ -106,6 +107,11 @@ def identity_of(recipe: BATRecipe, folders: Sequence[Path], encoder: Path) -> di
         "questions": asked,
         **initial_weights(recipe.init),
     }
+
+
+def own_rows(rows: Rows, rank: int, world: int, per_scene: int) -> Rows:
+    """Return a process's share of a batch; neighbours stay together where they are questions of a scene."""
+    return np.array_split(rows, world)[rank] if per_scene > 1 else rows[rank::world]
 
 
 class BATTrainer(Trainer[list[EncodedPart]]):
@@ -179,11 +185,7 @@ class BATTrainer(Trainer[list[EncodedPart]]):
             : self.plan.batches(state.stage, state.epoch)
         ]
         for rows in batches[state.batch :]:
-            if per_scene > 1:  # neighbours in the batch share a scene
-                own = np.array_split(rows, process.world)[process.rank]
-            else:
-                own = rows[process.rank :: process.world]
-            batch = questions.read(own, flipped, silenced)
+            batch = questions.read(own_rows(rows, process.rank, process.world, per_scene), flipped, silenced)
             yield [encoded_part(self.module, part, process.device) for part in cut(batch, recipe.accumulate)]
 
     def backward(self, batch: list[EncodedPart]) -> StepResult:
