@@ -26,6 +26,7 @@ from spatialqa.models.bat.recipe import BATRecipe, Stage, stages
 from spatialqa.models.bat.train import BATTrainer, identity_of, inherited_provenance, own_rows, train
 from spatialqa.models.data.provenance import Contamination, TrainingProvenance
 from spatialqa.models.training.checkpoint import ModelError, save
+from spatialqa.models.training.loop import Plan
 from spatialqa.models.training.process import Process, compiled
 from spatialqa.models.training.run_folder import claim, read_log
 from tests.fixtures.kills import call, kill_when
@@ -101,6 +102,27 @@ def test_a_plan_counts_steps_of_stages_with_a_pass_cut_short() -> None:
     assert [plan.batches(1, epoch) for epoch in (0, 1)] == [10, 5]
     assert plan.done(1, 1, 3) == 8 + 10 + 3
     assert warmup_steps(replace(recipe, warmup_epochs=1.0), plan) == 4
+
+
+def test_after_a_truncated_epoch_what_is_left_are_the_stages_that_follow() -> None:
+    plan = Plan(("A", "E", "E"), per_epoch=(10, 100, 100), steps=(15, 30, 40))
+    assert [plan.done(0, epoch, 0) for epoch in (0, 1, 2)] == [0, 10, 15]
+    assert [plan.total - plan.done(stage, 1, 0) for stage in (1, 2)] == [40, 0]
+
+
+def test_stages_of_the_same_types_report_the_losses_of_their_own_steps_and_the_time_left(
+    small: Path, encoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    train([small], replace(QUICK, encoder=str(encoder), curriculum="A,B:1;A,B:1.5;A,B:0.5", run=str(run)))
+    printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("AB ")]
+    ends = [0, *(int(row["step"]) for row in read_log(run / "validation.csv"))]
+    assert len(printed) == len(ends) - 1 == 4
+    steps = read_log(run / "log.csv")
+    for line, begin, end in zip(printed, ends[:-1], ends[1:], strict=True):
+        mean = np.mean([row["loss"] for row in steps if begin < row["step"] <= end])
+        assert f": loss {mean:.3f}, " in line
+    assert printed[-1].endswith(" 0.0 min left")
 
 
 def test_a_batch_is_cut_into_parts_that_together_are_all_of_it() -> None:

@@ -81,8 +81,8 @@ class Plan:
         return sum(self.steps)
 
     def done(self, stage: int, epoch: int, batch: int) -> int:
-        """Return how many steps of the plan lie before this one."""
-        return sum(self.steps[:stage]) + epoch * self.per_epoch[stage] + batch
+        """Return how many steps of the plan lie before this one; behind a truncated epoch, those of the stage."""
+        return sum(self.steps[:stage]) + min(epoch * self.per_epoch[stage] + batch, self.steps[stage])
 
     def epochs(self, stage: int) -> int:
         """Return the epochs of a stage; the last may be cut short."""
@@ -367,7 +367,7 @@ class Trainer(ABC, Generic[B]):
                 save(self.folder / BEST, content)
         if self.report:
             position = {"step": state.step, "stage": self.plan.stages[state.stage], "epoch": state.epoch}
-            left = max(0, self.plan.total - self.plan.done(state.stage, state.epoch, 0))
+            left = self.plan.total - self.plan.done(state.stage, state.epoch, 0)
             self.report.epoch({**position, **measured}, self.plan.epochs(state.stage), left)
 
     def _of_first(self, values: Sequence[float]) -> list[float]:

@@ -183,9 +183,10 @@ class Report(ABC):
         """
         self.validation.row(row)
         self._board("validation", row)
-        steps = read_log(self.run / LOG)
-        write_svg(self.run / PLOT, plots.losses(steps, read_log(self.run / VALIDATION), self.loss_columns))
-        own = [float(step[LOSS]) for step in steps if all(step[name] == row[name] for name in ("stage", "epoch"))]
+        steps, validations = read_log(self.run / LOG), read_log(self.run / VALIDATION)
+        write_svg(self.run / PLOT, plots.losses(steps, validations, self.loss_columns))
+        before = max((other["step"] for other in validations if other["step"] < row["step"]), default=0)
+        own = [float(step[LOSS]) for step in steps if step["step"] > before]
         text = f"{row['stage']} {row['epoch']}/{epochs}: loss {np.mean(own) if own else math.nan:.3f}"
         if LOSS in row:
             text += f", validation {self.validation_text(row)}"
