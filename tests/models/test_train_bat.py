@@ -28,7 +28,7 @@ from spatialqa.models.data.provenance import Contamination, TrainingProvenance
 from spatialqa.models.training.checkpoint import ModelError, save
 from spatialqa.models.training.loop import Plan
 from spatialqa.models.training.process import Process, compiled
-from spatialqa.models.training.run_folder import claim, read_log
+from spatialqa.models.training.run_folder import Report, claim, read_log
 from tests.fixtures.kills import call, kill_when
 from tests.fixtures.records import recorded
 from tests.models.test_questions_data import encoder_of, made_up
@@ -111,17 +111,27 @@ def test_after_a_truncated_epoch_what_is_left_are_the_stages_that_follow() -> No
 
 
 def test_stages_of_the_same_types_report_the_losses_of_their_own_steps_and_the_time_left(
-    small: Path, encoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small: Path, encoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = tmp_path / "run"
-    train([small], replace(QUICK, encoder=str(encoder), curriculum="A,B:1;A,B:1.5;A,B:0.5", run=str(run)))
+    run, left = tmp_path / "run", []
+    report = Report.epoch
+
+    def watched(self: Report, row: dict[str, Any], epochs: int, steps_left: int) -> None:
+        left.append(steps_left)
+        report(self, row, epochs, steps_left)
+
+    monkeypatch.setattr(Report, "epoch", watched)
+    recipe = replace(QUICK, encoder=str(encoder), curriculum="A,B:1;A,B:1.5;A,B:0.5", batch_size=1, run=str(run))
+    train([small], recipe)
     printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("AB ")]
     ends = [0, *(int(row["step"]) for row in read_log(run / "validation.csv"))]
     assert len(printed) == len(ends) - 1 == 4
+    assert ends[4] - ends[3] < ends[1]  # the last epoch is truncated
     steps = read_log(run / "log.csv")
     for line, begin, end in zip(printed, ends[:-1], ends[1:], strict=True):
         mean = np.mean([row["loss"] for row in steps if begin < row["step"] <= end])
         assert f": loss {mean:.3f}, " in line
+    assert left == [ends[-1] - end for end in ends[1:]]
     assert printed[-1].endswith(" 0.0 min left")
 
 

@@ -81,7 +81,7 @@ class Plan:
         return sum(self.steps)
 
     def done(self, stage: int, epoch: int, batch: int) -> int:
-        """Return how many steps of the plan lie before this one; behind a truncated epoch, those of the stage."""
+        """Return how many steps of the plan lie before this one; a truncated epoch counts the batches that it has."""
         return sum(self.steps[:stage]) + min(epoch * self.per_epoch[stage] + batch, self.steps[stage])
 
     def epochs(self, stage: int) -> int:
